@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# What the guard costs, beside a proxy that does nothing, in one run: ratios, no absolutes to hold
+# on to. Default rules, the ledger on, only the limits raised (policy.toml).
+#
+#   gateway.sh [BENCH_DIR]     the load generator and the do-nothing proxies [../shared/bench]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+from=${1:-../shared/bench}
+[ -f "$from/Cargo.toml" ] || { echo "no load generator in $from: give its directory" >&2; exit 2; }
+work=$(mktemp -d)
+pids=()
+trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
+cp -r "$from"/. "$work/bench" && chmod -R u+w "$work/bench"
+tools=${CARGO_TARGET_DIR:-target}/bench-tools
+cargo build -q --release --manifest-path "$work/bench/Cargo.toml" --target-dir "$tools"
+cargo build -q --release -p stockade
+bin=$(realpath "$tools/release")
+stockade=$(realpath "${CARGO_TARGET_DIR:-target}/release/stockade")
+policy=$(realpath benches/policy.toml)
+up=127.0.0.1:9100 ours=127.0.0.1:9400 lines=127.0.0.1:9401 floor=127.0.0.1:9201
+ready() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/${1/://}") 2>/dev/null && return; sleep 0.05; done; echo "nothing listens on $1" >&2; exit 1; }
+start() { "${@:2}" >/dev/null 2>&1 & pids+=($!); ready "$1"; }
+serve() { start "$1" "$stockade" serve --listen "$1" --auth none --policy "$policy" --state "$work/state-$RANDOM" "${@:2}"; }
+
+start $up "$bin/mcpb-upstream" --addr $up
+serve $ours --upstream http://$up/mcp; guard=${pids[-1]}
+echo "idle: $(awk '/VmRSS/{print $2}' /proc/$guard/status) KiB resident"
+cd "$work/bench"
+cases="echo1 echo16 echo128 modern1 modern16 modern128 big16 list4"
+BIN=$bin ./bench.sh --runs "${RUNS:-3}" --secs "${SECS:-2}" --cases "$cases" --gateway stockade http://$ours/mcp "$guard"
+
+echo; echo "### in front of a process, beside the least that a bridge can do"; echo
+serve $lines -- "$bin/mcpb-stdio"; bridge=${pids[-1]}
+start $floor "$bin/mcpb-floor-stdio" --addr $floor -- "$bin/mcpb-stdio"; least=${pids[-1]}
+cpu() { "$bin/mcpb-load" calls --url "$1" --op "$3" --c "$4" --secs "${SECS:-2}" --warm 1 --pid "$2" |
+  python3 -c 'import json,sys; r=json.load(sys.stdin); print(r["cpu_us_per_call"], r["errors"])'; }
+echo "| case | CPU of bridge | errors |"; echo "|---|--:|--:|"
+for case in "echo 1" "echo 16" "echo 128" "big 16" "list 4"; do
+  set -- $case
+  read -r mine errors <<<"$(cpu http://$lines/mcp "$bridge" "$1" "$2")"
+  read -r theirs _ <<<"$(cpu http://$floor/mcp "$least" "$1" "$2")"
+  echo "| $1 c=$2 | $(python3 -c "print(round($mine/$theirs, 2))") | $errors |"
+done
+
+echo; echo "### sessions: resident memory after opening, and after closing all"; echo
+"$bin/mcpb-load" sessions --url http://$ours/mcp --at 0,1000,10000 --close --pid "$guard"
+echo; echo "### from start to the first good answer, ms"; echo
+kill "$guard"; wait "$guard" 2>/dev/null || :
+"$bin/mcpb-load" start --url http://$ours/mcp --runs 7 -- "$stockade" serve --listen $ours --auth none \
+  --policy "$policy" --state "$work/state-start" --upstream http://$up/mcp

@@ -1,0 +1,203 @@
+//! What the checks cost: `cargo bench -p stockade-core --bench checks`.
+//!
+//! Prints microseconds for one look at a message, the best of many, and how much more hostile text
+//! costs than the costliest clean text of the same size. With a directory as argument it also says what the secret
+//! rule finds in the sources there, where nobody has put secrets.
+
+#![expect(clippy::print_stdout, reason = "it is what a bench is for")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench may stop")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use stockade_core::check;
+use stockade_core::json::Document;
+use stockade_core::message::Side;
+use stockade_core::schema::Schema;
+use stockade_core::subject::{Channel, Facts, Subject};
+
+/// Hostile text may cost this many times what clean text of its size costs.
+const RATIO_MAX: f64 = 20.0;
+
+fn main() {
+    let prose = "The quick brown fox jumps over the lazy dog; then it rests, and so do we.\n";
+    let code =
+        "fn main() { let x = map.get(\"key\").unwrap_or(&0); println!(\"{x}: {}\", x == 1); }\n";
+    let hex = "0123456789abcdef";
+    let ukrainian = "Швидка бура лисиця стрибає. ";
+    let persian = "می\u{200c}خواهم کتاب\u{200c}ها را ";
+    let (mut clean, mut clean_large) = (0.0_f64, 0.0_f64);
+    for (name, unit) in [
+        ("prose", prose),
+        ("code", code),
+        ("digits without a break", hex),
+        ("Ukrainian", ukrainian),
+        ("Persian with joiners", persian),
+    ] {
+        clean = clean.max(cost(&format!("clean, 1 KB: {name}"), &text(unit, 1 << 10)));
+        let large = cost(&format!("clean, 100 KB: {name}"), &text(unit, 100 << 10));
+        clean_large = clean_large.max(large);
+    }
+    cost("200 tools", &tools());
+
+    let mut worst = ("", 0.0);
+    for (name, unit) in HOSTILE {
+        let small = cost(&format!("hostile, 1 KB: {name}"), &text(unit, 1 << 10)) / clean;
+        let large = cost(&format!("hostile, 100 KB: {name}"), &text(unit, 100 << 10)) / clean_large;
+        println!("{:>12.1} x 1 KB {large:>8.1} x 100 KB", small);
+        if small.max(large) > worst.1 {
+            worst = (name, small.max(large));
+        }
+    }
+    println!("worst: {:.1} times clean ({}), of at most {RATIO_MAX}", worst.1, worst.0);
+    schemas();
+    if let Some(directory) = std::env::args().skip(1).find(|it| !it.starts_with('-')) {
+        let mut corpus = Corpus::default();
+        corpus.read(Path::new(&directory));
+        println!(
+            "corpus: {} files, {} KB, {} µs/KB, slowest {:?} ns/byte, findings {:?}",
+            corpus.files,
+            corpus.bytes >> 10,
+            corpus.micros / (corpus.bytes >> 10).max(1),
+            corpus.slowest,
+            corpus.found
+        );
+    }
+}
+
+const HOSTILE: &[(&str, &str)] = &[
+    ("beginnings of a JWT", "eyJ-"),
+    ("beginnings of a JWT with dots", "eyJ-eyJ-eyJ-eyJhbGciOi.eyJ"),
+    ("beginnings of keys", "sk-"),
+    ("beginnings of keys of many kinds", "sk-ant-api03-ghp_xoxb-glpat-npm_AKIA."),
+    ("assignments", "token=token="),
+    ("assignments that are secret", "token='a1b2c3d4e5f6g7' "),
+    ("tokens", "npm_0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX "),
+    ("URLs", "://a:b"),
+    ("colons", ":"),
+    ("private keys", "-----BEGIN PRIVATE KEY-----"),
+    ("labels of private keys", "PRIVATE KEY"),
+    ("hidden characters", "a\u{200b}"),
+    ("tags", "\u{1f3f4}\u{e0067}\u{e0062}"),
+    ("variation selectors", "\u{1f600}\u{fe0f}\u{fe0f}"),
+    ("escape sequences", "\u{1b}]0;"),
+    ("escape introducers", "\u{1b}["),
+    ("C1 introducers", "\u{9d}a"),
+    ("carriage returns", "\r"),
+    ("mixed scripts", "p\u{430}ypal "),
+    ("one long mixed word", "p\u{430}"),
+];
+
+/// The first call of a tool, whose schema is compiled for it: the costliest that are allowed.
+fn schemas() {
+    let patterns: serde_json::Map<String, Value> = (0..100)
+        .map(|n| (format!("p{n}"), json!({ "pattern": format!("\\w{{{}}}", 60 + n) })))
+        .collect();
+    let next = |n: usize| json!({ "anyOf": vec![json!({ "$ref": format!("#/$defs/d{n}") }); 90] });
+    let wide: serde_json::Map<String, Value> = (0..10)
+        .map(|n| (format!("d{n}"), next(n + 1)))
+        .chain([("d10".into(), json!({}))])
+        .collect();
+    for (name, schema) in [
+        ("100 large patterns", json!({ "properties": patterns })),
+        ("4900 alternatives", json!({ "anyOf": vec![json!({ "type": "string" }); 4900] })),
+        ("900 references that fan out", json!({ "$ref": "#/$defs/d0", "$defs": wide })),
+    ] {
+        let (schema, arguments) =
+            (Document::from_value(&schema).unwrap(), Document::from_value(&json!({})).unwrap());
+        let start = Instant::now();
+        let outcome = Schema::new(schema.root()).check(arguments.root());
+        let micros = start.elapsed().as_secs_f64() * 1e6;
+        let said = outcome.map_or_else(|it| it.to_string(), |()| "they match".to_owned());
+        let said: String = said.chars().take(80).collect();
+        println!("{micros:>12.2} µs  first call, {name}: {said}");
+    }
+}
+
+fn text(unit: &str, bytes: usize) -> Value {
+    json!([{ "type": "text", "text": unit.repeat(bytes / unit.len()) }])
+}
+
+fn tools() -> Value {
+    let tool = |n: usize| {
+        json!({
+            "name": format!("read_document_{n}"),
+            "description": "Reads a document and answers with its text, or with a part of it.",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "path": { "type": "string", "description": "Where the document is." },
+                    "from": { "type": "integer", "minimum": 0 },
+                    "to": { "type": "integer", "minimum": 0 },
+                    "format": { "enum": ["text", "markdown", "html"] },
+                },
+                "required": ["path"],
+            },
+        })
+    };
+    Value::Array((0..200).map(tool).collect())
+}
+
+/// Microseconds of one look.
+fn cost(name: &str, value: &Value) -> f64 {
+    let document = Document::from_value(value).expect("a document");
+    let is_tools = value.get(0).is_some_and(|it| it.get("inputSchema").is_some());
+    let subjects: Vec<Subject<'_>> = if is_tools {
+        let subject = |json| Subject { channel: Channel::Tool, json, tool: None };
+        document.root().items().map(subject).collect()
+    } else {
+        vec![Subject { channel: Channel::Content, json: document.root(), tool: None }]
+    };
+    let facts = Facts::alone(Side::Server);
+    let rounds = if document.source().len() < 10_000 { 3_000 } else { 60 };
+    let mut best = f64::MAX;
+    let mut found = 0;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        found = black_box(check::run(black_box(&subjects), &facts)).len();
+        best = best.min(start.elapsed().as_secs_f64() * 1e6);
+    }
+    println!("{best:>12.2} µs  {name} ({found} findings)");
+    best
+}
+
+#[derive(Default)]
+struct Corpus {
+    files: usize,
+    bytes: u128,
+    micros: u128,
+    /// Nanoseconds per byte, and where.
+    slowest: (u128, String),
+    found: std::collections::BTreeMap<&'static str, usize>,
+}
+
+impl Corpus {
+    fn read(&mut self, path: &Path) {
+        if path.is_dir() {
+            for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+                self.read(&entry.path());
+            }
+        } else if path.extension().is_some_and(|it| it == "rs")
+            && let Ok(source) = std::fs::read_to_string(path)
+        {
+            let Ok(document) = Document::from_value(&json!(source)) else { return };
+            let subject = Subject { channel: Channel::Content, json: document.root(), tool: None };
+            let start = Instant::now();
+            let found = check::run(&[subject], &Facts::alone(Side::Server));
+            let micros = start.elapsed().as_micros();
+            self.micros += micros;
+            let slow = micros * 1000 / (source.len() as u128).max(1000);
+            if slow > self.slowest.0 {
+                self.slowest = (slow, path.display().to_string());
+            }
+            self.files += 1;
+            self.bytes += source.len() as u128;
+            for it in found {
+                println!("{}: {} {}", path.display(), it.rule.id, it.says);
+                *self.found.entry(it.rule.id).or_default() += 1;
+            }
+        }
+    }
+}

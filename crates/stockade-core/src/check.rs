@@ -1,0 +1,324 @@
+//! The checks. Each is one file here, one page beside it, and one line below.
+//!
+//! A check observes. What is done about what it sees is up to the policy.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::finding::{At, Defaults, FINDINGS_MAX, Finding, Findings, Rule, Severity};
+use crate::policy::Action;
+use crate::subject::{Facts, Subject};
+
+/// Looks at subjects and says what it sees.
+pub trait Check: Sync {
+    /// The rule it is the eyes of.
+    fn rule(&self) -> &'static Rule;
+
+    /// Looks at one string that a person or a model will read, or at a name.
+    fn text(&self, _text: Text<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
+
+    /// Looks at a subject as a whole.
+    fn subject(&self, _subject: Subject<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
+}
+
+/// One string of a subject, and what one look at its bytes tells about it. Most text is plain, and a
+/// check that knows so has nothing to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// Where it is.
+    pub at: At<'a>,
+    /// What it says.
+    pub str: &'a str,
+    /// The subject it is part of.
+    pub subject: Subject<'a>,
+    /// Whether all of it is ASCII.
+    pub is_ascii: bool,
+    /// Whether it has ASCII control characters besides line feeds and tabs.
+    pub has_control: bool,
+}
+
+impl<'a> Text<'a> {
+    fn look(at: At<'a>, str: &'a str, subject: Subject<'a>) -> Self {
+        // No early exit and no branches: the compiler makes vector instructions of this.
+        let (mut high, mut control) = (0, 0);
+        for &byte in str.as_bytes() {
+            high |= byte;
+            let is_control = (byte < 0x20) & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f);
+            control |= u8::from(is_control);
+        }
+        Self { at, str, subject, is_ascii: high < 0x80, has_control: control != 0 }
+    }
+
+    /// Whether it is a name and not a value.
+    pub fn is_name(&self) -> bool {
+        matches!(self.at, At::Name(_))
+    }
+
+    /// The name that it is the value of.
+    pub fn label(&self) -> Option<&'a str> {
+        match self.at {
+            At::Name(_) => None,
+            At::Value(it) => it.name(),
+        }
+    }
+}
+
+macro_rules! checks {
+    ($($name:ident $severity:ident client: $client:ident server: $server:ident,)*) => {
+        $(mod $name;)*
+        mod rules {
+            use super::*;
+            $(#[allow(non_upper_case_globals, reason = "named after its module")]
+            pub(super) static $name: Rule = Rule {
+                id: stringify!($name),
+                severity: Severity::$severity,
+                default: Defaults { from_client: Action::$client, from_server: Action::$server },
+                page: include_str!(concat!("check/", stringify!($name), ".md")),
+            };)*
+        }
+        /// Every check.
+        pub static ALL: &[&dyn Check] = &[$(&$name::This,)*];
+    };
+}
+
+checks! {
+    hidden_unicode High client: Fix server: Fix,
+    control_characters Medium client: Fix server: Fix,
+    confusable Medium client: Deny server: Fix,
+    mixed_script Low client: Allow server: Allow,
+    oversized_content Medium client: Deny server: Fix,
+    capability_not_negotiated Medium client: Deny server: Deny,
+    error_detail Medium client: Allow server: Fix,
+    secret High client: Allow server: Fix,
+    schema_unusable Medium client: Deny server: Fix,
+    arguments_schema Medium client: Deny server: Deny,
+    path_outside_roots High client: Deny server: Allow,
+    header_parameter Medium client: Deny server: Fix,
+    header_secret Medium client: Allow server: Allow,
+}
+
+/// Stands for a check that failed: a rule that cannot look is a rule that was broken.
+pub static BROKEN: Rule = Rule {
+    id: "broken_check",
+    severity: Severity::High,
+    default: Defaults { from_client: Action::Deny, from_server: Action::Deny },
+    page: include_str!("check/broken_check.md"),
+};
+
+/// Stands for all that was not written down any more.
+pub static FLOOD: Rule = Rule {
+    id: "too_many_findings",
+    severity: Severity::High,
+    default: Defaults { from_client: Action::Deny, from_server: Action::Deny },
+    page: include_str!("check/too_many_findings.md"),
+};
+
+/// The rule that goes by `id`.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    rules().find(|it| it.id == id)
+}
+
+/// Every rule.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    ALL.iter().map(|it| it.rule()).chain([&BROKEN, &FLOOD])
+}
+
+/// `text` without the secrets in it.
+pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
+    secret::redact(text)
+}
+
+/// `text` for a terminal: it does nothing there but being read, and hides nothing.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|it| if is_seen(it) { it } else { '\u{fffd}' }).collect()
+}
+
+/// Whether a character only shows.
+pub(crate) fn is_seen(it: char) -> bool {
+    !it.is_control() && !matches!(it, '\u{2028}' | '\u{2029}') && !hidden_unicode::is_ignorable(it)
+}
+
+/// Runs every check over some subjects.
+pub fn run<'a>(subjects: &[Subject<'a>], facts: &Facts<'_>) -> Vec<Finding> {
+    run_all(ALL, subjects, facts)
+}
+
+fn run_all(checks: &[&dyn Check], subjects: &[Subject<'_>], facts: &Facts<'_>) -> Vec<Finding> {
+    let mut found = match look(checks, subjects, facts) {
+        Some(found) => found,
+        // Some check failed. Which one is known when each looks alone.
+        None => checks.iter().flat_map(|it| look_alone(*it, subjects, facts)).collect(),
+    };
+    if let Some(first) = subjects.first()
+        && found.len() >= FINDINGS_MAX
+    {
+        found.truncate(FINDINGS_MAX - 1);
+        let says = format!("{FINDINGS_MAX} findings or more");
+        Findings::new(&FLOOD, &mut found).add(At::Value(first.json), says);
+    }
+    found
+}
+
+fn look_alone(check: &dyn Check, subjects: &[Subject<'_>], facts: &Facts<'_>) -> Vec<Finding> {
+    look(&[check], subjects, facts).unwrap_or_else(|| {
+        let mut found = Vec::new();
+        if let Some(first) = subjects.first() {
+            Findings::new(&BROKEN, &mut found).add(At::Value(first.json), check.rule().id);
+        }
+        found
+    })
+}
+
+/// Shows every subject and every text in them to the checks. Nothing, when one of them fails.
+fn look(
+    checks: &[&dyn Check],
+    subjects: &[Subject<'_>],
+    facts: &Facts<'_>,
+) -> Option<Vec<Finding>> {
+    let mut found = Vec::new();
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        for subject in subjects {
+            for check in checks {
+                check.subject(*subject, facts, &mut Findings::new(check.rule(), &mut found));
+            }
+            subject.each_text(&mut |at, text| {
+                let text = Text::look(at, text, *subject);
+                for check in checks {
+                    check.text(text, facts, &mut Findings::new(check.rule(), &mut found));
+                }
+            });
+        }
+    }));
+    ran.is_ok().then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::catalog::Definition;
+    use crate::json::Document;
+    use crate::message::Side;
+    use crate::subject::{Capabilities, Channel};
+
+    /// A rule's page holds its tests: blocks under "Fires" and "Quiet", of JSON of some subject.
+    #[test]
+    fn pages() {
+        for check in ALL {
+            let rule = check.rule();
+            let (_, examples) = rule.page.split_once("## Fires").expect(rule.id);
+            let (fires, quiet) = examples.split_once("## Quiet").expect(rule.id);
+            for (part, expected) in [(fires, true), (quiet, false)] {
+                let blocks: Vec<&str> = part.split("```").skip(1).step_by(2).collect();
+                assert!(!blocks.is_empty(), "{}: no examples", rule.id);
+                for block in blocks {
+                    let found = example(block);
+                    let fired = found.iter().any(|it| it.rule == rule);
+                    assert_eq!(fired, expected, "{}: {block} {found:?}", rule.id);
+                }
+            }
+        }
+    }
+
+    /// What a page says about a rule is in the same places for each.
+    #[test]
+    fn pages_say_what_is_done() {
+        for rule in rules() {
+            assert!(rule.page.starts_with("# "), "{}", rule.id);
+            assert!(rule.page.contains(&format!("{} = \"", rule.id)), "{}", rule.id);
+            for (side, action) in
+                [("client", rule.default.from_client), ("server", rule.default.from_server)]
+            {
+                let name = format!("{action:?}").to_lowercase();
+                let line = format!("from a {side}: {name}");
+                assert!(rule.page.contains(&line), "{}: {line}", rule.id);
+            }
+        }
+    }
+
+    /// A block's first line is the kind of its subject. `json with` has facts beside the subject:
+    /// `{ "with": { … }, "call": { … } }`.
+    fn example(block: &str) -> Vec<Finding> {
+        let (kind, json) = block.split_once('\n').unwrap();
+        let value: Value = serde_json::from_str(json).expect(json);
+        match kind.strip_prefix("json ").unwrap() {
+            "with" => {
+                let mut parts = value.as_object().unwrap().clone();
+                let with = parts.remove("with").unwrap();
+                assert_eq!(parts.len(), 1, "{block}");
+                let (kind, value) = parts.into_iter().next().unwrap();
+                look_at(&kind, &value, &with)
+            }
+            kind => look_at(kind, &value, &json!({})),
+        }
+    }
+
+    fn look_at(kind: &str, value: &Value, with: &Value) -> Vec<Finding> {
+        let (channel, from) = match kind {
+            "call" => (Channel::Call, Side::Client),
+            "argument" => (Channel::Argument, Side::Client),
+            "uri" => (Channel::Uri, Side::Client),
+            "reply" => (Channel::Reply, Side::Client),
+            "tool" => (Channel::Tool, Side::Server),
+            "prompt" => (Channel::Prompt, Side::Server),
+            "resource" => (Channel::Resource, Side::Server),
+            "instructions" => (Channel::Instructions, Side::Server),
+            "content" => (Channel::Content, Side::Server),
+            "sampling" => (Channel::Sampling, Side::Server),
+            "elicitation" => (Channel::Elicitation, Side::Server),
+            "roots" => (Channel::Roots, Side::Server),
+            "log" => (Channel::Log, Side::Server),
+            "progress" => (Channel::Progress, Side::Server),
+            "error" => (Channel::Error, Side::Server),
+            "other" => (Channel::Other, Side::Server),
+            kind => panic!("unknown subject {kind}"),
+        };
+        let document = Document::from_value(value).unwrap();
+        let subject = Subject { channel, json: document.root(), tool: Some("example") };
+        let with = Document::from_value(with).unwrap();
+        let roots: Vec<String> = with.root().get("roots").map_or_else(Vec::new, |it| {
+            it.items().map(|it| it.str().unwrap().to_owned()).collect()
+        });
+        let definition = with.root().get("tool").map(|it| Definition::read(it).unwrap());
+        let limit = with.root().get("text_bytes_max").and_then(crate::json::Json::i64);
+        let facts = Facts {
+            reference: "r-1",
+            definition: definition.as_ref(),
+            client_can: &Capabilities::read(with.root().get("client_can")),
+            roots: &roots,
+            text_bytes_max: limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap()),
+            ..Facts::alone(from)
+        };
+        run(&[subject], &facts)
+    }
+
+    struct Fails;
+    impl Check for Fails {
+        fn rule(&self) -> &'static Rule {
+            &rules::hidden_unicode
+        }
+        fn text(&self, _: Text<'_>, _: &Facts<'_>, _: &mut Findings<'_>) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_check_that_fails_is_a_finding_and_the_others_are_heard() {
+        let document = Document::from_value(&json!(["a\u{200b}b"])).unwrap();
+        let subject = Subject { channel: Channel::Other, json: document.root(), tool: None };
+        let checks: [&dyn Check; 2] = [&Fails, &hidden_unicode::This];
+        let found = run_all(&checks, &[subject], &Facts::alone(Side::Server));
+        let ids: Vec<_> = found.iter().map(|it| it.rule.id).collect();
+        assert_eq!(ids, ["broken_check", "hidden_unicode"]);
+    }
+
+    #[test]
+    fn a_flood_of_findings_is_one() {
+        let many = vec!["a\u{200b}b"; FINDINGS_MAX * 2];
+        let document = Document::from_value(&json!(many)).unwrap();
+        let subject = Subject { channel: Channel::Other, json: document.root(), tool: None };
+        let found = run(&[subject], &Facts::alone(Side::Server));
+        assert_eq!(found.len(), FINDINGS_MAX);
+        assert_eq!(found.last().unwrap().rule, &FLOOD);
+    }
+}

@@ -1,0 +1,212 @@
+//! Finds secrets by what is around them: what a name says that its value is, the place of a password
+//! in a URL, and the frame of a private key.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use super::placeholder::is_placeholder;
+
+/// The most bytes that a password or a value is taken to have.
+const VALUE_MAX: usize = 512;
+
+/// Calls `found` with each private key in PEM (RFC 7468), from `BEGIN` to `END`.
+pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
+    static LABEL: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("PRIVATE KEY"));
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const END: &[u8] = b"-----END ";
+    /// As in `ENCRYPTED PRIVATE KEY`.
+    const KIND_MAX: usize = 16;
+    /// Less is no key, but the picture of one.
+    const BODY_MIN: usize = 64;
+    let mut from = 0;
+    while let Some(label) = LABEL.find(text.get(from..).unwrap_or_default()).map(|it| it + from) {
+        from = label + LABEL.needle().len();
+        let earliest = label.saturating_sub(BEGIN.len() + KIND_MAX);
+        let head = text.get(earliest..label).unwrap_or_default();
+        let Some(begin) = memchr::memmem::rfind(head, BEGIN) else { continue };
+        let start = earliest + begin;
+        let rest = text.get(from..).unwrap_or_default();
+        // What has no end is all of it.
+        let end = memchr::memmem::find(rest, END).map_or(rest.len(), |end| {
+            let after = rest.get(end + END.len()..).unwrap_or_default();
+            let line = memchr::memmem::find(after.get(..64).unwrap_or(after), b"-----");
+            end + END.len() + line.map_or(0, |it| it + 5)
+        });
+        if end >= BODY_MIN {
+            found("private-key", start..from + end);
+            from += end;
+        }
+    }
+}
+
+/// Calls `found` with each value that is assigned to a secret's name, and each password in a URL.
+pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(b':', b'=', text.get(from..).unwrap_or_default()) {
+        let at = from + at;
+        from = at + 1;
+        let rest = text.get(from..).unwrap_or_default();
+        if rest.starts_with(b"//") {
+            if let Some(password) = password_in_url(text, from + 2) {
+                from = password.end;
+                found("password-in-url", password);
+            }
+        } else if may_be_named(text, at)
+            && let Some(name) = name_before(text, at)
+            && is_secret_name(name)
+            && let Some(value) = value_after(text, from)
+        {
+            from = value.end;
+            if value.is_secret(text) {
+                found("assigned-secret", value.start..value.end);
+            }
+        }
+    }
+}
+
+/// Of `user:password@host`, the password.
+fn password_in_url(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = text.get(start..)?;
+    let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
+    let is_end = |it: &u8| it.is_ascii_whitespace() || b"/?#\"'<>`,;(){}[]|\\".contains(it);
+    let authority = rest.get(..rest.iter().position(is_end).unwrap_or(rest.len()))?;
+    let at = authority.iter().rposition(|it| *it == b'@')?;
+    let colon = authority.get(..at)?.iter().position(|it| *it == b':')?;
+    let password = authority.get(colon + 1..at)?;
+    let is_real = !password.is_empty() && !is_placeholder(password);
+    is_real.then_some(start + colon + 1..start + at)
+}
+
+/// Whether what is before a `:` or `=` can be the end of a secret's name. Mostly it is not.
+fn may_be_named(text: &[u8], end: usize) -> bool {
+    let last = end.checked_sub(1).and_then(|it| text.get(it)).map(u8::to_ascii_lowercase);
+    last.is_some_and(|it| is_last_letter(it) || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':'))
+}
+
+/// How the names of [`is_secret_name`] end.
+fn is_last_letter(it: u8) -> bool {
+    matches!(it.to_ascii_lowercase(), b'd' | b'e' | b't' | b'y' | b'n' | b'l' | b's')
+}
+
+/// The name that a `:` or `=` follows, with or without quotes.
+fn name_before(text: &[u8], end: usize) -> Option<&[u8]> {
+    const NAME_MAX: usize = 64;
+    let before = text.get(end.saturating_sub(NAME_MAX + 4)..end)?;
+    let before = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
+    let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
+    let before = before.strip_suffix(b"\\").unwrap_or(before);
+    let is_name = |it: &&u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.');
+    let len = before.iter().rev().take_while(is_name).count();
+    before.get(before.len() - len..).filter(|it| !it.is_empty())
+}
+
+/// A value that follows a name.
+struct Value {
+    start: usize,
+    end: usize,
+    is_quoted: bool,
+}
+
+fn value_after(text: &[u8], start: usize) -> Option<Value> {
+    let mut at = start;
+    let peek = |at: usize| text.get(at).copied().unwrap_or_default();
+    let skip = |at: usize| at + text.get(at..).unwrap_or_default().iter().take(4)
+        .take_while(|it| matches!(it, b' ' | b'\t' | b'=' | b'>')).count();
+    at = skip(at);
+    for scheme in [&b"bearer "[..], b"basic "] {
+        let there = text.get(at..at + scheme.len());
+        if there.is_some_and(|it| it.eq_ignore_ascii_case(scheme)) {
+            at = skip(at + scheme.len());
+        }
+    }
+    if peek(at) == b'\\' {
+        at += 1;
+    }
+    let is_quoted = matches!(peek(at), b'"' | b'\'' | b'`');
+    at += usize::from(is_quoted);
+    let rest = text.get(at..)?;
+    let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
+    let is_value = |it: &&u8| {
+        it.is_ascii_alphanumeric() || b"_-.+/=~!@#%^&*".contains(it) || is_quoted && **it == b'$'
+    };
+    let end = at + rest.iter().take_while(is_value).count();
+    // A call, an index, a path of modules or a template: code that gets a secret, and not one.
+    let is_code = matches!(peek(end), b'(' | b'[' | b'<' | b'{' | b'$')
+        || peek(end) == b':' && peek(end + 1) == b':';
+    (end > at && !is_code).then_some(Value { start: at, end, is_quoted })
+}
+
+impl Value {
+    fn is_secret(&self, text: &[u8]) -> bool {
+        let value = text.get(self.start..self.end).unwrap_or_default();
+        let (len_min, bits_min) = if self.is_quoted { (8, 2.75) } else { (16, 3.4) };
+        let is_code = !self.is_quoted && is_identifier(value);
+        value.len() >= len_min && !is_code && is_random(value, bits_min)
+    }
+}
+
+/// Without quotes, `a.b2`, `a_b2`, `A_B2` and `Ab_2` are names in a program.
+fn is_identifier(value: &[u8]) -> bool {
+    let has_case = |is: fn(&u8) -> bool| value.iter().any(is);
+    let one_case = !(has_case(u8::is_ascii_lowercase) && has_case(u8::is_ascii_uppercase));
+    let unnumbered = value.iter().rposition(|it| !it.is_ascii_digit());
+    let is_numbered = unnumbered.and_then(|it| value.get(it)) == Some(&b'_');
+    value.contains(&b'.') || value.contains(&b'_') && one_case || is_numbered
+}
+
+/// Whether the value of a member called `name` is a secret as a whole.
+pub(super) fn is_secret_value(name: &str, value: &str) -> bool {
+    (8..=VALUE_MAX).contains(&value.len())
+        && is_secret_name(name.as_bytes())
+        && !value.contains(|it: char| it.is_whitespace() || it.is_control())
+        && is_random(value.as_bytes(), 2.75)
+}
+
+/// Digits and letters, few of them often, and not a word for what it should be.
+fn is_random(value: &[u8], bits_min: f64) -> bool {
+    const WORDS: [&[u8]; 3] = [b"password", b"secret", b"token"];
+    let has = |it: &&[u8]| value.windows(it.len()).any(|part| part.eq_ignore_ascii_case(it));
+    if WORDS.iter().any(has) {
+        return false;
+    }
+    let digits = value.iter().filter(|it| it.is_ascii_digit()).count();
+    let has_letter = value.iter().any(u8::is_ascii_alphabetic);
+    digits > 0 && has_letter && entropy(value) >= bits_min && !is_placeholder(value)
+}
+
+/// Bits per byte (Shannon).
+fn entropy(value: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in value {
+        if let Some(it) = counts.get_mut(usize::from(*byte)) {
+            *it += 1;
+        }
+    }
+    let total = f64::from(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    let part = |it: &u32| f64::from(*it) / total;
+    counts.iter().filter(|it| **it > 0).map(part).map(|it| -it * it.log2()).sum()
+}
+
+/// Whether a name, in any of the usual spellings, says that its value is a secret: by how it ends,
+/// since `password_length` is none. What pages through a list is called a token and is none.
+pub(super) fn is_secret_name(name: &[u8]) -> bool {
+    const ENDS: [&[u8]; 20] = [
+        b"password", b"passwd", b"passphrase", b"pwd", b"secret", b"secretkey", b"token",
+        b"apikey", b"accesskey", b"privatekey", b"authkey", b"signingkey", b"encryptionkey",
+        b"masterkey", b"accountkey", b"sharedkey", b"clientkey", b"credential", b"credentials",
+        b"authorization",
+    ];
+    const HARMLESS: [&[u8]; 9] = [
+        b"pagetoken", b"nexttoken", b"continuationtoken", b"synctoken", b"progresstoken",
+        b"csrftoken", b"xsrftoken", b"changetoken", b"cancellationtoken",
+    ];
+    let ends = |end: &&[u8]| {
+        let mut bytes = name.iter().rev().filter(|it| !matches!(it, b'_' | b'-' | b'.'));
+        end.iter().rev().all(|it| bytes.next().is_some_and(|b| b.eq_ignore_ascii_case(it)))
+    };
+    name.last().is_some_and(|it| is_last_letter(*it) || matches!(it, b'_' | b'-' | b'.'))
+        && ENDS.iter().any(&ends)
+        && !HARMLESS.iter().any(ends)
+}

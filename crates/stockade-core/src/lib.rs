@@ -1,0 +1,19 @@
+//! The rules of Stockade, and nothing else: what a message is, what may be wrong with it, and what
+//! to do about it. This crate does no I/O; it is given facts and returns decisions.
+//!
+//! Read in this order.
+
+pub mod catalog;
+pub mod check;
+pub mod finding;
+pub mod json;
+pub mod judge;
+pub mod message;
+pub mod meter;
+pub mod policy;
+pub mod record;
+pub mod revision;
+pub mod schema;
+mod seen;
+pub mod session;
+pub mod subject;

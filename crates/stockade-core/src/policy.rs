@@ -1,0 +1,414 @@
+//! What to do about findings, and about calls. Nothing here looks inside a message but through the
+//! matchers that a policy was compiled to; nothing here reads a file: see the binary's `config`.
+//!
+//! Of the rules about tools that match a call, the strictest decides: deny before ask before allow,
+//! whatever their order. Where none matches, the default does. So adding a deny never opens
+//! anything, and a file can be read in any order.
+
+pub mod limits;
+pub mod pattern;
+pub mod when;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::check;
+use crate::finding::{Finding, Place, Rule, Severity};
+use crate::json::Json;
+use crate::message::Side;
+
+pub use limits::Limits;
+pub use pattern::{Condition, Pattern, Reading, Test};
+pub use when::When;
+
+/// What a policy says about a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// It passes, and the record says that it was seen.
+    Allow,
+    /// It is mended; what cannot be mended is denied.
+    Fix,
+    /// A person is asked.
+    Ask,
+    /// It does not pass.
+    Deny,
+}
+
+impl Action {
+    /// Every action, from the mildest to the strictest.
+    pub const ALL: &[Self] = &[Self::Allow, Self::Fix, Self::Ask, Self::Deny];
+
+    /// `allow`, `fix`, `ask` or `deny`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Fix => "fix",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// What is done with a message, from the mildest to the strictest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Verdict {
+    /// It goes on.
+    #[default]
+    Allow,
+    /// It waits for a person, who is told these reasons.
+    Ask(Vec<Reason>),
+    /// It does not go on.
+    Deny(Reason),
+}
+
+/// Why a message was not simply let through: in words for its sender, and in words for the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// The rule, of the checks or of the policy file, that decided.
+    pub rule: String,
+    /// For the peer.
+    pub external: String,
+    /// For the record.
+    pub internal: String,
+}
+
+impl Verdict {
+    /// The stricter of two verdicts; all the questions of two that ask.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ask(mut a), Self::Ask(b)) => {
+                a.extend(b);
+                Self::Ask(a)
+            }
+            (it @ Self::Deny(_), _) | (_, it @ Self::Deny(_)) => it,
+            (it @ Self::Ask(_), _) | (_, it @ Self::Ask(_)) => it,
+            (Self::Allow, Self::Allow) => Self::Allow,
+        }
+    }
+
+    /// `allow`, `ask` or `deny`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask(_) => "ask",
+            Self::Deny(_) => "deny",
+        }
+    }
+}
+
+/// What a rule about tools does with a call, from the mildest to the strictest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// It goes on.
+    #[default]
+    Allow,
+    /// It waits for a person.
+    Ask,
+    /// It does not go on.
+    Deny,
+}
+
+impl Effect {
+    /// Every effect, from the mildest to the strictest.
+    pub const ALL: &[Self] = &[Self::Allow, Self::Ask, Self::Deny];
+
+    /// `allow`, `ask` or `deny`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// How the words of a rule with this effect are read.
+    pub fn reading(self) -> Reading {
+        match self {
+            Self::Allow => Reading::Narrow,
+            Self::Ask | Self::Deny => Reading::Wide,
+        }
+    }
+}
+
+/// Where something was said: `tools[2]` in `stockade.toml:12`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// What it goes by.
+    pub id: String,
+    /// The file and the line; or that nobody said it.
+    pub place: String,
+}
+
+impl Origin {
+    /// What holds where nobody said anything.
+    pub fn built_in(id: &str) -> Self {
+        Self { id: id.to_owned(), place: "built in".to_owned() }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.place)
+    }
+}
+
+/// What is said about some tools of some servers.
+#[derive(Clone, Debug)]
+pub struct ToolRule {
+    /// Where.
+    pub origin: Origin,
+    /// What is done.
+    pub effect: Effect,
+    /// With calls to which servers.
+    pub servers: Vec<Pattern>,
+    /// Of which tools.
+    pub tools: Vec<Pattern>,
+    /// With what arguments.
+    pub conditions: Vec<Condition>,
+    /// And what else must be so.
+    pub when: Option<When>,
+}
+
+/// What is said about the tools of one server.
+#[derive(Debug)]
+pub struct Tools {
+    /// The name that the operator gave the server; empty where none was given.
+    pub server: String,
+    /// What is said.
+    pub rules: Vec<ToolRule>,
+    /// What is done with a call that nothing is said about.
+    pub default: Effect,
+    /// Where that was said.
+    pub default_origin: Origin,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            rules: Vec::new(),
+            default: Effect::Allow,
+            default_origin: Origin::built_in("default"),
+        }
+    }
+}
+
+/// A tool call, as far as a policy asks about it.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFacts<'a> {
+    /// The name of the tool.
+    pub tool: &'a str,
+    /// Its arguments.
+    pub arguments: Option<Json<'a>>,
+    /// The client as the operator named it. Never what it calls itself in `clientInfo`: that is
+    /// not proven, and must not open anything.
+    pub client: Option<&'a str>,
+    /// Who is signed in.
+    pub principal: Option<&'a str>,
+}
+
+/// What is done with a call, and who said so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What is done.
+    pub verdict: Verdict,
+    /// What decided, also where it is an allow.
+    pub by: Reason,
+    /// The tool is not there as far as the client can tell: it is not listed, and its call is to be
+    /// answered as that of an unknown tool.
+    pub hidden: bool,
+}
+
+/// What came of a rule for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is about another server.
+    OtherServer,
+    /// It is about other tools.
+    OtherTool,
+    /// It is about other arguments: this one does not fit.
+    OtherArgument(String),
+    /// Its expression says no.
+    NotNow,
+    /// It matches.
+    Matches,
+    /// Its expression cannot be evaluated, which denies.
+    Fails(String),
+}
+
+/// What a policy file says, compiled.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// By rule.
+    pub rules: HashMap<&'static str, Action>,
+    /// By severity, where the rule is not named.
+    pub severities: HashMap<Severity, Action>,
+    /// What this conversation may be about: directories, or URIs.
+    pub roots: Vec<String>,
+    /// The longest text that may pass in one piece, in bytes.
+    pub text_bytes_max: Option<usize>,
+    /// Who may call what.
+    pub tools: Tools,
+    /// How much of everything.
+    pub limits: Limits,
+}
+
+/// So much is told of what a check saw.
+const TOLD_CHARS_MAX: usize = 200;
+
+impl Policy {
+    /// A policy that lets everything through and mends nothing.
+    pub fn transparent() -> Self {
+        let all = [Severity::Low, Severity::Medium, Severity::High];
+        Self {
+            severities: all.into_iter().map(|it| (it, Action::Allow)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// What is to be done with a message from `from` in which this was found.
+    pub fn decide(&self, from: Side, findings: &[Finding]) -> Verdict {
+        let each = findings.iter().map(|it| self.decide_one(from, it));
+        each.fold(Verdict::Allow, Verdict::and)
+    }
+
+    /// What is to be done about one finding.
+    pub fn action(&self, from: Side, finding: &Finding) -> Action {
+        match (self.stance(from, finding.rule), &finding.place, &finding.mend) {
+            // A name cannot be mended without changing what it names.
+            (Action::Fix, Place::Name(_), _) | (Action::Fix, _, None) => Action::Deny,
+            (action, ..) => action,
+        }
+    }
+
+    /// What is to be done with a tool call, by what is said about tools alone.
+    pub fn call(&self, call: &CallFacts<'_>) -> Decision {
+        let mut by: Option<(Effect, Reason)> = None;
+        let mut questions = Vec::new();
+        for (rule, outcome) in self.weigh(call) {
+            let (effect, reason) = match outcome {
+                Outcome::Matches => (rule.effect, said(&rule.origin, rule.effect, "")),
+                Outcome::Fails(why) => (Effect::Deny, said(&rule.origin, Effect::Deny, &why)),
+                Outcome::OtherServer
+                | Outcome::OtherTool
+                | Outcome::OtherArgument(_)
+                | Outcome::NotNow => continue,
+            };
+            if effect == Effect::Ask {
+                questions.push(reason.clone());
+            }
+            if by.as_ref().is_none_or(|(before, _)| *before < effect) {
+                by = Some((effect, reason));
+            }
+            if effect == Effect::Deny {
+                break;
+            }
+        }
+        let default = || {
+            let reason = said(&self.tools.default_origin, self.tools.default, "");
+            if self.tools.default == Effect::Ask {
+                questions.push(reason.clone());
+            }
+            (self.tools.default, reason)
+        };
+        let (effect, by) = by.unwrap_or_else(default);
+        let verdict = match effect {
+            Effect::Allow => Verdict::Allow,
+            Effect::Ask => Verdict::Ask(questions),
+            Effect::Deny => Verdict::Deny(by.clone()),
+        };
+        Decision { verdict, by, hidden: !self.lists(call.tool) }
+    }
+
+    /// What came of each rule for this call, in the order of the file. [`Self::call`] is made of
+    /// this, so it cannot say anything else.
+    pub fn weigh<'a>(
+        &'a self,
+        call: &'a CallFacts<'a>,
+    ) -> impl Iterator<Item = (&'a ToolRule, Outcome)> {
+        self.tools.rules.iter().map(move |rule| (rule, self.outcome(rule, call)))
+    }
+
+    /// Whether a client is shown this tool: not when it is denied whatever its arguments are.
+    pub fn lists(&self, tool: &str) -> bool {
+        let server = &self.tools.server;
+        let mut opened = false;
+        for rule in self.tools.rules.iter().filter(|it| it.is_about(server, tool)) {
+            match rule.effect {
+                Effect::Deny if rule.conditions.is_empty() && rule.when.is_none() => return false,
+                Effect::Deny => (),
+                Effect::Allow | Effect::Ask => opened = true,
+            }
+        }
+        opened || self.tools.default != Effect::Deny
+    }
+
+    fn outcome(&self, rule: &ToolRule, call: &CallFacts<'_>) -> Outcome {
+        let server = &self.tools.server;
+        if !rule.servers.iter().any(|it| it.fits(server)) {
+            return Outcome::OtherServer;
+        }
+        if !rule.tools.iter().any(|it| it.fits(call.tool)) {
+            return Outcome::OtherTool;
+        }
+        let differs = |it: &&Condition| !it.holds(call.arguments, &self.roots);
+        if let Some(it) = rule.conditions.iter().find(differs) {
+            return Outcome::OtherArgument(it.argument.clone());
+        }
+        match rule.when.as_ref().map(|it| it.holds(call, server)) {
+            None | Some(Ok(true)) => Outcome::Matches,
+            Some(Ok(false)) => Outcome::NotNow,
+            Some(Err(why)) => Outcome::Fails(why),
+        }
+    }
+
+    /// What is to be done, in general, about what this rule finds in what `from` says.
+    pub fn stance(&self, from: Side, rule: &Rule) -> Action {
+        let said = self.rules.get(rule.id).or_else(|| self.severities.get(&rule.severity));
+        said.copied().unwrap_or_else(|| rule.default(from))
+    }
+
+    fn decide_one(&self, from: Side, finding: &Finding) -> Verdict {
+        let external = || {
+            let id = finding.rule.id;
+            if from == Side::Client && finding.told {
+                let says: String = finding.says.chars().take(TOLD_CHARS_MAX).collect();
+                return format!("rule `{id}`: {}", check::visible(&says));
+            }
+            format!("rule `{id}`")
+        };
+        let reason = || Reason {
+            rule: finding.rule.id.to_owned(),
+            external: external(),
+            internal: format!("{} at {}: {}", finding.rule.id, finding.place, finding.says),
+        };
+        match self.action(from, finding) {
+            Action::Allow | Action::Fix => Verdict::Allow,
+            Action::Ask => Verdict::Ask(vec![reason()]),
+            Action::Deny => Verdict::Deny(reason()),
+        }
+    }
+}
+
+impl ToolRule {
+    fn is_about(&self, server: &str, tool: &str) -> bool {
+        self.servers.iter().any(|it| it.fits(server)) && self.tools.iter().any(|it| it.fits(tool))
+    }
+}
+
+fn said(origin: &Origin, effect: Effect, why: &str) -> Reason {
+    let verb = match effect {
+        Effect::Allow => "allows it",
+        Effect::Ask => "asks",
+        Effect::Deny => "denies it",
+    };
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    Reason {
+        rule: origin.id.clone(),
+        external: format!("rule `{}`", origin.id),
+        internal: format!("{origin} {verb}{why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What the ledger is told. Each record is one JSON object; the store chains it and signs the head.
+//!
+//! Records name what was decided and why. They carry digests of arguments and results, not the
+//! arguments and results; where text of a peer is kept (an error, a line of stderr), secrets in it
+//! are redacted here, before it leaves this crate.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::check;
+use crate::finding::Finding;
+use crate::message::Side;
+use crate::policy::{Action, Policy};
+
+/// One line of the ledger. Fields that do not apply are left out.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Record {
+    /// What happened.
+    pub kind: Kind,
+    /// The conversation.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub session: Arc<str>,
+    /// Who holds it: the name of the key or person, or `local`.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub principal: Arc<str>,
+    /// The server, by its name in the policy.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub server: Arc<str>,
+    /// What the client calls itself. It proves nothing.
+    #[serde(skip_serializing_if = "is_empty", serialize_with = "redacted")]
+    pub client: Arc<str>,
+    /// The exchange, unique in the session: one decision and one outcome carry it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub call: String,
+    /// Who spoke first in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<&'static str>,
+    /// The revision it was said in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<&'static str>,
+    /// The method.
+    #[serde(skip_serializing_if = "String::is_empty", serialize_with = "redacted")]
+    pub method: String,
+    /// The tool.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
+    pub tool: Option<String>,
+    /// blake3 of the tool's definition (RFC 8785), where the server has listed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_digest: Option<String>,
+    /// blake3 of the arguments as they were sent, without white space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments_digest: Option<String>,
+    /// `allow`, `ask` or `deny`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<&'static str>,
+    /// The rule that decided, of the checks or of the policy file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Who approved it, where somebody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// How long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Whether it was changed on the way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mended: bool,
+    /// What the checks saw.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Noted>,
+    /// The trace it belongs to: `traceparent` of the request (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
+    pub trace: Option<String>,
+    /// Anything else, in words.
+    #[serde(skip_serializing_if = "String::is_empty", serialize_with = "redacted")]
+    pub says: String,
+}
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A conversation began.
+    #[default]
+    Start,
+    /// It ended.
+    Stop,
+    /// A request was judged.
+    Decision,
+    /// A request was answered, or never will be.
+    Outcome,
+    /// Something in a message that nobody waits for.
+    Notice,
+    /// The protocol was broken.
+    Violation,
+    /// A line of the server's stderr.
+    Stderr,
+    /// The policy was read anew, or could not be.
+    Policy,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It was answered with a result.
+    Ok,
+    /// A tool answered that it failed.
+    ToolError,
+    /// It was answered with an error.
+    Error,
+    /// It did not pass; or its answer did not.
+    Refused,
+    /// Whoever asked does not want the answer any more.
+    Cancelled,
+    /// It took too long.
+    Timeout,
+    /// One of the two sides went away.
+    Lost,
+}
+
+/// A finding, as the ledger keeps it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Noted {
+    /// The rule.
+    pub rule: &'static str,
+    /// `low`, `medium` or `high`.
+    pub severity: &'static str,
+    /// Where, as a JSON pointer into the message.
+    #[serde(serialize_with = "redacted")]
+    pub place: String,
+    /// What.
+    pub says: String,
+    /// What the policy had done about it.
+    pub action: &'static str,
+}
+
+impl Noted {
+    /// At most this many findings are kept of one message; their number is kept always.
+    pub const MAX: usize = 20;
+
+    /// The findings of a message from `from`, as `policy` treated them.
+    pub fn all(from: Side, findings: &[Finding], policy: &Policy) -> Vec<Self> {
+        let note = |it: &Finding| Self {
+            rule: it.rule.id,
+            severity: it.rule.severity.name(),
+            place: it.place.to_string(),
+            says: it.says.clone(),
+            action: match policy.action(from, it) {
+                Action::Allow => "allow",
+                Action::Fix => "fix",
+                Action::Ask => "ask",
+                Action::Deny => "deny",
+            },
+        };
+        findings.iter().take(Self::MAX).map(note).collect()
+    }
+}
+
+/// A peer may put a secret where only names are expected.
+fn redacted<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&check::redacted(text.as_ref()))
+}
+
+fn redacted_option<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => redacted(text, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn is_empty(it: &Arc<str>) -> bool {
+    it.is_empty()
+}

@@ -1,0 +1,260 @@
+//! What a check may look at.
+//!
+//! The guard finds subjects in live messages, the scanner in listings and configuration files, the
+//! inspector in both. A check cannot tell the difference. Together the subjects of a message are
+//! all of its `params`, `result` or `error` and all that stands beside them: what this file does
+//! not know becomes [`Channel::Other`], so no channel is left unjudged.
+
+use crate::catalog::Definition;
+use crate::finding::At;
+use crate::json::Json;
+use crate::message::{ENVELOPE, Kind, Message, Side};
+use crate::revision::{META_CAPABILITIES, Revision};
+
+/// What kind of thing a subject is: which way it travels, and who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The arguments of a tool call.
+    Call,
+    /// The arguments of a prompt, or of a completion.
+    Argument,
+    /// A URI that the client wants read or watched.
+    Uri,
+    /// A tool as its server describes it.
+    Tool,
+    /// A prompt as its server describes it.
+    Prompt,
+    /// A resource as its server describes it.
+    Resource,
+    /// A template of resources as its server describes it.
+    Template,
+    /// What the server tells the model about itself.
+    Instructions,
+    /// What a tool, a prompt or a resource answers.
+    Content,
+    /// What a server wants a model to say.
+    Sampling,
+    /// What a server wants a person to answer.
+    Elicitation,
+    /// The list of roots, asked for or given.
+    Roots,
+    /// What the client answers to a server's question.
+    Reply,
+    /// The state of a task.
+    Task,
+    /// A log line.
+    Log,
+    /// Progress of a call.
+    Progress,
+    /// An error: of JSON-RPC, or what a tool that failed answers.
+    Error,
+    /// Anything else.
+    Other,
+}
+
+/// A part of a document, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// What it is.
+    pub channel: Channel,
+    /// The part.
+    pub json: Json<'a>,
+    /// Of a call: the name of the tool.
+    pub tool: Option<&'a str>,
+}
+
+/// What is known about a message besides what it says.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Who sent it.
+    pub from: Side,
+    /// The revision it is said in.
+    pub revision: Revision,
+    /// Its method, or that of the request that it answers.
+    pub method: &'a str,
+    /// A name for this exchange that the record has too, for a peer to quote.
+    pub reference: &'a str,
+    /// The tool that is called, where its server has described it.
+    pub definition: Option<&'a Definition>,
+    /// What the client has declared that it can do.
+    pub client_can: &'a Capabilities,
+    /// The directories and URIs that this conversation may be about. Empty: not bounded here.
+    pub roots: &'a [String],
+    /// The longest text that may pass in one piece, in bytes.
+    pub text_bytes_max: usize,
+}
+
+impl Facts<'static> {
+    /// Facts for a subject that is not part of a conversation.
+    pub fn alone(from: Side) -> Self {
+        static NOTHING: Capabilities = Capabilities { names: Vec::new() };
+        Self {
+            from,
+            revision: Revision::V2026_07_28,
+            method: "",
+            reference: "",
+            definition: None,
+            client_can: &NOTHING,
+            roots: &[],
+            text_bytes_max: usize::MAX,
+        }
+    }
+}
+
+/// What one side has declared that it can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    names: Vec<Box<str>>,
+}
+
+impl Capabilities {
+    /// Reads the object under `capabilities`.
+    pub fn read(json: Option<Json<'_>>) -> Self {
+        let names = json.into_iter().flat_map(Json::fields).map(|(name, _)| name.into()).collect();
+        Self { names }
+    }
+
+    /// What a modern request declares for itself.
+    pub fn of_request(message: &Message) -> Self {
+        Self::read(message.meta(META_CAPABILITIES))
+    }
+
+    /// Whether all of `path` was declared. Only the first name is kept.
+    pub fn has(&self, path: &[&str]) -> bool {
+        path.first().is_none_or(|name| self.names.iter().any(|it| **it == **name))
+    }
+}
+
+/// Finds the subjects in a message. `method` is that of the message, or of the request it answers.
+pub fn subjects<'a>(message: &'a Message, method: &str) -> Vec<Subject<'a>> {
+    let mut subjects = match message.body() {
+        Some(body) => inside(message, body, method),
+        None => Vec::new(),
+    };
+    let beside = message.root().fields().filter(|(name, _)| !ENVELOPE.contains(name));
+    subjects.extend(beside.map(|(_, json)| Subject { channel: Channel::Other, json, tool: None }));
+    subjects
+}
+
+fn inside<'a>(message: &'a Message, body: Json<'a>, method: &str) -> Vec<Subject<'a>> {
+    let mut found = Found { body, subjects: Vec::new() };
+    match (message.kind(), message.from()) {
+        (Kind::Error, _) => found.one(Channel::Error, &[]),
+        // The specification has objects there, and what is no object has no parts to tell apart.
+        _ if !body.is_object() => found.one(Channel::Other, &[]),
+        (Kind::Request | Kind::Notification, _) => found.said(method),
+        (Kind::Result, Side::Server) => found.answered(method),
+        (Kind::Result, Side::Client) => found.one(Channel::Reply, &[]),
+    }
+    found.rest();
+    found.subjects
+}
+
+struct Found<'a> {
+    body: Json<'a>,
+    subjects: Vec<Subject<'a>>,
+}
+
+impl<'a> Found<'a> {
+    /// What is asked for or told.
+    fn said(&mut self, method: &str) {
+        match method {
+            "tools/call" => {
+                let tool = self.body.get("name").and_then(Json::str);
+                let json = self.body.get("arguments").unwrap_or(self.body);
+                self.subjects.push(Subject { channel: Channel::Call, json, tool });
+                self.one(Channel::Reply, &["inputResponses"]);
+            }
+            "prompts/get" => self.one(Channel::Argument, &["arguments"]),
+            "completion/complete" => self.one(Channel::Argument, &["argument"]),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                self.one(Channel::Uri, &["uri"]);
+            }
+            "sampling/createMessage" => self.one(Channel::Sampling, &[]),
+            "elicitation/create" => self.one(Channel::Elicitation, &[]),
+            "roots/list" => self.one(Channel::Roots, &[]),
+            "notifications/message" => self.one(Channel::Log, &[]),
+            "notifications/progress" => self.one(Channel::Progress, &[]),
+            "notifications/tasks/status" => self.one(Channel::Task, &[]),
+            it if it.starts_with("tasks/") => self.one(Channel::Task, &[]),
+            _ => (),
+        }
+    }
+
+    /// What a server answers.
+    fn answered(&mut self, method: &str) {
+        self.asked_back();
+        match method {
+            "initialize" | "server/discover" => self.one(Channel::Instructions, &["instructions"]),
+            "tools/list" => self.each(Channel::Tool, "tools"),
+            "prompts/list" => self.each(Channel::Prompt, "prompts"),
+            "resources/list" => self.each(Channel::Resource, "resources"),
+            "resources/templates/list" => self.each(Channel::Template, "resourceTemplates"),
+            "tasks/get" | "tasks/list" | "tasks/cancel" | "tasks/update" => {
+                self.one(Channel::Task, &[]);
+            }
+            _ => {
+                // A tool that failed says so in its content: 2024-11-05, "Error Handling".
+                let failed = self.body.get("isError").and_then(Json::bool) == Some(true);
+                let channel = if failed { Channel::Error } else { Channel::Content };
+                self.one(channel, &["content"]);
+                self.one(channel, &["structuredContent"]);
+                for name in ["messages", "contents", "completion"] {
+                    self.one(Channel::Content, &[name]);
+                }
+            }
+        }
+    }
+
+    /// What a modern server wants to know before it goes on.
+    fn asked_back(&mut self) {
+        let asks = self.body.get("inputRequests").into_iter().flat_map(Json::fields);
+        for (_, ask) in asks {
+            let channel = match ask.get("method").and_then(Json::str) {
+                Some("sampling/createMessage") => Channel::Sampling,
+                Some("elicitation/create") => Channel::Elicitation,
+                Some("roots/list") => Channel::Roots,
+                _ => Channel::Other,
+            };
+            self.subjects.push(Subject { channel, json: ask, tool: None });
+        }
+    }
+
+    fn one(&mut self, channel: Channel, path: &[&str]) {
+        let json = self.body.path(path);
+        self.subjects.extend(json.map(|json| Subject { channel, json, tool: None }));
+    }
+
+    fn each(&mut self, channel: Channel, name: &str) {
+        let items = self.body.get(name).into_iter().flat_map(Json::items);
+        self.subjects.extend(items.map(|json| Subject { channel, json, tool: None }));
+    }
+
+    /// Whatever is in the body and in no subject yet.
+    fn rest(&mut self) {
+        let taken = |it: Json<'a>, subjects: &[Subject<'a>]| {
+            subjects.iter().any(|subject| it.contains(subject.json) || subject.json.contains(it))
+        };
+        let known = self.subjects.len();
+        for (_, json) in self.body.fields() {
+            let first = self.subjects.get(..known).unwrap_or_default();
+            if !taken(json, first) {
+                self.subjects.push(Subject { channel: Channel::Other, json, tool: None });
+            }
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// Visits every string in it, names included.
+    pub fn each_text(self, visit: &mut dyn FnMut(At<'a>, &'a str)) {
+        for it in self.json.all() {
+            if let Some(name) = it.name() {
+                visit(At::Name(it), name);
+            }
+            if let Some(text) = it.str() {
+                visit(At::Value(it), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Conversations that are made up: anything may come at any time, from either side.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+use stockade_core::check;
+use stockade_core::message::{Id, Side};
+use stockade_core::meter::Meter;
+use stockade_core::policy::{Action, Effect, Policy};
+use stockade_core::session::{Event, Parties, Server, Session};
+
+use crate::oracle::{Oracle, nothing_hidden};
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Event(Event),
+    /// Another policy holds from here on.
+    Policy(usize),
+    /// So much time goes by.
+    Time(u64),
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_is_said_all_that_is_sent_was_judged(steps in vec(step(), 0..40)) {
+        let parties = Parties { session: "s".into(), principal: "local".into() };
+        let server = Arc::new(Server::new("files"));
+        let mut session = Session::new(server, parties, Arc::new(Meter::default()));
+        let mut oracle = Oracle::default();
+        let policies = policies();
+        let mut policy = Arc::clone(&policies[0]);
+        let mut now_ms = 0;
+        let left = |side| Step::Event(Event::Left(side, "the end".to_owned()));
+        for step in steps.into_iter().chain([left(Side::Client), left(Side::Server)]) {
+            let event = match step {
+                Step::Policy(n) => {
+                    policy = Arc::clone(&policies[n]);
+                    continue;
+                }
+                Step::Time(ms) => {
+                    now_ms += ms;
+                    Event::Passed
+                }
+                Step::Event(event) => event,
+            };
+            let effects = session.on(event.clone(), &policy, now_ms);
+            oracle.watch(&event, &effects, &policy);
+            nothing_hidden(&effects, &policy);
+        }
+        oracle.end(&session);
+    }
+}
+
+fn policies() -> [Arc<Policy>; 4] {
+    let deny = |action| {
+        let mut policy = Policy::default();
+        policy.rules.extend(check::rules().map(|it| (it.id, action)));
+        policy
+    };
+    let mut closed = Policy::default();
+    closed.tools.default = Effect::Deny;
+    [Policy::default(), deny(Action::Deny), closed, Policy::transparent()].map(Arc::new)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = || select(vec![Id::Number(1), Id::Number(2), Id::Text("a".to_owned())]);
+    let why = || "it is gone".to_owned();
+    prop_oneof![
+        30 => heard().prop_map(Step::Event),
+        1 => (0..4_usize).prop_map(Step::Policy),
+        1 => select(vec![1, 60_000, 130_000]).prop_map(Step::Time),
+        1 => side().prop_map(move |it| Step::Event(Event::Left(it, why()))),
+        1 => side().prop_map(move |from| Step::Event(Event::Garbled { from, says: why() })),
+        1 => id().prop_map(move |id| Step::Event(Event::Unanswered { id, why: why() })),
+        1 => id().prop_map(|id| Step::Event(Event::Withdrawn { id })),
+        1 => id().prop_map(|id| Step::Event(Event::Abandoned { id })),
+        1 => id().prop_map(|id| Step::Event(Event::Expired { id })),
+    ]
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    select(vec![Side::Client, Side::Server])
+}
+
+fn heard() -> impl Strategy<Value = Event> {
+    let one = || message().prop_map(|it| it.to_string());
+    let text = prop_oneof![
+        20 => one(),
+        1 => vec(one(), 0..3).prop_map(|it| format!("[{}]", it.join(", "))),
+        1 => one().prop_map(|it| it.replacen("\"id\"", "\"Id\"", 1)),
+        1 => one().prop_map(|it| it.replacen('{', "{\"id\":1,", 1)),
+        1 => (one(), any::<prop::sample::Index>()).prop_map(|(it, at)| {
+            it.chars().take(at.index(it.len())).collect()
+        }),
+    ];
+    (side(), text).prop_map(|(from, it)| Event::Heard { from, bytes: Bytes::from(it) })
+}
+
+/// A message, mostly one that makes sense.
+fn message() -> impl Strategy<Value = Value> {
+    let id = select(vec![json!(1), json!(2), json!("a"), json!("a\u{200b}"), json!(null)]);
+    let method = select(METHODS);
+    prop_oneof![
+        4 => (id.clone(), method, params()).prop_map(|(id, method, params)| {
+            json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+        }),
+        1 => (select(NOTIFICATIONS), params()).prop_map(|(method, params)| {
+            json!({ "jsonrpc": "2.0", "method": method, "params": params })
+        }),
+        4 => (id.clone(), result()).prop_map(|(id, result)| {
+            json!({ "jsonrpc": "2.0", "id": id, "result": result })
+        }),
+        1 => (id, text()).prop_map(|(id, text)| {
+            let error = json!({ "code": -1, "message": text, "data": [text] });
+            json!({ "jsonrpc": "2.0", "id": id, "error": error, "beside": text })
+        }),
+    ]
+}
+
+const METHODS: &[&str] = &[
+    "initialize",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "prompts/get",
+    "resources/read",
+    "subscriptions/listen",
+    "sampling/createMessage",
+    "elicitation/create",
+    "roots/list",
+    "x/unknown",
+    "x/unknown\u{200b}",
+];
+
+const NOTIFICATIONS: &[&str] = &[
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/message",
+    "notifications/tools/list_changed",
+    "initialize",
+];
+
+fn params() -> impl Strategy<Value = Value> {
+    let id = select(vec![json!(1), json!(2), json!("a")]);
+    (text(), text(), id, revision(), any::<bool>()).prop_map(|(a, b, id, revision, whole)| {
+        let mut meta = json!({ "progressToken": id });
+        if let Some(revision) = revision {
+            meta["io.modelcontextprotocol/protocolVersion"] = json!(revision);
+            if whole {
+                let can = json!({ "sampling": {}, "elicitation": {}, "roots": {} });
+                meta["io.modelcontextprotocol/clientCapabilities"] = can;
+            }
+        }
+        json!({
+            "name": a,
+            "arguments": { "text": b },
+            "uri": "file:///a",
+            "requestId": id,
+            "progressToken": id,
+            "message": b,
+            "protocolVersion": "2025-11-25",
+            "capabilities": { "sampling": {}, "elicitation": {}, "roots": {} },
+            "_meta": meta,
+        })
+    })
+}
+
+fn result() -> impl Strategy<Value = Value> {
+    let kind = select(vec![None, Some("complete"), Some("input_required"), Some("else")]);
+    let whole = (text(), text(), revision(), kind).prop_map(|(a, b, revision, kind)| {
+        let long = a.repeat(700);
+        let mut result = json!({
+            "protocolVersion": revision.unwrap_or("2025-03-26"),
+            "instructions": a,
+            "content": [{ "type": "text", "text": b }],
+            "structuredContent": { "a": [b] },
+            "tools": [{ "name": a, "description": long, "inputSchema": { "type": "object" } }],
+            "messages": [{ "role": "user", "content": { "type": "text", "text": a } }],
+        });
+        if let Some(kind) = kind {
+            result["resultType"] = json!(kind);
+            result["inputRequests"] =
+                json!({ "q": { "method": "roots/list", "params": { "_meta": { "a": b } } } });
+        }
+        result
+    });
+    prop_oneof![9 => whole, 1 => text().prop_map(Value::from)]
+}
+
+fn revision() -> impl Strategy<Value = Option<&'static str>> {
+    select(vec![
+        None,
+        Some("2025-03-26"),
+        Some("2025-11-25"),
+        Some("2026-07-28"),
+        Some("2031-01-01"),
+    ])
+}
+
+/// Something that may be quiet, hidden, or nothing.
+fn text() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "add",
+        "delete_file",
+        "",
+        "dele\u{200b}te_file",
+        "\u{200b}",
+        "ключ",
+        "/etc/passwd",
+        "\"\\",
+        "DB_PASSWORD=Zk82nVx7Lp0Rt5Wq",
+        "Traceback (most recent call last):\n  File a",
+    ])
+}

@@ -1,0 +1,324 @@
+//! The guard's side: launch a server, hold on to it, and see it gone.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{self, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::message::{Answer, Failure, Order, Step};
+use crate::warden::{ASK_TO_END, KNOWN};
+use crate::{Ends, Error, KEEPER_ARG, Spec};
+
+/// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
+const LAUNCH_MAX: Duration = Duration::from_secs(30);
+
+/// How long the kernel may take to let go of processes that were killed.
+const KILL_MAX: Duration = Duration::from_secs(5);
+
+/// Starts a server, to be ended by the best means that this machine permits; [`Child::ends`] says
+/// which that is.
+pub fn launch(spec: &Spec) -> Result<Child, Error> {
+    start(spec, None)
+}
+
+/// Starts a server only if it can be ended by these means.
+pub fn launch_as(spec: &Spec, ends: Ends) -> Result<Child, Error> {
+    start(spec, Some(ends))
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It left with this code.
+    Code(i32),
+    /// It was ended by this signal.
+    Signal(i32),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(out, "exit code {code}"),
+            Self::Signal(signal) => write!(out, "signal {signal}"),
+        }
+    }
+}
+
+/// A running server. Every method may be called from any thread, also while another waits. When
+/// this is dropped, the server and all that it started are killed.
+#[derive(Debug)]
+pub struct Child {
+    pid: u32,
+    ends: Ends,
+    stdin: Mutex<Option<OwnedFd>>,
+    stdout: Mutex<Option<OwnedFd>>,
+    stderr: Mutex<Option<OwnedFd>>,
+    keeper: Keeper,
+    warden: OwnedFd,
+    exit: Mutex<Option<Exit>>,
+}
+
+/// The keeper and the socket that ties it, and the warden, to this process.
+#[derive(Debug)]
+struct Keeper {
+    control: UnixStream,
+    pidfd: OwnedFd,
+    /// Held to be reaped.
+    process: Mutex<process::Child>,
+}
+
+impl Child {
+    /// The server's own process, as the guard sees it.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// By what means everything that the server starts is ended.
+    pub fn ends(&self) -> Ends {
+        self.ends
+    }
+
+    /// The end of the pipe that is written to; once.
+    pub fn take_stdin(&self) -> Option<OwnedFd> {
+        lock(&self.stdin).take()
+    }
+
+    /// The end of the pipe that is read from; once.
+    pub fn take_stdout(&self) -> Option<OwnedFd> {
+        lock(&self.stdout).take()
+    }
+
+    /// The end of the pipe that is read from; once.
+    pub fn take_stderr(&self) -> Option<OwnedFd> {
+        lock(&self.stderr).take()
+    }
+
+    /// Blocks until the server has ended *and* nothing that it started is left.
+    pub fn wait(&self) -> Result<Exit, Error> {
+        loop {
+            if let Some(exit) = self.wait_for(Duration::from_secs(3600))? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// The same, but for no longer than this.
+    pub fn wait_for(&self, limit: Duration) -> Result<Option<Exit>, Error> {
+        let until = Instant::now() + limit;
+        for process in [&self.keeper.pidfd, &self.warden] {
+            if !ended(process.as_fd(), until).map_err(|source| Error::Wait { source })? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.settle()))
+    }
+
+    /// Asks the server to end, in the order that MCP has for stdio: closes its input, then sends
+    /// SIGTERM to its process group, then kills; with this much time before each next step. An
+    /// input that was taken is the taker's to close, before this is called.
+    pub fn terminate(&self, grace: Duration) -> Result<Exit, Error> {
+        drop(self.take_stdin());
+        if let Some(exit) = self.wait_for(grace)? {
+            return Ok(exit);
+        }
+        // It fails only when the warden is gone, which the next wait notices.
+        let _ = (&self.keeper.control).write_all(&[ASK_TO_END]);
+        if let Some(exit) = self.wait_for(grace)? {
+            return Ok(exit);
+        }
+        self.kill()
+    }
+
+    /// Kills the server and everything that it started, and returns when nothing is left.
+    pub fn kill(&self) -> Result<Exit, Error> {
+        match self.ends {
+            // The kernel ends a namespace with its pid 1, even if that is stopped.
+            Ends::Namespace => send(&self.warden, Signal::KILL),
+            Ends::Subreaper => {
+                let _ = self.keeper.control.shutdown(Shutdown::Write);
+            }
+        }
+        if let Some(exit) = self.wait_for(KILL_MAX)? {
+            return Ok(exit);
+        }
+        // One of the two does not do its work. The warden first, so that the keeper cleans up.
+        send(&self.warden, Signal::KILL);
+        if let Some(exit) = self.wait_for(KILL_MAX)? {
+            return Ok(exit);
+        }
+        send(&self.keeper.pidfd, Signal::KILL);
+        self.wait_for(KILL_MAX)?.ok_or(Error::StillThere { pid: self.pid })
+    }
+
+    /// Both are gone, so nothing here blocks: reaps the keeper and reads what the warden left.
+    fn settle(&self) -> Exit {
+        let mut exit = lock(&self.exit);
+        *exit.get_or_insert_with(|| {
+            self.keeper.reap();
+            // A warden that said nothing was killed, and its server with it.
+            let killed = Exit::Signal(Signal::KILL.as_raw());
+            match Answer::receive(&self.keeper.control) {
+                Ok(Some((Answer::Exited(exit), _))) => exit,
+                Ok(_) | Err(_) => killed,
+            }
+        })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if lock(&self.exit).is_none() {
+            // There is nobody to tell of a process that the kernel does not let go of.
+            let _ = self.kill();
+        }
+    }
+}
+
+fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
+    let at = |step| move |source| Error::Start { step, source };
+    spec.check()?;
+    let order = spec.encode()?;
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
+    let (their_stdin, stdin) = pipe()?;
+    let (stdout, their_stdout) = pipe()?;
+    let (stderr, their_stderr) = pipe()?;
+    let mut keeper = Keeper::start().map_err(at("no keeper"))?;
+
+    let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
+    // If this fails, the keeper is gone, and may have said why.
+    let sent = Order::send(&mut keeper.control, &order, ends, stdio);
+    drop((their_stdin, their_stdout, their_stderr));
+    let (ends, warden, server) = match Answer::receive(&keeper.control) {
+        Ok(Some((Answer::Started(ends), fds))) => {
+            let [warden, server] = <[OwnedFd; 2]>::try_from(fds)
+                .map_err(|_| at("no word of the warden")(io::ErrorKind::InvalidData.into()))?;
+            (ends, warden, server)
+        }
+        Ok(Some((Answer::Failed(failure), _))) => return Err(failed(spec, ends, failure)),
+        Ok(Some((Answer::Exited(_), _)) | None) => {
+            sent.map_err(at("the keeper took no order"))?;
+            let gone = io::ErrorKind::UnexpectedEof.into();
+            return Err(at("the keeper ended without a word")(gone));
+        }
+        Err(source) => return Err(at("the keeper did not answer")(source)),
+    };
+    let pid = pid_behind(&server).map_err(at("no pid of the server"))?;
+    // It fails only when the warden is gone, which the first wait notices.
+    let _ = keeper.control.write_all(&[KNOWN]);
+    Ok(Child {
+        pid,
+        ends,
+        stdin: Mutex::new(Some(stdin)),
+        stdout: Mutex::new(Some(stdout)),
+        stderr: Mutex::new(Some(stderr)),
+        keeper,
+        warden,
+        exit: Mutex::new(None),
+    })
+}
+
+impl Keeper {
+    /// Executes this very binary, even if another has taken its place on the disk since.
+    fn start() -> io::Result<Self> {
+        let (control, theirs) = UnixStream::pair()?;
+        control.set_read_timeout(Some(LAUNCH_MAX))?;
+        control.set_write_timeout(Some(LAUNCH_MAX))?;
+        let process = Command::new("/proc/self/exe")
+            .arg0("stockade")
+            .arg(KEEPER_ARG)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+        // It is not reaped yet, so the pid is nobody else's. Without a pidfd the keeper sees the
+        // socket close, and leaves.
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Self { control, pidfd, process: Mutex::new(process) })
+    }
+
+    /// Whether it has ended, by then at the latest.
+    fn ended(&self, until: Instant) -> io::Result<bool> {
+        ended(self.pidfd.as_fd(), until)
+    }
+
+    fn reap(&self) {
+        // It fails where the guard ignores SIGCHLD, and then the kernel has reaped.
+        let _ = lock(&self.process).wait();
+    }
+}
+
+impl Drop for Keeper {
+    /// Closing the socket ends it and all that it keeps. It is waited for, so that it is reaped.
+    fn drop(&mut self) {
+        let _ = self.control.shutdown(Shutdown::Both);
+        if !self.ended(Instant::now() + KILL_MAX).unwrap_or(false) {
+            send(&self.pidfd, Signal::KILL);
+        }
+        self.reap();
+    }
+}
+
+fn failed(spec: &Spec, wanted: Option<Ends>, failure: Failure) -> Error {
+    let source = io::Error::from_raw_os_error(failure.errno);
+    let program = spec.command.first().map(PathBuf::from).unwrap_or_default();
+    match (failure.step, Errno::from_raw_os_error(failure.errno)) {
+        (Step::Execute, Errno::NOENT) => Error::NotFound { program },
+        (Step::Execute, Errno::ACCESS | Errno::NOEXEC | Errno::ISDIR | Errno::PERM) => {
+            Error::NotExecutable { program, source }
+        }
+        (Step::Interpreter, _) => Error::NoInterpreter { program },
+        (Step::Directory, _) => {
+            Error::Directory { path: spec.cwd.clone().unwrap_or_default(), source }
+        }
+        (Step::Namespace | Step::Proc, _) => {
+            Error::NotPermitted { ends: wanted.unwrap_or(Ends::Subreaper), source }
+        }
+        (step, _) => Error::Start { step: step.says(), source },
+    }
+}
+
+/// Waits for the process behind a pidfd. A process in a pid namespace has ended when all in it
+/// have, if it was pid 1.
+fn ended(process: BorrowedFd<'_>, until: Instant) -> io::Result<bool> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// The pid of a process in another pid namespace, as it is in ours.
+fn pid_behind(pidfd: &OwnedFd) -> io::Result<u32> {
+    let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = about.lines().find_map(|it| it.strip_prefix("Pid:")?.trim().parse().ok());
+    pid.filter(|it| *it != 0).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Fails only when the process is gone, which is what was wanted.
+fn send(pidfd: &OwnedFd, signal: Signal) {
+    let _ = pidfd_send_signal(pidfd, signal);
+}
+
+/// What is behind these locks is whole at every moment, so a panic elsewhere spoils nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,88 @@
+//! Why a server did not start, or did not go.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use crate::Ends;
+
+/// Why a server did not start, or did not go.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command is empty, or its program is.
+    #[error("there is no command to start")]
+    NoCommand,
+    /// An argument, a variable or the directory holds a zero byte, which ends a string for the
+    /// kernel: what would start is not what was written.
+    #[error("the command or its environment holds a zero byte")]
+    ZeroByte,
+    /// The name of a variable is empty, or holds `=` or a zero byte.
+    #[error("`{}` cannot be the name of a variable", name.display())]
+    VariableName {
+        /// The name as it was given.
+        name: OsString,
+    },
+    /// The command and its environment are more than the kernel takes.
+    #[error("the command and its environment are larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The most that may be.
+        bytes_max: usize,
+    },
+    /// There is no such program, neither at its path nor in `PATH`.
+    #[error("cannot find the program `{}`", program.display())]
+    NotFound {
+        /// The program as it was given.
+        program: PathBuf,
+    },
+    /// There is a file of this name, but it cannot be executed.
+    #[error("cannot execute the program `{}`", program.display())]
+    NotExecutable {
+        /// The program as it was given.
+        program: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The program is there, but the interpreter that it names (its `#!` line, or its loader) is
+    /// not.
+    #[error("cannot find the interpreter that the program `{}` names", program.display())]
+    NoInterpreter {
+        /// The program as it was given.
+        program: PathBuf,
+    },
+    /// The working directory cannot be entered.
+    #[error("cannot enter the directory `{}`", path.display())]
+    Directory {
+        /// The directory as it was given.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// This machine does not permit what was asked for.
+    #[error("this machine does not permit to end a server by {ends}")]
+    NotPermitted {
+        /// What was asked for.
+        ends: Ends,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A step between the guard and the server failed.
+    #[error("cannot start the server: {step}")]
+    Start {
+        /// What was tried.
+        step: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The end of the server cannot be waited for.
+    #[error("cannot wait for the server")]
+    Wait {
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A process of the server was killed, but the kernel has not let go of it.
+    #[error("processes of the server with pid {pid} are still there after they were killed")]
+    StillThere {
+        /// The server's own process, which need not be the one that is left.
+        pid: u32,
+    },
+}

@@ -1,0 +1,142 @@
+//! The keeper: this binary, executed again, which starts the warden and stays to clean up after it.
+//! It decides by what means a server is ended; it does not start the server.
+
+use std::convert::Infallible;
+use std::env;
+use std::os::unix::net::UnixStream;
+use std::process;
+
+use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, WaitOptions, getegid, geteuid, getpid, pidfd_open,
+    set_child_subreaper, set_dumpable_behavior, setsid, waitpid,
+};
+
+use crate::Ends;
+use crate::message::{Answer, Failure, Order, Step};
+use crate::raw::{self, Alone, Side};
+use crate::sweep::sweep;
+use crate::warden::{self, Warden};
+
+/// The argument that makes a binary a keeper. It alone is on the keeper's command line: everything
+/// else comes over the socket that is its standard input.
+pub const KEEPER_ARG: &str = "--stockade-keeper";
+
+/// Becomes the keeper, and does not return, if this process was started as one. The binary's
+/// `main` must call this before anything else: a keeper that has threads refuses to work.
+pub fn keeper_main_if_asked() {
+    let mut args = env::args_os().skip(1);
+    if args.next().is_none_or(|it| it != KEEPER_ARG) || args.next().is_some() {
+        return;
+    }
+    let Ok(control) = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else {
+        process::exit(1);
+    };
+    let mut control = UnixStream::from(control);
+    let code = match keep(&mut control) {
+        Ok(()) => 0,
+        Err(failure) => {
+            // A guard that is gone has no use for the answer.
+            let _ = Answer::Failed(failure).send(&control, &[]);
+            1
+        }
+    };
+    process::exit(code)
+}
+
+fn keep(control: &mut UnixStream) -> Result<(), Failure> {
+    let alone = Alone::check().map_err(|error| Step::Alone.because_io(&error))?;
+    raw::forget_signals();
+    // Away from the guard's terminal: Ctrl-C there is for the guard, which then ends the server in
+    // order.
+    setsid().map_err(|errno| Step::Keep.because(errno))?;
+    let order = Order::receive(control).map_err(|error| Step::Order.because_io(&error))?;
+    let (means, warden) = start_warden(alone, control, order)?;
+    // The keeper has nothing to hide, but it is one of the two that hold the wall: nobody of the
+    // same user may trace it.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = retry_on_intr(|| waitpid(Some(warden), WaitOptions::empty()));
+    if means.ends() == Ends::Subreaper {
+        sweep(|_, _| ());
+    }
+    Ok(())
+}
+
+/// How the warden comes to be in a position to end everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// A privileged user makes a pid namespace directly.
+    PidNamespace,
+    /// An ordinary user needs a user namespace around it, in which its own ids mean the same.
+    UserAndPidNamespace { uid: u32, gid: u32 },
+    /// What is left where neither is permitted.
+    Subreaper,
+}
+
+impl Means {
+    /// Best first.
+    fn allowed_by(ends: Option<Ends>) -> Vec<Self> {
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+        let namespaces = [Self::PidNamespace, Self::UserAndPidNamespace { uid, gid }];
+        match ends {
+            None => [&namespaces[..], &[Self::Subreaper]].concat(),
+            Some(Ends::Namespace) => namespaces.to_vec(),
+            Some(Ends::Subreaper) => vec![Self::Subreaper],
+        }
+    }
+
+    fn clone_flags(self) -> u64 {
+        match self {
+            Self::PidNamespace => raw::NEW_PID,
+            Self::UserAndPidNamespace { .. } => raw::NEW_USER | raw::NEW_PID,
+            Self::Subreaper => 0,
+        }
+    }
+
+    pub(crate) fn ends(self) -> Ends {
+        match self {
+            Self::PidNamespace | Self::UserAndPidNamespace { .. } => Ends::Namespace,
+            Self::Subreaper => Ends::Subreaper,
+        }
+    }
+}
+
+/// Starts the warden by the first means that this machine permits.
+fn start_warden(alone: Alone, control: &UnixStream, order: Order) -> Result<(Means, Pid), Failure> {
+    let keep = |errno| Step::Keep.because(errno);
+    let keeper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(keep)?;
+    let mut failure = Step::Namespace.because(Errno::PERM);
+    for means in Means::allowed_by(order.ends) {
+        if means == Means::Subreaper {
+            set_child_subreaper(Some(getpid())).map_err(keep)?;
+        }
+        let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC).map_err(keep)?;
+        let pid = match alone.fork(means.clone_flags()) {
+            Err(error) => {
+                failure = Step::Namespace.because_io(&error);
+                continue;
+            }
+            Ok(Side::Child) => {
+                drop(ready);
+                let Err::<Infallible, _>(failure) =
+                    warden::run(alone, Warden { means, control, keeper, says_ready, order });
+                let _ = Answer::Failed(failure).send(control, &[]);
+                raw::leave(1);
+            }
+            Ok(Side::Parent(pid)) => pid,
+        };
+        drop(says_ready);
+        let mut told = [0; Failure::BYTES];
+        match retry_on_intr(|| rustix::io::read(&ready, &mut told)) {
+            Ok(1) => return Ok((means, pid)),
+            Ok(count) => {
+                let told = told.get(..count).and_then(Failure::from_bytes);
+                failure = told.unwrap_or(Step::Namespace.because(Errno::PERM));
+            }
+            Err(errno) => failure = Step::Keep.because(errno),
+        }
+        let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+    }
+    Err(failure)
+}

@@ -1,0 +1,68 @@
+//! Starts a server's process and leaves nothing of it behind.
+//!
+//! Three processes stand between the guard and nothing:
+//!
+//! ```text
+//! guard ── keeper ── warden ── server ── whatever the server starts
+//!   └──── socket ──────┘
+//! ```
+//!
+//! The *keeper* is this same binary, executed again with an empty environment, so that it has one
+//! thread and may fork. It starts the *warden*, and does nothing but wait for it. The warden starts
+//! the server and ends everything when the server ends, when the guard closes its end of the
+//! socket (which the kernel does for a guard that was killed), or when the keeper is gone. How
+//! everything is ended is what [`Ends`] says: as pid 1 of a namespace of its own where the machine
+//! permits, so that the kernel ends what is inside with it; else by killing every descendant. In
+//! both cases the warden's death is noticed by the keeper and the keeper's by the warden.
+//!
+//! The tie between guard and keeper is the socket alone. `PR_SET_PDEATHSIG` would fire when the
+//! guard's *thread* that launched the server ends, which in a thread pool is not the guard's end.
+//!
+//! What this is not, yet: a sandbox. The server sees the files, the network and the `/proc` of the
+//! machine, and may do what its user may do. In particular a server that wants to can stop or kill
+//! the processes of its user, the guard among them. Two things do differ in a pid namespace: a
+//! server's own pid is small and means another process in `/proc`, which is still the machine's;
+//! and where an ordinary user needs a user namespace for it, setuid programs such as `sudo` do not
+//! raise a server's privileges.
+//!
+//! Linux 5.11 or newer, and no other system.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("a server's processes can be ended for certain on Linux only");
+
+mod child;
+mod error;
+mod keeper;
+mod message;
+mod raw;
+mod server;
+mod spec;
+mod sweep;
+mod warden;
+
+pub use child::{Child, Exit, launch, launch_as};
+pub use error::Error;
+pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
+pub use spec::Spec;
+
+use std::fmt;
+
+/// By what means everything that a server started is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The server lives in a pid namespace, and the kernel ends all that is in it at once. Nothing
+    /// that the server does, short of privileges over the machine, takes a process out of it.
+    Namespace,
+    /// Descendants are found in `/proc` and killed until none is left. This holds for daemons, but
+    /// not against a server that kills keeper and warden at the same moment, which it may do.
+    Subreaper,
+}
+
+impl fmt::Display for Ends {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Namespace => "pid namespace",
+            Self::Subreaper => "subreaper",
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! The calls that rustix does not offer: fork, exec, signals, and the mass closing of descriptors.
+//! All `unsafe` code of the crate is here, and nothing else is.
+#![allow(unsafe_code, reason = "fork, exec and signal dispositions have no safe interface")]
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::fs;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::process::Pid;
+
+pub(crate) const NEW_USER: u64 = libc::CLONE_NEWUSER.cast_unsigned() as u64;
+pub(crate) const NEW_PID: u64 = libc::CLONE_NEWPID.cast_unsigned() as u64;
+
+/// Proof that this process has one thread, which is what makes a fork harmless: no lock can be
+/// held by a thread that the child does not have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alone(());
+
+/// Which side of a fork this is.
+pub(crate) enum Side {
+    Child,
+    Parent(Pid),
+}
+
+impl Alone {
+    pub(crate) fn check() -> io::Result<Self> {
+        match fs::read_dir("/proc/self/task")?.count() {
+            1 => Ok(Self(())),
+            _ => Err(io::Error::from(io::ErrorKind::ResourceBusy)),
+        }
+    }
+
+    /// Forks, into new namespaces if `flags` name some. `clone3` is used for its arguments, which
+    /// are the same on every architecture.
+    pub(crate) fn fork(self, flags: u64) -> io::Result<Side> {
+        // The first version of `struct clone_args`: flags, pidfd, child_tid, parent_tid,
+        // exit_signal, stack, stack_size, tls.
+        let mut args = [0_u64; 8];
+        let [asked, _, _, _, exit_signal, ..] = &mut args;
+        *asked = flags;
+        *exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+        // SAFETY: `args` is a valid `clone_args` of the given size. Without CLONE_VM and without a
+        // stack the child runs on a copy of this memory. `self` proves that there is no other
+        // thread, so the copy is not of a state in which some lock is held for ever.
+        let answer =
+            unsafe { libc::syscall(libc::SYS_clone3, args.as_mut_ptr(), size_of_val(&args)) };
+        if answer < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let pid = i32::try_from(answer).ok().and_then(Pid::from_raw);
+        Ok(pid.map_or(Side::Child, Side::Parent))
+    }
+}
+
+/// Becomes another program, or says why not.
+pub(crate) fn execute(program: &CStr, args: &[CString], env: &[CString]) -> io::Error {
+    let args = pointers(args);
+    let env = pointers(env);
+    // SAFETY: all three are zero-terminated, the lists by the null pointer that `pointers` adds,
+    // and outlive the call, since `args` and `env` are borrowed from the caller.
+    unsafe { libc::execve(program.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|it| it.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Leaves the process at once, without what a program does at its end: in a fork, that would be
+/// done twice.
+pub(crate) fn leave(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// Marks every descriptor but the standard three, so that none is inherited by what is executed:
+/// an inherited directory is a way out of any sandbox.
+pub(crate) fn close_others_on_exec() -> io::Result<()> {
+    const FIRST: u32 = 3;
+    // SAFETY: the call takes integers only, and with this flag closes nothing now.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_close_range, FIRST, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives every signal its default meaning and blocks none: both are inherited through exec, and a
+/// server must not behave differently for what the guard ignores.
+pub(crate) fn forget_signals() {
+    const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
+    const MASK_BYTES: usize = 8;
+    // A `struct sigaction` of the kernel (at most 32 bytes) that says SIG_DFL, which is zero.
+    let default = [0_u64; 4];
+    for signal in SIGNALS {
+        // Past the C library, which does not let go of the two signals that it keeps for itself.
+        // SAFETY: the default disposition runs no code of ours, the struct is valid for its size,
+        // and the old one is not asked for. For SIGKILL and SIGSTOP this fails, as it should.
+        unsafe {
+            let old = ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, MASK_BYTES)
+        };
+    }
+    let none = signal_set(None);
+    // SAFETY: `none` is an initialised set; the old mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
+}
+
+/// A descriptor that is readable when a child of this process has ended.
+pub(crate) fn child_ends() -> io::Result<OwnedFd> {
+    let set = signal_set(Some(libc::SIGCHLD));
+    // SAFETY: `set` is an initialised set; the old mask is not asked for.
+    let blocked = unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+    if blocked != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: `set` is an initialised set; -1 asks for a new descriptor.
+    let fd: RawFd = unsafe { libc::signalfd(-1, &raw const set, flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made `fd`, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn signal_set(signal: Option<c_int>) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initialises the set, and cannot fail for a valid pointer.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    if let Some(signal) = signal {
+        // SAFETY: the set was initialised above.
+        unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    }
+    // SAFETY: the set was initialised above.
+    unsafe { set.assume_init() }
+}

@@ -1,0 +1,177 @@
+//! The warden: starts the server, passes on its exit, and ends everything. In a pid namespace it
+//! is pid 1, and its end is the end of all; elsewhere it kills what descends from it.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, kill_process_group,
+    pidfd_open, set_child_subreaper, set_dumpable_behavior, set_parent_process_death_signal, wait,
+};
+
+use crate::keeper::Means;
+use crate::message::{Answer, Failure, Order, Step};
+use crate::raw::{self, Alone, Side};
+use crate::sweep::{self, sweep};
+use crate::{Ends, Exit, server};
+
+/// What the guard writes when it knows the server's pid, which has no meaning once the server is
+/// reaped.
+pub(crate) const KNOWN: u8 = b'k';
+
+/// What the guard writes to have the server asked to end; any other byte is ignored, and the end
+/// of the stream is the end of everything.
+pub(crate) const ASK_TO_END: u8 = b't';
+
+/// What a warden is given.
+pub(crate) struct Warden<'a> {
+    pub(crate) means: Means,
+    pub(crate) control: &'a UnixStream,
+    pub(crate) keeper: OwnedFd,
+    /// One byte goes here when the means hold; a [`Failure`] when they do not.
+    pub(crate) says_ready: OwnedFd,
+    pub(crate) order: Order,
+}
+
+/// Returns only what went wrong before the server was running.
+pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failure> {
+    let Warden { means, control, keeper, says_ready, order } = warden;
+    if let Err(failure) = take_hold(means) {
+        let _ = rustix::io::write(&says_ready, &failure.to_bytes());
+        raw::leave(1);
+    }
+    rustix::io::write(&says_ready, &[1]).map_err(|errno| Step::Keep.because(errno))?;
+    drop(says_ready);
+
+    let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
+    let server = start_server(alone, means, order)?;
+    let watch = || -> Result<(), Errno> {
+        let me = pidfd_open(getpid(), PidfdFlags::empty())?;
+        let it = pidfd_open(server, PidfdFlags::empty())?;
+        // A guard that is gone is noticed below.
+        let _ = Answer::Started(means.ends()).send(control, &[me.as_fd(), it.as_fd()]);
+        Ok(())
+    };
+    watch().map_err(|errno| Step::Keep.because(errno))?;
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+
+    // Nothing else is done before: no server is too short-lived to have had a pid.
+    let known = retry_on_intr(|| rustix::io::read(control, &mut [0; 1])) == Ok(1);
+    let mut exit = None;
+    while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
+        }
+    }
+    if means.ends() == Ends::Subreaper {
+        sweep(|pid, status| {
+            exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
+        });
+    }
+    if let Some(exit) = exit {
+        let _ = Answer::Exited(exit).send(control, &[]);
+    }
+    raw::leave(0)
+}
+
+/// Comes into the position that `means` promises.
+fn take_hold(means: Means) -> Result<(), Failure> {
+    match means {
+        Means::PidNamespace => {}
+        Means::UserAndPidNamespace { uid, gid } => {
+            map_ids(uid, gid).map_err(|error| Step::Namespace.because_io(&error))?;
+        }
+        Means::Subreaper => {
+            sweep::check().map_err(|error| Step::Proc.because_io(&error))?;
+            return set_child_subreaper(Some(getpid())).map_err(|it| Step::Keep.because(it));
+        }
+    }
+    // A second tie beside the watch over the keeper, for a warden that is stopped and cannot look.
+    // It is set last: a change of credentials would undo it. Without a namespace it would kill the
+    // one process that can still clean up.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|it| Step::Keep.because(it))
+}
+
+/// Every id of the server stays what it is outside. Supplementary groups stay in force, but cannot
+/// be changed, without which the kernel would not let an ordinary user map a group.
+fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+}
+
+/// Starts the server, and knows that it runs: the far end of the pipe is closed by a successful
+/// exec, and written to by a failed one.
+fn start_server(alone: Alone, means: Means, order: Order) -> Result<Pid, Failure> {
+    let fork = |errno| Step::Fork.because(errno);
+    let (failed, says_failed) = pipe_with(PipeFlags::CLOEXEC).map_err(fork)?;
+    let warden = getpid();
+    let server = match alone.fork(0).map_err(|error| Step::Fork.because_io(&error))? {
+        Side::Child => {
+            let orphaned_by = (means.ends() == Ends::Subreaper).then_some(warden);
+            let failure = server::become_it(&order, orphaned_by);
+            let _ = rustix::io::write(&says_failed, &failure.to_bytes());
+            raw::leave(127);
+        }
+        Side::Parent(pid) => pid,
+    };
+    drop(says_failed);
+    // With it go the server's ends of its pipes, so that what the server closes is closed.
+    drop(order);
+    let mut told = [0; Failure::BYTES];
+    match retry_on_intr(|| rustix::io::read(&failed, &mut told)).map_err(fork)? {
+        0 => Ok(server),
+        count => {
+            let told = told.get(..count).and_then(Failure::from_bytes);
+            Err(told.unwrap_or(Step::Fork.because(Errno::PROTO)))
+        }
+    }
+}
+
+/// Waits until something happened, and does what the guard asks. False when it is time to end.
+fn stand_watch(control: &UnixStream, keeper: &OwnedFd, child_ends: &OwnedFd, server: Pid) -> bool {
+    let mut watched = [
+        PollFd::new(control, PollFlags::IN),
+        PollFd::new(keeper, PollFlags::IN),
+        PollFd::new(child_ends, PollFlags::IN),
+    ];
+    if retry_on_intr(|| poll(&mut watched, None)).is_err() {
+        return false;
+    }
+    let [asked, orphaned, child_ended] = watched.map(|it| !it.revents().is_empty());
+    if orphaned {
+        return false;
+    }
+    if child_ended {
+        // One `signalfd_siginfo`; it says less than `wait` does.
+        let _ = rustix::io::read(child_ends, &mut [0; 128]);
+    }
+    if !asked {
+        return true;
+    }
+    let mut byte = [0; 1];
+    match retry_on_intr(|| rustix::io::read(control, &mut byte)) {
+        Ok(1..) => {
+            if byte == [ASK_TO_END] {
+                // The whole group, as a terminal would: a shell does not pass a signal on. The
+                // server is not reaped yet, so its id is nobody else's.
+                let _ = kill_process_group(server, Signal::TERM);
+            }
+            true
+        }
+        Ok(0) | Err(_) => false,
+    }
+}
+
+impl Exit {
+    fn of(status: WaitStatus) -> Option<Self> {
+        let code = status.exit_status().map(Self::Code);
+        code.or_else(|| status.terminating_signal().map(Self::Signal))
+    }
+}

@@ -1,0 +1,41 @@
+//! The ledger: an append-only, hash-chained, signed record of what was decided.
+//!
+//! A ledger is a directory. Each process that opens it writes one *segment*, a JSON Lines file in
+//! which every record carries the hash of the one before it. The *manifest*, a signed chain of its
+//! own, says which segments were opened and how they ended, so that a segment cannot disappear or
+//! borrow records from another. *Checkpoints* sign the head of each segment while it grows, so that
+//! its tail cannot be cut off. The files are the truth; the SQLite index beside them is a cache.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `key`, `key.pub` | the Ed25519 seed and public key, in hexadecimal |
+//! | `manifest.jsonl`, `manifest.head` | the chain of segments, and its last line once more |
+//! | `NAME.jsonl`, `NAME.head` | a segment, and its latest signed checkpoint |
+//! | `NAME.opening`, `*.tmp` | a segment that is not in the manifest yet, a file that is not whole yet |
+//! | `index.sqlite` | what [`query`] has read so far; may be deleted at any time |
+//!
+//! What the chain can and cannot show: without the key, nobody can change, remove, move or add a
+//! record up to the last checkpoint and have [`verify`] call the ledger whole. Records after the
+//! last checkpoint ([`Whole::unsealed`]) are chained and not yet signed. Two intruders are only found
+//! out by a [`Whole::head`] and [`Whole::key`] that were noted elsewhere: who holds the key, and who
+//! kept a copy of the signed heads and puts the files back to that time.
+//!
+//! The store does not look inside records and does not redact them; the caller has done that.
+
+mod chain;
+mod clock;
+mod error;
+mod files;
+mod index;
+mod ledger;
+mod manifest;
+mod read;
+mod seal;
+mod verify;
+
+pub use chain::RECORD_BYTES_MAX;
+pub use error::{Error, FieldsError};
+pub use index::{Filter, Found, query};
+pub use ledger::{Durability, Ledger, Position};
+pub use read::{Record, Tail, export, tail};
+pub use verify::{Broken, Fault, Torn, Verdict, Whole, verify};

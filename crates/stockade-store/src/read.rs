@@ -1,0 +1,187 @@
+//! Reading: the records of all segments, in the order in which they happened. Reads what is there
+//! and does not judge it; that is `verify`.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::io::Write;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::chain::Envelope;
+use crate::clock;
+use crate::error::Error;
+use crate::files::{Dir, Line, Lines, Name};
+
+/// How often a tail that follows looks for more.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A record as it is stored. Ordered by time, then segment, then number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Record {
+    /// When it was written, RFC 3339 in UTC with milliseconds.
+    pub at: String,
+    /// The segment it is in.
+    pub segment: String,
+    /// Its number in the segment.
+    pub seq: u64,
+    /// The whole line: a JSON object.
+    pub json: String,
+}
+
+impl Record {
+    pub(crate) fn read(segment: &Name, line: &[u8]) -> Option<Self> {
+        let envelope = Envelope::read(line)?;
+        Some(Self {
+            at: envelope.at.into_owned(),
+            segment: segment.as_str().to_owned(),
+            seq: envelope.seq,
+            json: std::str::from_utf8(line).ok()?.to_owned(),
+        })
+    }
+}
+
+/// Writes every record as a line, oldest first, and says how many there were.
+pub fn export(dir: impl AsRef<Path>, mut out: impl Write) -> Result<u64, Error> {
+    let dir = Dir::existing(dir.as_ref())?;
+    // Oldest last, to be taken from the end. A segment is opened when its time comes, so that no
+    // more files are open than segments were at one time.
+    let mut waiting = dir.segments()?;
+    waiting.reverse();
+    let mut open: BTreeMap<String, Source> = BTreeMap::new();
+    let mut heads: BinaryHeap<Reverse<Record>> = BinaryHeap::new();
+    let mut records = 0;
+    loop {
+        while let Some(name) = waiting.pop_if(|it| match heads.peek() {
+            Some(Reverse(first)) => it.as_str() <= clock::compact(&first.at).as_str(),
+            None => true,
+        }) {
+            let mut source = Source::open(&dir, name.clone())?;
+            if let Some(record) = source.next()? {
+                heads.push(Reverse(record));
+                open.insert(name.as_str().to_owned(), source);
+            }
+        }
+        let Some(Reverse(record)) = heads.pop() else {
+            break;
+        };
+        writeln!(out, "{}", record.json).map_err(Error::Export)?;
+        records += 1;
+        if let Some(source) = open.get_mut(&record.segment) {
+            match source.next()? {
+                Some(next) => heads.push(Reverse(next)),
+                None => drop(open.remove(&record.segment)),
+            }
+        }
+    }
+    out.flush().map_err(Error::Export)?;
+    Ok(records)
+}
+
+/// The last `n` records, oldest first, and with `follow` those that come after, without end.
+pub fn tail(dir: impl AsRef<Path>, n: usize, follow: bool) -> Result<Tail, Error> {
+    let mut tail = Tail {
+        dir: Dir::existing(dir.as_ref())?,
+        follow,
+        read: BTreeMap::new(),
+        ready: VecDeque::new(),
+    };
+    tail.look(Some(n))?;
+    Ok(tail)
+}
+
+/// The iterator that [`tail`] returns.
+#[derive(Debug)]
+pub struct Tail {
+    dir: Dir,
+    follow: bool,
+    /// How far each segment was read.
+    read: BTreeMap<Name, u64>,
+    ready: VecDeque<Record>,
+}
+
+impl Tail {
+    /// What has come since the last time, without waiting.
+    pub fn fresh(&mut self) -> Result<Vec<Record>, Error> {
+        if self.ready.is_empty() {
+            self.look(None)?;
+        }
+        Ok(self.ready.drain(..).collect())
+    }
+
+    /// Reads on in every segment; in one that is new, the last lines only if the tail begins.
+    fn look(&mut self, last: Option<usize>) -> Result<(), Error> {
+        let mut found = BinaryHeap::new();
+        for name in self.dir.segments()? {
+            let read = self.read.get(&name).copied();
+            if read.is_some_and(|it| self.dir.segment_bytes(&name) == Some(it)) {
+                continue;
+            }
+            let mut source = Source::open(&self.dir, name.clone())?;
+            match (read, last) {
+                (Some(byte), _) => source.lines.seek(byte)?,
+                (None, Some(n)) => source.lines.seek_last(n)?,
+                (None, None) => {}
+            }
+            while let Some(record) = source.next()? {
+                found.push(Reverse(record));
+                if last.is_some_and(|it| found.len() > it) {
+                    found.pop();
+                }
+            }
+            self.read.insert(name, source.lines.byte());
+        }
+        let mut found: Vec<Record> = found.into_iter().map(|it| it.0).collect();
+        found.sort_unstable();
+        self.ready.extend(found);
+        Ok(())
+    }
+}
+
+impl Iterator for Tail {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(record) = self.ready.pop_front() {
+                return Some(Ok(record));
+            }
+            if !self.follow {
+                return None;
+            }
+            if let Err(error) = self.look(None) {
+                self.follow = false;
+                return Some(Err(error));
+            }
+            if self.ready.is_empty() {
+                thread::sleep(LOOK_EVERY);
+            }
+        }
+    }
+}
+
+/// The records of one segment.
+#[derive(Debug)]
+struct Source {
+    name: Name,
+    lines: Lines,
+}
+
+impl Source {
+    fn open(dir: &Dir, name: Name) -> Result<Self, Error> {
+        let lines = Lines::open(dir.segment(&name))?;
+        Ok(Self { name, lines })
+    }
+
+    /// The next finished record.
+    fn next(&mut self) -> Result<Option<Record>, Error> {
+        let byte = self.lines.byte();
+        let Some(Line::Whole(line)) = self.lines.next()? else {
+            return Ok(None);
+        };
+        match Record::read(&self.name, line) {
+            Some(record) => Ok(Some(record)),
+            None => Err(Error::Damaged { segment: self.name.as_str().to_owned(), byte }),
+        }
+    }
+}

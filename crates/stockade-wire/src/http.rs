@@ -1,0 +1,6 @@
+//! Streamable HTTP, as a client. The server's side is the binary's gateway.
+
+pub mod client;
+pub mod connection;
+pub mod headers;
+pub mod resume;

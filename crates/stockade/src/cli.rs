@@ -1,0 +1,111 @@
+//! The command line: one file a command. This is the only place that prints to standard output.
+
+#![allow(clippy::print_stdout, reason = "a command's output is what it is run for")]
+#![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
+
+mod audit;
+mod demo;
+mod example;
+mod explain;
+mod policy;
+mod run;
+mod serve;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::{Exit, Failure};
+
+/// Guard MCP servers: judge every message, record every decision.
+#[derive(Debug, Parser)]
+#[command(name = "stockade", version, after_help = EXITS, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXITS: &str = "Exit codes:
+  0  ok
+  1  findings, or something is not as it should be
+  2  usage or configuration
+  4  the server cannot be reached or started, or ended by itself";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play honest calls and attacks through the guard, and say what happened to each
+    Demo(demo::Demo),
+    /// Guard one server, speaking standard input and output to the client
+    Run(run::Run),
+    /// Guard one server for many clients, over HTTP on this machine
+    Serve(serve::Serve),
+    /// Start one of the two reference servers
+    Example(example::Example),
+    /// Check a policy, or explain what it decides
+    Policy(policy::PolicyArgs),
+    /// Look into the ledger, and check that nobody changed it
+    Audit(audit::Audit),
+    /// Print a rule's page
+    Explain(explain::Explain),
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person.
+    #[default]
+    Human,
+    /// For a program.
+    Json,
+}
+
+/// Where Stockade keeps what it writes.
+#[derive(Clone, Debug, Args)]
+struct State {
+    /// Keep the ledger below this directory [default: $XDG_STATE_HOME/stockade]
+    #[arg(long = "state", value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+}
+
+impl State {
+    /// The directory of the ledger, by the XDG Base Directory specification.
+    fn ledger(&self) -> Result<PathBuf, Failure> {
+        let home = || std::env::home_dir().filter(|it| it.is_absolute());
+        let xdg =
+            || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
+        let default =
+            || xdg().or_else(|| Some(home()?.join(".local/state"))).map(|it| it.join("stockade"));
+        self.dir.clone().or_else(default).map(|it| it.join("ledger")).ok_or_else(|| {
+            Failure::new(Exit::Usage, "there is no home directory to keep the ledger in")
+                .help("name a directory with `--state DIR`")
+        })
+    }
+}
+
+/// Whether there is still a reader. One that closed the pipe has read enough: that is no failure.
+fn printed(written: io::Result<()>) -> Result<bool, Failure> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Exit::Usage, "cannot print").from(error)),
+    }
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(it) => it.run(),
+        Command::Run(it) => it.run(),
+        Command::Serve(it) => it.run(),
+        Command::Example(it) => it.run(),
+        Command::Policy(it) => policy::run(&it),
+        Command::Audit(it) => it.run(),
+        Command::Explain(it) => it.run(),
+    };
+    done.unwrap_or_else(|failure| {
+        anstream::eprintln!("{failure}");
+        failure.exit().into()
+    })
+}

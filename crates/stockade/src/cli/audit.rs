@@ -1,0 +1,246 @@
+//! `stockade audit query|tail|verify|export`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use stockade_core::check::visible;
+use stockade_store::{Filter, Record, Verdict};
+
+use super::{Format, State, printed};
+use crate::failure::{Exit, Failure};
+
+/// What records are about.
+const KINDS: [&str; 8] =
+    ["start", "stop", "decision", "outcome", "notice", "violation", "stderr", "policy"];
+const DECISIONS: [&str; 3] = ["allow", "ask", "deny"];
+
+/// Look into the ledger, and check that nobody changed it
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockade audit verify
+  stockade audit query --tool write_file --decision deny --since 1d")]
+pub(super) struct Audit {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    state: State,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find records, newest first
+    Query(Box<Query>),
+    /// Show the last records, and with --follow those to come
+    Tail(Tail),
+    /// Check that every record is as it was written
+    Verify(Verify),
+    /// Write every record to standard output as JSON Lines, oldest first
+    Export,
+}
+
+#[derive(Debug, Args)]
+struct Query {
+    /// What was written down
+    #[arg(long, value_parser = KINDS)]
+    kind: Option<String>,
+    /// The conversation
+    #[arg(long)]
+    session: Option<String>,
+    /// The exchange: what an error text names as its reference
+    #[arg(long)]
+    call: Option<String>,
+    /// The server, by its name in the policy
+    #[arg(long)]
+    server: Option<String>,
+    /// What the client calls itself
+    #[arg(long)]
+    client: Option<String>,
+    /// The method
+    #[arg(long)]
+    method: Option<String>,
+    /// The tool
+    #[arg(long)]
+    tool: Option<String>,
+    /// What was decided
+    #[arg(long, value_parser = DECISIONS)]
+    decision: Option<String>,
+    /// The rule that decided
+    #[arg(long)]
+    rule: Option<String>,
+    /// No older than this: 90s, 15m, 12h or 7d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    since: Option<Duration>,
+    /// A text somewhere in the record
+    #[arg(long)]
+    text: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Tail {
+    /// So many of those that are there
+    #[arg(short, default_value_t = 20)]
+    n: usize,
+    /// Go on with those to come
+    #[arg(short, long)]
+    follow: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Audit {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let dir = self.state.ledger()?;
+        let failed = |error: stockade_store::Error| {
+            Failure::new(Exit::Usage, format!("cannot read the ledger in `{}`", dir.display()))
+                .from(error)
+                .help("name the directory that it was written to with `--state DIR`")
+        };
+        match self.command {
+            Command::Query(query) => {
+                let format = query.format;
+                let found = stockade_store::query(&dir, &query.filter()).map_err(failed)?;
+                let mut out = io::stdout().lock();
+                for record in &found.records {
+                    if !printed(show(&mut out, record, format))? {
+                        break;
+                    }
+                }
+                if found.damaged > 0 {
+                    anstream::eprintln!(
+                        "note: {} lines could not be read; `stockade audit verify` says more",
+                        found.damaged
+                    );
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Tail(tail) => {
+                let mut out = io::stdout().lock();
+                for record in stockade_store::tail(&dir, tail.n, tail.follow).map_err(failed)? {
+                    if !printed(show(&mut out, &record.map_err(failed)?, tail.format))? {
+                        break;
+                    }
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Verify(verify) => {
+                let verdict = stockade_store::verify(&dir).map_err(failed)?;
+                let text = match verify.format {
+                    Format::Human => told(&verdict),
+                    Format::Json => json(&verdict),
+                };
+                printed(writeln!(io::stdout(), "{text}"))?;
+                Ok(match verdict {
+                    Verdict::Whole(_) => ExitCode::SUCCESS,
+                    Verdict::Broken(_) => Exit::Findings.into(),
+                })
+            }
+            Command::Export => {
+                match stockade_store::export(&dir, io::stdout().lock()) {
+                    Ok(_) => (),
+                    Err(stockade_store::Error::Export(error)) => {
+                        printed(Err(error))?;
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+impl Query {
+    fn filter(self) -> Filter {
+        Filter {
+            kind: self.kind,
+            session: self.session,
+            call: self.call,
+            server: self.server,
+            client: self.client,
+            principal: None,
+            tool: self.tool,
+            method: self.method,
+            decision: self.decision,
+            rule: self.rule,
+            since: self.since.and_then(|age| SystemTime::now().checked_sub(age)),
+            until: None,
+            text: self.text,
+            limit: Some(self.limit),
+        }
+    }
+}
+
+/// One record, as a line.
+fn show(out: &mut impl Write, record: &Record, format: Format) -> io::Result<()> {
+    if format == Format::Json {
+        return writeln!(out, "{}", record.json);
+    }
+    let value: serde_json::Value = serde_json::from_str(&record.json).unwrap_or_default();
+    let text = |name: &str| match value.get(name) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let names = ["kind", "call", "method", "tool", "decision", "status", "rule", "says"];
+    let words: Vec<String> = names.iter().map(|it| text(it)).filter(|it| !it.is_empty()).collect();
+    writeln!(out, "{}  {}", record.at, visible(&words.join("  ")))
+}
+
+/// What was found, for a person.
+fn told(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Whole(whole) => {
+            let mut lines = vec![format!(
+                "whole: {} records in {} segments, {} of them being written now",
+                whole.records, whole.segments, whole.live
+            )];
+            if whole.unsealed > 0 {
+                lines.push(format!("{} of the last records are not signed yet", whole.unsealed));
+            }
+            for torn in &whole.torn {
+                lines.push(format!(
+                    "`{}`: a crash left record {} unfinished; nobody was told that it was written",
+                    torn.segment, torn.seq
+                ));
+            }
+            lines.extend(whole.head.iter().map(|it| format!("signed head: {it}")));
+            lines.extend(whole.key.iter().map(|it| format!("key: {it}")));
+            lines.join("\n")
+        }
+        Verdict::Broken(broken) => format!("broken: {broken}"),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A length of time, as in `15m`.
+fn age(text: &str) -> Result<Duration, String> {
+    let split = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(split).unwrap_or_default();
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err("a number and one of s, m, h, d, as in `15m`".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a number is missing".to_owned())?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}

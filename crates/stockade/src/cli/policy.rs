@@ -1,0 +1,451 @@
+//! `stockade policy`: is the file right, and what would it do?
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use stockade_core::check;
+use stockade_core::json::Document;
+use stockade_core::message::Side;
+use stockade_core::policy::{CallFacts, Decision, Outcome};
+
+use super::{Format, printed};
+use crate::config::{ConfigError, Flags, Resolved, Search};
+use crate::failure::{Exit, Failure};
+
+/// Checks the policy, and explains what it does with a call.
+#[derive(Args, Debug)]
+pub(super) struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    Check(CheckArgs),
+    Explain(ExplainArgs),
+}
+
+/// Says whether a policy file is right, and what is wrong with it: problems of form are shown first,
+/// and those of meaning once there are none.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  stockade policy check
+  stockade policy check ./stockade.toml --format json")]
+pub(super) struct CheckArgs {
+    /// The file; without it, the one that would be used.
+    file: Option<PathBuf>,
+    /// The server of the file that this is about.
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Says what would happen to a tool call, and who decides that.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  stockade policy explain --tool delete_file
+  stockade policy explain --tool read_file --args '{\"path\": \"/etc/passwd\"}' ./stockade.toml")]
+pub(super) struct ExplainArgs {
+    /// The file; without it, the one that would be used.
+    file: Option<PathBuf>,
+    /// The tool that is called.
+    #[arg(long, value_name = "NAME")]
+    tool: String,
+    /// The server of the file that is called.
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// The arguments of the call.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    args: String,
+    /// The client, as `when` knows it.
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Who is signed in, as `when` knows them.
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What a wrong file or wrong arguments end with.
+const USAGE: u8 = 2;
+
+/// Runs the command: 0 when the file is right, 2 when it is not.
+///
+/// # Errors
+/// When nothing can be written.
+pub(super) fn run(args: &PolicyArgs) -> Result<ExitCode, Failure> {
+    let mut out = Vec::new();
+    let code = run_to(args, &mut out, &mut anstream::stderr());
+    let code = code.map_err(|it| Failure::new(Exit::Usage, "cannot print").from(it))?;
+    printed(anstream::stdout().write_all(&out))?;
+    Ok(code.into())
+}
+
+fn run_to(args: &PolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+    let (file, server, format) = match &args.command {
+        PolicyCommand::Check(it) => (&it.file, &it.server, it.format),
+        PolicyCommand::Explain(it) => (&it.file, &it.server, it.format),
+    };
+    let search = Search::new(file.as_deref());
+    if let Some(note) = std::env::current_dir().ok().and_then(|it| search.overlooks(&it)) {
+        writeln!(err, "note: {note}")?;
+    }
+    let flags = Flags { server: server.clone(), ..Flags::default() };
+    let resolved = match Resolved::read(&search, &flags) {
+        Ok(it) => it,
+        Err(error) => {
+            wrong(&error, format, out, err)?;
+            return Ok(USAGE);
+        }
+    };
+    match &args.command {
+        PolicyCommand::Check(_) => check(&resolved, format, out)?,
+        PolicyCommand::Explain(it) => {
+            let arguments = match Document::parse(it.args.clone().into(), &Default::default()) {
+                Ok(arguments) if arguments.root().is_object() => Ok(arguments),
+                Ok(_) => Err("not an object".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            match arguments {
+                Ok(arguments) => explain(&resolved, it, &arguments, out)?,
+                Err(why) => {
+                    writeln!(err, "error: `--args` is not what a call has: {why}")?;
+                    writeln!(err, "help: write an object, as in `--args '{{\"path\": \"/a\"}}'`")?;
+                    return Ok(USAGE);
+                }
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn wrong(
+    error: &ConfigError,
+    format: Format,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<()> {
+    match format {
+        Format::Human => writeln!(err, "{}", error.render(true)),
+        Format::Json => writeln!(out, "{}", json!({ "ok": false, "errors": error.to_json() })),
+    }
+}
+
+fn path(resolved: &Resolved) -> String {
+    let path = resolved.source.as_ref().map(|it| it.path.display().to_string());
+    path.unwrap_or_else(|| "no file: what is built in".to_owned())
+}
+
+fn check(resolved: &Resolved, format: Format, out: &mut dyn Write) -> io::Result<()> {
+    let (policy, tools) = (&resolved.policy, &resolved.policy.tools);
+    let said = resolved.settings.iter().filter(|it| it.place != "built in");
+    if format == Format::Json {
+        let settings = resolved
+            .settings
+            .iter()
+            .map(|it| json!({ "key": it.key, "value": it.value, "place": it.place }));
+        let roots = resolved
+            .roots
+            .iter()
+            .map(|it| json!({ "path": it.path, "write": it.write, "place": it.origin.place }));
+        let report = json!({
+            "ok": true,
+            "path": resolved.source.as_ref().map(|it| it.path.display().to_string()),
+            "default": tools.default.name(),
+            "tools": tools.rules.len(),
+            "servers": resolved.servers.iter().map(|it| &it.name).collect::<Vec<_>>(),
+            "roots": roots.collect::<Vec<_>>(),
+            "settings": settings.collect::<Vec<_>>(),
+        });
+        return writeln!(out, "{report}");
+    }
+    writeln!(out, "ok: {}", path(resolved))?;
+    writeln!(
+        out,
+        "  {}, else {}",
+        count(tools.rules.len(), "rule about tools", "rules about tools"),
+        tools.default.name()
+    )?;
+    writeln!(out, "  {}", count(resolved.servers.len(), "server", "servers"))?;
+    if policy.roots.is_empty() {
+        writeln!(out, "  no roots: paths are not bounded by the guard")?;
+    }
+    for root in &resolved.roots {
+        let mode = if root.write { "rw" } else { "ro" };
+        let place = &root.origin.place;
+        writeln!(out, "  root {} bounds arguments ({place}); `{mode}` is not enforced", root.path)?;
+    }
+    for it in said {
+        writeln!(out, "  {} = {} ({})", it.key, it.value, it.place)?;
+    }
+    Ok(())
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+fn explain(
+    resolved: &Resolved,
+    args: &ExplainArgs,
+    arguments: &Document,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let policy = &resolved.policy;
+    let call = CallFacts {
+        tool: &args.tool,
+        arguments: Some(arguments.root()),
+        client: args.client.as_deref(),
+        principal: args.principal.as_deref(),
+    };
+    let decision = policy.call(&call);
+    let rules: Vec<Row> = policy
+        .weigh(&call)
+        .map(|(rule, outcome)| Row {
+            cells: [
+                rule.origin.id.clone(),
+                rule.effect.name().to_owned(),
+                rule.origin.place.clone(),
+            ],
+            outcome: words(&outcome),
+            decides: rule.origin.id == decision.by.rule,
+        })
+        .chain([default(resolved, &decision)])
+        .collect();
+    let checks: Vec<[String; 4]> = check::rules()
+        .map(|rule| {
+            let stance = |from| policy.stance(from, rule).name().to_owned();
+            let severity = format!("severity.{}", rule.severity.name());
+            let key = [format!("rules.{}", rule.id), severity, "preset".to_owned()];
+            let place = key.iter().map(|it| resolved.place(it)).find(|it| *it != "built in");
+            let place = place.unwrap_or("built in").to_owned();
+            [rule.id.to_owned(), stance(Side::Client), stance(Side::Server), place]
+        })
+        .collect();
+    if args.format == Format::Json {
+        return writeln!(out, "{}", report(args, &decision, &rules, &checks));
+    }
+    writeln!(out, "{}: {}", args.tool, decision.verdict.name())?;
+    writeln!(out, "  {}", decision.by.internal)?;
+    if decision.hidden {
+        writeln!(out, "  the tool is not listed, and its call is answered as an unknown tool's")?;
+    }
+    writeln!(out, "\nrules about tools, the strictest that matches decides")?;
+    let cells = rules.iter().map(|it| {
+        let [id, effect, place] = it.cells.clone();
+        let decides = if it.decides { "  <- decides" } else { "" };
+        vec![id, effect, place, format!("{}{decides}", it.outcome)]
+    });
+    columns(cells.collect(), out)?;
+    writeln!(out, "\nchecks of what is said: from the client, from the server")?;
+    columns(checks.into_iter().map(|it| it.to_vec()).collect(), out)
+}
+
+/// A rule about tools, and what came of it.
+struct Row {
+    /// Its id, its effect, and where it is.
+    cells: [String; 3],
+    outcome: String,
+    decides: bool,
+}
+
+fn default(resolved: &Resolved, decision: &Decision) -> Row {
+    let tools = &resolved.policy.tools;
+    let origin = tools.default_origin.clone();
+    let decides = origin.id == decision.by.rule;
+    let outcome = if decides { "no rule matches" } else { "a rule matches" };
+    let cells = [origin.id, tools.default.name().to_owned(), origin.place];
+    Row { cells, outcome: outcome.to_owned(), decides }
+}
+
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::OtherServer => "another server".to_owned(),
+        Outcome::OtherTool => "another tool".to_owned(),
+        Outcome::OtherArgument(name) if name.is_empty() => "other arguments".to_owned(),
+        Outcome::OtherArgument(name) => format!("another `{name}`"),
+        Outcome::NotNow => "`when` is false".to_owned(),
+        Outcome::Matches => "matches".to_owned(),
+        Outcome::Fails(why) => format!("`when` fails, which denies: {why}"),
+    }
+}
+
+fn columns(rows: Vec<Vec<String>>, out: &mut dyn Write) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in &rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn report(args: &ExplainArgs, decision: &Decision, rules: &[Row], checks: &[[String; 4]]) -> Value {
+    let rules = rules.iter().map(|it| {
+        let [id, effect, place] = &it.cells;
+        let (outcome, decides) = (&it.outcome, it.decides);
+        json!({
+            "id": id, "effect": effect, "place": place, "outcome": outcome, "decides": decides,
+        })
+    });
+    let checks = checks.iter().map(|[id, client, server, place]| {
+        json!({ "rule": id, "client": client, "server": server, "place": place })
+    });
+    json!({
+        "tool": args.tool,
+        "server": args.server,
+        "verdict": decision.verdict.name(),
+        "by": decision.by.rule,
+        "why": decision.by.internal,
+        "listed": !decision.hidden,
+        "rules": rules.collect::<Vec<_>>(),
+        "checks": checks.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        policy: PolicyArgs,
+    }
+
+    const FILE: &str = r#"default = "ask"
+roots = ["/srv/docs:rw"]
+[severity]
+high = "deny"
+[[tools]]
+effect = "allow"
+tool = "read_*"
+args.path = { in_roots = true }
+[[tools]]
+effect = "deny"
+tool = "rm*"
+[[tools]]
+effect = "ask"
+tool = "*"
+when = "args.size > 10"
+"#;
+
+    /// What a command line prints of a file, and its exit code, in one text.
+    fn run_on(file: &str, line: &[&str]) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stockade.toml");
+        std::fs::write(&path, file).unwrap();
+        let path = path.to_str().unwrap();
+        let args = Line::parse_from(["policy"].iter().chain(line).chain([&path])).policy;
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = {
+            let mut err = anstream::StripStream::new(&mut err);
+            run_to(&args, &mut out, &mut err).unwrap()
+        };
+        let text = [out, err].map(|it| String::from_utf8(it).unwrap()).concat();
+        let directory = format!("{}/", directory.path().display());
+        format!("{}exit {code}", text.replace(&directory, ""))
+    }
+
+    #[test]
+    fn a_right_file_is_summed_up() {
+        insta::assert_snapshot!(run_on(FILE, &["check"]), @r#"
+        ok: stockade.toml
+          3 rules about tools, else ask
+          0 servers
+          root /srv/docs bounds arguments (stockade.toml:2); `rw` is not enforced
+          severity.high = deny (stockade.toml:4)
+          default = ask (stockade.toml:1)
+        exit 0
+        "#);
+    }
+
+    #[test]
+    fn a_wrong_file_ends_with_two() {
+        insta::assert_snapshot!(run_on("x = 1", &["check"]), @r#"
+        error: there is no key `x`
+         --> stockade.toml:1:1
+          |
+        1 | x = 1
+          | ^ unknown key
+          |
+          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `tools`, `servers`
+        exit 2
+        "#);
+    }
+
+    #[test]
+    fn a_program_is_told_the_same() {
+        insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        exit 2
+        "#);
+    }
+
+    #[test]
+    fn a_denied_call_is_explained() {
+        insta::assert_snapshot!(run_on(FILE, &["explain", "--tool", "rm_all"]), @"
+        rm_all: deny
+          tools[1] (stockade.toml:9) denies it
+          the tool is not listed, and its call is answered as an unknown tool's
+
+        rules about tools, the strictest that matches decides
+          tools[0]  allow  stockade.toml:5   another tool
+          tools[1]  deny   stockade.toml:9   matches  <- decides
+          tools[2]  ask    stockade.toml:12  `when` fails, which denies: there is no `size`
+          default   ask    stockade.toml:1   a rule matches
+
+        checks of what is said: from the client, from the server
+          hidden_unicode             deny   deny   stockade.toml:4
+          control_characters         fix    fix    built in
+          confusable                 deny   fix    built in
+          mixed_script               allow  allow  built in
+          oversized_content          deny   fix    built in
+          capability_not_negotiated  deny   deny   built in
+          error_detail               allow  fix    built in
+          secret                     deny   deny   stockade.toml:4
+          schema_unusable            deny   fix    built in
+          arguments_schema           deny   deny   built in
+          path_outside_roots         deny   deny   stockade.toml:4
+          header_parameter           deny   fix    built in
+          header_secret              allow  allow  built in
+          broken_check               deny   deny   stockade.toml:4
+          too_many_findings          deny   deny   stockade.toml:4
+        exit 0
+        ");
+    }
+
+    #[test]
+    fn an_allowed_call_is_explained() {
+        let args = r#"{"path": "/srv/docs/a", "size": 3}"#;
+        let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
+        insta::assert_snapshot!(run_on(FILE, &line), @r#"
+        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
+        exit 0
+        "#);
+    }
+
+    #[test]
+    fn arguments_that_no_call_has_end_with_two() {
+        let line = ["explain", "--tool", "t", "--args", "[1]"];
+        insta::assert_snapshot!(run_on(FILE, &line), @r#"
+        error: `--args` is not what a call has: not an object
+        help: write an object, as in `--args '{"path": "/a"}'`
+        exit 2
+        "#);
+    }
+}

@@ -1,0 +1,369 @@
+//! `stockade run`, and what it shares with `stockade serve`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use stockade_core::record::{Kind, Record};
+use stockade_core::session::{Parties, Server};
+use stockade_sandbox::Spec;
+use stockade_store::Ledger;
+use stockade_wire::frame;
+use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
+use stockade_wire::stdio;
+
+use super::State;
+use crate::config::watch::{Change, EVERY, Live};
+use crate::config::{Flags, Resolved, Search, Target};
+use crate::failure::{Exit, Failure};
+use crate::guard::link::{Link, LinkError, Outbox};
+use crate::guard::process::{Process, StartError, Started};
+use crate::guard::stdio::{Ended, carry};
+use crate::guard::{Conversation, Guard};
+
+/// Variables that a program may need to find its way about, and that carry no secret. All others
+/// are passed only by name: what a client's configuration gives to the guard is not for whatever
+/// the guard starts.
+const ENVIRONMENT: &[&str] = &[
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "LANG", "LC_ALL",
+    "LC_CTYPE",
+];
+
+/// Guard one server, speaking standard input and output to the client
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockade run --root ~/notes -- npx -y @modelcontextprotocol/server-filesystem ~/notes
+  stockade run --upstream https://mcp.example.com/mcp")]
+pub(super) struct Run {
+    /// Guard the remote server at this address instead of a command
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    upstream: Option<String>,
+    #[command(flatten)]
+    shared: Shared,
+    /// The server's command
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// What `run` and `serve` have in common.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Shared {
+    /// Decide by this policy [default: $XDG_CONFIG_HOME/stockade/stockade.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The server of the policy file that this is
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// A directory that the arguments of calls may be about. May be repeated.
+    /// ":ro" or ":rw" may follow: kept for the sandbox, and not enforced in this version
+    #[arg(long = "root", value_name = "DIR")]
+    roots: Vec<String>,
+    /// Pass this variable of the environment on to the server. May be repeated
+    #[arg(long, value_name = "NAME")]
+    env: Vec<String>,
+    /// How long a call may be silent, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<usize>,
+    /// Show what the server writes to standard error. The ledger has it in any case
+    #[arg(long)]
+    stderr: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+/// Where the server is, as the command line or the policy file has it.
+#[derive(Debug)]
+pub(super) enum Where {
+    /// A process to start.
+    Here(Spec),
+    /// An address.
+    There(HttpUpstream),
+}
+
+/// A guard that is ready to stand.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) guard: Arc<Guard>,
+    pub(super) resolved: Resolved,
+    pub(super) server: Where,
+    pub(super) show_stderr: bool,
+}
+
+impl Shared {
+    /// Reads the policy, opens the ledger, and finds the server.
+    pub(super) fn ready(
+        &self,
+        upstream: Option<&str>,
+        command: &[OsString],
+    ) -> Result<Ready, Failure> {
+        let search = Search::new(self.policy.as_deref());
+        let flags = Flags {
+            server: self.server.clone(),
+            roots: self.roots.clone(),
+            call_timeout_s: self.timeout,
+        };
+        let resolved = Resolved::read(&search, &flags)
+            .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
+        for root in resolved.roots.iter().filter(|it| it.origin.place == "--root") {
+            there(&root.path)?;
+        }
+        if let Ok(directory) = std::env::current_dir()
+            && let Some(note) = search.overlooks(&directory)
+        {
+            anstream::eprintln!("note: {note}");
+        }
+        if self.server.is_none() && !resolved.servers.is_empty() {
+            let names: Vec<&str> = resolved.servers.iter().map(|it| it.name.as_str()).collect();
+            return Err(Failure::new(
+                Exit::Usage,
+                "the policy has rules for servers by name, and this one has none",
+            )
+            .help(format!("say which it is with `--server NAME`: {}", names.join(", "))));
+        }
+        let server = self.find(upstream, command, &resolved)?;
+        let dir = self.state.ledger()?;
+        let ledger = Ledger::open(&dir).map_err(|error| {
+            Failure::new(Exit::Usage, format!("cannot open the ledger in `{}`", dir.display()))
+                .from(error)
+                .help(
+                    "nothing passes that cannot be recorded; name another directory with `--state`",
+                )
+        })?;
+        let name = resolved.server.as_ref().map(|it| it.name.clone());
+        let name = name.unwrap_or_else(|| server.name());
+        let live = Arc::new(Live::new(search, flags, &resolved));
+        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
+        Ok(Ready { guard, resolved, server, show_stderr: self.stderr })
+    }
+
+    fn find(
+        &self,
+        upstream: Option<&str>,
+        command: &[OsString],
+        resolved: &Resolved,
+    ) -> Result<Where, Failure> {
+        let configured = resolved.server.as_ref();
+        let mut env = self.environment()?;
+        env.extend(
+            configured
+                .into_iter()
+                .flat_map(|it| &it.env)
+                .map(|(name, value)| (OsString::from(name.clone()), OsString::from(value.clone()))),
+        );
+        let here = |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None });
+        let target = match (upstream, command, configured.map(|it| &it.target)) {
+            (Some(url), ..) => Target::Url(url.to_owned()),
+            (None, [_, ..], _) => return Ok(here(command.to_vec())),
+            (None, [], Some(Target::Command(words))) => {
+                return Ok(here(words.iter().map(OsString::from).collect()));
+            }
+            (None, [], Some(Target::Url(url))) => Target::Url(url.clone()),
+            (None, [], None) => {
+                return Err(Failure::new(Exit::Usage, "no server is named").help(
+                    "name its command after `--`, its address with `--upstream URL`, or \
+                           one of the policy file with `--server NAME`",
+                ));
+            }
+        };
+        let limits = resolved.policy.limits;
+        let answer_timeout = limits.call_timeout().min(limits.call_total());
+        let options = HttpOptions { answer_timeout, ..HttpOptions::default() };
+        let Target::Url(url) = target else { return Err(Failure::new(Exit::Usage, "no address")) };
+        HttpUpstream::new(&url, options).map(Where::There).map_err(|error| {
+            Failure::new(Exit::Usage, format!("cannot use the address `{url}`")).from(error)
+        })
+    }
+
+    fn environment(&self) -> Result<Vec<(OsString, OsString)>, Failure> {
+        let mut env = Vec::new();
+        for name in ENVIRONMENT {
+            env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
+        }
+        for name in &self.env {
+            let value = std::env::var_os(name).ok_or_else(|| {
+                Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
+                    .help("set it, or leave `--env` away")
+            })?;
+            env.retain(|(it, _)| *it != **name);
+            env.push((name.into(), value));
+        }
+        Ok(env)
+    }
+}
+
+impl Where {
+    fn name(&self) -> String {
+        match self {
+            Self::Here(spec) => {
+                let program = spec.command.first().map(Path::new).and_then(Path::file_name);
+                program.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
+            }
+            Self::There(http) => http.authority().to_owned(),
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let ready = self.shared.ready(self.upstream.as_deref(), &self.command)?;
+        // One thread is enough for one client, and starts faster than two.
+        runtime(1)?.block_on(guard(ready))
+    }
+}
+
+async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
+    let Ready { guard, server, show_stderr, .. } = ready;
+    let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
+    watch(&guard);
+    note(&guard, &parties, Kind::Start, server.name())?;
+    let limits = frame::Limits::default();
+    let (client, writer) = stdio::own(&limits).map_err(|error| {
+        Failure::new(Exit::Usage, "cannot use standard input and output").from(error)
+    })?;
+    let (writer, written) = writer.share(&limits);
+    let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
+    let outbox = Outbox::Lines(writer);
+    let (ended, how) = match server {
+        Where::Here(spec) => {
+            let started = Process::start(&spec, &guard, &parties, show_stderr).await;
+            let Started { process, input, output } =
+                started.map_err(|it| not_started(&spec, it))?;
+            let link = Arc::new(Link::lines(input));
+            let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;
+            let mut how = vec![match process.exit().await {
+                Ok(stockade_sandbox::Exit::Code(code)) => format!("ended with exit code {code}"),
+                Ok(stockade_sandbox::Exit::Signal(it)) => format!("was killed by signal {it}"),
+                Err(error) => format!("ended, and nobody knows how: {error}"),
+            }];
+            how.extend(process.last_lines());
+            (ended, Some(how.join("\n  ")))
+        }
+        Where::There(http) => {
+            let link = Arc::new(Link::remote(http));
+            let none = None::<frame::Lines<tokio::io::Empty>>;
+            let ended = carry(conversation, Arc::clone(&link), outbox, client, none, stop()).await;
+            link.close().await;
+            (ended, None)
+        }
+    };
+    let says = how.as_ref().map(|it| format!("the server {it}")).unwrap_or_default();
+    note(&guard, &parties, Kind::Stop, says)?;
+    let _flushed = tokio::time::timeout(Duration::from_secs(1), written).await;
+    let closed = guard.ledger().checkpoint();
+    match ended {
+        Ended::Client => {
+            closed.map_err(|it| Failure::new(Exit::Usage, "cannot seal the ledger").from(it))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Ended::Server => {
+            let how = how.map(|it| format!(": it {it}")).unwrap_or_default();
+            Err(Failure::new(Exit::Server, format!("the server ended by itself{how}")))
+        }
+        Ended::Broken(error) => {
+            let exit = match error {
+                LinkError::Unrecorded(_) => Exit::Usage,
+                LinkError::Client(_) | LinkError::Server(_) => Exit::Server,
+            };
+            Err(Failure::new(exit, "the conversation broke").from(error))
+        }
+    }
+}
+
+/// A root that is not there bounds nothing that anybody means: it is misspelled.
+fn there(root: &str) -> Result<(), Failure> {
+    let why = match std::fs::metadata(root) {
+        Ok(it) if it.is_dir() => return Ok(()),
+        Ok(_) => "it is not a directory".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let failure = Failure::new(Exit::Usage, format!("cannot use the root `{root}`: {why}"));
+    Err(failure.help(match root.rsplit_once(':') {
+        Some((path, _)) if Path::new(path).is_dir() => {
+            format!("write `--root {path}`, `{path}:ro` or `{path}:rw`")
+        }
+        _ => "write `--root DIR`, `DIR:ro` or `DIR:rw`, of a directory that is there".to_owned(),
+    }))
+}
+
+fn not_started(spec: &Spec, error: StartError) -> Failure {
+    let program =
+        spec.command.first().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    Failure::new(Exit::Server, format!("cannot start `{program}`"))
+        .from(error)
+        .help("give the command as you would type it, after `--`")
+}
+
+/// Writes down that a conversation began or ended.
+pub(super) fn note(
+    guard: &Guard,
+    parties: &Parties,
+    kind: Kind,
+    says: String,
+) -> Result<(), Failure> {
+    let record = Record {
+        kind,
+        session: Arc::clone(&parties.session),
+        principal: Arc::clone(&parties.principal),
+        server: Arc::clone(&guard.server.name),
+        says,
+        ..Record::default()
+    };
+    guard.record(&record).map_err(|it| Failure::new(Exit::Usage, "nothing can pass").from(it))
+}
+
+/// Follows the policy file: what is new in it holds from the next message on.
+pub(super) fn watch(guard: &Arc<Guard>) {
+    let guard = Arc::clone(guard);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let looking = Arc::clone(&guard);
+            let Ok(changed) = tokio::task::spawn_blocking(move || looking.live().look()).await
+            else {
+                continue;
+            };
+            let says = match changed {
+                None => continue,
+                Some(Change::Replaced(_)) => "the policy was replaced".to_owned(),
+                Some(Change::Refused(error)) => {
+                    format!(
+                        "the policy file cannot be used; what held before still does\n{}",
+                        error.render(false)
+                    )
+                }
+            };
+            anstream::eprintln!("note: {says}");
+            let server = Arc::clone(&guard.server.name);
+            // A ledger that cannot be written stops the next call.
+            let _recorded =
+                guard.record(&Record { kind: Kind::Policy, server, says, ..Record::default() });
+        }
+    });
+}
+
+/// Returns when somebody asks this process to end.
+pub(super) async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals: Vec<_> = kinds.into_iter().filter_map(|it| signal(it).ok()).collect();
+    let waits = signals.iter_mut().map(|it| Box::pin(it.recv()));
+    futures_util::future::select_all(waits).await;
+}
+
+/// The event loop.
+pub(super) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = match threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    builder
+        .enable_all()
+        .build()
+        .map_err(|it| Failure::new(Exit::Usage, "cannot start the event loop").from(it))
+}

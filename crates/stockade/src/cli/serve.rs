@@ -1,0 +1,109 @@
+//! `stockade serve`: the quick forms, one server on loopback.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use stockade_core::record::Kind;
+use stockade_core::session::Parties;
+use tokio::net::TcpListener;
+
+use super::run::{Ready, Shared, Where, note, runtime, stop, watch};
+use crate::edge::{Door, Key};
+use crate::failure::{Exit, Failure};
+use crate::guard::gateway::{Gateway, ROUTES, Upstream, local, remote};
+
+/// Guard one server for many clients, over HTTP on this machine
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockade serve --listen 127.0.0.1:8420 --upstream https://mcp.example.com/mcp
+  stockade serve --root . -- uvx mcp-server-git --repository .")]
+pub(super) struct Serve {
+    /// Listen here. Loopback only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8420")]
+    listen: SocketAddr,
+    /// Guard the remote server at this address instead of a command
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    upstream: Option<String>,
+    /// How clients show who they are
+    #[arg(long, value_enum, default_value_t)]
+    auth: Auth,
+    /// Print every route, and end
+    #[arg(long)]
+    print_routes: bool,
+    #[command(flatten)]
+    shared: Shared,
+    /// The server's command
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Auth {
+    /// By a bearer key, which is printed once at start
+    #[default]
+    Key,
+    /// Not at all: every program on this machine may use the server
+    None,
+}
+
+impl Serve {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        if self.print_routes {
+            for (method, path, _) in ROUTES {
+                println!("{method} {path}");
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !self.listen.ip().is_loopback() {
+            let says = format!("`{}` is not an address of this machine alone", self.listen);
+            return Err(Failure::new(Exit::Usage, says).help(
+                "only loopback is served, since there is no TLS and no identity yet: listen on \
+                 127.0.0.1 or [::1]",
+            ));
+        }
+        let ready = self.shared.ready(self.upstream.as_deref(), &self.command)?;
+        runtime(std::thread::available_parallelism().map_or(2, usize::from))?
+            .block_on(self.serve(ready))
+    }
+
+    async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
+        let Ready { guard, resolved, server, show_stderr } = ready;
+        let failed = |it| {
+            Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
+                .from(it)
+                .help("choose another port with `--listen`; port 0 takes a free one")
+        };
+        let listener = TcpListener::bind(self.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let no_key =
+            |it| Failure::new(Exit::Usage, "the system has no randomness to give").from(it);
+        let key = match self.auth {
+            Auth::None => None,
+            Auth::Key => Some(Key::random().map_err(no_key)?),
+        };
+        let (key, text) = key.unzip();
+        let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
+        let parties = Parties { session: "".into(), principal: "".into() };
+        watch(&guard);
+        note(&guard, &parties, Kind::Start, format!("listening on {address}"))?;
+        let upstream = match server {
+            Where::Here(spec) => Upstream::Local(local::Upstream::new(spec, show_stderr)),
+            Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
+        };
+        let gateway = Gateway::new(std::sync::Arc::clone(&guard), door, upstream);
+        println!("listening on http://{address}/mcp");
+        match text {
+            Some(text) => println!("key {text}"),
+            None => println!("no key: every program on this machine may use this server"),
+        }
+        gateway.serve(listener, stop()).await;
+        note(&guard, &parties, Kind::Stop, "asked to end".to_owned())?;
+        guard
+            .ledger()
+            .checkpoint()
+            .map_err(|it| Failure::new(Exit::Usage, "cannot seal the ledger").from(it))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,161 @@
+//! The policy file as a user writes it. Every key is optional here and remembers where it was
+//! written; what it means together is worked out in [`super::resolve`].
+
+use serde_json::Value;
+use stockade_core::policy::{Action, Effect};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Problem;
+pub use super::read::{At, Key, Named, OneOrMany};
+use super::read::{Choice, Reader, Said, table};
+
+/// What holds where a file says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// Every rule does what its page says.
+    #[default]
+    Default,
+    /// Nothing is mended, asked or denied; everything is recorded.
+    Transparent,
+}
+
+impl Preset {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Transparent => "transparent",
+        }
+    }
+}
+
+impl Choice for Preset {
+    const KIND: &'static str = "preset";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Default, Self::Transparent].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
+table! {
+    /// What a policy says. Exactly one file is read: the one that `--policy` names, or else
+    /// `$XDG_CONFIG_HOME/stockade/stockade.toml`. A `stockade.toml` in the working directory is not
+    /// read unless it is named, so that a project cannot weaken what its user decided.
+    ///
+    /// Unknown keys are errors. An empty list is an error: any tool or server is spelled `"*"`.
+    File {
+        /// What holds where nothing else is said: `default`, where every rule does what its page
+        /// says, or `transparent`, which mends, asks and denies nothing and records everything.
+        preset: Preset = r#""default""#,
+        /// What is done with a tool call that no `[[tools]]` is about: `allow`, `ask` or `deny`.
+        /// It must be said where there are `[[tools]]`; without any it is `allow`.
+        default: Effect = r#""deny""#,
+        /// The directories that the arguments of calls may be about, whole paths. Without, paths
+        /// are not bounded by the guard. `:ro` (the same as neither) or `:rw` at the end is kept
+        /// for the sandbox: it is not enforced in this version.
+        roots: Vec<At<String>> = r#"["/srv/docs", "/srv/out:rw"]"#,
+        /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
+        rules: Named<Action> = "",
+        /// The same for every rule of a severity, where the rule is not named.
+        severity: Named<Action> = "",
+        /// How much of everything. Whole numbers; zero is refused.
+        limits: Named<usize> = "",
+        /// Who may come in over HTTP.
+        http: HttpTable = "",
+        /// Who may call which tools with what. Of the rules that match a call the strictest
+        /// decides: deny before ask before allow, whatever their order.
+        tools: Vec<At<Tool>> = "",
+        /// The servers, by the names that `--server` and `server` know.
+        servers: Named<ServerTable> = "",
+    }
+}
+
+table! {
+    /// Who may come in over HTTP.
+    HttpTable {
+        /// The names under which this guard may be asked for (`Host`), besides its
+        /// address. Each is written out: `"*"` is refused.
+        hosts: Vec<At<String>> = r#"["guard.example:8443"]"#,
+        /// The web pages that may ask (`Origin`). Each is written out: `"*"` is refused.
+        origins: Vec<At<String>> = r#"["https://app.example"]"#,
+    }
+}
+
+table! {
+    /// Who may call which tools with what. Of the rules that match a call the strictest decides:
+    /// deny before ask before allow, whatever their order. Where none matches, `default` does.
+    ///
+    /// The words of an allow are read narrowly: the whole text must fit, and every text in a list.
+    /// Those of an ask or a deny are read widely: anything that fits is enough, at any depth, and
+    /// names in upper or lower case.
+    Tool {
+        /// `allow`, `ask` or `deny`. What is denied by name alone is not listed either.
+        effect: Effect = r#""ask""#,
+        /// The tools, as globs. `"*"` is any.
+        tool: OneOrMany = r#"["write_*", "move_file"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""files*""#,
+        /// What must be so with the arguments, by their names, or by JSON pointers (`"/a/b"`).
+        /// Everything in it must be so.
+        args: Named<Argument> = r#"{ path = { in_roots = true } }"#,
+        /// What else must be so, in CEL, of `tool`, `server`, `args`, `client` and `principal`.
+        /// An expression that fails is a deny, whatever the effect is.
+        when: String = r#""size(args.text) < 4096""#,
+    }
+}
+
+table! {
+    /// What must be so with an argument. Everything in it must be so.
+    Argument {
+        /// It is there, or it is not.
+        present: bool = "true",
+        /// It is a path inside the roots, or it is not.
+        in_roots: bool = "true",
+        /// It fits a regular expression: the whole of it in an allow, any part in an ask or a deny.
+        matches: String = r#""[a-z]+""#,
+        /// It starts with this text. For paths `in_roots` is right: this does not know `..`.
+        prefix: String = r#""https://docs.example/""#,
+        /// It is this text, number or truth value.
+        equals: Value = r#""fast""#,
+        /// It is one of these.
+        one_of: Vec<At<Value>> = r#"["fast", "slow"]"#,
+    }
+}
+
+table! {
+    /// A server: a command that is started, or a URL that is asked.
+    ServerTable {
+        /// The program and its arguments.
+        command: Vec<At<String>> = r#"["mcp-files", "--read-only"]"#,
+        /// The address of a remote server.
+        url: String = r#""https://mcp.example/mcp""#,
+        /// Variables of its environment.
+        env: Named<String> = r#"{ LANG = "C.UTF-8" }"#,
+        /// Its roots, in place of those for all servers.
+        roots: Vec<At<String>> = r#"["/srv/docs"]"#,
+        /// The same as `[[tools]]`, for this server alone.
+        tools: Vec<At<Tool>> = "",
+    }
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its form.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Reader::default();
+        for error in errors {
+            let span = error.span().unwrap_or_default();
+            reader.wrong(span, "this is not TOML".to_owned(), error.message());
+        }
+        if !reader.problems.is_empty() {
+            return Err(reader.problems);
+        }
+        let span = table.span();
+        let root = Spanned::new(span, DeValue::Table(table.into_inner()));
+        let file = Self::read(&root, &mut reader);
+        file.filter(|_| reader.problems.is_empty()).ok_or(reader.problems)
+    }
+}

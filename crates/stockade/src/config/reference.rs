@@ -1,0 +1,124 @@
+//! The reference of the policy file, made from what reads it.
+
+use stockade_core::check;
+use stockade_core::finding::Severity;
+use stockade_core::message::Side;
+use stockade_core::policy::Limits;
+
+use super::file::{Argument, File, HttpTable, Key, ServerTable, Tool};
+
+/// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
+/// example stands behind a `#` without a space, and is right as well.
+pub fn text() -> String {
+    let mut out = String::new();
+    words(&mut out, File::WORDS);
+    let top = ["preset", "default", "roots"];
+    for key in File::KEYS.iter().filter(|it| top.contains(&it.name)) {
+        out += "\n";
+        words(&mut out, key.words);
+        let mark = if key.name == "preset" { "" } else { "#" };
+        out += &format!("{mark}{} = {}\n", key.name, key.example);
+    }
+    head(&mut out, "", "[rules]", key("rules"));
+    for rule in check::rules() {
+        let [client, server] = [Side::Client, Side::Server].map(|it| rule.default(it).name());
+        let title = rule.title();
+        words(&mut out, &format!("{title}. From a client: {client}; from a server: {server}."));
+        out += &format!("#{} = \"{server}\"\n", rule.id);
+    }
+    head(&mut out, "", "[severity]", key("severity"));
+    for severity in [Severity::Low, Severity::Medium, Severity::High] {
+        out += &format!("#{} = \"ask\"\n", severity.name());
+    }
+    head(&mut out, "", "[limits]", key("limits"));
+    for limit in Limits::ALL {
+        words(&mut out, limit.words);
+        out += &format!("{} = {}\n", limit.name, limit.default);
+    }
+    head(&mut out, "#", "[http]", HttpTable::WORDS);
+    keys(&mut out, HttpTable::KEYS, &[]);
+    head(&mut out, "#", "[[tools]]", Tool::WORDS);
+    keys(&mut out, Tool::KEYS, &["args"]);
+    head(&mut out, "#", "[tools.args.NAME]", Argument::WORDS);
+    keys(&mut out, Argument::KEYS, &[]);
+    head(&mut out, "#", "[servers.NAME]", ServerTable::WORDS);
+    keys(&mut out, ServerTable::KEYS, &["url"]);
+    head(&mut out, "#", "[servers.ANOTHER]", "Another server.");
+    keys(&mut out, ServerTable::KEYS, &["command", "env", "roots", "tools"]);
+    out
+}
+
+fn key(name: &str) -> &'static str {
+    File::KEYS.iter().find(|it| it.name == name).map_or("", |it| it.words)
+}
+
+fn head(out: &mut String, mark: &str, head: &str, about: &str) {
+    *out += "\n";
+    words(out, about);
+    *out += &format!("{mark}{head}\n");
+}
+
+/// The keys of a table that may be left away as a whole.
+fn keys(out: &mut String, keys: &[Key], but: &[&str]) {
+    for key in keys.iter().filter(|it| !but.contains(&it.name)) {
+        words(out, key.words);
+        if key.example.is_empty() {
+            *out += &format!("# Written as `[[servers.NAME.{}]]`.\n", key.name);
+        } else {
+            *out += &format!("#{} = {}\n", key.name, key.example);
+        }
+    }
+}
+
+fn words(out: &mut String, words: &str) {
+    for line in words.lines() {
+        *out += format!("# {}", line.trim()).trim_end();
+        *out += "\n";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{Flags, Resolved, Source};
+
+    fn resolve(text: &str) -> Resolved {
+        let source = Source { path: PathBuf::from("stockade.toml"), text: Arc::from(text) };
+        Resolved::new(Some(source), &Flags::default()).unwrap_or_else(|it| panic!("{it}\n{text}"))
+    }
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/stockade.toml");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text()).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == text(), "run the tests again with UPDATE=1 to write docs/stockade.toml");
+    }
+
+    #[test]
+    fn the_reference_says_what_holds_anyway() {
+        let (reference, nothing) = (resolve(&text()).policy, resolve("").policy);
+        assert_eq!(reference.limits, nothing.limits);
+        assert_eq!(reference.tools.default, nothing.tools.default);
+        assert_eq!((&reference.rules, &reference.roots), (&nothing.rules, &nothing.roots));
+        assert_eq!(reference.severities, nothing.severities);
+    }
+
+    #[test]
+    fn its_examples_are_right_too() {
+        let uncomment = |line: &str| match line.strip_prefix('#') {
+            Some(it) if !it.is_empty() && !it.starts_with(' ') => it.to_owned(),
+            _ => line.to_owned(),
+        };
+        let text: Vec<String> = text().lines().map(uncomment).collect();
+        let resolved = resolve(&text.join("\n"));
+        assert_eq!(resolved.policy.rules.len(), check::rules().count());
+        assert_eq!((resolved.servers.len(), resolved.policy.tools.rules.len()), (2, 1));
+    }
+}

@@ -1,0 +1,166 @@
+//! Between a client and a server: what either says is judged by `stockade-core`, written to the
+//! ledger, and only then sent on.
+//!
+//! A [`Conversation`] is the one way through, whatever the transport. What carries it is in the
+//! modules below: [`link`] is the way to the server, [`stdio`] a client on this process's own
+//! standard input, [`gateway`] the clients of an HTTP listener.
+
+pub mod gateway;
+pub mod link;
+pub mod process;
+pub mod stdio;
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use stockade_core::judge::Cleared;
+use stockade_core::message::Side;
+use stockade_core::meter::Meter;
+use stockade_core::policy::Policy;
+use stockade_core::record::Record;
+use stockade_core::session::{Effect, Event, Parties, Server, Session};
+use stockade_store::Ledger;
+
+use crate::config::watch::Live;
+
+/// What all conversations of this process share.
+#[derive(Debug)]
+pub struct Guard {
+    /// The server that is guarded.
+    pub server: Arc<Server>,
+    live: Arc<Live>,
+    ledger: Ledger,
+    sessions: String,
+    began: Instant,
+}
+
+/// The ledger did not take a record, so nothing that depends on it may happen.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger cannot be written")]
+pub struct Unrecorded(#[source] pub stockade_store::Error);
+
+impl Guard {
+    /// A guard of `server`, by a policy that may be replaced while it stands.
+    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger) -> Self {
+        // Names must differ and need not be secret: without randomness, processes differ too.
+        let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
+        let sessions = format!("s{mark:08x}");
+        Self { server, live, ledger, sessions, began: Instant::now() }
+    }
+
+    /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
+    /// a reference is to lead to one call of one of them.
+    pub fn sessions(&self) -> &str {
+        &self.sessions
+    }
+
+    /// The policy of this moment.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.live.policy()
+    }
+
+    /// Writes something down.
+    ///
+    /// # Errors
+    /// When the ledger does not take it. It takes nothing after that.
+    pub fn record(&self, record: &Record) -> Result<(), Unrecorded> {
+        let json = serde_json::to_string(record).unwrap_or_default();
+        let line = one_line(&json);
+        self.ledger.append(line.as_bytes()).map(drop).map_err(Unrecorded)
+    }
+
+    /// The policy and its file.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// The ledger itself.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// JSON in which nothing is a line end, or a command of a terminal, to anyone: JSON itself escapes
+/// no more than the first 32 characters. Outside of strings there is nothing but ASCII.
+fn one_line(json: &str) -> Cow<'_, str> {
+    let odd = |it: char| it.is_control() || matches!(it, '\u{2028}' | '\u{2029}');
+    if !json.contains(odd) {
+        return json.into();
+    }
+    let escaped = |it: char| format!("\\u{:04x}", u32::from(it));
+    json.chars().map(|it| if odd(it) { escaped(it) } else { it.into() }).collect()
+}
+
+/// One conversation between a client and the server.
+#[derive(Debug)]
+pub struct Conversation {
+    guard: Arc<Guard>,
+    session: Mutex<Session>,
+}
+
+impl Conversation {
+    /// A conversation that has not begun, whose calls are counted by themselves.
+    pub fn new(guard: Arc<Guard>, parties: Parties) -> Self {
+        Self::metered(guard, parties, Arc::default())
+    }
+
+    /// A conversation that has not begun, whose calls are counted by `meter`.
+    pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
+        let session = Mutex::new(Session::new(Arc::clone(&guard.server), parties, meter));
+        Self { guard, session }
+    }
+
+    /// The guard that stands in it.
+    pub fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
+
+    /// Looks at the session.
+    pub fn look<T>(&self, at: impl FnOnce(&Session) -> T) -> T {
+        at(&self.session.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in what happened, writes down what has to be written, and answers what is to be sent,
+    /// in order.
+    ///
+    /// # Errors
+    /// When the ledger does not take a record: then nothing may be sent.
+    pub fn take(&self, event: Event) -> Result<Vec<Cleared>, Unrecorded> {
+        let effects = self.on(event);
+        let mut sends = Vec::with_capacity(1);
+        for effect in effects {
+            match effect {
+                Effect::Record(record) => self.guard.record(&record)?,
+                Effect::Send(cleared) => sends.push(cleared),
+            }
+        }
+        Ok(sends)
+    }
+
+    /// What is to be sent when nothing can be recorded any more: everyone who waits is told.
+    pub fn abandon(&self) -> Vec<Cleared> {
+        let why = "the ledger cannot be written".to_owned();
+        let effects = self.on(Event::Left(Side::Server, why));
+        effects
+            .into_iter()
+            .filter_map(|it| match it {
+                Effect::Send(cleared) => Some(cleared),
+                Effect::Record(_) => None,
+            })
+            .collect()
+    }
+
+    fn on(&self, event: Event) -> Vec<Effect> {
+        let policy = self.guard.policy();
+        let now_ms = self.guard.now_ms();
+        // A poisoned lock is a panic in the middle of a turn. The session may have forgotten a
+        // request by that; it cannot have cleared one, since what is cleared is returned.
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.on(event, &policy, now_ms)
+    }
+}

@@ -1,0 +1,485 @@
+//! The clients of an HTTP listener: `stockade serve`.
+//!
+//! Streamable HTTP in both eras, and HTTP+SSE for clients of 2024-11-05, in front of one server:
+//! a remote one ([`remote`]) or a process ([`local`]). Sessions here are the guard's own, whatever
+//! the server does: their ids are 128 random bits, bound to the key that opened them.
+
+pub mod answer;
+pub mod channel;
+pub mod local;
+pub mod remote;
+pub mod sessions;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use stockade_core::message::{Frame, Id, Kind, Malformed, Message, Side};
+use stockade_core::meter::Meter;
+use stockade_core::record::{self, Record};
+use stockade_core::revision::{self, HEADER_MISMATCH, Revision};
+use stockade_core::session::{Era, Parties};
+use stockade_wire::binding;
+use stockade_wire::http::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use tokio::net::TcpListener;
+
+use self::answer::{Answer, error};
+use self::sessions::{Session, Sessions};
+use super::{Conversation, Guard, Unrecorded};
+use crate::edge::{Door, Principal};
+
+/// How long a client may take to send its headers, and then its body.
+const READ: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether something takes too long.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Where the server is.
+#[derive(Debug)]
+pub enum Upstream {
+    /// Somewhere else.
+    Remote(remote::Upstream),
+    /// A process of ours for each session, and one for all that have none.
+    Local(local::Upstream),
+}
+
+/// One server, for all clients of one listener.
+#[derive(Debug)]
+pub struct Gateway {
+    guard: Arc<Guard>,
+    door: Door,
+    upstream: Upstream,
+    sessions: Arc<Sessions>,
+    conversations: AtomicU64,
+    /// Counts the calls of each principal, in all its sessions and outside of them.
+    meters: Mutex<HashMap<Arc<str>, Arc<Meter>>>,
+}
+
+/// What is served, and to whom. There is no other route, and none that does without the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// A message: Streamable HTTP.
+    Post,
+    /// A stream of what the server says unasked, or a broken stream taken up again.
+    Listen,
+    /// The end of a session.
+    Delete,
+    /// The stream of HTTP+SSE (2024-11-05).
+    Sse,
+    /// A message to HTTP+SSE.
+    SsePost,
+}
+
+/// Every route, for `--print-routes`.
+pub const ROUTES: &[(Method, &str, Route)] = &[
+    (Method::POST, "/mcp", Route::Post),
+    (Method::GET, "/mcp", Route::Listen),
+    (Method::DELETE, "/mcp", Route::Delete),
+    (Method::GET, "/sse", Route::Sse),
+    (Method::POST, "/messages", Route::SsePost),
+];
+
+impl Gateway {
+    /// A gateway behind `door`.
+    pub fn new(guard: Arc<Guard>, door: Door, upstream: Upstream) -> Arc<Self> {
+        let (sessions, conversations) = (Arc::<Sessions>::default(), AtomicU64::new(0));
+        let meters = Mutex::default();
+        Arc::new(Self { guard, door, upstream, sessions, conversations, meters })
+    }
+
+    /// Serves what comes in, until `stop`. Then every session ends.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        // `hyper` takes no less than this for its buffer.
+        let header_bytes_max = self.guard.policy().limits.header_bytes_max.max(8 << 10);
+        let sweeper = tokio::spawn(Arc::clone(&self).sweep());
+        let clock = tokio::spawn(Arc::clone(&self).tick());
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            // Out of descriptors, or a connection that was gone before it was taken: the next one
+            // may be luckier.
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            };
+            let _slower = stream.set_nodelay(true);
+            let gateway = Arc::clone(&self);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let gateway = Arc::clone(&gateway);
+                    async move { Ok::<_, Infallible>(gateway.answer(request).await) }
+                });
+                let mut http = hyper::server::conn::http1::Builder::new();
+                http.timer(TokioTimer::new())
+                    .header_read_timeout(READ)
+                    .max_buf_size(header_bytes_max);
+                // How a connection ends is the client's affair.
+                let _ended = http.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+        sweeper.abort();
+        clock.abort();
+        self.close().await;
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let idle = self.sessions.idle();
+            join_all(idle.iter().map(|it| it.close("it was idle"))).await;
+        }
+    }
+
+    /// Ends what takes too long.
+    async fn tick(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.sessions.passed();
+            match &self.upstream {
+                Upstream::Remote(upstream) => upstream.passed(),
+                Upstream::Local(upstream) => upstream.passed(),
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let sessions = self.sessions.all();
+        let sessions = join_all(sessions.iter().map(|it| it.close("the guard ends")));
+        let shared = async {
+            if let Upstream::Local(upstream) = &self.upstream {
+                upstream.close().await;
+            }
+        };
+        tokio::join!(sessions, shared);
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
+        let principal = match self.door.admit(&request) {
+            Ok(principal) => principal,
+            Err(why) => return self.door.turn_away(why, request.headers(), answer::nothing()),
+        };
+        let (head, body) = request.into_parts();
+        let route = ROUTES
+            .iter()
+            .find(|(method, path, _)| *method == head.method && *path == head.uri.path())
+            .map(|(_, _, route)| *route);
+        let mut answer = match route {
+            Some(Route::Post) => self.post(&principal, &head, body).await,
+            Some(Route::Listen) => self.listen(&principal, &head).await,
+            Some(Route::Delete) => self.delete(&principal, &head).await,
+            Some(Route::Sse) => self.sse(&principal).await,
+            Some(Route::SsePost) => self.sse_post(&principal, &head, body).await,
+            None => {
+                let known = ROUTES.iter().any(|(_, path, _)| *path == head.uri.path());
+                let status =
+                    if known { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
+                answer::empty(status)
+            }
+        };
+        self.door.share(&head.headers, answer.headers_mut());
+        answer
+    }
+
+    async fn post(self: &Arc<Self>, principal: &Principal, head: &Parts, body: Incoming) -> Answer {
+        let limits = self.guard.policy().limits.json();
+        let bytes = match read(head, body, limits.bytes_max).await {
+            Ok(bytes) => bytes,
+            Err(status) => {
+                let says = format!("a body that could not be read: {status}");
+                return self.refused(principal, None, -32600, &says, status);
+            }
+        };
+        match Frame::parse(Side::Client, bytes, &limits) {
+            Ok(Frame::One(message)) => self.message(principal, head, *message).await,
+            Ok(Frame::Batch(parts)) => self.batch(principal, head, parts).await,
+            Err(malformed) => self.malformed(principal, &malformed),
+        }
+    }
+
+    async fn message(
+        self: &Arc<Self>,
+        principal: &Principal,
+        head: &Parts,
+        message: Message,
+    ) -> Answer {
+        let version = head.headers.get(PROTOCOL_VERSION).map(|it| it.to_str().unwrap_or_default());
+        let said = version.map(|it| (it, Revision::parse(it)));
+        let modern_header =
+            said.is_some_and(|(_, it)| it.is_some_and(|it| it.era() == revision::Era::Modern));
+        match Era::of(&message) {
+            Era::Legacy if modern_header => match message.kind() {
+                Kind::Notification => self.modern(principal, head, message).await,
+                Kind::Request => {
+                    let says = "`_meta` lacks `io.modelcontextprotocol/protocolVersion`";
+                    self.refused(principal, message.id(), -32602, says, StatusCode::BAD_REQUEST)
+                }
+                Kind::Result | Kind::Error => {
+                    let says = "an answer, where no server asks";
+                    self.refused(principal, message.id(), -32600, says, StatusCode::BAD_REQUEST)
+                }
+            },
+            Era::Legacy => match said {
+                Some((_, None)) => {
+                    let says = "a revision that nobody knows";
+                    self.refused(principal, message.id(), -32600, says, StatusCode::BAD_REQUEST)
+                }
+                _ => self.legacy(principal, head, message).await,
+            },
+            Era::Modern(_) | Era::Unknown(_) => self.modern(principal, head, message).await,
+        }
+    }
+
+    /// A message that describes itself: no session.
+    async fn modern(
+        self: &Arc<Self>,
+        principal: &Principal,
+        head: &Parts,
+        message: Message,
+    ) -> Answer {
+        let tool = message.get("name").and_then(|it| self.guard.server.tool(it.str()?));
+        if let Err(mismatch) = binding::check(&head.headers, &message, tool.as_deref()) {
+            let status = StatusCode::BAD_REQUEST;
+            let says = mismatch.to_string();
+            return self.refused(principal, message.id(), HEADER_MISMATCH, &says, status);
+        }
+        match &self.upstream {
+            Upstream::Remote(upstream) => {
+                let parties = self.parties(principal);
+                let guard = Arc::clone(&self.guard);
+                let meter = self.meter(principal);
+                let conversation = Arc::new(Conversation::metered(guard, parties, meter));
+                let headers = upstream.headers(&head.headers);
+                remote::modern(upstream, conversation, message, headers).await
+            }
+            Upstream::Local(upstream) => {
+                let parties = || self.parties(principal);
+                let meter = self.meter(principal);
+                upstream.modern(&self.guard, principal, meter, parties, message).await
+            }
+        }
+    }
+
+    /// A message of a session, or the one that opens it.
+    async fn legacy(
+        self: &Arc<Self>,
+        principal: &Principal,
+        head: &Parts,
+        message: Message,
+    ) -> Answer {
+        if message.method() == Some("initialize") && message.kind() == Kind::Request {
+            return self.open(principal, message).await;
+        }
+        match self.session(principal, &head.headers) {
+            Ok(session) => session.message(message).await,
+            Err(status) => {
+                let says = "no session that this key has opened";
+                self.refused(principal, message.id(), -32600, says, status)
+            }
+        }
+    }
+
+    async fn open(self: &Arc<Self>, principal: &Principal, message: Message) -> Answer {
+        let id = message.id().cloned();
+        let Some(place) = self.sessions.place(self.guard.policy().limits.sessions_max) else {
+            let says = "too many sessions";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return self.refused(principal, id.as_ref(), -32603, says, status);
+        };
+        match self.begin(principal).await {
+            Ok(session) => self.sessions.open(place, session, message).await,
+            Err(says) => {
+                let status = StatusCode::BAD_GATEWAY;
+                self.refused(principal, id.as_ref(), -32603, &says, status)
+            }
+        }
+    }
+
+    /// A session that has not begun, with a way to the server.
+    async fn begin(&self, principal: &Principal) -> Result<Session, String> {
+        let parties = self.parties(principal);
+        let (guard, meter) = (Arc::clone(&self.guard), self.meter(principal));
+        let conversation = Arc::new(Conversation::metered(guard, parties.clone(), meter));
+        let talk = Arc::clone(&conversation);
+        let line = match &self.upstream {
+            Upstream::Remote(upstream) if !upstream.http().is_sse() => {
+                return Ok(Session::remote(principal.clone(), conversation, upstream.session()));
+            }
+            Upstream::Remote(upstream) => {
+                let line = local::Line::sse(upstream.http(), talk).await;
+                line.map_err(|it| format!("the server cannot be reached: {it}"))?
+            }
+            Upstream::Local(upstream) => {
+                let line = upstream.start(&self.guard, &parties, talk).await;
+                line.map_err(|it| format!("the server cannot be started: {it}"))?
+            }
+        };
+        Ok(Session::local(principal.clone(), conversation, line))
+    }
+
+    /// An array of messages, which is one input in revision 2025-03-26 and an error in all others.
+    async fn batch(
+        self: &Arc<Self>,
+        principal: &Principal,
+        head: &Parts,
+        parts: Vec<Result<Message, Malformed>>,
+    ) -> Answer {
+        let session = self.session(principal, &head.headers).ok();
+        let Some(session) = session.filter(|it| it.has_batches()) else {
+            let says = "a batch, which only revision 2025-03-26 has";
+            return self.refused(principal, None, -32600, says, StatusCode::BAD_REQUEST);
+        };
+        let mut answers = Vec::new();
+        for part in parts {
+            let answer = match part {
+                Ok(message) => session.message(message).await,
+                Err(malformed) => self.malformed(principal, &malformed),
+            };
+            answers.extend(answer::messages(answer).await);
+        }
+        answer::batch(&answers)
+    }
+
+    async fn listen(self: &Arc<Self>, principal: &Principal, head: &Parts) -> Answer {
+        let after = head.headers.get(LAST_EVENT_ID).and_then(|it| it.to_str().ok());
+        match self.session(principal, &head.headers) {
+            Ok(session) => session.listen(after).await,
+            // Without a session there is nothing to listen to: 2026-07-28 has no GET at all.
+            Err(StatusCode::BAD_REQUEST) => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+            Err(status) => answer::empty(status),
+        }
+    }
+
+    async fn delete(self: &Arc<Self>, principal: &Principal, head: &Parts) -> Answer {
+        match self.session(principal, &head.headers) {
+            Ok(session) => {
+                self.sessions.remove(&session);
+                session.close("the client ended it").await;
+                answer::empty(StatusCode::OK)
+            }
+            Err(StatusCode::BAD_REQUEST) => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+            Err(status) => answer::empty(status),
+        }
+    }
+
+    async fn sse(self: &Arc<Self>, principal: &Principal) -> Answer {
+        let Some(place) = self.sessions.place(self.guard.policy().limits.sessions_max) else {
+            return answer::empty(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        match self.begin(principal).await {
+            Ok(session) => self.sessions.open_sse(place, session),
+            Err(_) => answer::empty(StatusCode::BAD_GATEWAY),
+        }
+    }
+
+    async fn sse_post(
+        self: &Arc<Self>,
+        principal: &Principal,
+        head: &Parts,
+        body: Incoming,
+    ) -> Answer {
+        let query = head.uri.query().unwrap_or_default();
+        let id = query.split('&').find_map(|it| it.strip_prefix("sessionId="));
+        let session = id.and_then(|it| self.sessions.get(it, principal));
+        let Some(session) = session else { return answer::empty(StatusCode::NOT_FOUND) };
+        let bytes_max = self.guard.policy().limits.message_bytes_max;
+        match read(head, body, bytes_max).await {
+            Ok(bytes) => session.heard(bytes).await,
+            Err(status) => answer::empty(status),
+        }
+    }
+
+    /// The session that a request belongs to: 400 when it names none, 404 when there is none of
+    /// that id that this key has opened.
+    fn session(
+        &self,
+        principal: &Principal,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Session>, StatusCode> {
+        let id = headers.get(SESSION_ID).ok_or(StatusCode::BAD_REQUEST)?;
+        let id = id.to_str().map_err(|_| StatusCode::BAD_REQUEST)?;
+        self.sessions.get(id, principal).ok_or(StatusCode::NOT_FOUND)
+    }
+
+    fn parties(&self, principal: &Principal) -> Parties {
+        let number = self.conversations.fetch_add(1, Ordering::Relaxed);
+        Parties {
+            session: format!("{}-{number}", self.guard.sessions()).into(),
+            principal: Arc::clone(&principal.0),
+        }
+    }
+
+    fn meter(&self, principal: &Principal) -> Arc<Meter> {
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(meters.entry(Arc::clone(&principal.0)).or_default())
+    }
+
+    fn malformed(&self, principal: &Principal, malformed: &Malformed) -> Answer {
+        let status = StatusCode::BAD_REQUEST;
+        let recorded = self.violation(principal, &malformed.says);
+        let text = match malformed.code {
+            -32700 => "not JSON that can be read in one way",
+            _ => "not a JSON-RPC 2.0 message",
+        };
+        match recorded {
+            Ok(()) => error(malformed.id.as_ref(), malformed.code, text, status),
+            Err(unrecorded) => answer::unrecorded(malformed.id.as_ref(), &unrecorded),
+        }
+    }
+
+    /// Refuses a message that was not taken in, and writes down why.
+    fn refused(
+        &self,
+        principal: &Principal,
+        id: Option<&Id>,
+        code: i64,
+        says: &str,
+        status: StatusCode,
+    ) -> Answer {
+        match self.violation(principal, says) {
+            Ok(()) => error(id, code, says, status),
+            Err(unrecorded) => answer::unrecorded(id, &unrecorded),
+        }
+    }
+
+    fn violation(&self, principal: &Principal, says: &str) -> Result<(), Unrecorded> {
+        self.guard.record(&Record {
+            kind: record::Kind::Violation,
+            principal: Arc::clone(&principal.0),
+            server: Arc::clone(&self.guard.server.name),
+            from: Some(Side::Client.name()),
+            says: says.to_owned(),
+            ..Record::default()
+        })
+    }
+}
+
+/// The body of a request, within the limits of size and time.
+async fn read(head: &Parts, body: Incoming, bytes_max: usize) -> Result<Bytes, StatusCode> {
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|it: usize| it > bytes_max) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let collected = tokio::time::timeout(READ, Limited::new(body, bytes_max).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(StatusCode::PAYLOAD_TOO_LARGE)
+        }
+        Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}

@@ -1,0 +1,625 @@
+//! The gateway in front of a process that speaks lines.
+//!
+//! A session of the legacy era has a process of its own, so nothing that one client says can reach
+//! another (CVE-2026-25536). Requests that describe themselves share one process: the protocol
+//! forbids such a server to remember anything between them. There, the guard gives each request an
+//! id of its own, and the client's back with the answer.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use futures_util::{future, stream};
+use http::StatusCode;
+use stockade_core::judge::Cleared;
+use stockade_core::message::{Frame, Id, Kind, Message, Side};
+use stockade_core::meter::Meter;
+use stockade_core::record::{self, Record};
+use stockade_core::revision::{META_LOG_LEVEL, META_SUBSCRIPTION, Revision};
+use stockade_core::session::{Event, Parties};
+use stockade_sandbox::Spec;
+use stockade_wire::error::WireError;
+use stockade_wire::frame::Frames;
+use stockade_wire::http::connection::HttpUpstream;
+use stockade_wire::http::headers::SendHeaders;
+use stockade_wire::sse::client::SseSession;
+use stockade_wire::upstream::Upstream as Way;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use super::super::process::{Process, StartError};
+use super::super::{Conversation, Guard};
+use super::answer::{self, Answer};
+use super::channel::Channel;
+use crate::edge::Principal;
+
+/// So many messages may wait for a client that does not read.
+const WAITING_MAX: usize = 32;
+/// So many streams that may still be taken up again are kept for a session.
+const CHANNELS_MAX: usize = 16;
+
+/// How to start the server, and the process that all modern requests share.
+#[derive(Debug)]
+pub struct Upstream {
+    spec: Spec,
+    show_stderr: bool,
+    shared: tokio::sync::Mutex<HashMap<Arc<str>, Shared>>,
+    ids: AtomicI64,
+}
+
+/// A conversation that many requests are part of, and its process.
+type Shared = (Arc<Conversation>, Line);
+
+/// A process, and who waits for what it says.
+#[derive(Clone, Debug)]
+pub struct Line(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Its process, when it is one of ours.
+    process: Option<Process>,
+    way: Way,
+    router: Arc<Router>,
+}
+
+/// Who waits for what the process says.
+#[derive(Debug, Default)]
+struct Router {
+    exchanges: Mutex<HashMap<Id, Waiter>>,
+    channels: Mutex<Vec<(String, Arc<Channel>)>>,
+    unasked: Mutex<Option<Arc<Channel>>>,
+    streams: AtomicU64,
+}
+
+/// Who waits for the answer to a request.
+#[derive(Clone, Debug)]
+struct Waiter {
+    token: Option<Id>,
+    /// Whether the process has requests of other clients as well.
+    shared: bool,
+    /// Whether it is a subscription. What is said of a request is never said there (2026-07-28,
+    /// "subscriptions/listen").
+    listens: bool,
+    /// Whether it asked for log messages.
+    logs: bool,
+    sender: mpsc::Sender<Cleared>,
+}
+
+/// The names of a request: the guard's own, and those that the client gave it.
+#[derive(Clone, Debug)]
+struct Names {
+    own: Id,
+    id: Id,
+    token: Option<Id>,
+}
+
+impl Names {
+    /// A message of the server, as the client knows its request.
+    fn back(&self, message: Cleared) -> Cleared {
+        let is_progress = message.message().method() == Some("notifications/progress");
+        let name = self.token.as_ref().filter(|_| is_progress).unwrap_or(&self.id);
+        message.renamed(&self.own, name)
+    }
+}
+
+impl Upstream {
+    /// The server that `spec` starts.
+    pub fn new(spec: Spec, show_stderr: bool) -> Self {
+        Self { spec, show_stderr, shared: tokio::sync::Mutex::default(), ids: AtomicI64::new(1) }
+    }
+
+    /// Starts a process for a conversation.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start(
+        &self,
+        guard: &Arc<Guard>,
+        parties: &Parties,
+        conversation: Arc<Conversation>,
+    ) -> Result<Line, StartError> {
+        let started = Process::start(&self.spec, guard, parties, self.show_stderr).await?;
+        let router = Arc::new(Router::default());
+        let inner = Arc::new(Inner {
+            process: Some(started.process),
+            way: Way::Stdio(started.input),
+            router: Arc::clone(&router),
+        });
+        tokio::spawn(listen(conversation, Arc::downgrade(&inner), router, started.output));
+        Ok(Line(inner))
+    }
+
+    /// One message that describes itself, and all that comes back for it.
+    pub async fn modern(
+        &self,
+        guard: &Arc<Guard>,
+        principal: &Principal,
+        meter: Arc<Meter>,
+        parties: impl FnOnce() -> Parties,
+        message: Message,
+    ) -> Answer {
+        let id = message.id().cloned();
+        let (conversation, line) = {
+            let mut shared = self.shared.lock().await;
+            match shared.get(&principal.0).filter(|(_, line)| !line.is_closed()) {
+                Some((conversation, line)) => (Arc::clone(conversation), line.clone()),
+                None => {
+                    let parties = parties();
+                    let talk = Conversation::metered(Arc::clone(guard), parties.clone(), meter);
+                    let conversation = Arc::new(talk);
+                    let line = match self.start(guard, &parties, Arc::clone(&conversation)).await {
+                        Ok(line) => line,
+                        Err(start) => {
+                            let says = format!("the server cannot be started: {start}");
+                            return answer::error(
+                                id.as_ref(),
+                                -32603,
+                                &says,
+                                StatusCode::BAD_GATEWAY,
+                            );
+                        }
+                    };
+                    let entry = (Arc::clone(&conversation), line.clone());
+                    shared.insert(Arc::clone(&principal.0), entry);
+                    (conversation, line)
+                }
+            }
+        };
+        match id {
+            Some(id) => {
+                let own = Id::Number(self.ids.fetch_add(1, Ordering::Relaxed));
+                let token = message.meta("progressToken").and_then(Id::read);
+                match message.renamed(&id, &own) {
+                    Ok(message) => {
+                        let names = Names { own, id, token };
+                        line.ask(&conversation, message, Some(names)).await
+                    }
+                    Err(_) => {
+                        answer::error(Some(&id), -32600, "not a request", StatusCode::BAD_REQUEST)
+                    }
+                }
+            }
+            // Closing the stream is what cancels here (2026-07-28, "Cancellation"). The id that
+            // this names is the client's, and may be that of another's request to the process.
+            None if message.method() == Some("notifications/cancelled") => {
+                answer::empty(StatusCode::ACCEPTED)
+            }
+            None => line.exchange(&conversation, message).await,
+        }
+    }
+
+    /// Ends the process that modern requests share.
+    pub async fn close(&self) {
+        let shared: Vec<_> = self.shared.lock().await.drain().collect();
+        future::join_all(shared.iter().map(|(_, (conversation, line))| async {
+            line.close().await;
+            // What still waits is written down as lost; there is nobody left to be told.
+            let _sends = conversation.take(Event::Left(Side::Client, "the guard ends".to_owned()));
+        }))
+        .await;
+    }
+
+    /// Ends what takes too long.
+    pub fn passed(&self) {
+        // Held while a process is started. What is late then is late at the next look as well.
+        let Ok(shared) = self.shared.try_lock() else { return };
+        let waiting = shared.values().filter(|(talk, _)| talk.look(|it| it.waiting()) > 0);
+        for (conversation, line) in waiting {
+            let (conversation, line) = (Arc::clone(conversation), line.clone());
+            tokio::spawn(async move { line.passed(&conversation).await });
+        }
+    }
+}
+
+impl Line {
+    /// A session with a server of HTTP+SSE, which like a process has one stream for everything.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn sse(
+        http: &HttpUpstream,
+        conversation: Arc<Conversation>,
+    ) -> Result<Self, WireError> {
+        let (session, events) = SseSession::open(http, SendHeaders::NONE).await?;
+        let router = Arc::new(Router::default());
+        let way = Way::Sse(Arc::new(session));
+        let inner = Arc::new(Inner { process: None, way, router: Arc::clone(&router) });
+        tokio::spawn(listen(conversation, Arc::downgrade(&inner), router, events));
+        Ok(Self(inner))
+    }
+
+    /// The way to the server.
+    pub fn way(&self) -> &Way {
+        &self.0.way
+    }
+
+    /// Sends everything that the process says to one channel.
+    pub fn attach(&self, channel: &Arc<Channel>) {
+        *lock(&self.0.router.unasked) = Some(Arc::clone(channel));
+    }
+
+    /// Takes in a message of a session, and answers what comes back for it.
+    pub async fn exchange(&self, conversation: &Arc<Conversation>, message: Message) -> Answer {
+        if message.kind() == Kind::Request {
+            return self.ask(conversation, message, None).await;
+        }
+        let cancels = message.method() == Some("notifications/cancelled");
+        let cancelled = message.get("requestId").filter(|_| cancels).and_then(Id::read);
+        let said = self.say(conversation, Event::Said(Box::new(message))).await;
+        if let Some(id) = cancelled {
+            // Nothing more will be said of it, so the stream of its answer ends.
+            lock(&self.0.router.exchanges).remove(&id);
+        }
+        match said {
+            Ok(_) => answer::empty(StatusCode::ACCEPTED),
+            Err(answer) => *answer,
+        }
+    }
+
+    /// Ends what takes too long.
+    pub async fn passed(&self, conversation: &Conversation) {
+        let sends = conversation.take(Event::Passed).unwrap_or_else(|_| conversation.abandon());
+        // A process that does not read must not keep its clients from being told.
+        let (client, server): (Vec<_>, Vec<_>) =
+            sends.into_iter().partition(|it| it.to() == Side::Client);
+        for message in client {
+            self.0.router.deliver(message).await;
+        }
+        for message in server {
+            // One that cannot be told any more has ended, which its output says.
+            let _told = self.0.way.send(&message, SendHeaders::NONE).await;
+        }
+    }
+
+    /// A request, which the client may know by other names than the process.
+    async fn ask(
+        &self,
+        conversation: &Arc<Conversation>,
+        message: Message,
+        names: Option<Names>,
+    ) -> Answer {
+        let Some(id) = message.id().cloned() else { return answer::empty(StatusCode::BAD_REQUEST) };
+        let modern = names.is_some();
+        let (sender, mut receiver) = mpsc::channel(WAITING_MAX);
+        let token = message.meta("progressToken").and_then(Id::read);
+        let listens = message.method() == Some("subscriptions/listen");
+        let logs = message.meta(META_LOG_LEVEL).is_some();
+        let waiter = Waiter { token, shared: modern, listens, logs, sender };
+        if !self.0.router.enter(&id, waiter) {
+            let says = "the id of a request that is still waiting".to_owned();
+            let twice = Event::Garbled { from: Side::Client, says };
+            return match self.say(conversation, twice).await {
+                Ok(Some(refusal)) => deliver(&refusal, true),
+                Ok(None) => answer::empty(StatusCode::BAD_REQUEST),
+                Err(answer) => *answer,
+            };
+        }
+        let (line, talk) = (self.clone(), Arc::clone(conversation));
+        let waits = Waits { line, conversation: talk, id, modern };
+        let back = move |message: Cleared| match &names {
+            Some(names) => names.back(message),
+            None => message,
+        };
+        match self.say(conversation, Event::Said(Box::new(message))).await {
+            Ok(Some(refusal)) => return deliver(&back(refusal), modern),
+            Ok(None) => (),
+            Err(answer) => return *answer,
+        }
+        let Some(first) = receiver.recv().await else {
+            // It was cancelled, and is not answered (2025-11-25, "Cancellation").
+            return answer::events(stream::empty());
+        };
+        if is_last(&first) {
+            return deliver(&back(first), modern);
+        }
+        let channel = self.channel(conversation);
+        let stream = channel.read(None);
+        tokio::spawn(async move {
+            let mut next = Some(first);
+            while let Some(message) = next {
+                let last = is_last(&message);
+                channel.push(back(message).bytes()).await;
+                if last {
+                    break;
+                }
+                // A modern client that closes the stream has cancelled (2026-07-28,
+                // "Cancellation"), whether or not the server has more to say.
+                next = tokio::select! {
+                    next = receiver.recv() => next,
+                    () = channel.left(), if modern => None,
+                };
+            }
+            channel.close();
+            drop(waits);
+        });
+        match stream {
+            Some(stream) => answer::events(stream),
+            None => answer::empty(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// Takes in what the client says. Answers the refusal, when there is one.
+    async fn say(
+        &self,
+        conversation: &Arc<Conversation>,
+        event: Event,
+    ) -> Result<Option<Cleared>, Box<Answer>> {
+        let sends = match conversation.take(event) {
+            Ok(sends) => sends,
+            Err(unrecorded) => {
+                // The others who wait for this process are not answered any more either.
+                for message in conversation.abandon() {
+                    self.0.router.deliver(message).await;
+                }
+                return Err(Box::new(answer::unrecorded(None, &unrecorded)));
+            }
+        };
+        for message in sends {
+            match message.to() {
+                Side::Client => return Ok(Some(message)),
+                Side::Server => {
+                    if self.0.way.send(&message, SendHeaders::NONE).await.is_err() {
+                        return Err(Box::new(answer::empty(StatusCode::BAD_GATEWAY)));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A stream for one answer; one that can be taken up again, where the revision has that.
+    fn channel(&self, conversation: &Conversation) -> Arc<Channel> {
+        if !conversation.look(|it| it.revision()).is_some_and(Revision::resumes) {
+            return Channel::new("");
+        }
+        let router = &self.0.router;
+        let name = router.streams.fetch_add(1, Ordering::Relaxed).to_string();
+        let channel = Channel::new(&name);
+        let mut channels = lock(&router.channels);
+        if channels.len() >= CHANNELS_MAX {
+            channels.remove(0);
+        }
+        channels.push((name, Arc::clone(&channel)));
+        channel
+    }
+
+    /// What the process says without being asked, or a broken stream taken up after an event.
+    pub fn listen(&self, after: Option<&str>) -> Answer {
+        let broken = after.and_then(|it| it.rsplit_once('-')).and_then(|(name, number)| {
+            let channels = lock(&self.0.router.channels);
+            let channel = channels.iter().find(|(it, _)| it == name)?;
+            Some((Arc::clone(&channel.1), number.parse().ok()?))
+        });
+        let (channel, after) = match broken {
+            Some((channel, number)) => (channel, Some(number)),
+            None if after.is_some() => return answer::empty(StatusCode::NOT_FOUND),
+            None => {
+                let mut unasked = lock(&self.0.router.unasked);
+                (Arc::clone(unasked.get_or_insert_with(|| Channel::new(""))), None)
+            }
+        };
+        match channel.read(after) {
+            Some(stream) => answer::events(stream),
+            // Somebody reads it already (CVE-2026-33946: a second reader must not take it over).
+            None => answer::empty(StatusCode::CONFLICT),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(&self.0.way, Way::Stdio(writer) if writer.is_closed())
+    }
+
+    /// Ends the process.
+    pub async fn close(&self) {
+        if let Way::Stdio(writer) = &self.0.way {
+            writer.close().await;
+        }
+        if let Some(process) = &self.0.process {
+            process.end().await;
+        }
+        self.0.router.close();
+    }
+}
+
+/// A request that waits. When nobody waits for it any more, a modern one is cancelled.
+struct Waits {
+    line: Line,
+    conversation: Arc<Conversation>,
+    id: Id,
+    modern: bool,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let waited = lock(&self.line.0.router.exchanges).remove(&self.id).is_some();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if waited && self.modern {
+            let (line, talk) = (self.line.clone(), Arc::clone(&self.conversation));
+            let event = Event::Abandoned { id: self.id.clone() };
+            runtime.spawn(async move { line.say(&talk, event).await.map(drop) });
+        }
+    }
+}
+
+impl Router {
+    /// Whether the answer to `id` was not waited for already: then it is now.
+    fn enter(&self, id: &Id, waiter: Waiter) -> bool {
+        match lock(&self.exchanges).entry(id.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(waiter);
+                true
+            }
+        }
+    }
+
+    /// The request that waits, when it is the only one.
+    fn only(&self) -> Option<Id> {
+        let exchanges = lock(&self.exchanges);
+        let mut waiting = exchanges.iter().filter(|(_, it)| !it.listens).map(|(id, _)| id);
+        waiting.next().filter(|_| waiting.next().is_none()).cloned()
+    }
+
+    /// Takes out the subscription that the server ends by this message (2026-07-28,
+    /// "Cancellation").
+    fn ended(&self, message: &Message) -> Option<Waiter> {
+        let cancels = message.method() == Some("notifications/cancelled");
+        let id = message.get("requestId").filter(|_| cancels).and_then(Id::read)?;
+        let mut exchanges = lock(&self.exchanges);
+        exchanges.get(&id).filter(|it| it.listens)?;
+        exchanges.remove(&id)
+    }
+
+    /// Gives a message to who waits for it.
+    async fn deliver(&self, message: Cleared) {
+        let addressed = match message.message().kind() {
+            Kind::Result | Kind::Error => {
+                let id = message.message().id();
+                id.and_then(|it| lock(&self.exchanges).remove(it))
+            }
+            Kind::Request | Kind::Notification => {
+                let message = message.message();
+                self.ended(message).or_else(|| self.interested(message))
+            }
+        };
+        match addressed {
+            // A client that does not read must not hold up the others of this process: what it was
+            // only told by the way gives way, and its answer waits by itself.
+            Some(Waiter { sender, shared: true, .. }) => {
+                if let Err(TrySendError::Full(message)) = sender.try_send(message)
+                    && is_last(&message)
+                {
+                    tokio::spawn(async move { sender.send(message).await });
+                }
+            }
+            Some(Waiter { sender, .. }) => {
+                let _nobody = sender.send(message).await;
+            }
+            None => {
+                let unasked = lock(&self.unasked).get_or_insert_with(|| Channel::new("")).clone();
+                unasked.push(message.bytes()).await;
+            }
+        }
+    }
+
+    /// Whose stream a request or notification of the server belongs on.
+    fn interested(&self, message: &Message) -> Option<Waiter> {
+        let exchanges = lock(&self.exchanges);
+        let answered = || exchanges.values().filter(|it| !it.listens);
+        let one = || answered().next().cloned();
+        if let Some(token) = message.get("progressToken").and_then(Id::read) {
+            return exchanges.values().find(|it| it.token.as_ref() == Some(&token)).cloned();
+        }
+        if let Some(id) = message.meta(META_SUBSCRIPTION).and_then(Id::read) {
+            return exchanges.get(&id).cloned();
+        }
+        let several = answered().nth(1).is_some();
+        if exchanges.values().any(|it| it.shared) {
+            // Nothing says which client's request this is about. With one request it is that one;
+            // with several, a guess could tell one client what was meant for another
+            // (CVE-2026-25536).
+            let only = answered().next().filter(|it| !several && it.logs);
+            return only.cloned();
+        }
+        let listening = lock(&self.unasked).as_ref().is_some_and(|it| it.is_read());
+        // On a stream of lines nothing says which request a question belongs to. With one request
+        // it is that one; with several, the stream for what is unasked is right, if it is read.
+        if several && listening { None } else { one() }
+    }
+
+    fn close(&self) {
+        lock(&self.exchanges).clear();
+        for (_, channel) in lock(&self.channels).drain(..) {
+            channel.close();
+        }
+        if let Some(channel) = lock(&self.unasked).take() {
+            channel.close();
+        }
+    }
+}
+
+/// Takes in what the process says, until it says no more.
+async fn listen(
+    conversation: Arc<Conversation>,
+    line: Weak<Inner>,
+    router: Arc<Router>,
+    mut output: impl Frames,
+) {
+    loop {
+        let event = match output.next().await {
+            Ok(Some(bytes)) => Event::Heard { from: Side::Server, bytes },
+            Err(error @ WireError::FrameTooLong { .. }) => {
+                Event::Garbled { from: Side::Server, says: error.to_string() }
+            }
+            Ok(None) | Err(_) => break,
+        };
+        let again = event.clone();
+        let mut sends = conversation.take(event).unwrap_or_else(|_| conversation.abandon());
+        // What something came of was read.
+        let lost = sends.is_empty() && unreadable(&conversation, &again);
+        if let Some(id) = lost.then(|| router.only()).flatten() {
+            // With one request it was the answer to that one; with several, time will tell.
+            let why = "the server said what cannot be read".to_owned();
+            let unanswered = conversation.take(Event::Unanswered { id, why });
+            sends.extend(unanswered.unwrap_or_else(|_| conversation.abandon()));
+        }
+        for message in sends {
+            match message.to() {
+                Side::Client => router.deliver(message).await,
+                Side::Server => {
+                    let Some(line) = line.upgrade() else { return };
+                    if line.way.send(&message, SendHeaders::NONE).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    let Some(line) = line.upgrade() else { return };
+    let mut why = "the server ended".to_owned();
+    if let Some(process) = &line.process {
+        why = format!("{why}: {}", process.end().await);
+        note(&conversation, &why, &process.last_lines());
+    }
+    for message in conversation.take(Event::Left(Side::Server, why)).unwrap_or_default() {
+        router.deliver(message).await;
+    }
+    Line(line).close().await;
+}
+
+/// Whether a server meant to say a message, and it is none. What only was printed where messages
+/// belong is not meant.
+pub fn unreadable(conversation: &Conversation, event: &Event) -> bool {
+    let Event::Heard { from, bytes } = event else {
+        return matches!(event, Event::Garbled { .. });
+    };
+    let limits = conversation.guard().policy().limits.json();
+    bytes.trim_ascii_start().starts_with(b"{")
+        && Frame::parse(*from, bytes.clone(), &limits).is_err()
+}
+
+/// Writes down how a process ended.
+fn note(conversation: &Conversation, why: &str, last_lines: &[String]) {
+    let guard = conversation.guard();
+    // A ledger that cannot be written stops the next call.
+    let _recorded = guard.record(&Record {
+        kind: record::Kind::Stop,
+        session: conversation.look(|it| it.parties().session.clone()),
+        server: Arc::clone(&guard.server.name),
+        says: [&[why.to_owned()], last_lines].concat().join("\n"),
+        ..Record::default()
+    });
+}
+
+fn is_last(message: &Cleared) -> bool {
+    matches!(message.message().kind(), Kind::Result | Kind::Error)
+}
+
+fn deliver(message: &Cleared, modern: bool) -> Answer {
+    let status = if modern { answer::status_of(message) } else { StatusCode::OK };
+    answer::json(status, message.bytes().clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,8 @@
+//! Guards MCP servers: the commands, what they are configured by, and the edges
+//! to the outside. What is judged, and how, is in `stockade-core`.
+
+pub mod cli;
+pub mod config;
+pub mod edge;
+pub mod failure;
+pub mod guard;

@@ -1,0 +1,12 @@
+//! The binary: the keeper of a server's process, when it is started as that, or else the command
+//! line.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    stockade_sandbox::keeper_main_if_asked();
+    stockade::cli::main()
+}

@@ -1,0 +1,202 @@
+//! What a client may ask for: arguments against the schema that the server published, and how much.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request};
+
+crate::rows![
+    v01_arguments_match_the_schema,
+    v01_what_cannot_be_checked_does_not_pass,
+    v01_a_refusal_repeats_no_value,
+    v01_a_refusal_says_where,
+    v08_no_call_passes_above_a_limit,
+    v08_a_limit_holds_for_all_clients_of_a_key,
+];
+
+/// Cases of our own for every keyword, draft by draft.
+const SCHEMAS: &str = include_str!("schemas.json");
+
+fn dialect(draft: &str) -> String {
+    match draft {
+        "4" | "6" | "7" => format!("http://json-schema.org/draft-0{draft}/schema#"),
+        _ => format!("https://json-schema.org/draft/{draft}/schema"),
+    }
+}
+
+/// A tool whose argument `v` must match a case's schema, in a draft.
+fn tool_of(name: &str, draft: &str, case: &Value) -> Value {
+    let mut schema = json!({
+        "$schema": dialect(draft), "type": "object", "properties": { "v": case["schema"] },
+    });
+    for definitions in ["definitions", "$defs"] {
+        if let Some(it) = case.get(definitions) {
+            schema[definitions] = it.clone();
+        }
+    }
+    json!({ "name": name, "inputSchema": schema })
+}
+
+fn v01_arguments_match_the_schema() {
+    let groups: Value = serde_json::from_str(SCHEMAS).unwrap();
+    let mut tools = Vec::new();
+    let mut calls = Vec::new();
+    for group in groups.as_array().unwrap() {
+        for draft in group["drafts"].as_array().unwrap().iter().filter_map(Value::as_str) {
+            for case in group["cases"].as_array().unwrap() {
+                let name = format!("t{}", tools.len());
+                tools.push(tool_of(&name, draft, case));
+                for (list, passes) in [("valid", true), ("invalid", false)] {
+                    for value in case[list].as_array().unwrap() {
+                        calls.push((name.clone(), draft, &case["schema"], value, passes));
+                    }
+                }
+            }
+        }
+    }
+    assert!(calls.len() >= 600, "{} verdicts", calls.len());
+    let home = Home::new();
+    home.policy(NO_LIMITS);
+    let fake = home.fake(Script { tools, ..Script::default() });
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    let mut passed = 0;
+    let mut wrong = Vec::new();
+    for (number, (name, draft, schema, value, passes)) in calls.iter().enumerate() {
+        let answer = probe.ask(&call(number, name, json!({ "v": value })));
+        passed += usize::from(*passes);
+        if is_refusal(&answer) == *passes {
+            wrong.push(format!("{draft}: {value} against {schema}: {answer}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), calls.len(), wrong.join("\n"));
+    assert_eq!(fake.count("tools/call"), passed, "what is refused does not arrive");
+}
+
+fn v01_what_cannot_be_checked_does_not_pass() {
+    let object = |more: Value| {
+        let mut schema = json!({ "type": "object", "properties": { "v": {} } });
+        schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        schema
+    };
+    let unusable = [
+        object(json!({ "$schema": "https://example.com/dialect" })),
+        object(json!({ "$schema": "http://json-schema.org/draft-99/schema#" })),
+        object(json!({ "$ref": "#/$defs/nowhere" })),
+        object(json!({ "$ref": "https://example.com/schema.json" })),
+        object(json!({ "$ref": "other.json" })),
+        object(json!({ "properties": { "v": { "type": "strnig" } } })),
+        object(json!({ "properties": { "v": { "pattern": "(" } } })),
+        object(json!({ "required": "v" })),
+        json!("object"),
+        json!([]),
+    ];
+    let home = Home::new();
+    let name = |number: usize| format!("t{number}");
+    let tools = unusable.iter().enumerate();
+    let tools = tools.map(|(n, it)| json!({ "name": name(n), "inputSchema": it })).collect();
+    let fake = home.fake(Script { tools, ..Script::default() });
+    let mut probe = Probe::run(&home, &fake).begin();
+    let list = probe.ask(&request("list", "tools/list", json!({})));
+    for number in 0..5 {
+        assert!(!list.to_string().contains(&format!("\"{}\"", name(number))), "{list}");
+    }
+    for (number, schema) in unusable.iter().enumerate() {
+        let answer = probe.ask(&call(number, &name(number), json!({ "v": 1 })));
+        assert!(is_refusal(&answer), "{schema}: {answer}");
+    }
+    assert_eq!(fake.count("tools/call"), 0);
+}
+
+fn v01_a_refusal_repeats_no_value() {
+    let home = Home::new();
+    let schema = json!({ "type": "object", "additionalProperties": false, "properties": {
+        "a": { "type": "integer" }, "b": { "enum": ["x"] }, "c": { "maxLength": 3 },
+        "d": { "pattern": "^x$" }, "e": { "const": 1 } } });
+    let fake = home.fake(Script::default().with(json!({ "name": "t", "inputSchema": schema })));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    for name in ["a", "b", "c", "d", "e"] {
+        let answer = probe.ask(&call(name, "t", json!({ name: "correct horse battery" })));
+        assert_eq!(answer["result"]["isError"], true, "a model reads it as a result: {answer}");
+        assert!(!answer.to_string().contains("horse"), "{answer}");
+    }
+    probe.end();
+    assert!(!format!("{:?}", home.records()).contains("horse"));
+}
+
+fn v08_no_call_passes_above_a_limit() {
+    let home = Home::new();
+    home.policy("[limits]\ncalls_per_minute = 1\ncalls_burst = 7\ncalls_per_minute_per_tool = 1");
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake).begin();
+    let answers: Vec<Value> =
+        (0..20).map(|number| probe.ask(&call(number, &format!("t{number}"), json!({})))).collect();
+    let passed = answers.iter().filter(|it| !is_refusal(it)).count();
+    assert_eq!(passed, 7);
+    assert!(answers[7..].iter().all(is_refusal));
+    assert!(
+        answers[7].to_string().contains("try again in 60 s"),
+        "when to try again: {}",
+        answers[7]
+    );
+    assert_eq!(fake.count("tools/call"), 7);
+
+    // So many at a time.
+    let home = Home::new();
+    home.policy("[limits]\ncalls_in_flight_max = 3");
+    let fake = home.fake(Script::default().on_tool("hang", [Step::Hang]));
+    let mut probe = Probe::run(&home, &fake).begin();
+    (0..3).for_each(|number| probe.send(&call(number, "hang", json!({}))));
+    assert!(is_refusal(&probe.ask(&call(3, "hang", json!({})))));
+    let cancel = json!({ "requestId": 0 });
+    let method = "notifications/cancelled";
+    probe.send(&json!({ "jsonrpc": "2.0", "method": method, "params": cancel }));
+    assert!(!is_refusal(&probe.ask(&call(4, "echo", json!({})))));
+    assert_eq!(fake.count("tools/call"), 4);
+}
+
+fn v01_a_refusal_says_where() {
+    let home = Home::new();
+    let schema = json!({ "type": "object", "properties": {
+        "outer": { "type": "object", "properties": { "count": { "type": "integer" } } } } });
+    let fake = home.fake(Script::default().with(json!({ "name": "t", "inputSchema": schema })));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    let answer = probe.ask(&call(1, "t", json!({ "outer": { "count": "horse" } }))).to_string();
+    assert!(answer.contains("/outer/count") && answer.contains("type"), "{answer}");
+    assert!(!answer.contains("horse"), "{answer}");
+}
+
+fn v08_a_limit_holds_for_all_clients_of_a_key() {
+    let home = Home::new();
+    home.policy(
+        "[limits]\ncalls_per_minute = 1\ncalls_burst = 10\ncalls_per_minute_per_tool = 1000",
+    );
+    let fake = home.fake(Script::default());
+    let gateway = Gateway::of(&home, &fake);
+    let passed: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..32)
+            .map(|client| {
+                let gateway = &gateway;
+                scope.spawn(move || {
+                    let mut connection = gateway.connect();
+                    if client % 2 == 0 {
+                        connection.begin_legacy();
+                    }
+                    let calls = (0..4).map(|number| {
+                        let call = call(number, "echo", json!({}));
+                        let answer = match client % 2 {
+                            0 => connection.post(&[], &call),
+                            _ => connection.post_modern(&call),
+                        };
+                        usize::from(!is_refusal(&answer.message()))
+                    });
+                    calls.sum::<usize>()
+                })
+            })
+            .collect();
+        clients.into_iter().map(|it| it.join().unwrap()).sum()
+    });
+    assert_eq!(passed, 10, "neither a new session nor a new connection begins anew");
+    assert_eq!(fake.count("tools/call"), 10);
+}

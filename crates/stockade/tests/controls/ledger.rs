@@ -1,0 +1,420 @@
+//! What is written down, what is not, and what happens when somebody changes it; and policies that
+//! change while calls pass.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request, say, text, tool,
+    wait_for,
+};
+
+crate::rows![
+    l01_every_call_has_one_decision_and_one_outcome,
+    l03_every_change_is_found,
+    l04_what_cannot_be_recorded_does_not_pass,
+    l07_one_record_is_one_line,
+    l08_a_policy_that_is_wrong_starts_nothing,
+    l08_a_policy_that_becomes_wrong_changes_nothing,
+    l08_a_reload_leaves_no_gap,
+];
+
+fn failing() -> Step {
+    say(json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+        "isError": true, "content": [{ "type": "text", "text": "no such row" }] } }))
+}
+
+fn error() -> Step {
+    let error = json!({ "code": -32602, "message": "no such table" });
+    say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))
+}
+
+const CALLS: usize = 10_000;
+
+fn l01_every_call_has_one_decision_and_one_outcome() {
+    let home = Home::new();
+    home.policy(&format!("{DENY_DANGER}{NO_LIMITS}"));
+    let script = Script::default()
+        .with(tool("danger"))
+        .on_tool("failing", [failing()])
+        .on_tool("error", [error()]);
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for number in 0..CALLS {
+        let mut it = match number % 5 {
+            0 => call(number, "echo", json!({ "text": format!("{number}") })),
+            1 => call(number, "danger", json!({ "text": "x" })),
+            2 => call(number, "failing", json!({})),
+            3 => call(number, "error", json!({ "text": "y" })),
+            _ => request(number, "resources/list", json!({})),
+        };
+        it["params"]["_meta"] = json!({ "traceparent": trace });
+        probe.send(&it);
+    }
+    let mut refused = 0;
+    for _ in 0..CALLS {
+        refused += usize::from(is_refusal(&probe.next().expect("an answer")));
+    }
+    assert_eq!(refused, CALLS / 5 * 4);
+    assert_eq!(probe.end().code, Some(0));
+    assert!(home.is_whole());
+
+    let records = home.records();
+    let mut exchanges: HashMap<&str, (Vec<&Value>, Vec<&Value>)> = HashMap::new();
+    for record in &records {
+        let Some(id) = record["call"].as_str() else { continue };
+        let entry = exchanges.entry(id).or_default();
+        match record["kind"].as_str() {
+            Some("decision") => entry.0.push(record),
+            Some("outcome") => entry.1.push(record),
+            _ => (),
+        }
+    }
+    let mut counts: HashMap<(&str, &str, &str), usize> = HashMap::new();
+    for (id, (decisions, outcomes)) in exchanges {
+        if decisions.is_empty() && outcomes.is_empty() {
+            continue;
+        }
+        assert_eq!((decisions.len(), outcomes.len()), (1, 1), "{id}");
+        let (decision, outcome) = (decisions[0], outcomes[0]);
+        for name in ["at", "session", "principal", "server", "client", "revision", "method"] {
+            assert!(decision[name].as_str().is_some_and(|it| !it.is_empty()), "{name}: {decision}");
+        }
+        assert!(outcome["duration_ms"].is_u64(), "{outcome}");
+        if decision["method"] == "tools/call" {
+            assert_eq!(decision["trace"], trace, "{decision}");
+            assert_eq!(decision["arguments_digest"].as_str().map(str::len), Some(64), "{decision}");
+        }
+        if decision["method"] == "tools/call" {
+            assert_eq!(decision["tool_digest"].as_str().map(str::len), Some(64), "{decision}");
+        }
+        if decision["decision"] == "deny" {
+            assert!(decision["rule"].as_str().is_some_and(|it| !it.is_empty()), "{decision}");
+        }
+        let words = |record: &'_ Value, name| record[name].as_str().unwrap_or_default().to_owned();
+        let key = (words(decision, "tool"), words(decision, "decision"), words(outcome, "status"));
+        let key = [key.0, key.1, key.2].map(|it| &*Box::leak(it.into_boxed_str()));
+        *counts.entry((key[0], key[1], key[2])).or_default() += 1;
+    }
+    let each = CALLS / 5;
+    assert_eq!(counts[&("echo", "allow", "ok")], each);
+    assert_eq!(counts[&("danger", "deny", "refused")], each);
+    assert_eq!(counts[&("failing", "allow", "tool_error")], each);
+    assert_eq!(counts[&("error", "allow", "error")], each);
+}
+
+const DENY_DANGER: &str = r#"
+    default = "allow"
+    [[tools]]
+    effect = "deny"
+    tool = "danger"
+"#;
+
+/// A ledger of two conversations.
+fn written() -> Home {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    for _ in 0..2 {
+        let mut probe = Probe::run(&home, &fake).begin();
+        for number in 0..5 {
+            probe.ask(&call(number, "echo", json!({ "text": "x" })));
+        }
+        assert_eq!(probe.end().code, Some(0));
+    }
+    assert!(home.is_whole());
+    home
+}
+
+/// The segments of a ledger, oldest first.
+fn segments(ledger: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(ledger).unwrap().map(|it| it.unwrap().path());
+    let mut files: Vec<_> = files
+        .filter(|it| it.extension().is_some_and(|it| it == "jsonl"))
+        .filter(|it| it.file_name().is_some_and(|it| it != "manifest.jsonl"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Ways to change lines of a segment, and the number of the first record that is wrong by it, if
+/// it can be said.
+type Change = (&'static str, fn(&mut Vec<String>), Option<u64>);
+
+const CHANGES: &[Change] = &[
+    ("a record is edited", |it| it[4] = it[4].replace("\"allow\"", "\"deny\""), None),
+    ("a letter is edited", |it| it[3] = it[3].replacen("local", "locaI", 1), None),
+    ("a record is deleted", |it| drop(it.remove(4)), Some(4)),
+    ("two records change places", |it| it.swap(4, 5), Some(4)),
+    ("a record is there twice", |it| it.insert(5, it[4].clone()), Some(5)),
+    ("the last record is cut off", |it| drop(it.pop()), None),
+    ("the last five records are cut off", |it| it.truncate(it.len() - 5), None),
+    ("all but the first record are cut off", |it| it.truncate(1), None),
+    (
+        "the last record is cut in two",
+        |it| {
+            let last = it.pop().unwrap();
+            it.push(last[..last.len() / 2].to_owned());
+        },
+        None,
+    ),
+    ("everything is cut off", Vec::clear, None),
+    ("a line is added", |it| it.push(it[4].clone()), None),
+    ("an empty line is added", |it| it.insert(3, String::new()), None),
+    (
+        "two records are glued together",
+        |it| {
+            let next = it.remove(5);
+            it[4].push_str(&next);
+        },
+        None,
+    ),
+];
+
+fn l03_every_change_is_found() {
+    let home = written();
+    let ledger = home.ledger();
+    let originals: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(&ledger)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .map(|it| (it.clone(), fs::read(&it).unwrap()))
+        .collect();
+    let restore = || {
+        for file in fs::read_dir(&ledger).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        originals.iter().for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
+    };
+    let verdict = |what: &str| -> Value {
+        let output = home.audit(&["verify", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(1), "{what}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let files = segments(&ledger);
+    assert_eq!(files.len(), 2);
+    for file in &files {
+        for (what, change, seq) in CHANGES {
+            let text = fs::read_to_string(file).unwrap();
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let before = lines.clone();
+            change(&mut lines);
+            assert_ne!(lines, before, "{what}");
+            let ends = if what.contains("in two") || lines.is_empty() { "" } else { "\n" };
+            fs::write(file, lines.join("\n") + ends).unwrap();
+            let found = verdict(what);
+            assert_eq!(Some(found["segment"].as_str().unwrap()), stem(file), "{what}: {found}");
+            if let Some(seq) = seq {
+                assert_eq!(found["seq"], *seq, "{what}: {found}");
+            }
+            restore();
+        }
+        fs::remove_file(file).unwrap();
+        verdict("a segment is gone");
+        restore();
+        fs::remove_file(file.with_extension("head")).unwrap();
+        verdict("a signed head is gone");
+        restore();
+    }
+    // A segment of another ledger, or the other segment of this one, in the place of one.
+    let other = written();
+    let foreign = segments(&other.ledger()).remove(0);
+    for (what, from) in [("another ledger's records", &foreign), ("another segment's", &files[1])] {
+        fs::copy(from, &files[0]).unwrap();
+        verdict(what);
+        restore();
+    }
+    fs::copy(&foreign, ledger.join(foreign.file_name().unwrap())).unwrap();
+    verdict("a segment is added");
+    restore();
+    // Records that are chained anew, as whoever can write the file but not sign could do it.
+    for name in ["manifest.jsonl", "manifest.head", "key.pub"] {
+        fs::remove_file(ledger.join(name)).unwrap();
+        let output = home.audit(&["verify"]);
+        assert!(!output.status.success(), "without {name}: {output:?}");
+        restore();
+    }
+    fs::copy(other.ledger().join("key.pub"), ledger.join("key.pub")).unwrap();
+    verdict("another key");
+    restore();
+    assert!(home.is_whole());
+}
+
+fn stem(file: &Path) -> Option<&str> {
+    file.file_stem()?.to_str()
+}
+
+fn l04_what_cannot_be_recorded_does_not_pass() {
+    // A file in the place of the directory.
+    let home = Home::new();
+    fs::write(home.path().join("state"), "").unwrap();
+    let fake = home.fake(Script::default());
+    let ended = Probe::run(&home, &fake).ended();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("help: "), "{}", ended.stderr);
+    assert_eq!(fake.heard(), "");
+
+    // No room for another record: the size of files is bounded for the guard alone.
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let guarded = crate::harness::probe::command(&home, &[], &fake.command());
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 32; exec \"$@\"", "sh"]);
+    limited.arg(guarded.get_program()).args(guarded.get_args());
+    limited.env("HOME", home.path()).env("XDG_CONFIG_HOME", home.path().join("config"));
+    let mut probe = Probe::of(&mut limited).begin();
+    let mut passed = 0;
+    for number in 0..1000 {
+        probe.send(&call(number, "echo", json!({ "text": "x" })));
+        match probe.next() {
+            Some(answer) if !is_refusal(&answer) => passed += 1,
+            Some(_) | None => break,
+        }
+    }
+    assert!(passed < 1000, "a full disk stops what passes");
+    let ended = probe.ended();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    // What reached the server is in the ledger, all of it.
+    let decided = home.records_of("decision").iter().filter(|it| it["tool"] == "echo").count();
+    assert!(fake.count("tools/call") <= decided, "{} > {decided}", fake.count("tools/call"));
+}
+
+fn l07_one_record_is_one_line() {
+    let nasty = [
+        "a\r\n{\"seq\":0,\"kind\":\"decision\",\"decision\":\"allow\"}",
+        "\u{1b}[2K\u{1b}[1A\u{1b}]52;c;aGk=\u{7}",
+        "\u{2028}\u{2029}\u{85}\u{0b}\u{0c}",
+        "\",\"decision\":\"allow\",\"x\":\"",
+        "\u{0}\u{8}\u{7f}\u{9b}31m",
+    ];
+    let home = Home::new();
+    let complaint = Step::Complain(format!("{}\u{1b}[31m{}", nasty[3], nasty[1]));
+    let fake = home.fake(Script::default().on_tool("complain", [complaint, failing()]));
+    let mut probe = Probe::run(&home, &fake);
+    let mut begin = crate::harness::probe::initialize("2025-11-25");
+    begin["params"]["clientInfo"]["name"] = json!(nasty.concat());
+    probe.ask(&begin);
+    for (number, text) in nasty.iter().enumerate() {
+        probe.send(&call(number, text, json!({ *text: text })));
+        probe.answer(number);
+        probe.ask(&request(format!("m{number}"), text, json!({ "uri": text })));
+        probe.send(&json!({ "jsonrpc": "2.0", "method": text, "params": { "level": text } }));
+    }
+    probe.ask(&call("c", "complain", json!({})));
+    assert_eq!(probe.end().code, Some(0));
+    assert!(home.is_whole());
+
+    let ledger = home.ledger();
+    for file in segments(&ledger) {
+        let bytes = fs::read(file).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let is_safe =
+            |it: char| it == '\n' || !(it.is_control() || "\u{2028}\u{2029}".contains(it));
+        assert!(text.chars().all(is_safe), "{}", text.escape_debug());
+        for (number, line) in text.lines().enumerate() {
+            let record: Value = serde_json::from_str(line).expect(line);
+            assert_eq!(record["seq"], number, "one line, one record");
+        }
+    }
+    let shown = home.audit(&["query", "--limit", "1000"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.chars().all(|it| it == '\n' || !it.is_control()), "{}", shown.escape_debug());
+    assert_eq!(shown.lines().count(), home.records().len());
+}
+
+fn l08_a_policy_that_is_wrong_starts_nothing() {
+    let wrong = [
+        ("defualt = \"deny\"", "default"),
+        ("[rules]\nhiden_unicode = \"fix\"", "hidden_unicode"),
+        ("[limits]\ncalls_per_minut = 5", "calls_per_minute"),
+        ("[limits]\ncalls_per_minute = -5", "calls_per_minute"),
+        ("[limits]\ncalls_per_minute = \"many\"", "stockade.toml:2"),
+        ("preset = \"lax\"", "stockade.toml:1"),
+        ("default = \"deny\"\n[[tools]]\neffect = \"alow\"\ntool = \"x\"", "allow"),
+        ("default = \"deny\"\n[[tools]]\neffect = \"allow\"\ntols = \"x\"", "tool"),
+        ("default = \"deny", "stockade.toml:1"),
+        ("\u{0}", "stockade.toml"),
+    ];
+    for (policy, says) in wrong {
+        let home = Home::new();
+        home.policy(policy);
+        let fake = home.fake(Script::default());
+        let ended = Probe::run(&home, &fake).ended();
+        assert_eq!(ended.code, Some(2), "{policy}: {}", ended.stderr);
+        assert!(ended.stderr.contains(says), "{policy}: {}", ended.stderr);
+        assert_eq!(fake.heard(), "", "{policy}");
+    }
+    let home = Home::new();
+    let missing = Probe::run_with(&home, &["--policy", "none.toml"], &home.fake(Script::default()));
+    let ended = missing.ended();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("none.toml"), "{}", ended.stderr);
+}
+
+fn l08_a_policy_that_becomes_wrong_changes_nothing() {
+    let home = Home::new();
+    let deny = format!("{DENY_DANGER}{NO_LIMITS}");
+    home.policy(&deny);
+    let fake = home.fake(Script::default().with(tool("danger")));
+    let mut probe = Probe::run(&home, &fake).begin();
+    let mut number = 0;
+    let mut refused = |probe: &mut Probe, tool: &str| {
+        number += 1;
+        is_refusal(&probe.ask(&call(number, tool, json!({}))))
+    };
+    assert!(refused(&mut probe, "danger"));
+    let notes = |home: &Home| home.records_of("policy").len();
+    for (count, broken) in ["defualt = \"allow\"", "default = \"", ""].iter().enumerate() {
+        if broken.is_empty() {
+            fs::remove_file(home.policy(&deny)).unwrap();
+        } else {
+            home.policy(broken);
+        }
+        wait_for("a note about the policy", || (notes(&home) > count).then_some(()));
+        assert!(refused(&mut probe, "danger"), "{broken}");
+        assert!(!refused(&mut probe, "echo"), "{broken}");
+    }
+    // One that is right again holds from the next call on.
+    home.policy(&deny.replace("\"danger\"", "\"echo\""));
+    wait_for("the new policy", || refused(&mut probe, "echo").then_some(()));
+    assert!(!refused(&mut probe, "danger"));
+    let ended = probe.end();
+    assert!(ended.stderr.contains("defualt"), "{}", ended.stderr);
+}
+
+fn l08_a_reload_leaves_no_gap() {
+    let home = Home::new();
+    let policy = |other: &str| {
+        format!("{DENY_DANGER}[[tools]]\neffect = \"deny\"\ntool = \"{other}\"\n{NO_LIMITS}")
+    };
+    home.policy(&policy("one"));
+    let fake = home.fake(Script::default().with(tool("danger")));
+    let gateway = Gateway::of(&home, &fake);
+    let replaced = || home.records_of("policy").len();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    let calls = std::thread::scope(|scope| {
+        let calls = scope.spawn(|| {
+            let mut connection = gateway.connect();
+            let mut calls = 0;
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                calls += 1;
+                let denied = connection.post_modern(&call(calls, "danger", json!({}))).message();
+                assert!(is_refusal(&denied), "{denied}");
+                let allowed = connection.post_modern(&call(calls, "echo", json!({ "text": "x" })));
+                assert_eq!(text(&allowed.message()), "x");
+            }
+            calls
+        });
+        for reload in 0..5 {
+            home.policy(&policy(&format!("other-{reload}")));
+            wait_for("the reload", || (replaced() > reload || calls.is_finished()).then_some(()));
+        }
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        calls.join().unwrap()
+    });
+    assert!(calls > 50, "only {calls} calls passed meanwhile");
+    assert_eq!(fake.messages().iter().filter(|it| it["params"]["name"] == "danger").count(), 0);
+}

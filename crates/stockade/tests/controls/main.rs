@@ -1,0 +1,91 @@
+//! The controls: what `docs/controls.md` says holds, each shown from outside of the built binary.
+//!
+//! A client made for the purpose ([`harness::probe`], [`harness::http`]) and a server made for the
+//! purpose ([`harness::fake`], [`harness::fake_http`]) stand on the two sides of `stockade run` or
+//! `stockade serve`; what each of them got, what the ledger says, and how the process ended is all
+//! that is looked at. The servers and clients that have to be processes are this very binary, so it
+//! has a main of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
+)]
+
+mod front_door;
+mod harness;
+mod input;
+mod ledger;
+mod output;
+mod processes;
+mod protocol;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A claim, by the name that `docs/controls.md` has for it, and what shows it.
+type Row = (&'static str, fn());
+
+/// Names each row after its function.
+macro_rules! rows {
+    ($($name:ident,)*) => {
+        /// The rows of this family.
+        pub(crate) const ROWS: &[crate::Row] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(crate) use rows;
+
+const FAMILIES: &[(&str, &[Row])] = &[
+    ("protocol", protocol::ROWS),
+    ("front_door", front_door::ROWS),
+    ("input", input::ROWS),
+    ("output", output::ROWS),
+    ("ledger", ledger::ROWS),
+    ("processes", processes::ROWS),
+];
+
+fn main() -> ExitCode {
+    if let Some(code) = harness::play_a_part() {
+        return code;
+    }
+    let rows = FAMILIES.iter().flat_map(|(family, rows)| {
+        rows.iter().map(move |(name, row)| {
+            Trial::test(format!("{family}::{name}"), move || {
+                row();
+                Ok(())
+            })
+        })
+    });
+    let mut trials: Vec<Trial> = rows.collect();
+    trials.push(Trial::test("the_page_names_the_rows", || {
+        the_page_names_the_rows();
+        Ok(())
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// `docs/controls.md` claims what a test here shows, and leaves out none of them.
+fn the_page_names_the_rows() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/controls.md");
+    let page = std::fs::read_to_string(page).expect("docs/controls.md");
+    let named: Vec<&str> = page
+        .split('`')
+        .filter(|it| FAMILIES.iter().any(|(family, _)| it.starts_with(&format!("{family}::"))))
+        .collect();
+    let rows: Vec<String> = FAMILIES
+        .iter()
+        .flat_map(|(family, rows)| rows.iter().map(move |(name, _)| format!("{family}::{name}")))
+        .collect();
+    for name in &named {
+        assert!(rows.iter().any(|it| it == name), "the page names `{name}`, which is no test");
+    }
+    for row in &rows {
+        assert!(named.contains(&row.as_str()), "the page does not name `{row}`");
+    }
+}

@@ -1,0 +1,298 @@
+//! What a server says, on its way to the client and into the ledger.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Probe, Script, Step, call, request, say};
+
+crate::rows![
+    o02_nothing_hidden_and_no_terminal_command_arrives,
+    o02_text_in_real_scripts_is_left_alone,
+    o06_an_error_tells_nothing_of_the_host,
+    l02_secrets_are_in_no_file,
+];
+
+/// What hides text from a person, reorders it, or commands a terminal.
+const HIDDEN: &[&str] = &[
+    "\u{200b}",
+    "\u{2060}",
+    "\u{feff}",
+    "\u{00ad}",
+    "\u{180e}",
+    "\u{2061}\u{2064}",
+    "\u{202e}txt.exe\u{202c}",
+    "\u{2066}a\u{2069}",
+    "\u{061c}",
+    "\u{3164}",
+    "\u{115f}",
+    "\u{ffa0}",
+    "\u{e0049}\u{e0067}\u{e006e}\u{e006f}\u{e0072}\u{e0065}",
+    "\u{fe00}\u{fe01}\u{fe02}",
+    "\u{e0100}\u{e01ef}",
+    "a\u{200d}b",
+    "\u{1b}[31m",
+    "\u{1b}[2K\u{1b}[1A",
+    "\u{1b}]52;c;aGk=\u{7}",
+    "\u{1b}]8;;http://evil.example\u{1b}\\",
+    "\u{9b}2J",
+    "\u{8}\u{8}\u{8}",
+    "\u{0}",
+];
+
+/// Text that needs such characters.
+const REAL: &[&str] = &[
+    "می\u{200c}خواهم کتاب\u{200c}ها را",
+    "क्\u{200d}ष क्\u{200c}ष",
+    "ന്\u{200d}",
+    "שלום\u{200f}!",
+    "👩\u{200d}💻 👨\u{200d}👩\u{200d}👧 🏳\u{fe0f}\u{200d}🌈 ❤\u{fe0f} 1\u{fe0f}⃣ 🧑🏽\u{200d}🚀",
+    "🇺🇦 🇯🇵",
+    "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+    "葛\u{e0100}城市",
+    "日本語 ไทย 한국어 العربية",
+    "ᠮᠣᠩᠭᠣᠯ\u{180b}",
+    "naïve café Zürich",
+    "one\r\ntwo\n\tthree",
+    "\\x1b[31m \\u200b ␛[31m",
+];
+
+/// Everything that a server says in words, with `text` in it.
+fn says(text: &str) -> Script {
+    let schema = json!({ "type": "object", "title": text, "properties": {
+        "a": { "type": "string", "description": text, "default": text, "examples": [text] } } });
+    let annotated = json!({
+        "name": "told", "title": text, "description": text, "inputSchema": schema,
+        "annotations": { "title": text },
+    });
+    let result = json!({
+        "content": [
+            { "type": "text", "text": text },
+            { "type": "resource", "resource": { "uri": "a:b", "mimeType": "text/plain", "text": text } },
+            { "type": "resource_link", "uri": "a:b", "name": "x", "description": text },
+        ],
+        "structuredContent": { "a": [text] },
+    });
+    let error = json!({ "code": -32602, "message": text, "data": { "a": text } });
+    let prompt = json!({ "name": "p", "description": text, "arguments": [
+        { "name": "a", "description": text }] });
+    let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
+    let contents = json!([{ "uri": "a:b", "mimeType": "text/plain", "text": text }]);
+    let initialize = json!({
+        "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "logging": {} },
+        "serverInfo": { "name": "fake", "title": text, "version": "1" }, "instructions": text,
+    });
+    let answer = |result: Value| say(json!({ "jsonrpc": "2.0", "id": "$id", "result": result }));
+    let tell = |method: &str, params: Value| {
+        say(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
+    };
+    let failure = json!({ "isError": true, "content": [{ "type": "text", "text": text }] });
+    let log = json!({ "level": "info", "data": { "a": text } });
+    let progress = json!({ "progressToken": "$token", "progress": 1, "message": text });
+    let resource = json!({ "uri": "a:b", "name": "x", "description": text });
+    Script::default()
+        .with(annotated)
+        .on("initialize", [answer(initialize)])
+        .on_tool(
+            "result",
+            [
+                tell("notifications/message", log),
+                tell("notifications/progress", progress),
+                answer(result),
+            ],
+        )
+        .on_tool("failure", [answer(failure)])
+        .on_tool("error", [say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))])
+        .on("prompts/list", [answer(json!({ "prompts": [prompt] }))])
+        .on("prompts/get", [answer(json!({ "description": text, "messages": [message] }))])
+        .on("resources/list", [answer(json!({ "resources": [resource] }))])
+        .on("resources/read", [answer(json!({ "contents": contents }))])
+}
+
+/// Everything that a client is told by such a server.
+fn told(home: &Home, script: Script) -> Vec<Value> {
+    let fake = home.fake(script);
+    let mut probe = Probe::run(home, &fake);
+    let mut told = vec![probe.begin_in("2025-11-25")];
+    for method in ["tools/list", "prompts/list", "resources/list"] {
+        told.push(probe.ask(&request(method, method, json!({}))));
+    }
+    told.push(probe.ask(&request("get", "prompts/get", json!({ "name": "p" }))));
+    told.push(probe.ask(&request("read", "resources/read", json!({ "uri": "a:b" }))));
+    for tool in ["result", "failure", "error"] {
+        let mut call = call(tool, tool, json!({}));
+        call["params"]["_meta"] = json!({ "progressToken": "t" });
+        told.push(probe.ask(&call));
+    }
+    told.append(&mut probe.others);
+    assert_eq!(told.len(), 11, "nine answers, a log message and progress: {told:?}");
+    told
+}
+
+/// The strings in a message.
+fn strings(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(strings).collect(),
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, it)| [vec![name.as_str()], strings(it)].concat())
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+fn o02_nothing_hidden_and_no_terminal_command_arrives() {
+    let home = Home::new();
+    let all: String = HIDDEN.iter().map(|it| format!("begin{it}end ")).collect();
+    let forbidden: Vec<char> =
+        HIDDEN.iter().flat_map(|it| it.chars()).filter(|it| !(' '..='~').contains(it)).collect();
+    for message in told(&home, says(&all)) {
+        for text in strings(&message) {
+            let seen: Vec<char> = text.chars().filter(|it| forbidden.contains(it)).collect();
+            assert!(seen.is_empty(), "{seen:?} in {message}");
+        }
+    }
+    // One by one, in a name, which cannot be mended: the tool is not offered under it.
+    for hidden in HIDDEN {
+        let name = format!("ec{hidden}ho");
+        let home = Home::new();
+        let fake = home.fake(Script::default().with(crate::harness::tool(&name)));
+        let mut probe = Probe::run(&home, &fake).begin();
+        let list = probe.ask(&request("list", "tools/list", json!({})));
+        let bad = |it: &&str| it.chars().any(|it| forbidden.contains(&it));
+        assert!(!strings(&list).iter().any(bad), "{hidden:?}: {list}");
+    }
+}
+
+fn o02_text_in_real_scripts_is_left_alone() {
+    let all = REAL.join("\n");
+    let home = Home::new();
+    for message in told(&home, says(&all)) {
+        let texts = strings(&message);
+        assert!(texts.contains(&all.as_str()), "not as it was: {message}");
+    }
+}
+
+/// Errors as servers make them, and what a client should not learn from each.
+const ERRORS: &[(&str, &[&str])] = &[
+    (
+        "Traceback (most recent call last):\n  File \"/srv/app/server.py\", line 3, in query\n    raise E",
+        &["Traceback", "/srv/app", "server.py"],
+    ),
+    ("Error: boom\n    at query (/home/alice/app/server.js:10:5)", &["alice", "server.js"]),
+    ("cannot connect to postgres://app:hunter2@db.internal:5432/app", &["hunter2", "db.internal"]),
+    (
+        "ENOENT: no such file or directory, open '/home/alice/.config/app.json'",
+        &["alice", ".config"],
+    ),
+    ("401 from upstream, token ghp_Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa", &["ghp_Zk82"]),
+    ("thread 'main' panicked at src/main.rs:4:5:\nboom", &["main.rs"]),
+    ("env:\nPATH=/x\nHOME=/home/app\nLANG=C", &["HOME", "/home/app"]),
+];
+
+fn o06_an_error_tells_nothing_of_the_host() {
+    for (text, kept) in ERRORS {
+        let home = Home::new();
+        let error = json!({ "code": -32603, "message": text, "data": { "stack": text } });
+        let failure = json!({ "isError": true, "content": [{ "type": "text", "text": text }] });
+        let fake = home.fake(
+            Script::default()
+                .on_tool("error", [say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))])
+                .on_tool(
+                    "fail",
+                    [say(json!({ "jsonrpc": "2.0", "id": "$id", "result": failure }))],
+                ),
+        );
+        let mut probe = Probe::run(&home, &fake).begin();
+        let answers = ["error", "fail"].map(|it| probe.ask(&call(it, it, json!({}))));
+        assert_eq!(answers[0]["error"]["code"], -32603);
+        assert_eq!(answers[1]["result"]["isError"], true);
+        probe.end();
+        let records = home.records_of("outcome");
+        for (answer, tool) in answers.iter().zip(["error", "fail"]) {
+            let answer = answer.to_string();
+            for word in *kept {
+                assert!(!answer.contains(word), "{text}: {answer}");
+            }
+            if text.contains("ghp_") {
+                continue;
+            }
+            // What was kept from the client is in the record, under the reference it was given.
+            let record = records.iter().find(|it| it["tool"] == tool).unwrap();
+            let reference = record["call"].as_str().unwrap();
+            assert!(answer.contains(reference), "{answer}");
+            let says = record["says"].as_str().unwrap_or_default();
+            let first = text.split([':', '\n']).next().unwrap();
+            assert!(says.contains(first), "{record}");
+            assert!(!says.contains("hunter2"), "{record}");
+        }
+    }
+}
+
+/// Secrets by their form, as they leak. None of them is one.
+const SECRETS: &[&str] = &[
+    "ghp_Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa",
+    "github_pat_11ABCDEFG0Zk82nVx7Lp0R_t5WqBd31Ys94MhKjTgUcEoNaXv6Qf2Zp8Lm1Rc7Hs3Dy5Wb9TqW3eR5tYuI",
+    "glpat-Zk82nVx7Lp0Rt5WqBd31",
+    "AKIAZK82NVX7LP0RT5WQ",
+    "xoxb-2150483647-2150483648-Zk82nVx7Lp0Rt5WqBd31Ys94",
+    "sk_live_Zk82nVx7Lp0Rt5WqBd31Ys94",
+    "npm_Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa",
+    "AIzaSyZk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcE",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJaazgyblZ4N0xwMFJ0NVdxIn0.Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNaXv6Qf2Z",
+    "postgres://app:gT7-kk2pQz@db.internal/app",
+];
+
+fn l02_secrets_are_in_no_file() {
+    let home = Home::new();
+    let all = SECRETS.join("\n");
+    let complain = SECRETS.iter().map(|it| Step::Complain(format!("using {it}")));
+    let failure = json!({ "isError": true, "content": [{ "type": "text", "text": all }] });
+    let error = json!({ "code": -32603, "message": all, "data": { "token": all } });
+    let script = says(&all)
+        .on_tool("failure", [say(json!({ "jsonrpc": "2.0", "id": "$id", "result": failure }))])
+        .on_tool("error", [say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))])
+        .on_tool("complain", complain.collect::<Vec<_>>());
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake).begin();
+    for tool in ["result", "failure", "error"] {
+        let mut call = call(tool, tool, json!({ "password": all }));
+        call["params"]["_meta"] = json!({ "progressToken": "t" });
+        let answer = probe.ask(&call).to_string();
+        let others: String = probe.others.drain(..).map(|it| it.to_string()).collect();
+        for secret in SECRETS {
+            assert!(
+                !answer.contains(secret) && !others.contains(secret),
+                "{secret}: {answer}{others}"
+            );
+        }
+    }
+    probe.send(&call("complain", "complain", json!({})));
+    for (number, secret) in SECRETS.iter().enumerate() {
+        // Where only names are expected, and in what cannot be read at all.
+        probe.ask(&call(number, &format!("tool {secret}"), json!({ *secret: secret })));
+        probe.ask(&request(format!("m{number}"), secret, json!({})));
+        probe.write(format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{secret}\",\"id\":1}}\n").as_bytes());
+    }
+    let ended = probe.end();
+    for secret in SECRETS {
+        assert!(!ended.stderr.contains(secret), "{secret} on standard error");
+        is_nowhere(&home.path().join("state"), secret);
+    }
+}
+
+#[track_caller]
+fn is_nowhere(dir: &Path, secret: &str) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            is_nowhere(&path, secret);
+        } else {
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            let line = text.lines().find(|it| it.contains(secret));
+            assert!(line.is_none(), "{secret} in {line:?}");
+        }
+    }
+}

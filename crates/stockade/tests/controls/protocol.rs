@@ -1,0 +1,583 @@
+//! Messages that could be read in two ways, and messages where none belong.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::http::modern_headers;
+use crate::harness::{
+    FakeHttp, Gateway, Home, MODERN, NO_LIMITS, Probe, Script, Step, call, is_refusal, modern,
+    request, say, text, wait_for, within,
+};
+
+crate::rows![
+    p04_what_can_be_read_in_two_ways_is_refused,
+    p07_a_modern_request_says_what_the_client_can,
+    p08_a_batch_is_judged_piece_by_piece,
+    p08_other_revisions_have_no_batches,
+    p09_no_answer_reaches_another_client,
+    p09_a_session_opens_on_a_stream,
+    p13_what_a_modern_server_may_not_say_is_dropped,
+    p17_cancelling_reaches_the_server,
+    p17_a_modern_client_that_goes_away_has_cancelled,
+    p17_a_legacy_client_that_goes_away_has_not,
+    p17_a_modern_client_cancels_nothing_by_its_id,
+    p18_a_schema_fetches_nothing_and_costs_little,
+    p20_a_line_that_is_too_long_is_refused_and_skipped,
+    p20_what_is_no_message_is_left_out,
+    p20_an_endless_line_of_the_server_costs_no_memory,
+    p20_an_endless_event_of_a_remote_server_costs_no_memory,
+    p20_a_body_that_is_too_long_is_refused,
+    p20_a_client_that_does_not_read_holds_up_nobody,
+    p20_clients_that_stall_hold_up_nobody,
+];
+
+/// Attempts to have the guard read one method, tool or envelope, and the server another.
+/// "Parser differential" (CVE-2026-27896).
+const TWO_WAYS: &[&str] = &[
+    r#"{"jsonrpc":"2.0","id":ID,"method":"ping","method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","method":"ping","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"ping","Method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"METHOD":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"ping","param\u017f":{"name":"danger"},"params":{}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"ping","params":{},"Params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"echo","name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"echo","n\u0061me":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"echo","arguments":{"text":"a","text":"danger"}}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"echo"},"params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"id":999,"method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"Id":999,"method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"ping"}{"jsonrpc":"2.0","id":999,"method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"danger"},}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"danger"}} x"#,
+    r#"{"jsonrpc":"2.0","id":ID,'method':"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call",/* */"params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"1.0","id":ID,"method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"id":ID,"method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","result":{},"params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":["tools/call"],"params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":1e400,"method":"tools/call","params":{"name":"danger"}}"#,
+    r#"{"jsonrpc":"2.0","id":{"a":ID},"method":"tools/call","params":{"name":"danger"}}"#,
+    "{\"jsonrpc\":\"2.0\",\"id\":ID,\"method\":\"tools/call\",\"params\":{\"name\":\"danger\u{0}\"}}",
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"danger\ud800"}}"#,
+];
+
+fn p04_what_can_be_read_in_two_ways_is_refused() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake).begin();
+    let before = fake.heard();
+    for (number, line) in TWO_WAYS.iter().enumerate() {
+        probe.write(format!("{}\n", line.replace("ID", &number.to_string())).as_bytes());
+        let answer = probe.next().expect("an answer");
+        assert!(answer.get("error").is_some(), "{line}: {answer}");
+    }
+    // Bytes that are not UTF-8, which some parsers replace and others refuse.
+    probe.write(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"dang\xffer\"}}\n");
+    assert!(probe.next().unwrap().get("error").is_some());
+    assert_eq!(fake.heard(), before, "nothing of it arrives");
+    assert_eq!(text(&probe.ask(&call(1, "echo", json!({ "text": "next" })))), "next");
+    probe.end();
+    assert_eq!(home.records_of("violation").len(), TWO_WAYS.len() + 1);
+}
+
+fn p07_a_modern_request_says_what_the_client_can() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake);
+    for (number, wrong) in [json!(null), json!("all"), json!([])].into_iter().enumerate() {
+        let mut lacking = modern(call(number, "echo", json!({})));
+        lacking["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = wrong;
+        assert_eq!(probe.ask(&lacking)["error"]["code"], -32602, "{lacking}");
+    }
+    let mut lacking = modern(call(7, "echo", json!({})));
+    let meta = lacking["params"]["_meta"].as_object_mut().unwrap();
+    meta.remove("io.modelcontextprotocol/clientCapabilities");
+    assert_eq!(probe.ask(&lacking)["error"]["code"], -32602);
+    assert_eq!(fake.heard(), "");
+    assert!(!is_refusal(&probe.ask(&modern(call(8, "echo", json!({}))))));
+}
+
+const DENY_DANGER: &str = r#"
+    default = "allow"
+    [[tools]]
+    effect = "deny"
+    tool = "danger"
+"#;
+
+fn p08_a_batch_is_judged_piece_by_piece() {
+    let home = Home::new();
+    home.policy(DENY_DANGER);
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake);
+    probe.begin_in("2025-03-26");
+    let batch = json!([
+        request(1, "ping", json!({})),
+        call(2, "danger", json!({})),
+        call(3, "echo", json!({ "text": "allowed" })),
+    ]);
+    probe.send(&batch);
+    let mut answers = Vec::new();
+    while answers.len() < 3 {
+        let answer = probe.next().expect("an answer");
+        match answer.as_array() {
+            Some(several) => answers.extend(several.clone()),
+            None => answers.push(answer),
+        }
+    }
+    let answer = |id: i64| answers.iter().find(|it| it["id"] == id).expect("an answer").clone();
+    assert_eq!(answer(1)["result"], json!({}));
+    assert!(is_refusal(&answer(2)));
+    assert_eq!(text(&answer(3)), "allowed");
+    assert!(!fake.heard().contains("danger"));
+}
+
+fn p08_other_revisions_have_no_batches() {
+    for revision in ["2024-11-05", "2025-06-18", "2025-11-25", MODERN] {
+        let home = Home::new();
+        let fake = home.fake(Script::default());
+        let mut probe = Probe::run(&home, &fake);
+        let mut ping = request(1, "ping", json!({}));
+        if revision == MODERN {
+            ping = modern(ping);
+        } else {
+            probe.begin_in(revision);
+        }
+        let before = fake.heard();
+        probe.send(&json!([ping, call(2, "echo", json!({}))]));
+        assert_eq!(probe.next().unwrap()["error"]["code"], -32600, "{revision}");
+        assert_eq!(fake.heard(), before, "{revision}");
+    }
+}
+
+/// So many clients at the same time, and calls of each.
+const CLIENTS: usize = 50;
+const CALLS: usize = 50;
+
+/// All clients use the same ids and the same progress token; what each says is marked as its own,
+/// and comes back as progress, as a log message and as the answer, in no order.
+fn p09_no_answer_reaches_another_client() {
+    let progress = json!({ "progressToken": "$token", "progress": 1, "message": "$text" });
+    let log = json!({ "level": "info", "data": "$text" });
+    let script = Script { concurrent: true, ..Script::default() }.on_tool(
+        "busy",
+        [
+            say(
+                json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": progress }),
+            ),
+            say(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": log })),
+            Step::Dawdle,
+            say(json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+                "resultType": "complete", "content": [{ "type": "text", "text": "$text" }] } })),
+        ],
+    );
+    for is_modern in [true, false] {
+        let home = Home::new();
+        home.policy(NO_LIMITS);
+        let fake = home.fake(script.clone());
+        let gateway = Gateway::of(&home, &fake);
+        ask_at_the_same_time(&gateway, is_modern);
+        gateway.end();
+        let home = Home::new();
+        home.policy(NO_LIMITS);
+        let upstream = FakeHttp::new(script.clone());
+        let gateway = Gateway::to(&home, &upstream);
+        ask_at_the_same_time(&gateway, is_modern);
+        gateway.end();
+    }
+}
+
+fn ask_at_the_same_time(gateway: &Gateway, is_modern: bool) {
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            scope.spawn(move || {
+                let own = format!("<client {client}>");
+                let mut connection = gateway.connect();
+                if !is_modern {
+                    connection.begin_legacy();
+                }
+                for number in 0..CALLS {
+                    let mut call = call(number, "busy", json!({ "text": own }));
+                    call["params"]["_meta"]["progressToken"] = json!("token");
+                    call["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = json!("info");
+                    let answer = match is_modern {
+                        true => connection.post_modern(&call),
+                        false => connection.post(&[], &call),
+                    };
+                    let messages = answer.messages();
+                    assert_eq!(text(messages.last().unwrap()), own, "{messages:?}");
+                    assert_eq!(messages.last().unwrap()["id"], number, "{messages:?}");
+                    for message in &messages {
+                        let said = message.to_string();
+                        let foreign = said.contains("<client ") && !said.contains(&own);
+                        assert!(!foreign, "{own} was told {said}");
+                        let token = &message["params"]["progressToken"];
+                        assert!(token.is_null() || token == "token", "{message}");
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// The answer to `initialize` may come after other events; the session opens all the same.
+fn p09_a_session_opens_on_a_stream() {
+    let log = json!({ "level": "info", "data": "starting" });
+    let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": log });
+    let agreed = json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+        "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+        "serverInfo": { "name": "s", "version": "1" } } });
+    let home = Home::new();
+    let upstream = FakeHttp::new(Script::default().on("initialize", [say(log), say(agreed)]));
+    let gateway = Gateway::to(&home, &upstream);
+    let mut connection = gateway.connect();
+    connection.begin_legacy();
+    let answer = connection.post(&[], &call(2, "echo", json!({ "text": "there" }))).message();
+    assert_eq!(text(&answer), "there");
+}
+
+fn p13_what_a_modern_server_may_not_say_is_dropped() {
+    let home = Home::new();
+    let ask = request("q", "elicitation/create", json!({ "message": "Your password?" }));
+    let answer = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+        "resultType": "complete", "content": [{ "type": "text", "text": "done" }] } }));
+    let odd = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": { "resultType": "surprise" } }));
+    let script = Script::default()
+        .on_tool("asks", [say(ask), answer.clone()])
+        .on_tool("odd", [odd])
+        .on_tool("twice", [answer.clone(), answer]);
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake);
+    let asks = probe.ask(&modern(call(1, "asks", json!({}))));
+    assert_eq!(text(&asks), "done");
+    assert!(probe.others.is_empty(), "the question does not reach the client: {:?}", probe.others);
+    assert!(is_refusal(&probe.ask(&modern(call(2, "odd", json!({}))))));
+    assert_eq!(text(&probe.ask(&modern(call(3, "twice", json!({}))))), "done");
+    assert_eq!(text(&probe.ask(&modern(call(4, "echo", json!({ "text": "next" }))))), "next");
+    assert!(probe.others.is_empty(), "one request, one answer: {:?}", probe.others);
+    probe.end();
+    assert_eq!(home.records_of("violation").len(), 3);
+}
+
+fn p17_cancelling_reaches_the_server() {
+    let home = Home::new();
+    let late = say(json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [] } }));
+    let script =
+        Script::default().on_tool("slow", [Step::Hang]).on("notifications/cancelled", [late]);
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.send(&call(1, "slow", json!({})));
+    let params = json!({ "requestId": 1 });
+    let cancelled =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
+    probe.send(&cancelled);
+    // The server answers all the same, late: it is not passed on.
+    assert!(!is_refusal(&probe.ask(&call(2, "echo", json!({})))));
+    assert!(probe.others.is_empty(), "{:?}", probe.others);
+    assert_eq!(fake.count("notifications/cancelled"), 1);
+    probe.end();
+    let outcomes = home.records_of("outcome");
+    assert!(outcomes.iter().any(|it| it["tool"] == "slow" && it["status"] == "cancelled"));
+}
+
+fn p17_a_modern_client_that_goes_away_has_cancelled() {
+    let progress = json!({ "progressToken": "$token", "progress": 1 });
+    let began =
+        say(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": progress }));
+    let script = Script::default().on_tool("slow", [began, Step::Hang]);
+    let mut slow = call(1, "slow", json!({}));
+    slow["params"]["_meta"]["progressToken"] = json!("token");
+    let slow = modern(slow);
+    let headers = modern_headers(&slow);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let leave = |gateway: &Gateway| {
+        let mut connection = gateway.connect();
+        connection.start_post(&headers, &slow);
+        assert_eq!(connection.head().unwrap().status, 200);
+        assert!(connection.events().next().is_some(), "the call has begun");
+    };
+
+    let home = Home::new();
+    let fake = home.fake(script.clone());
+    let gateway = Gateway::of(&home, &fake);
+    leave(&gateway);
+    let told = || (fake.count("notifications/cancelled") == 1).then_some(());
+    assert!(within(CANCEL, told).is_some(), "{}", fake.heard());
+    let messages = fake.messages();
+    let call = messages.iter().find(|it| it["method"] == "tools/call").unwrap();
+    let cancelled = messages.iter().find(|it| it["method"] == "notifications/cancelled").unwrap();
+    assert_eq!(cancelled["params"]["requestId"], call["id"]);
+
+    let home = Home::new();
+    let upstream = FakeHttp::new(script);
+    let gateway = Gateway::to(&home, &upstream);
+    leave(&gateway);
+    let dropped = || (upstream.dropped().len() == 1).then_some(());
+    assert!(within(CANCEL, dropped).is_some(), "the connection to the server stays");
+}
+
+/// All modern requests share one process, in which the guard gives them ids of its own. What a
+/// client posts about an id of its own is not about those.
+fn p17_a_modern_client_cancels_nothing_by_its_id() {
+    let progress = json!({ "progressToken": "$token", "progress": 1 });
+    let began =
+        say(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": progress }));
+    let home = Home::new();
+    let fake = home.fake(Script::default().on_tool("slow", [began, Step::Hang]));
+    let gateway = Gateway::of(&home, &fake);
+    let mut slow = call(77, "slow", json!({}));
+    slow["params"]["_meta"]["progressToken"] = json!("token");
+    let slow = modern(slow);
+    let headers = modern_headers(&slow);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut waiting = gateway.connect();
+    waiting.start_post(&headers, &slow);
+    assert_eq!(waiting.head().unwrap().status, 200);
+    assert!(waiting.events().next().is_some(), "the call has begun");
+
+    let mut other = gateway.connect();
+    for id in 0..9 {
+        let params = json!({ "requestId": id });
+        let cancelled =
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
+        assert_eq!(other.post_modern(&cancelled).status, 202);
+    }
+    // Were one of them passed on, it would arrive before this does.
+    assert!(!is_refusal(&other.post_modern(&call(2, "echo", json!({}))).message()));
+    assert_eq!(fake.count("notifications/cancelled"), 0, "{}", fake.heard());
+}
+
+/// How long it may take until the server knows.
+const CANCEL: Duration = Duration::from_secs(1);
+
+fn p17_a_legacy_client_that_goes_away_has_not() {
+    let progress = json!({ "progressToken": "$token", "progress": 1 });
+    let began =
+        say(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": progress }));
+    let answer = say(json!({ "jsonrpc": "2.0", "id": 1, "result": {
+        "content": [{ "type": "text", "text": "late" }] } }));
+    let script = Script::default().on_tool("slow", [began]).on("notifications/go", [answer]);
+    let mut slow = call(1, "slow", json!({}));
+    slow["params"]["_meta"]["progressToken"] = json!("token");
+
+    let home = Home::new();
+    let fake = home.fake(script);
+    let gateway = Gateway::of(&home, &fake);
+    let mut connection = gateway.connect();
+    connection.begin_legacy();
+    let mut leaving = connection.again();
+    leaving.start_post(&[], &slow);
+    assert_eq!(leaving.head().unwrap().status, 200);
+    assert!(leaving.events().next().is_some(), "the call has begun");
+    drop(leaving);
+    // Were it a cancellation, it would arrive before this does.
+    assert!(!is_refusal(&connection.post(&[], &call(2, "echo", json!({}))).message()));
+    let go = json!({ "jsonrpc": "2.0", "method": "notifications/go" });
+    assert_eq!(connection.post(&[], &go).status, 202);
+    wait_for("the outcome", || {
+        let outcomes = home.records_of("outcome");
+        outcomes.iter().any(|it| it["tool"] == "slow" && it["status"] == "ok").then_some(())
+    });
+    assert_eq!(fake.count("notifications/cancelled"), 0);
+}
+
+fn p18_a_schema_fetches_nothing_and_costs_little() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/schema", listener.local_addr().unwrap());
+    let wide: Vec<Value> = (0..100_000).map(|it| json!({ "const": it })).collect();
+    let slow = json!({ "properties": { "a": { "pattern": "^(a+)+$" } } });
+    let bad: [(&str, Value, Value); 5] = [
+        ("remote", json!({ "$ref": url }), json!({})),
+        ("file", json!({ "$ref": "file:///etc/passwd" }), json!({})),
+        ("wide", json!({ "anyOf": wide }), json!({})),
+        ("dialect", json!({ "$schema": "http://example.com/own" }), json!({})),
+        ("slow", slow, json!({ "a": format!("{}!", "a".repeat(50_000)) })),
+    ];
+    let home = Home::new();
+    let mut script = Script::default();
+    for (name, schema, _) in &bad {
+        script = script.with(json!({ "name": name, "inputSchema": schema }));
+    }
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request(1, "tools/list", json!({})));
+    for (name, _, arguments) in &bad {
+        let answer = probe.ask(&call(*name, name, arguments.clone()));
+        assert!(is_refusal(&answer), "{name}: {answer}");
+    }
+    assert!(!fake.heard().contains("tools/call"), "a call that cannot be checked does not pass");
+    assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
+    let hit = listener.accept();
+    assert!(hit.is_err(), "somebody fetched the schema: {hit:?}");
+    drop(probe);
+
+    // So deep that no listing with it can be read: it does not reach the client, which is
+    // told so when the time is up, and the next call works.
+    let deep = format!("{}{{}}{}", "{\"not\":".repeat(DEEP), "}".repeat(DEEP));
+    let tools = format!(r#"[{{"name":"deep","inputSchema":{deep}}}]"#);
+    let list = format!(r#"{{"jsonrpc":"2.0","id":"list","result":{{"tools":{tools}}}}}"#);
+    let home = Home::new();
+    let fake = home.fake(Script::default().on("tools/list", [Step::Line(list)]));
+    let mut probe = Probe::run_with(&home, &["--timeout", "1"], &fake).begin();
+    let listing = probe.ask(&request("list", "tools/list", json!({})));
+    assert!(is_refusal(&listing), "{listing}");
+    assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
+}
+
+const DEEP: usize = 10_000;
+
+/// More than a line may have, and more than the guard may need for it.
+const HUGE: usize = 64 << 20;
+/// What a guard may need at most, of which a line of the longest kind is 16 MiB.
+const MEMORY_MAX: u64 = 128 << 20;
+
+fn p20_a_line_that_is_too_long_is_refused_and_skipped() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake).begin();
+    let before = fake.heard();
+    let start = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":""#;
+    probe.write(start.as_bytes());
+    let piece = vec![b'x'; 1 << 20];
+    (0..HUGE / piece.len()).for_each(|_| probe.write(&piece));
+    probe.write(b"\"}}}\n");
+    assert_eq!(probe.next().unwrap()["error"]["code"], -32600);
+    assert_eq!(fake.heard(), before);
+    assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
+    assert!(probe.others.is_empty(), "one error, and one answer: {:?}", probe.others);
+    let peak = crate::harness::process::peak_bytes(probe.guard());
+    assert!(peak < MEMORY_MAX, "{peak} bytes");
+    assert_eq!(probe.end().code, Some(0));
+    assert!(home.is_whole());
+}
+
+fn p20_what_is_no_message_is_left_out() {
+    let noise = [
+        "starting up...",
+        "{}",
+        "[]",
+        "null",
+        "42",
+        "{\"jsonrpc\":\"2.0\"}",
+        "\u{feff}{}",
+        "{\"jsonrpc",
+        "\u{1b}[31mred\u{1b}[0m",
+        "{\"jsonrpc\":\"2.0\",\"id\":77,\"result\":{}}",
+    ];
+    let home = Home::new();
+    let lines: Vec<Step> = noise.iter().map(|it| Step::Line((*it).to_owned())).collect();
+    let answer = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+        "content": [{ "type": "text", "text": "done" }] } }));
+    let script = Script { start: lines.clone(), ..Script::default() };
+    let fake = home.fake(script.on_tool("noisy", [lines, vec![answer]].concat()));
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert_eq!(text(&probe.ask(&call(1, "noisy", json!({})))), "done");
+    assert!(probe.others.is_empty(), "{:?}", probe.others);
+    probe.end();
+    assert_eq!(home.records_of("violation").len(), 2 * noise.len());
+}
+
+fn p20_an_endless_line_of_the_server_costs_no_memory() {
+    let home = Home::new();
+    let answer = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+        "content": [{ "type": "text", "text": "done" }] } }));
+    let floods = [Step::Flood(HUGE), Step::Line(String::new()), Step::Noise(20_000), answer];
+    let fake = home.fake(Script::default().on_tool("flood", floods));
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert_eq!(text(&probe.ask(&call(1, "flood", json!({})))), "done");
+    let peak = crate::harness::process::peak_bytes(probe.guard());
+    assert!(peak < MEMORY_MAX, "{peak} bytes");
+    assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
+    probe.end();
+    assert!(home.is_whole());
+}
+
+fn p20_an_endless_event_of_a_remote_server_costs_no_memory() {
+    let floods = [Step::Line("{}".to_owned()), Step::Flood(HUGE), Step::Hang];
+    let upstream = FakeHttp::new(Script::default().on_tool("flood", floods));
+    let home = Home::new();
+    let gateway = Gateway::to(&home, &upstream);
+    let answer = gateway.connect().post_modern(&call(1, "flood", json!({})));
+    assert!(is_refusal(&answer.message()), "{answer:?}");
+    let peak = crate::harness::process::peak_bytes(gateway.pid());
+    assert!(peak < MEMORY_MAX, "{peak} bytes");
+    let next = gateway.connect().post_modern(&call(2, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&next.message()), "next");
+}
+
+fn p20_a_body_that_is_too_long_is_refused() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let gateway = Gateway::of(&home, &fake);
+    let key = gateway.key.clone().unwrap();
+    let head = |length: &str| {
+        let host = gateway.address;
+        format!(
+            "POST /mcp HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\n{length}\r\n\r\n"
+        )
+    };
+    // One that says how long it is, and one that does not.
+    let mut honest = gateway.connect();
+    honest.write(head(&format!("content-length: {HUGE}")).as_bytes()).unwrap();
+    assert_eq!(honest.head().expect("an answer").status, 413);
+    let mut endless = gateway.connect();
+    endless.write(head("transfer-encoding: chunked").as_bytes()).unwrap();
+    let piece = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
+    // The guard may close the connection before it is sent all.
+    let _refused = (0..HUGE >> 20).try_for_each(|_| endless.write(piece.as_bytes()));
+    assert!(endless.head().is_none_or(|it| it.status == 413));
+    let peak = crate::harness::process::peak_bytes(gateway.pid());
+    assert!(peak < MEMORY_MAX, "{peak} bytes");
+    assert_eq!(fake.heard(), "");
+    let next = gateway.connect().post_modern(&call(2, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&next.message()), "next");
+}
+
+fn p20_a_client_that_does_not_read_holds_up_nobody() {
+    let message = "x".repeat(64 << 10);
+    let params = json!({ "progressToken": "$token", "progress": 1, "message": message });
+    let progress =
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params });
+    let much = [Step::Repeat(HUGE / message.len(), progress)];
+    let home = Home::new();
+    let fake = home.fake(Script::default().on_tool("much", much));
+    let gateway = Gateway::of(&home, &fake);
+    let mut call_much = call(1, "much", json!({}));
+    call_much["params"]["_meta"]["progressToken"] = json!("t");
+    let call_much = modern(call_much);
+    let headers = modern_headers(&call_much);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut deaf = gateway.connect();
+    deaf.start_post(&headers, &call_much);
+    wait_for("the call", || (fake.count("tools/call") == 1).then_some(()));
+    let next = gateway.connect().post_modern(&call(2, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&next.message()), "next");
+    let peak = crate::harness::process::peak_bytes(gateway.pid());
+    assert!(peak < MEMORY_MAX, "{peak} bytes");
+}
+
+fn p20_clients_that_stall_hold_up_nobody() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let gateway = Gateway::of(&home, &fake);
+    let key = gateway.key.clone().unwrap();
+    let whole = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{\"jsonrpc\"",
+        gateway.address
+    );
+    // Stopped everywhere: before the first byte, in the head, in the body.
+    let stalled: Vec<_> = (0..whole.len())
+        .map(|length| {
+            let mut connection = gateway.connect();
+            connection.write(&whole.as_bytes()[..length]).unwrap();
+            connection
+        })
+        .collect();
+    assert!(stalled.len() > 200);
+    let next = gateway.connect().post_modern(&call(1, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&next.message()), "next");
+    assert_eq!(fake.count("tools/call"), 1);
+}

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Names each of these tools that is missing or too old, with the way to get it: need.sh TOOL…
+status=0
+
+missing() {
+    echo "missing: $1 ($2)" >&2
+    status=2
+}
+
+# VERSION is at least WANTED, in its first two numbers.
+at_least() {
+    awk -v have="$1" -v want="$2" 'BEGIN {
+        split(have, a, "."); split(want, b, ".")
+        exit !(a[1] + 0 > b[1] + 0 || a[1] + 0 == b[1] + 0 && a[2] + 0 >= b[2] + 0)
+    }'
+}
+
+rust="Rust 1.95 or newer, from https://rustup.rs"
+node="Node.js 20 or newer with npm, from https://nodejs.org or your distribution"
+python="Python 3.11 or newer with venv, from your distribution: python3 python3-venv"
+
+for tool in "$@"; do
+    case $tool in
+        cargo)
+            at_least "$(cargo --version 2>/dev/null | cut -d' ' -f2)" 1.95 || missing cargo "$rust"
+            ;;
+        cc) command -v cc >/dev/null || missing cc "a C compiler, from your distribution: gcc" ;;
+        c++) command -v c++ >/dev/null || missing c++ "a C++ compiler, from your distribution: g++" ;;
+        node)
+            command -v npm >/dev/null &&
+                at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"
+            ;;
+        python3)
+            python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+                missing python3 "$python"
+            ;;
+        *) missing "$tool" "nothing is known about it" ;;
+    esac
+done
+exit "$status"
