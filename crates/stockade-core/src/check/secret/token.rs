@@ -65,23 +65,28 @@ fn in_run(
     ends: &mut Ends,
     found: &mut dyn FnMut(&'static str, Range<usize>),
 ) -> usize {
+    let is_word = u8::is_ascii_alphanumeric;
     let mut done = run.start;
-    let mut in_word = run
-        .start
-        .checked_sub(1)
-        .and_then(|it| text.get(it))
-        .is_some_and(u8::is_ascii_alphanumeric);
-    for (at, byte) in text.iter().enumerate().take(run.end).skip(run.start) {
-        let is_start = byte.is_ascii_alphanumeric() && !in_word;
-        in_word = byte.is_ascii_alphanumeric();
-        if !is_start || at < done || run.end - at < BYTES_MIN {
-            continue;
-        }
+    let mut at = run.start;
+    while run.end.saturating_sub(at) >= BYTES_MIN {
+        let rest = text.get(at..run.end).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|it| text.get(it));
+        let in_word = if before.is_some_and(is_word) {
+            rest.iter().take_while(|it| is_word(it)).count()
+        } else {
+            0
+        };
+        let between = rest.iter().skip(in_word).take_while(|it| !is_word(it)).count();
+        at += in_word + between;
+        let Some(byte) = text.get(at).filter(|_| run.end - at >= BYTES_MIN) else { break };
         let formats = BY_FIRST.get(usize::from(*byte)).map_or(&[][..], |it| it);
         let token = formats.iter().find_map(|it| Some((it.kind, matched(text, at, it, ends)?)));
-        if let Some((kind, end)) = token {
-            found(kind, at..end);
-            done = end;
+        match token {
+            Some((kind, end)) => {
+                found(kind, at..end);
+                (done, at) = (end, end);
+            }
+            None => at += 1,
         }
     }
     done
