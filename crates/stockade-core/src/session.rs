@@ -601,13 +601,14 @@ impl Turn<'_> {
         let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
         let detail = original_error(&original, judgement.findings());
         let clean = findings.is_empty() && !mended;
+        let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
+        if !whole && from == Side::Server && &*waiting.method == "tools/list" {
+            // A tool that was taken out of the list, or whose list was refused, can be called all
+            // the same, and is then held to what its server said of it.
+            self.session.server.learn(original.get("tools"));
+        }
         match judgement.clear() {
             Ok(cleared) => {
-                if mended && &*waiting.method == "tools/list" {
-                    // A tool that was taken out of the list can be called all the same, and is then
-                    // held to what its server said of it.
-                    self.session.server.learn(original.get("tools"));
-                }
                 self.learn(cleared.message(), &waiting, clean);
                 self.outcome(&waiting, status, |it| {
                     (it.findings, it.mended, it.says) = (findings, mended, detail);
