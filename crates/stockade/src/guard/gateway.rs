@@ -35,7 +35,7 @@ use stockade_wire::http::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use tokio::net::TcpListener;
 
 use self::answer::{Answer, error};
-use self::sessions::{Session, Sessions};
+use self::sessions::{Detached, Session, Sessions};
 use super::{Conversation, Guard, Unrecorded};
 use crate::edge::{Door, Principal};
 
@@ -342,15 +342,20 @@ impl Gateway {
             let says = "a batch, which only revision 2025-03-26 has";
             return self.refused(principal, None, -32600, says, StatusCode::BAD_REQUEST);
         };
-        let mut answers = Vec::new();
-        for part in parts {
-            let answer = match part {
-                Ok(message) => session.message(message).await,
-                Err(malformed) => self.malformed(principal, &malformed),
-            };
-            answers.extend(answer::messages(answer).await);
-        }
-        answer::batch(&answers)
+        let (gateway, principal) = (Arc::clone(self), principal.clone());
+        // A client that goes away has not cancelled the parts that are still to come.
+        Detached::new(async move {
+            let mut answers = Vec::new();
+            for part in parts {
+                let answer = match part {
+                    Ok(message) => session.message(message).await,
+                    Err(malformed) => gateway.malformed(&principal, &malformed),
+                };
+                answers.extend(answer::messages(answer).await);
+            }
+            answer::batch(&answers)
+        })
+        .await
     }
 
     async fn listen(self: &Arc<Self>, principal: &Principal, head: &Parts) -> Answer {

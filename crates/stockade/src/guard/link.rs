@@ -19,6 +19,7 @@ use stockade_wire::http::resume::{Resumed, Resumption};
 use stockade_wire::stdio::SharedWriter;
 use stockade_wire::upstream::{Reply, Upstream};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::gateway::channel::Channel;
 use super::{Conversation, Unrecorded};
@@ -124,7 +125,12 @@ impl Link {
     ) -> Result<(), LinkError> {
         let way = lock(&self.way).clone();
         if let Some(Upstream::Stdio(writer)) = way {
-            return writer.send(&message).await.map_err(LinkError::Server);
+            // Whoever does not read for that long will not read on, and all that is said after this
+            // message waits behind it: the end of the client's input as well.
+            let patience = conversation.guard().policy().limits.call_timeout();
+            let late = |_| Err(WireError::Timeout { after: patience });
+            let sent = timeout(patience, writer.send(&message)).await.unwrap_or_else(late);
+            return sent.map_err(LinkError::Server);
         }
         let said = message.message();
         let method = said.method().unwrap_or_default();

@@ -65,10 +65,14 @@ where
         };
         if let Ok(Ended::Client) = first {
             // What was asked before the end of input is still answered: `echo … | stockade run`.
-            link.finish().await;
+            let finish = async {
+                // A server that does not read takes no end of input either.
+                link.finish().await;
+                answered(&conversation).await;
+            };
             tokio::select! {
                 _ = &mut from_server => (),
-                () = answered(&conversation) => (),
+                () = finish => (),
                 () = tokio::time::sleep(FINISH) => (),
                 () = &mut stop => (),
             }

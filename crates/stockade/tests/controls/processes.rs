@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::probe::{self, Probe};
-use crate::harness::process::{children, is_dead, kill, tree, with_mark};
+use crate::harness::process::{children, is_dead, kill, peak_bytes, tree, with_mark};
 use crate::harness::{
-    FakeHttp, Gateway, Home, LEGACY, Script, Step, call, is_refusal, say, text, wait_for, within,
+    FakeHttp, Gateway, Home, LEGACY, NO_LIMITS, Script, Step, call, is_refusal, say, text,
+    wait_for, within,
 };
 
 crate::rows![
@@ -25,6 +26,8 @@ crate::rows![
     a_server_that_hangs_ends_with_its_client,
     a_variable_is_passed_only_by_name,
     a_server_that_hangs_behind_a_gateway_ends_with_the_call_timeout,
+    a_server_that_does_not_read_ends_with_the_call_timeout,
+    a_server_that_does_not_read_ends_with_its_client,
     a_remote_server_that_hangs_ends_with_the_call_timeout,
     a_server_that_never_begins_ends_with_the_call_timeout,
     an_answer_that_cannot_be_read_ends_its_call,
@@ -252,6 +255,80 @@ fn a_server_that_hangs_behind_a_gateway_ends_with_the_call_timeout() {
     gateway.end();
     let outcomes = home.records_of("outcome");
     assert_eq!(outcomes.iter().filter(|it| it["status"] == "timeout").count(), 3);
+}
+
+/// A notification of some length. So many of them are more than fits between the guard and a
+/// process that does not read.
+fn note() -> serde_json::Value {
+    let params = json!({ "x": "x".repeat(1 << 10) });
+    json!({ "jsonrpc": "2.0", "method": "notifications/x", "params": params })
+}
+const MORE_THAN_FITS: usize = 1200;
+
+/// Sends notifications until there is no room for one.
+#[track_caller]
+fn fill(mut post: impl FnMut() -> u16) {
+    let taken = (0..MORE_THAN_FITS).take_while(|_| post() == 202).count();
+    assert!(taken < MORE_THAN_FITS, "a process that does not read takes no more");
+}
+
+fn a_server_that_does_not_read_ends_with_the_call_timeout() {
+    let home = Home::new();
+    home.policy(&NO_LIMITS.replace("[limits]", ONE_SECOND));
+    let fake = home.fake(Script::default().on_tool("deaf", [Step::Deafen]));
+    let gateway = Gateway::of(&home, &fake);
+    let refused = |answer: crate::harness::Response| {
+        assert!(is_refusal(&answer.message()), "{answer:?}");
+    };
+    // The process that modern requests share, and one that is a session's own.
+    let mut shared = gateway.connect();
+    refused(shared.post_modern(&call(0, "deaf", json!({}))));
+    fill(|| shared.post_modern(&note()).status);
+    let mut legacy = gateway.connect();
+    legacy.begin_legacy();
+    refused(legacy.post(&[], &call(0, "deaf", json!({}))));
+    fill(|| legacy.post(&[], &note()).status);
+    let mut other = gateway.connect();
+    other.begin_legacy();
+    std::thread::scope(|scope| {
+        for id in 1..8 {
+            let (gateway, mut legacy) = (&gateway, legacy.again());
+            let ask = move || call(id, "echo", json!({ "text": "x" }));
+            scope.spawn(move || refused(gateway.connect().post_modern(&ask())));
+            scope.spawn(move || refused(legacy.post(&[], &ask())));
+        }
+        for id in 1..8 {
+            let answer = other.post(&[], &call(id, "echo", json!({ "text": "x" })));
+            assert_eq!(text(&answer.message()), "x", "another session is not held up");
+        }
+    });
+    // Clients that go away leave nothing behind that grows.
+    let large = json!({ "text": "x", "more": vec!["x".repeat(1 << 16); 64] });
+    for id in 100..150 {
+        legacy.again().start_post(&[], &call(id, "echo", large.clone()));
+    }
+    let peak = peak_bytes(gateway.pid());
+    assert!(peak < 128 << 20, "{peak} bytes");
+    gateway.end();
+    is_gone(&[fake.mark()]);
+    let outcomes = home.records_of("outcome");
+    assert!(outcomes.iter().any(|it| it["tool"] == "echo" && it["status"] == "timeout"));
+    assert!(home.is_whole());
+}
+
+fn a_server_that_does_not_read_ends_with_its_client() {
+    let home = Home::new();
+    home.policy(&NO_LIMITS.replace("[limits]", ONE_SECOND));
+    let fake = home.fake(Script::default().on_tool("deaf", [Step::Deafen]));
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert!(is_refusal(&probe.ask(&call("deaf", "deaf", json!({})))));
+    let note = format!("{}\n", note());
+    // The guard ends while it is written to, since nobody reads on.
+    let taken = (0..2 * MORE_THAN_FITS).take_while(|_| probe.offer(note.as_bytes()).is_ok());
+    assert!(taken.count() > 0);
+    let ended = probe.end();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    is_gone(&[fake.mark()]);
 }
 
 fn a_remote_server_that_hangs_ends_with_the_call_timeout() {

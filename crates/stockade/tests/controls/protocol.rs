@@ -21,6 +21,7 @@ crate::rows![
     p17_cancelling_reaches_the_server,
     p17_a_modern_client_that_goes_away_has_cancelled,
     p17_a_legacy_client_that_goes_away_has_not,
+    p17_a_late_answer_is_on_no_other_stream,
     p17_a_modern_client_cancels_nothing_by_its_id,
     p18_a_schema_fetches_nothing_and_costs_little,
     p20_a_line_that_is_too_long_is_refused_and_skipped,
@@ -580,4 +581,33 @@ fn p20_clients_that_stall_hold_up_nobody() {
     let next = gateway.connect().post_modern(&call(1, "echo", json!({ "text": "next" })));
     assert_eq!(text(&next.message()), "next");
     assert_eq!(fake.count("tools/call"), 1);
+}
+
+fn p17_a_late_answer_is_on_no_other_stream() {
+    let late = json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } });
+    let changed = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+    let done = json!({ "jsonrpc": "2.0", "id": "$id", "result": { "content": [] } });
+    let script = Script::default().on_tool("slow", [Step::Hang]);
+    let home = Home::new();
+    let fake = home.fake(script.on_tool("go", [say(late), say(done), say(changed)]));
+    let gateway = Gateway::of(&home, &fake);
+    let mut client = gateway.connect();
+    client.begin_legacy();
+    let mut listening = client.again();
+    listening.send("GET", "/mcp", &[("accept", "text/event-stream")], "");
+    assert_eq!(listening.head().expect("a stream").status, 200);
+    let mut leaving = client.again();
+    leaving.start_post(&[], &call(7, "slow", json!({})));
+    wait_for("the call", || (fake.count("tools/call") == 1).then_some(()));
+    drop(leaving);
+    // By the time these are answered, it is noticed that the client has gone.
+    for id in 100..120 {
+        client.post(&[], &request(id, "ping", json!({})));
+    }
+    client.post(&[], &call(8, "go", json!({})));
+    let first = listening.events().next().expect("an event");
+    assert_eq!(first["method"], "notifications/tools/list_changed", "{first}");
+    gateway.end();
+    let outcomes = home.records_of("outcome");
+    assert!(outcomes.iter().any(|it| it["tool"] == "slow" && it["status"] == "ok"), "{outcomes:?}");
 }

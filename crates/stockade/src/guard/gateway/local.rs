@@ -5,9 +5,9 @@
 //! forbids such a server to remember anything between them. There, the guard gives each request an
 //! id of its own, and the client's back with the answer.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::{future, stream};
@@ -25,7 +25,9 @@ use stockade_wire::http::connection::HttpUpstream;
 use stockade_wire::http::headers::SendHeaders;
 use stockade_wire::sse::client::SseSession;
 use stockade_wire::upstream::Upstream as Way;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::timeout;
 
 use super::super::process::{Process, StartError};
 use super::super::{Conversation, Guard};
@@ -35,6 +37,12 @@ use crate::edge::Principal;
 
 /// So many messages may wait for a client that does not read.
 const WAITING_MAX: usize = 32;
+/// So many requests may wait for a process, where the policy does not have more calls.
+const REQUESTS_MAX: usize = 1024;
+/// The most that may wait for room in the queue of a process that does not read, in bytes.
+const BACKLOG_BYTES: u32 = 16 << 20;
+/// What one message that waits there counts for at least.
+const BACKLOG_STEP: u32 = 4 << 10;
 /// So many streams that may still be taken up again are kept for a session.
 const CHANNELS_MAX: usize = 16;
 
@@ -59,12 +67,27 @@ struct Inner {
     /// Its process, when it is one of ours.
     process: Option<Process>,
     way: Way,
+    /// Room for what waits until the process reads on. Without a bound, clients that go away would
+    /// leave their messages here.
+    backlog: Semaphore,
     router: Arc<Router>,
+}
+
+/// Why a message did not go out.
+enum Unsent {
+    /// The process is gone.
+    Gone,
+    /// It does not read, and for too long.
+    Late,
+    /// It does not read, and too much waits for it.
+    Full,
 }
 
 /// Who waits for what the process says.
 #[derive(Debug, Default)]
 struct Router {
+    /// Whether one channel takes everything, answers among it (HTTP+SSE).
+    one: AtomicBool,
     exchanges: Mutex<HashMap<Id, Waiter>>,
     channels: Mutex<Vec<(String, Arc<Channel>)>>,
     unasked: Mutex<Option<Arc<Channel>>>,
@@ -82,7 +105,25 @@ struct Waiter {
     listens: bool,
     /// Whether it asked for log messages.
     logs: bool,
+    /// The connection that the client waits on, until its answer has begun. A client of the legacy
+    /// era may close it, and has not cancelled by that.
+    connection: Option<Weak<()>>,
     sender: mpsc::Sender<Cleared>,
+}
+
+impl Waiter {
+    /// Whether nobody will read what is said to it.
+    fn is_gone(&self) -> bool {
+        self.connection.as_ref().is_some_and(|it| it.strong_count() == 0)
+    }
+}
+
+/// Whether a request was entered among those that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entered {
+    Yes,
+    Twice,
+    TooMany,
 }
 
 /// The names of a request: the guard's own, and those that the client gave it.
@@ -123,6 +164,7 @@ impl Upstream {
         let inner = Arc::new(Inner {
             process: Some(started.process),
             way: Way::Stdio(started.input),
+            backlog: backlog(),
             router: Arc::clone(&router),
         });
         tokio::spawn(listen(conversation, Arc::downgrade(&inner), router, started.output));
@@ -172,7 +214,7 @@ impl Upstream {
                 match message.renamed(&id, &own) {
                     Ok(message) => {
                         let names = Names { own, id, token };
-                        line.ask(&conversation, message, Some(names)).await
+                        line.ask(&conversation, message, Some(names), None).await
                     }
                     Err(_) => {
                         answer::error(Some(&id), -32600, "not a request", StatusCode::BAD_REQUEST)
@@ -184,7 +226,7 @@ impl Upstream {
             None if message.method() == Some("notifications/cancelled") => {
                 answer::empty(StatusCode::ACCEPTED)
             }
-            None => line.exchange(&conversation, message).await,
+            None => line.exchange(&conversation, message, None).await,
         }
     }
 
@@ -223,7 +265,8 @@ impl Line {
         let (session, events) = SseSession::open(http, SendHeaders::NONE).await?;
         let router = Arc::new(Router::default());
         let way = Way::Sse(Arc::new(session));
-        let inner = Arc::new(Inner { process: None, way, router: Arc::clone(&router) });
+        let (backlog, route) = (backlog(), Arc::clone(&router));
+        let inner = Arc::new(Inner { process: None, way, backlog, router: route });
         tokio::spawn(listen(conversation, Arc::downgrade(&inner), router, events));
         Ok(Self(inner))
     }
@@ -235,13 +278,20 @@ impl Line {
 
     /// Sends everything that the process says to one channel.
     pub fn attach(&self, channel: &Arc<Channel>) {
+        self.0.router.one.store(true, Ordering::Relaxed);
         *lock(&self.0.router.unasked) = Some(Arc::clone(channel));
     }
 
-    /// Takes in a message of a session, and answers what comes back for it.
-    pub async fn exchange(&self, conversation: &Arc<Conversation>, message: Message) -> Answer {
+    /// Takes in a message of a session, and answers what comes back for it. `connection` is what
+    /// the client waits on, where it may go away and its request go on.
+    pub async fn exchange(
+        &self,
+        conversation: &Arc<Conversation>,
+        message: Message,
+        connection: Option<Weak<()>>,
+    ) -> Answer {
         if message.kind() == Kind::Request {
-            return self.ask(conversation, message, None).await;
+            return self.ask(conversation, message, None, connection).await;
         }
         let cancels = message.method() == Some("notifications/cancelled");
         let cancelled = message.get("requestId").filter(|_| cancels).and_then(Id::read);
@@ -266,8 +316,21 @@ impl Line {
             self.0.router.deliver(message).await;
         }
         for message in server {
-            // One that cannot be told any more has ended, which its output says.
-            let _told = self.0.way.send(&message, SendHeaders::NONE).await;
+            // One that cannot be told any more has ended, which its output says, or does not read.
+            let _told = self.send(conversation, &message).await;
+        }
+    }
+
+    /// Sends a message, if the process reads on in time.
+    async fn send(&self, conversation: &Conversation, message: &Cleared) -> Result<(), Unsent> {
+        let bytes = u32::try_from(message.bytes().len()).unwrap_or(u32::MAX);
+        let bytes = bytes.clamp(BACKLOG_STEP, BACKLOG_BYTES);
+        let _room = self.0.backlog.try_acquire_many(bytes).map_err(|_| Unsent::Full)?;
+        let patience = conversation.guard().policy().limits.call_timeout();
+        match timeout(patience, self.0.way.send(message, SendHeaders::NONE)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Unsent::Gone),
+            Err(_) => Err(Unsent::Late),
         }
     }
 
@@ -277,6 +340,7 @@ impl Line {
         conversation: &Arc<Conversation>,
         message: Message,
         names: Option<Names>,
+        connection: Option<Weak<()>>,
     ) -> Answer {
         let Some(id) = message.id().cloned() else { return answer::empty(StatusCode::BAD_REQUEST) };
         let modern = names.is_some();
@@ -284,11 +348,16 @@ impl Line {
         let token = message.meta("progressToken").and_then(Id::read);
         let listens = message.method() == Some("subscriptions/listen");
         let logs = message.meta(META_LOG_LEVEL).is_some();
-        let waiter = Waiter { token, shared: modern, listens, logs, sender };
-        if !self.0.router.enter(&id, waiter) {
-            let says = "the id of a request that is still waiting".to_owned();
-            let twice = Event::Garbled { from: Side::Client, says };
-            return match self.say(conversation, twice).await {
+        let waiter = Waiter { token, shared: modern, listens, logs, connection, sender };
+        let calls_max = conversation.guard().policy().limits.calls_in_flight_max;
+        let says = match self.0.router.enter(&id, waiter, calls_max.max(REQUESTS_MAX)) {
+            Entered::Yes => None,
+            Entered::Twice => Some("the id of a request that is still waiting"),
+            Entered::TooMany => Some("more requests than may wait at a time"),
+        };
+        if let Some(says) = says {
+            let refused = Event::Garbled { from: Side::Client, says: says.to_owned() };
+            return match self.say(conversation, refused).await {
                 Ok(Some(refusal)) => deliver(&refusal, true),
                 Ok(None) => answer::empty(StatusCode::BAD_REQUEST),
                 Err(answer) => *answer,
@@ -300,12 +369,36 @@ impl Line {
             Some(names) => names.back(message),
             None => message,
         };
-        match self.say(conversation, Event::Said(Box::new(message))).await {
+        let mut early = VecDeque::new();
+        let said = {
+            let saying = self.say(conversation, Event::Said(Box::new(message)));
+            tokio::pin!(saying);
+            // A process that does not read holds up what it is sent, and not what its client is
+            // told meanwhile: that the call took too long, above all.
+            loop {
+                tokio::select! {
+                    biased;
+                    said = &mut saying => break said,
+                    told = receiver.recv() => match told {
+                        // It was cancelled, and is not sent any more.
+                        None => return answer::events(stream::empty()),
+                        Some(last) if is_last(&last) => return deliver(&back(last), modern),
+                        Some(other) if early.len() < WAITING_MAX => early.push_back(other),
+                        Some(_) => (),
+                    },
+                }
+            }
+        };
+        match said {
             Ok(Some(refusal)) => return deliver(&back(refusal), modern),
             Ok(None) => (),
             Err(answer) => return *answer,
         }
-        let Some(first) = receiver.recv().await else {
+        let first = match early.pop_front() {
+            Some(first) => Some(first),
+            None => receiver.recv().await,
+        };
+        let Some(first) = first else {
             // It was cancelled, and is not answered (2025-11-25, "Cancellation").
             return answer::events(stream::empty());
         };
@@ -314,6 +407,7 @@ impl Line {
         }
         let channel = self.channel(conversation);
         let stream = channel.read(None);
+        self.0.router.begin(&waits.id);
         tokio::spawn(async move {
             let mut next = Some(first);
             while let Some(message) = next {
@@ -321,6 +415,10 @@ impl Line {
                 channel.push(back(message).bytes()).await;
                 if last {
                     break;
+                }
+                next = early.pop_front();
+                if next.is_some() {
+                    continue;
                 }
                 // A modern client that closes the stream has cancelled (2026-07-28,
                 // "Cancellation"), whether or not the server has more to say.
@@ -357,14 +455,40 @@ impl Line {
         for message in sends {
             match message.to() {
                 Side::Client => return Ok(Some(message)),
-                Side::Server => {
-                    if self.0.way.send(&message, SendHeaders::NONE).await.is_err() {
+                Side::Server => match self.send(conversation, &message).await {
+                    Ok(()) => (),
+                    Err(Unsent::Gone) => {
                         return Err(Box::new(answer::empty(StatusCode::BAD_GATEWAY)));
                     }
-                }
+                    Err(why) => return Self::unsent(conversation, &message, &why),
+                },
             }
         }
         Ok(None)
+    }
+
+    /// A process does not read what it is sent: whoever asked it is told so, once.
+    fn unsent(
+        conversation: &Conversation,
+        message: &Cleared,
+        why: &Unsent,
+    ) -> Result<Option<Cleared>, Box<Answer>> {
+        let said = message.message();
+        let Some(id) = said.id().filter(|_| said.kind() == Kind::Request).cloned() else {
+            return Err(Box::new(answer::empty(StatusCode::GATEWAY_TIMEOUT)));
+        };
+        let event = match why {
+            Unsent::Late => Event::Expired { id: id.clone() },
+            Unsent::Full | Unsent::Gone => {
+                let why = "the server does not read what it is sent".to_owned();
+                Event::Unanswered { id: id.clone(), why }
+            }
+        };
+        match conversation.take(event) {
+            // It was never asked, so it is not told to stop either.
+            Ok(sends) => Ok(sends.into_iter().find(|it| it.to() == Side::Client)),
+            Err(unrecorded) => Err(Box::new(answer::unrecorded(Some(&id), &unrecorded))),
+        }
     }
 
     /// A stream for one answer; one that can be taken up again, where the revision has that.
@@ -411,12 +535,18 @@ impl Line {
 
     /// Ends the process.
     pub async fn close(&self) {
-        if let Way::Stdio(writer) = &self.0.way {
-            writer.close().await;
-        }
-        if let Some(process) = &self.0.process {
-            process.end().await;
-        }
+        let finish = async {
+            if let Way::Stdio(writer) = &self.0.way {
+                writer.close().await;
+            }
+        };
+        let end = async {
+            if let Some(process) = &self.0.process {
+                process.end().await;
+            }
+        };
+        // Side by side: what waits for a process that does not read is never written.
+        tokio::join!(finish, end);
         self.0.router.close();
     }
 }
@@ -442,14 +572,26 @@ impl Drop for Waits {
 }
 
 impl Router {
-    /// Whether the answer to `id` was not waited for already: then it is now.
-    fn enter(&self, id: &Id, waiter: Waiter) -> bool {
-        match lock(&self.exchanges).entry(id.clone()) {
-            Entry::Occupied(_) => false,
+    /// Enters a request, unless one of its id waits already, or `max` wait.
+    fn enter(&self, id: &Id, waiter: Waiter, max: usize) -> Entered {
+        let mut exchanges = lock(&self.exchanges);
+        let full = exchanges.len() >= max;
+        match exchanges.entry(id.clone()) {
+            Entry::Occupied(_) => Entered::Twice,
+            Entry::Vacant(_) if full => Entered::TooMany,
             Entry::Vacant(free) => {
                 free.insert(waiter);
-                true
+                Entered::Yes
             }
+        }
+    }
+
+    /// The answer to a request begins: what is said of it now can be read, and if its stream
+    /// breaks, taken up again.
+    fn begin(&self, id: &Id) {
+        let mut exchanges = lock(&self.exchanges);
+        if let Some(waiter) = exchanges.get_mut(id).filter(|it| !it.is_gone()) {
+            waiter.connection = None;
         }
     }
 
@@ -495,6 +637,9 @@ impl Router {
             Some(Waiter { sender, .. }) => {
                 let _nobody = sender.send(message).await;
             }
+            // An answer is for who asked, and for no other stream (2025-11-25, "Streamable HTTP ›
+            // Listening for Messages from the Server").
+            None if is_last(&message) && !self.one.load(Ordering::Relaxed) => (),
             None => {
                 let unasked = lock(&self.unasked).get_or_insert_with(|| Channel::new("")).clone();
                 unasked.push(message.bytes()).await;
@@ -505,7 +650,7 @@ impl Router {
     /// Whose stream a request or notification of the server belongs on.
     fn interested(&self, message: &Message) -> Option<Waiter> {
         let exchanges = lock(&self.exchanges);
-        let answered = || exchanges.values().filter(|it| !it.listens);
+        let answered = || exchanges.values().filter(|it| !it.listens && !it.is_gone());
         let one = || answered().next().cloned();
         if let Some(token) = message.get("progressToken").and_then(Id::read) {
             return exchanges.values().find(|it| it.token.as_ref() == Some(&token)).cloned();
@@ -567,8 +712,9 @@ async fn listen(
             match message.to() {
                 Side::Client => router.deliver(message).await,
                 Side::Server => {
-                    let Some(line) = line.upgrade() else { return };
-                    if line.way.send(&message, SendHeaders::NONE).await.is_err() {
+                    let Some(line) = line.upgrade().map(Line) else { return };
+                    // One that does not read is not told.
+                    if let Err(Unsent::Gone) = line.send(&conversation, &message).await {
                         break;
                     }
                 }
@@ -609,6 +755,10 @@ fn note(conversation: &Conversation, why: &str, last_lines: &[String]) {
         says: [&[why.to_owned()], last_lines].concat().join("\n"),
         ..Record::default()
     });
+}
+
+fn backlog() -> Semaphore {
+    Semaphore::new(usize::try_from(BACKLOG_BYTES).unwrap_or(Semaphore::MAX_PERMITS))
 }
 
 fn is_last(message: &Cleared) -> bool {

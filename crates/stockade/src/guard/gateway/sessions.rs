@@ -242,7 +242,16 @@ impl Session {
                 // Sending Messages"): the exchange goes on without it.
                 Detached::new(exchange.run(Event::Said(Box::new(message)))).await
             }
-            Way::Local(line) => line.exchange(&self.conversation, message).await,
+            Way::Local(line) => {
+                let (line, talk) = (line.clone(), Arc::clone(&self.conversation));
+                // The same here. Who waits is noted, since what a server asks goes where it is read.
+                let connection = Arc::new(());
+                let waits = Arc::downgrade(&connection);
+                let exchange = async move { line.exchange(&talk, message, Some(waits)).await };
+                let answer = Detached::new(exchange).await;
+                drop(connection);
+                answer
+            }
         }
     }
 
@@ -322,7 +331,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A future that goes on by itself when nobody waits for it any more.
-struct Detached<F: Future + Send + 'static>(Option<std::pin::Pin<Box<F>>>)
+pub(super) struct Detached<F: Future + Send + 'static>(Option<std::pin::Pin<Box<F>>>)
 where
     F::Output: Send;
 
@@ -330,7 +339,7 @@ impl<F: Future + Send + 'static> Detached<F>
 where
     F::Output: Send,
 {
-    fn new(future: F) -> Self {
+    pub(super) fn new(future: F) -> Self {
         Self(Some(Box::pin(future)))
     }
 }

@@ -58,6 +58,8 @@ pub(crate) enum Step {
     Dawdle,
     /// Answers nothing more to this request, and keeps its stream open.
     Hang,
+    /// Reads nothing more. Of a script that is not concurrent.
+    Deafen,
     /// Ends.
     Exit(i32),
 }
@@ -230,6 +232,9 @@ fn act(step: &Step, request: &Value, out: &Mutex<io::Stdout>) {
             thread::sleep(Duration::from_millis(id * 7 % 5));
         }
         Step::Hang => (),
+        Step::Deafen => loop {
+            thread::park();
+        },
         Step::Exit(code) => process::exit(*code),
     }
 }

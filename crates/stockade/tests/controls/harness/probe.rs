@@ -71,8 +71,13 @@ impl Probe {
 
     /// Says bytes, whatever they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.offer(bytes).unwrap();
+    }
+
+    /// The same, to a guard that may have ended.
+    pub(crate) fn offer(&mut self, bytes: &[u8]) -> io::Result<()> {
         let input = self.input.as_mut().expect("nothing is said after the end");
-        input.write_all(bytes).and_then(|()| input.flush()).unwrap();
+        input.write_all(bytes).and_then(|()| input.flush())
     }
 
     /// Says a message.
