@@ -1,5 +1,5 @@
 # `make demo` shows what Stockade does, `make test` runs everything that is tested.
-.PHONY: demo test build lint fuzz bench partners schemas conformance
+.PHONY: demo test build lint fuzz bench partners conformance
 
 # Not the release profile: its one pass over the whole program takes longer than all the rest.
 demo: ; @tests/need.sh cargo cc && cargo run --locked -p stockade -- demo
@@ -9,5 +9,4 @@ lint: ; @tests/need.sh cargo cc && cargo fmt --all --check && cargo clippy --loc
 fuzz: ; @tests/need.sh cargo cc c++ && cargo fetch --locked --manifest-path fuzz/Cargo.toml && fuzz/run.sh
 bench: ; @tests/need.sh cargo cc && cargo bench --locked -p stockade-core -p stockade-store --benches
 partners: ; @tests/need.sh cargo cc node python3 && cargo build --locked -p stockade && STOCKADE=target/debug/stockade tests/partners/run.sh
-schemas: ; @tests/need.sh cargo cc python3 && cargo build --locked -p stockade && STOCKADE=target/debug/stockade tests/schemas/run.sh
 conformance: ; @tests/need.sh cargo cc node python3 && cargo build --locked -p stockade -p conformance-server && STOCKADE=target/debug/stockade tests/conformance/run.sh target/debug/conformance-server --listen '127.0.0.1:{port}'
