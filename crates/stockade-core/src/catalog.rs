@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::json::Json;
+use crate::name;
 use crate::schema::Schema;
 
 /// A tool as its server described it.
@@ -117,6 +118,8 @@ fn is_token(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Catalog {
     tools: HashMap<String, Arc<Definition>>,
+    /// Their names, by what they read as.
+    reads: HashMap<String, String>,
 }
 
 impl Catalog {
@@ -125,11 +128,20 @@ impl Catalog {
         self.tools.get(name)
     }
 
+    /// A tool with another name that `name` reads as, where no tool goes by `name`.
+    pub fn alike(&self, name: &str) -> Option<&str> {
+        if self.tools.contains_key(name) {
+            return None;
+        }
+        self.reads.get(&name::folded(name)).map(String::as_str)
+    }
+
     /// Takes in one page of a listing, and says whether a tool in it is another than it was.
     pub fn learn(&mut self, tools: Json<'_>) -> bool {
         let mut changed = false;
         for tool in tools.items().filter_map(Definition::read) {
             let (name, digest) = (tool.name.clone(), tool.digest.clone());
+            self.reads.insert(name::folded(&name), name.clone());
             let before = self.tools.insert(name, Arc::new(tool));
             changed |= before.is_some_and(|it| it.digest != digest);
         }

@@ -91,6 +91,7 @@ checks! {
     secret High client: Allow server: Fix,
     schema_unusable Medium client: Deny server: Fix,
     arguments_schema Medium client: Deny server: Deny,
+    tool_name High client: Deny server: Deny,
     path_outside_roots High client: Deny server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
@@ -284,6 +285,7 @@ mod tests {
         let facts = Facts {
             reference: "r-1",
             definition: definition.as_ref(),
+            reads_as: with.root().get("reads_as").and_then(crate::json::Json::str),
             client_can: &Capabilities::read(with.root().get("client_can")),
             roots: &roots,
             text_bytes_max: limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap()),

@@ -10,6 +10,7 @@ pub mod json;
 pub mod judge;
 pub mod message;
 pub mod meter;
+mod name;
 pub mod policy;
 pub mod record;
 pub mod revision;

@@ -16,6 +16,7 @@ use crate::check;
 use crate::finding::{Finding, Place, Rule, Severity};
 use crate::json::Json;
 use crate::message::Side;
+use crate::name;
 
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
@@ -232,6 +233,8 @@ pub enum Outcome {
     NotNow,
     /// It matches.
     Matches,
+    /// It would match this name, which the tool's reads as. That denies, whatever its effect is.
+    Disguised(String),
     /// Its expression cannot be evaluated, which denies.
     Fails(String),
 }
@@ -288,6 +291,10 @@ impl Policy {
         for (rule, outcome) in self.weigh(call) {
             let (effect, reason) = match outcome {
                 Outcome::Matches => (rule.effect, said(&rule.origin, rule.effect, "")),
+                Outcome::Disguised(reads) => {
+                    let why = format!("the name reads as `{reads}`");
+                    (Effect::Deny, said(&rule.origin, Effect::Deny, &why))
+                }
                 Outcome::Fails(why) => (Effect::Deny, said(&rule.origin, Effect::Deny, &why)),
                 Outcome::OtherServer
                 | Outcome::OtherTool
@@ -326,21 +333,50 @@ impl Policy {
         &'a self,
         call: &'a CallFacts<'a>,
     ) -> impl Iterator<Item = (&'a ToolRule, Outcome)> {
-        self.tools.rules.iter().map(move |rule| (rule, self.outcome(rule, call)))
+        let reads = name::undisguised(call.tool);
+        self.tools
+            .rules
+            .iter()
+            .map(move |rule| (rule, self.weigh_one(rule, call, reads.as_deref())))
     }
 
     /// Whether a client is shown this tool: not when it is denied whatever its arguments are.
     pub fn lists(&self, tool: &str) -> bool {
         let server = &self.tools.server;
+        let reads = name::undisguised(tool);
         let mut opened = false;
-        for rule in self.tools.rules.iter().filter(|it| it.is_about(server, tool)) {
-            match rule.effect {
-                Effect::Deny if rule.conditions.is_empty() && rule.when.is_none() => return false,
-                Effect::Deny => (),
-                Effect::Allow | Effect::Ask => opened = true,
+        for rule in &self.tools.rules {
+            let always = rule.conditions.is_empty() && rule.when.is_none();
+            match (rule.effect, rule.is_about(server, tool)) {
+                (Effect::Deny, true) if always => return false,
+                (Effect::Allow | Effect::Ask, true) => opened = true,
+                (Effect::Deny | Effect::Ask, false) if always => {
+                    if reads.as_deref().is_some_and(|it| rule.is_about(server, it)) {
+                        return false;
+                    }
+                }
+                (Effect::Allow, false) | (Effect::Ask, false) | (Effect::Deny, _) => (),
             }
         }
         opened || self.tools.default != Effect::Deny
+    }
+
+    /// `reads` is what the name of the tool reads as. What closes is asked about that as well: a
+    /// server that trims or folds names would be called by one that no rule is about.
+    fn weigh_one(&self, rule: &ToolRule, call: &CallFacts<'_>, reads: Option<&str>) -> Outcome {
+        let said = self.outcome(rule, call);
+        let (Some(tool), Reading::Wide) = (reads, rule.effect.reading()) else { return said };
+        if matches!(said, Outcome::Matches | Outcome::Fails(_)) {
+            return said;
+        }
+        match self.outcome(rule, &CallFacts { tool, ..*call }) {
+            Outcome::Matches | Outcome::Disguised(_) => Outcome::Disguised(tool.to_owned()),
+            it @ Outcome::Fails(_) => it,
+            Outcome::OtherServer
+            | Outcome::OtherTool
+            | Outcome::OtherArgument(_)
+            | Outcome::NotNow => said,
+        }
     }
 
     fn outcome(&self, rule: &ToolRule, call: &CallFacts<'_>) -> Outcome {

@@ -45,6 +45,12 @@ impl Server {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner).tool(name).cloned()
     }
 
+    /// A tool with another name that `name` reads as, where none goes by `name`.
+    fn alike(&self, name: &str) -> Option<String> {
+        let catalog = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
+        catalog.alike(name).map(str::to_owned)
+    }
+
     fn learn(&self, tools: Option<Json<'_>>) {
         if let Some(tools) = tools {
             let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
@@ -148,6 +154,8 @@ struct Waiting {
     method: Box<str>,
     tool: Option<Arc<Definition>>,
     tool_name: Option<Box<str>>,
+    /// The tool that this name reads as, where no tool goes by it.
+    reads_as: Option<String>,
     revision: Revision,
     client_can: Arc<Capabilities>,
     trace: Option<Box<str>>,
@@ -378,7 +386,7 @@ impl Turn<'_> {
         if from == Side::Client && &*waiting.method == "tools/call" {
             let decided = self.decide(&judgement, &mut waiting);
             if decided.hidden {
-                return self.hidden(&id, &waiting, digest, &decided.by);
+                return self.hidden(&id, &waiting, digest, &judgement, &decided.by);
             }
             by = Some(decided.by.rule.clone());
             judgement = judgement.and(decided.verdict);
@@ -433,16 +441,25 @@ impl Turn<'_> {
     }
 
     /// A tool that the client is not shown is answered like one that is not there.
-    fn hidden(&mut self, id: &Id, waiting: &Waiting, digest: Option<String>, by: &Reason) {
+    fn hidden(
+        &mut self,
+        id: &Id,
+        waiting: &Waiting,
+        digest: Option<String>,
+        judgement: &Judgement,
+        by: &Reason,
+    ) {
         let mut record = self.exchange(record::Kind::Decision, waiting);
         record.arguments_digest = digest;
+        record.findings = Noted::all(Side::Client, judgement.findings(), self.policy);
         record.decision = Some("deny");
         record.rule = Some(by.rule.clone());
         record.says.clone_from(&by.internal);
         self.effects.push(Effect::Record(Box::new(record)));
         self.outcome(waiting, Status::Refused, |_| ());
-        let name = waiting.tool_name.as_deref().unwrap_or_default();
-        self.reply(Side::Client, Some(id), -32602, &format!("Unknown tool: {name}"));
+        let name = clipped(waiting.tool_name.as_deref().unwrap_or_default());
+        let text = format!("Unknown tool: {}", crate::check::visible(&name));
+        self.reply(Side::Client, Some(id), -32602, &text);
     }
 
     /// What is to be remembered of a request until it is answered.
@@ -479,11 +496,14 @@ impl Turn<'_> {
         session.exchanges += 1;
         let call = format!("{}.{}", session.parties.session, session.exchanges);
         let tool_name = called(message, &method);
+        let tool = tool_name.and_then(|it| session.server.tool(it));
+        let unlisted = tool_name.filter(|_| tool.is_none());
         let trace = message.meta("traceparent").and_then(Json::str).filter(|it| it.len() <= 128);
         Ok(Waiting {
             number: session.exchanges,
             call,
-            tool: tool_name.and_then(|it| session.server.tool(it)),
+            tool,
+            reads_as: unlisted.and_then(|it| session.server.alike(it)),
             tool_name: tool_name.map(Into::into),
             method,
             revision,
@@ -730,6 +750,7 @@ impl Turn<'_> {
             method: &waiting.method,
             reference: &waiting.call,
             definition: waiting.tool.as_deref(),
+            reads_as: waiting.reads_as.as_deref(),
             client_can: &waiting.client_can,
             roots: &self.policy.roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),

@@ -76,6 +76,8 @@ pub struct Facts<'a> {
     pub reference: &'a str,
     /// The tool that is called, where its server has described it.
     pub definition: Option<&'a Definition>,
+    /// The tool that its server has listed, and that the name of the one that is called reads as.
+    pub reads_as: Option<&'a str>,
     /// What the client has declared that it can do.
     pub client_can: &'a Capabilities,
     /// The directories and URIs that this conversation may be about. Empty: not bounded here.
@@ -94,6 +96,7 @@ impl Facts<'static> {
             method: "",
             reference: "",
             definition: None,
+            reads_as: None,
             client_can: &NOTHING,
             roots: &[],
             text_bytes_max: usize::MAX,

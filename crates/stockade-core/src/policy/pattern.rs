@@ -2,7 +2,8 @@
 //!
 //! The same words are read in two ways. An *allow* is read narrowly: the whole text has to fit, and
 //! every text in a list. An *ask* or a *deny* is read widely: it finds what it looks for anywhere,
-//! in upper or lower case for names. What is in doubt therefore never opens anything.
+//! in upper or lower case for names, and a name in disguise ([`crate::name`]) as what it reads as.
+//! What is in doubt therefore never opens anything.
 
 use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
@@ -10,6 +11,7 @@ use serde_json::Value;
 use stockade_kit::path::{Escape, inside};
 
 use crate::json::Json;
+use crate::name;
 
 /// A compiled expression may take this much memory.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -140,31 +142,46 @@ impl Condition {
     /// Whether it is so.
     pub fn holds(&self, arguments: Option<Json<'_>>, roots: &[String]) -> bool {
         let argument = arguments.and_then(|it| self.find(it));
+        let mut alike = arguments.into_iter().flat_map(|it| self.alike(it)).peekable();
+        if self.reading == Reading::Narrow && alike.peek().is_some() {
+            // Go's decoder, among others, would take either for the one that was meant.
+            return false;
+        }
         let presence = |it: &Test| match it {
             Test::Present(wanted) => Some(*wanted),
             Test::InRoots(_) | Test::Matches(_) | Test::Prefix(_) | Test::OneOf(_) => None,
         };
         if let Some(wanted) = self.tests.iter().find_map(presence)
             && wanted != argument.is_some()
+            && !(wanted && alike.peek().is_some())
         {
             return false;
         }
         if self.tests.iter().all(|it| presence(it).is_some()) {
             return true;
         }
-        let Some(argument) = argument else { return false };
         let fits = |leaf| self.tests.iter().all(|test| test.holds(leaf, self.reading, roots));
         match self.reading {
             // An object has names, which a server may read as it reads texts: not allowed for.
-            Reading::Narrow => {
+            Reading::Narrow => argument.is_some_and(|argument| {
                 let mut leaves = argument.all().filter(|it| !it.is_array()).peekable();
                 leaves.peek().is_some() && leaves.all(|it| !it.is_object() && fits(Leaf::Value(it)))
-            }
-            Reading::Wide => argument.all().any(|it| {
-                let name = it.name().filter(|_| it.number() != argument.number());
-                name.is_some_and(|it| fits(Leaf::Name(it))) || fits(Leaf::Value(it))
+            }),
+            Reading::Wide => argument.into_iter().chain(alike).any(|argument| {
+                argument.all().any(|it| {
+                    let name = it.name().filter(|_| it.number() != argument.number());
+                    name.is_some_and(|it| fits(Leaf::Name(it))) || fits(Leaf::Value(it))
+                })
             }),
         }
+    }
+
+    /// The arguments with another name that reads as the one that is meant.
+    fn alike<'a>(&self, arguments: Json<'a>) -> impl Iterator<Item = Json<'a>> {
+        let meant = Some(&*self.argument).filter(|it| !it.is_empty() && !it.starts_with('/'));
+        let reads =
+            move |it: &str| meant.is_some_and(|meant| it != meant && name::alike(it, meant));
+        arguments.fields().filter(move |(it, _)| reads(it)).map(|(_, it)| it)
     }
 
     fn find<'a>(&self, arguments: Json<'a>) -> Option<Json<'a>> {

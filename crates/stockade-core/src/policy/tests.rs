@@ -118,6 +118,57 @@ fn what_is_denied_by_name_is_not_listed() {
 }
 
 #[test]
+fn what_closes_knows_a_name_in_disguise() {
+    use Effect::{Allow, Ask, Deny};
+    let open = policy(Allow, vec![rule(Deny, "danger"), rule(Ask, "*_file")]);
+    for tool in ["danger ", "\u{a0}danger", "d\u{430}nger", "\u{ff44}anger", "dan\u{ad}ger\t"] {
+        check(&open, tool, &json!({}), "deny", "tools[0]");
+        assert!(!open.lists(tool), "{tool:?}");
+    }
+    // Where an ask would be milder than what holds for other names, a disguise gains nothing.
+    check(&open, "write_file\n", &json!({}), "deny", "tools[1]");
+    let asks = policy(Deny, vec![rule(Ask, "*_file")]);
+    check(&asks, "write_file", &json!({}), "ask", "tools[0]");
+    check(&asks, "write_file ", &json!({}), "deny", "tools[0]");
+    assert!(!asks.lists("write_file "));
+    assert_eq!(
+        decide(&open, "danger ", &json!({})).by.internal,
+        "tools[0] (stockade.toml:12) denies it: the name reads as `danger`"
+    );
+    // Nor does what opens know it.
+    let named = policy(Deny, vec![rule(Allow, "read")]);
+    check(&named, "read ", &json!({}), "deny", "default");
+    // What else a rule says counts as ever, and an expression is asked about what the name reads as.
+    let when = policy(Allow, vec![when(Deny, "tool == 'rm' && args.path == '/'")]);
+    check(&when, "rm\r", &json!({"path": "/"}), "deny", "tools[0]");
+    check(&when, "rm\r", &json!({"path": "/a"}), "allow", "default");
+    check(&when, "\u{440}\u{43c}", &json!({"path": "/"}), "allow", "default");
+}
+
+#[test]
+fn an_argument_in_disguise_is_the_one_that_was_meant() {
+    let text = |it: &str| vec![Test::Prefix(it.to_owned())];
+    let denies = policy(Effect::Allow, vec![about(Effect::Deny, "path", text("/etc"))]);
+    let allows = policy(Effect::Deny, vec![about(Effect::Allow, "path", text("/srv"))]);
+    for name in ["Path", "PATH", "path ", "p\u{430}th", "pa\u{200b}th"] {
+        check(&denies, "t", &json!({ name: "/etc/passwd" }), "deny", "tools[0]");
+        check(&denies, "t", &json!({ "path": "/srv", name: "/etc/passwd" }), "deny", "tools[0]");
+        check(&denies, "t", &json!({ name: "/srv" }), "allow", "default");
+        check(&allows, "t", &json!({ name: "/srv" }), "deny", "default");
+        check(&allows, "t", &json!({ "path": "/srv", name: "/etc/passwd" }), "deny", "default");
+    }
+    check(&allows, "t", &json!({ "path": "/srv", "paths": "/etc" }), "allow", "tools[0]");
+    let there =
+        policy(Effect::Allow, vec![about(Effect::Deny, "force", vec![Test::Present(true)])]);
+    check(&there, "t", &json!({ "Force": 1 }), "deny", "tools[0]");
+    check(&there, "t", &json!({ "forced": 1 }), "allow", "default");
+    let lacks =
+        policy(Effect::Allow, vec![about(Effect::Deny, "reason", vec![Test::Present(false)])]);
+    check(&lacks, "t", &json!({ "Reason": "x" }), "deny", "tools[0]");
+    check(&lacks, "t", &json!({ "reason": "x" }), "allow", "default");
+}
+
+#[test]
 fn an_allow_wants_everything_to_fit() {
     let inside =
         policy(Effect::Deny, vec![about(Effect::Allow, "path", vec![Test::InRoots(true)])]);

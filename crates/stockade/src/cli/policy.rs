@@ -273,6 +273,7 @@ fn words(outcome: &Outcome) -> String {
         Outcome::OtherArgument(name) => format!("another `{name}`"),
         Outcome::NotNow => "`when` is false".to_owned(),
         Outcome::Matches => "matches".to_owned(),
+        Outcome::Disguised(reads) => format!("the name reads as `{reads}`, which denies"),
         Outcome::Fails(why) => format!("`when` fails, which denies: {why}"),
     }
 }
@@ -420,6 +421,7 @@ when = "args.size > 10"
           secret                     deny   deny   stockade.toml:4
           schema_unusable            deny   fix    built in
           arguments_schema           deny   deny   built in
+          tool_name                  deny   deny   stockade.toml:4
           path_outside_roots         deny   deny   stockade.toml:4
           header_parameter           deny   fix    built in
           header_secret              allow  allow  built in
@@ -434,7 +436,7 @@ when = "args.size > 10"
         let args = r#"{"path": "/srv/docs/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
         insta::assert_snapshot!(run_on(FILE, &line), @r#"
-        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
+        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
         exit 0
         "#);
     }

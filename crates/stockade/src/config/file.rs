@@ -87,7 +87,9 @@ table! {
     ///
     /// The words of an allow are read narrowly: the whole text must fit, and every text in a list.
     /// Those of an ask or a deny are read widely: anything that fits is enough, at any depth, and
-    /// names in upper or lower case.
+    /// names in upper or lower case. A name that reads as one that they are about is denied: with
+    /// white space around it, characters that nobody sees, or letters that look like others. Of
+    /// arguments that holds for those with a name, not in a JSON pointer or in `when`.
     Tool {
         /// `allow`, `ask` or `deny`. What is denied by name alone is not listed either.
         effect: Effect = r#""ask""#,

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request};
+use crate::harness::{
+    Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request, tool,
+};
 
 crate::rows![
     v01_arguments_match_the_schema,
     v01_what_cannot_be_checked_does_not_pass,
     v01_a_refusal_repeats_no_value,
     v01_a_refusal_says_where,
+    a_rule_by_name_holds_for_names_in_disguise,
+    a_listed_tool_is_not_called_by_another_name,
     v08_no_call_passes_above_a_limit,
     v08_a_limit_holds_for_all_clients_of_a_key,
 ];
@@ -122,6 +126,89 @@ fn v01_a_refusal_repeats_no_value() {
     }
     probe.end();
     assert!(!format!("{:?}", home.records()).contains("horse"));
+}
+
+/// What servers that trim, fold, normalise or show names take for `danger`.
+const DISGUISES: &[&str] = &[
+    "DANGER",
+    "danger ",
+    "\u{a0}danger",
+    "danger\r\n",
+    "dan\u{200b}ger",
+    "\u{202e}danger",
+    "danger\u{fe0f}",
+    "\u{ff44}\u{ff41}nger",
+    "\u{1d41d}anger",
+    "d\u{430}nger",
+];
+
+fn a_rule_by_name_holds_for_names_in_disguise() {
+    // Whatever the checks do about it: this is the policy's.
+    for preset in ["default", "transparent"] {
+        let home = Home::new();
+        home.policy(&format!(
+            r#"
+                preset = "{preset}"
+                default = "allow"
+                [[tools]]
+                effect = "deny"
+                tool = "danger"
+                [[tools]]
+                effect = "deny"
+                tool = "copy"
+                args.path = {{ prefix = "/etc" }}
+            "#
+        ));
+        let mut script = Script::default().with(tool("danger"));
+        script.tools.extend(DISGUISES.iter().map(|it| tool(it)));
+        let fake = home.fake(script);
+        let mut probe = Probe::run(&home, &fake).begin();
+        for listed in [false, true] {
+            if listed {
+                let list = probe.ask(&request("list", "tools/list", json!({})));
+                let names = list["result"]["tools"].as_array().unwrap().iter();
+                let names: Vec<_> = names.filter_map(|it| it["name"].as_str()).collect();
+                assert_eq!(names, ["echo"], "what is denied by name is not listed");
+            }
+            for (number, name) in DISGUISES.iter().enumerate() {
+                let answer = probe.ask(&call(format!("{listed}{number}"), name, json!({})));
+                assert!(is_refusal(&answer), "{name:?}: {answer}");
+            }
+        }
+        assert_eq!(fake.count("tools/call"), 0, "{preset}");
+        for (number, name) in ["Path", "path ", "p\u{430}th"].into_iter().enumerate() {
+            let there = json!({ "path": "/srv/a", name: "/etc/passwd" });
+            assert!(is_refusal(&probe.ask(&call(number, "copy", there))), "{name:?}");
+            let fine = json!({ "path": "/srv/a", name: "/srv/b" });
+            probe.ask(&call(format!("fine{number}"), "copy", fine));
+        }
+        let passed: Vec<Value> = fake.messages();
+        assert!(passed.iter().all(|it| !it.to_string().contains("/etc/passwd")), "{passed:?}");
+        assert!(!is_refusal(&probe.ask(&call("next", "dangerous", json!({})))));
+        probe.end();
+        let why = "the name reads as `danger`";
+        let said = |it: &Value| it["says"].as_str().is_some_and(|it| it.contains(why));
+        let decisions = home.records_of("decision");
+        let known = decisions.iter().filter(|it| said(it)).count();
+        // One of them is only in other letters, which the rule itself is about.
+        assert_eq!(known, 2 * (DISGUISES.len() - 1), "the record says why");
+    }
+}
+
+fn a_listed_tool_is_not_called_by_another_name() {
+    let home = Home::new();
+    let fake = home.fake(Script::default().with(tool("danger")).with(tool("Danger Zone")));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    for (number, name) in DISGUISES.iter().enumerate() {
+        let answer = probe.ask(&call(number, name, json!({})));
+        assert!(is_refusal(&answer), "{name:?}: {answer}");
+    }
+    assert_eq!(fake.count("tools/call"), 0);
+    for name in ["danger", "Danger Zone", "dangers"] {
+        assert!(!is_refusal(&probe.ask(&call(name, name, json!({})))), "{name}");
+    }
+    assert_eq!(fake.count("tools/call"), 3);
 }
 
 fn v08_no_call_passes_above_a_limit() {
