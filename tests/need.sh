@@ -26,6 +26,9 @@ for tool in "$@"; do
             ;;
         cc) command -v cc >/dev/null || missing cc "a C compiler, from your distribution: gcc" ;;
         c++) command -v c++ >/dev/null || missing c++ "a C++ compiler, from your distribution: g++" ;;
+        chromium)
+            command -v chromium >/dev/null || missing chromium "Chromium, from your distribution: chromium"
+            ;;
         node)
             command -v npm >/dev/null &&
                 at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"

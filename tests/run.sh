@@ -56,6 +56,7 @@ else
     left_out+=("licences: missing: cargo-deny (cargo install --locked cargo-deny)")
 fi
 step_with "python3" "schemas" tests/schemas/run.sh
+step_with "chromium python3" "browser" tests/browser/run.sh
 step_with "node python3" "partners" tests/partners/run.sh
 step_with "node python3" "conformance" conformance
 step_with "c++" "fuzzing" fuzzing
