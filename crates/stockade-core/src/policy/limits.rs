@@ -77,6 +77,9 @@ limits! {
     sessions_max = 256, 1 to 1_000_000;
     /// The size of all headers of one HTTP request, in bytes.
     header_bytes_max = 16 << 10, 1024 to 1 << 20;
+    /// How long a client may take to send the headers of an HTTP request, and how long its body, in
+    /// seconds.
+    request_read_s = 30, 1 to 3600;
     /// How much of one line of a server's standard error is kept, in bytes.
     stderr_line_bytes_max = 8 << 10, 80 to 1 << 20;
 }

@@ -27,6 +27,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use stockade_core::message::{Frame, Id, Kind, Malformed, Message, Side};
 use stockade_core::meter::Meter;
+use stockade_core::policy::Limits;
 use stockade_core::record::{self, Record};
 use stockade_core::revision::{self, HEADER_MISMATCH, Revision};
 use stockade_core::session::{Era, Parties};
@@ -38,9 +39,6 @@ use self::answer::{Answer, error};
 use self::sessions::{Detached, Session, Sessions};
 use super::{Conversation, Guard, Unrecorded};
 use crate::edge::{Door, Principal};
-
-/// How long a client may take to send its headers, and then its body.
-const READ: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether something takes too long.
 const TICK: Duration = Duration::from_millis(500);
@@ -118,6 +116,7 @@ impl Gateway {
             };
             let _slower = stream.set_nodelay(true);
             let gateway = Arc::clone(&self);
+            let patience = patience(&self.guard.policy().limits);
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
                     let gateway = Arc::clone(&gateway);
@@ -125,7 +124,7 @@ impl Gateway {
                 });
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new())
-                    .header_read_timeout(READ)
+                    .header_read_timeout(patience)
                     .max_buf_size(header_bytes_max);
                 // How a connection ends is the client's affair.
                 let _ended = http.serve_connection(TokioIo::new(stream), service).await;
@@ -195,8 +194,9 @@ impl Gateway {
     }
 
     async fn post(self: &Arc<Self>, principal: &Principal, head: &Parts, body: Incoming) -> Answer {
-        let limits = self.guard.policy().limits.json();
-        let bytes = match read(head, body, limits.bytes_max).await {
+        let policy = self.guard.policy();
+        let limits = policy.limits.json();
+        let bytes = match read(head, body, limits.bytes_max, patience(&policy.limits)).await {
             Ok(bytes) => bytes,
             Err(status) => {
                 let says = format!("a body that could not be read: {status}");
@@ -400,8 +400,8 @@ impl Gateway {
         let id = query.split('&').find_map(|it| it.strip_prefix("sessionId="));
         let session = id.and_then(|it| self.sessions.get(it, principal));
         let Some(session) = session else { return answer::empty(StatusCode::NOT_FOUND) };
-        let bytes_max = self.guard.policy().limits.message_bytes_max;
-        match read(head, body, bytes_max).await {
+        let limits = self.guard.policy().limits;
+        match read(head, body, limits.message_bytes_max, patience(&limits)).await {
             Ok(bytes) => session.heard(bytes).await,
             Err(status) => answer::empty(status),
         }
@@ -472,13 +472,23 @@ impl Gateway {
     }
 }
 
+/// How long a client may take to send its headers, and then its body.
+fn patience(limits: &Limits) -> Duration {
+    Duration::from_secs(u64::try_from(limits.request_read_s).unwrap_or(u64::MAX))
+}
+
 /// The body of a request, within the limits of size and time.
-async fn read(head: &Parts, body: Incoming, bytes_max: usize) -> Result<Bytes, StatusCode> {
+async fn read(
+    head: &Parts,
+    body: Incoming,
+    bytes_max: usize,
+    patience: Duration,
+) -> Result<Bytes, StatusCode> {
     let declared = head.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
     if declared.is_some_and(|it: usize| it > bytes_max) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let collected = tokio::time::timeout(READ, Limited::new(body, bytes_max).collect()).await;
+    let collected = tokio::time::timeout(patience, Limited::new(body, bytes_max).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {

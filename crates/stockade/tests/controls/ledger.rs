@@ -4,16 +4,18 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request, say, text, tool,
-    wait_for,
+    Fake, Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request, say, text,
+    tool, wait_for,
 };
 
 crate::rows![
     l01_every_call_has_one_decision_and_one_outcome,
+    l01_every_call_over_http_has_one_decision_and_one_outcome,
     l03_every_change_is_found,
     l04_what_cannot_be_recorded_does_not_pass,
     l07_one_record_is_one_line,
@@ -34,36 +36,74 @@ fn error() -> Step {
 
 const CALLS: usize = 10_000;
 
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Every way that a call can end, each of them a fifth of all.
+fn mixed(number: usize) -> Value {
+    let mut it = match number % 5 {
+        0 => call(number, "echo", json!({ "text": format!("{number}") })),
+        1 => call(number, "danger", json!({ "text": "x" })),
+        2 => call(number, "failing", json!({})),
+        3 => call(number, "error", json!({ "text": "y" })),
+        _ => request(number, "resources/list", json!({})),
+    };
+    it["params"]["_meta"] = json!({ "traceparent": TRACE });
+    it
+}
+
+/// A server that can end a call in every way, and a policy that denies one of its tools.
+fn mixed_server(home: &Home) -> Fake {
+    home.policy(&format!("{DENY_DANGER}{NO_LIMITS}"));
+    let script = Script::default().with(tool("danger"));
+    home.fake(script.on_tool("failing", [failing()]).on_tool("error", [error()]))
+}
+
 fn l01_every_call_has_one_decision_and_one_outcome() {
     let home = Home::new();
-    home.policy(&format!("{DENY_DANGER}{NO_LIMITS}"));
-    let script = Script::default()
-        .with(tool("danger"))
-        .on_tool("failing", [failing()])
-        .on_tool("error", [error()]);
-    let fake = home.fake(script);
+    let fake = mixed_server(&home);
     let mut probe = Probe::run(&home, &fake).begin();
     probe.ask(&request("list", "tools/list", json!({})));
-    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    for number in 0..CALLS {
-        let mut it = match number % 5 {
-            0 => call(number, "echo", json!({ "text": format!("{number}") })),
-            1 => call(number, "danger", json!({ "text": "x" })),
-            2 => call(number, "failing", json!({})),
-            3 => call(number, "error", json!({ "text": "y" })),
-            _ => request(number, "resources/list", json!({})),
-        };
-        it["params"]["_meta"] = json!({ "traceparent": trace });
-        probe.send(&it);
-    }
+    (0..CALLS).for_each(|number| probe.send(&mixed(number)));
     let mut refused = 0;
     for _ in 0..CALLS {
         refused += usize::from(is_refusal(&probe.next().expect("an answer")));
     }
     assert_eq!(refused, CALLS / 5 * 4);
     assert_eq!(probe.end().code, Some(0));
-    assert!(home.is_whole());
+    is_complete(&home);
+}
 
+fn l01_every_call_over_http_has_one_decision_and_one_outcome() {
+    let home = Home::new();
+    let fake = mixed_server(&home);
+    let gateway = Gateway::of(&home, &fake);
+    let refused = thread::scope(|scope| {
+        let clients = [true, false, true, false].map(|is_modern| {
+            let mut client = gateway.connect();
+            scope.spawn(move || {
+                if !is_modern {
+                    client.begin_legacy();
+                }
+                let mut ask = |message: &Value| match is_modern {
+                    true => client.post_modern(message).message(),
+                    false => client.post(&[], message).message(),
+                };
+                ask(&request("list", "tools/list", json!({})));
+                let answers = (0..CALLS / 4).map(|number| ask(&mixed(number)));
+                answers.filter(is_refusal).count()
+            })
+        });
+        clients.into_iter().map(|it| it.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(refused, CALLS / 5 * 4);
+    gateway.end();
+    is_complete(&home);
+}
+
+/// The ledger has the calls that are `mixed`, each of them whole.
+#[track_caller]
+fn is_complete(home: &Home) {
+    assert!(home.is_whole());
     let records = home.records();
     let mut exchanges: HashMap<&str, (Vec<&Value>, Vec<&Value>)> = HashMap::new();
     for record in &records {
@@ -87,10 +127,8 @@ fn l01_every_call_has_one_decision_and_one_outcome() {
         }
         assert!(outcome["duration_ms"].is_u64(), "{outcome}");
         if decision["method"] == "tools/call" {
-            assert_eq!(decision["trace"], trace, "{decision}");
+            assert_eq!(decision["trace"], TRACE, "{decision}");
             assert_eq!(decision["arguments_digest"].as_str().map(str::len), Some(64), "{decision}");
-        }
-        if decision["method"] == "tools/call" {
             assert_eq!(decision["tool_digest"].as_str().map(str::len), Some(64), "{decision}");
         }
         if decision["decision"] == "deny" {

@@ -1,6 +1,9 @@
 //! Servers that do not start, end, hang or stay; and what is left when somebody is killed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +22,7 @@ crate::rows![
     x09_nothing_is_left_when_the_keeper_is_killed,
     x09_nothing_is_left_when_the_client_ends,
     x09_nothing_is_left_behind_a_gateway,
+    x09_no_mount_cgroup_or_namespace_is_left,
     a_command_that_is_not_there_is_said_at_once,
     a_server_that_dies_is_reported_with_its_last_words,
     a_server_that_dies_in_a_call_leaves_no_call_open,
@@ -145,6 +149,62 @@ fn x09_nothing_is_left_behind_a_gateway() {
         is_gone(&[fake.mark(), &mark]);
         are_gone(&tree[1..]);
     }
+}
+
+fn x09_no_mount_cgroup_or_namespace_is_left() {
+    for killed in [true, false] {
+        let (mounted, grouped) = (mounts(), cgroups());
+        let home = Home::new();
+        let (probe, fake, mark) = started(&home);
+        let own: BTreeSet<_> = namespaces(std::process::id()).into_keys().collect();
+        let tree = tree(i32::try_from(probe.guard()).unwrap());
+        // Held open, so that none of their numbers is given to another.
+        let mut held = BTreeMap::new();
+        for pid in tree.iter().chain(&with_mark(&mark)) {
+            held.extend(namespaces(u32::try_from(*pid).unwrap()));
+        }
+        held.retain(|it, _| !own.contains(it));
+        if killed {
+            kill(i32::try_from(probe.guard()).unwrap());
+        }
+        assert_eq!(probe.end().code, (!killed).then_some(0));
+        is_gone(&[fake.mark(), &mark]);
+        let used = || {
+            let all = with_mark("").into_iter().filter_map(|it| u32::try_from(it).ok());
+            let all: BTreeSet<_> = all.flat_map(|it| namespaces(it).into_keys()).collect();
+            held.keys().filter(|it| all.contains(*it)).cloned().collect::<Vec<_>>()
+        };
+        let left = || (&mounts() - &mounted, &cgroups() - &grouped, used());
+        let none = |it: &(BTreeSet<_>, BTreeSet<_>, Vec<_>)| {
+            it.0.is_empty() && it.1.is_empty() && it.2.is_empty()
+        };
+        assert!(within(GONE, || none(&left()).then_some(())).is_some(), "left: {:?}", left());
+    }
+}
+
+/// What is mounted where, the namespaces that are kept by a mount among it.
+fn mounts() -> BTreeSet<String> {
+    fs::read_to_string("/proc/self/mountinfo").unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The control groups that a guard made.
+fn cgroups() -> BTreeSet<PathBuf> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
+    while let Some(directory) = waiting.pop() {
+        let inside = fs::read_dir(directory).into_iter().flatten().flatten();
+        let inside = inside.filter(|it| it.file_type().is_ok_and(|it| it.is_dir()));
+        waiting.extend(inside.map(|it| it.path()));
+        let ours = |it: &&PathBuf| it.to_string_lossy().contains("stockade");
+        found.extend(waiting.iter().filter(ours).cloned());
+    }
+    found
+}
+
+/// The namespaces that a process is in, each by its kind and number.
+fn namespaces(pid: u32) -> BTreeMap<PathBuf, File> {
+    let all = fs::read_dir(format!("/proc/{pid}/ns")).into_iter().flatten().flatten();
+    all.filter_map(|it| Some((fs::read_link(it.path()).ok()?, File::open(it.path()).ok()?)))
+        .collect()
 }
 
 fn a_command_that_is_not_there_is_said_at_once() {

@@ -28,6 +28,7 @@ crate::rows![
     p20_what_is_no_message_is_left_out,
     p20_an_endless_line_of_the_server_costs_no_memory,
     p20_an_endless_event_of_a_remote_server_costs_no_memory,
+    p20_a_request_that_is_too_slow_is_ended,
     p20_a_body_that_is_too_long_is_refused,
     p20_a_client_that_does_not_read_holds_up_nobody,
     p20_clients_that_stall_hold_up_nobody,
@@ -505,6 +506,29 @@ fn p20_an_endless_event_of_a_remote_server_costs_no_memory() {
     assert!(peak < MEMORY_MAX, "{peak} bytes");
     let next = gateway.connect().post_modern(&call(2, "echo", json!({ "text": "next" })));
     assert_eq!(text(&next.message()), "next");
+}
+
+fn p20_a_request_that_is_too_slow_is_ended() {
+    let home = Home::new();
+    home.policy("[limits]\nrequest_read_s = 1\n");
+    let fake = home.fake(Script::default());
+    let gateway = Gateway::of(&home, &fake);
+    let (host, key) = (gateway.address, gateway.key.clone().unwrap());
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: 1000000\r\n"
+    );
+    let mut body = gateway.connect();
+    body.write(head.as_bytes()).unwrap();
+    body.write(b"\r\n").unwrap();
+    let mut headers = gateway.connect();
+    headers.write(head.as_bytes()).unwrap();
+    // Others are served meanwhile.
+    let next = gateway.connect().post_modern(&call(2, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&next.message()), "next");
+    // A byte now and then does not keep it alive.
+    assert_eq!(body.drip(b" ").expect("an answer").status, 408);
+    assert!(headers.drip(b"x").is_none_or(|it| it.status == 408));
 }
 
 fn p20_a_body_that_is_too_long_is_refused() {

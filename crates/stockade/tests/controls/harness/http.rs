@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -236,6 +237,24 @@ impl Connection {
         };
         let headers = lines.filter_map(split).collect();
         Some(Response { status, headers, body: String::new() })
+    }
+
+    /// Sends `bytes` again and again, a little at a time, until there is an answer, which is read as
+    /// by [`Connection::head`]. Fails when none comes.
+    pub(crate) fn drip(&mut self, bytes: &[u8]) -> Option<Response> {
+        const PAUSE: Duration = Duration::from_millis(100);
+        self.stream.get_ref().set_read_timeout(Some(PAUSE)).unwrap();
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            // The other side may have gone.
+            let _gone = self.write(bytes);
+            let waits = |it: std::io::Error| {
+                matches!(it.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+            };
+            if !self.stream.fill_buf().map(drop).is_err_and(waits) {
+                return self.head();
+            }
+        }
+        panic!("no answer, and no end, in {PATIENCE:?}");
     }
 
     /// The next piece of a body that comes in pieces; nothing at its end.
