@@ -903,8 +903,15 @@ fn wrong_result(message: &Message, waiting: &Waiting) -> Option<&'static str> {
     }
     match message.get("resultType").map(Json::str) {
         None | Some(Some("complete" | "task")) => None,
-        Some(Some("input_required")) if revision::may_ask_back(&waiting.method) => None,
-        Some(Some("input_required")) => Some("a method that may not ask for input does"),
+        Some(Some("input_required")) if !revision::may_ask_back(&waiting.method) => {
+            Some("a method that may not ask for input does")
+        }
+        // "At least one of both" (2026-07-28, "Multi Round-Trip Requests").
+        Some(Some("input_required")) => {
+            let asks = message.get("inputRequests").is_some_and(|it| it.fields().next().is_some());
+            let continues = message.get("requestState").and_then(Json::str).is_some();
+            (!asks && !continues).then_some("an answer that needs input, and asks for none")
+        }
         Some(_) => Some("a `resultType` that nobody knows"),
     }
 }
