@@ -29,6 +29,8 @@ ANYWHERE = {"plain", "simple", "beacon", "form", "get", "events", "image", "fram
 BROWSER = [
     "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    # Machines that run tests often have little shared memory.
+    "--disable-dev-shm-usage",
     # What the browser itself does about pages that ask local servers is not what is tested.
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 ]
