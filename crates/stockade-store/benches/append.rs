@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
 use stockade_store::{Error, Ledger, Verdict, query, verify};
 
 const RECORDS: u32 = 200_000;
@@ -13,7 +14,7 @@ const RECORDS: u32 = 200_000;
 #[expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to say")]
 fn main() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let record = record();
+    let record = decision();
     let mut out = io::stdout().lock();
     let mut say = |what: &str, spent: Spent, records: u32| {
         let each = |it: Duration| it.as_secs_f64() * 1e6 / f64::from(records);
@@ -54,10 +55,9 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-fn append(ledger: &Ledger, record: &str, threads: u32) -> Result<(), Error> {
+fn append(ledger: &Ledger, record: &Decision, threads: u32) -> Result<(), Error> {
     thread::scope(|scope| {
-        let each =
-            || (0..RECORDS / threads).try_for_each(|_| ledger.append(record.as_bytes()).map(drop));
+        let each = || (0..RECORDS / threads).try_for_each(|_| ledger.append(record).map(drop));
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(each)).collect();
         let ended = running.into_iter().map(|it| it.join());
         ended.flatten().collect()
@@ -65,20 +65,45 @@ fn append(ledger: &Ledger, record: &str, threads: u32) -> Result<(), Error> {
 }
 
 /// A record of 500 bytes, as a decision is.
-fn record() -> String {
-    let mut record =
-        r#"{"kind":"decision","session":"01JD2Q6Z7Y8W9V0T1S2R3Q4P5N","call":"17","#.to_owned();
-    record
-        .push_str(r#""server":"files","client":"editor 1.4","principal":"local","method":"tools/"#);
-    record.push_str(
-        r#"call","tool":"read_file","decision":"deny","rule":"path-outside-roots","findings":["#,
-    );
-    record.push_str(
-        r#"{"rule":"path-outside-roots","place":"/params/arguments/path","severity":"high"}],"#,
-    );
-    record.push_str(r#""args":""#);
-    let missing = 500_usize.saturating_sub(record.len() + 2);
-    record.push_str(&"a".repeat(missing));
-    record.push_str(r#""}"#);
-    record
+#[derive(Serialize)]
+struct Decision {
+    kind: &'static str,
+    session: &'static str,
+    call: &'static str,
+    server: &'static str,
+    client: &'static str,
+    principal: &'static str,
+    method: &'static str,
+    tool: &'static str,
+    decision: &'static str,
+    rule: &'static str,
+    findings: Vec<Noted>,
+    arguments_digest: String,
+    trace: String,
+}
+
+#[derive(Serialize)]
+struct Noted {
+    rule: &'static str,
+    place: &'static str,
+    severity: &'static str,
+}
+
+fn decision() -> Decision {
+    let rule = "path-outside-roots";
+    Decision {
+        kind: "decision",
+        session: "01JD2Q6Z7Y8W9V0T1S2R3Q4P5N",
+        call: "17",
+        server: "files",
+        client: "editor 1.4",
+        principal: "local",
+        method: "tools/call",
+        tool: "read_file",
+        decision: "deny",
+        rule,
+        findings: vec![Noted { rule, place: "/params/arguments/path", severity: "high" }],
+        arguments_digest: "a".repeat(64),
+        trace: "0".repeat(55),
+    }
 }

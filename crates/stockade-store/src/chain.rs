@@ -1,15 +1,15 @@
 //! One record as one line, and how it is bound to the line before it. Pure: bytes in, bytes out.
 //!
 //! A line is `{"seq":N,"at":"…","prev":"…",FIELDS,"hash":"…"}`. The hash is BLAKE3 over the exact
-//! bytes before `,"hash"`; `prev` is the hash of the record before.
+//! bytes before `,"hash"`; `prev` is the hash of the record before. FIELDS are serialised into
+//! their place, by a form that can write nothing but them ([`Fields`]).
 
 use std::borrow::Cow;
-use std::fmt;
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use blake3::Hash;
-use serde::Deserialize;
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::clock;
 use crate::error::FieldsError;
@@ -29,10 +29,6 @@ const HASH_DIGITS: usize = 64;
 
 /// What comes before the first record of all.
 pub(crate) const GENESIS: Hash = Hash::from_bytes([0; 32]);
-
-/// The inside of a JSON object, known to be one line without reserved names.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fields<'a>(&'a str);
 
 /// A record's place in its chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,85 +55,145 @@ pub(crate) struct Envelope<'a> {
     prev: Cow<'a, str>,
 }
 
-impl<'a> Fields<'a> {
-    pub(crate) fn parse(object: &'a [u8]) -> Result<Self, FieldsError> {
-        if object.len() > RECORD_BYTES_MAX {
-            return Err(FieldsError::TooLong(object.len()));
-        }
-        // Within a string JSON forbids these; between tokens it allows line breaks, and one would
-        // make two lines of one record.
-        if let Some(at) = object.iter().position(|it| *it < b' ') {
-            return Err(FieldsError::ControlCharacter(at));
-        }
-        let text = std::str::from_utf8(object).map_err(|_| FieldsError::NotAnObject)?;
-        let inside = text
-            .strip_prefix('{')
-            .and_then(|it| it.strip_suffix('}'))
-            .ok_or(FieldsError::NotAnObject)?;
-        let mut names = Names { reserved: None };
-        let mut json = serde_json::Deserializer::from_str(text);
-        let read = json.deserialize_map(&mut names).and_then(|()| json.end());
-        match (read, names.reserved) {
-            (_, Some(name)) => Err(FieldsError::Reserved(name)),
-            (Err(_), None) => Err(FieldsError::NotAnObject),
-            (Ok(()), None) => Ok(Self(inside.trim_matches(' '))),
-        }
+/// Writes the names and values of one object, each after a comma, and nothing else: no line break,
+/// no name that is the ledger's own, and nothing that is a line end, or a command of a terminal, to
+/// anyone. JSON itself escapes no more than the first 32 characters.
+struct Fields<'a> {
+    /// How many objects are open.
+    depth: usize,
+    in_name: bool,
+    /// Why it is not a record. Until an object is begun, because it is not one.
+    refused: &'a mut Option<FieldsError>,
+}
+
+impl Fields<'_> {
+    fn refuse(&mut self, why: FieldsError) -> io::Result<()> {
+        *self.refused = Some(why);
+        Err(io::ErrorKind::InvalidInput.into())
     }
 }
 
-/// Walks the names of an object and stops at a reserved one, however it is escaped.
-struct Names {
-    reserved: Option<&'static str>,
-}
-
-impl<'de> Visitor<'de> for &mut Names {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
-            self.reserved = RESERVED.into_iter().find(|it| *it == name);
-            if self.reserved.is_some() {
-                return Err(A::Error::custom("a reserved name"));
-            }
-            map.next_value::<IgnoredAny>()?;
+impl Formatter for Fields<'_> {
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > 1 {
+            return writer.write_all(b"{");
         }
+        *self.refused = None;
         Ok(())
     }
-}
 
-/// Borrowed where there is nothing to unescape; `Cow` alone would always be copied.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        if self.depth > 0 { writer.write_all(b"}") } else { Ok(()) }
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        match self.depth {
+            0 => self.refuse(FieldsError::NotAnObject),
+            _ => writer.write_all(b"["),
+        }
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.in_name = true;
+        if first && self.depth > 1 { Ok(()) } else { writer.write_all(b",") }
+    }
+
+    fn end_object_key<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.in_name = false;
+        Ok(())
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if self.in_name
+            && self.depth == 1
+            && let Some(name) = RESERVED.into_iter().find(|it| *it == fragment)
+        {
+            return self.refuse(FieldsError::Reserved(name));
+        }
+        if fragment.bytes().all(|it| it < 0x7f) {
+            return writer.write_all(fragment.as_bytes());
+        }
+        let odd = |it: char| it.is_control() || matches!(it, '\u{2028}' | '\u{2029}');
+        fragment.split_inclusive(odd).try_for_each(|part| {
+            let last = part.chars().next_back().filter(|it| odd(*it));
+            let plain = last.and_then(|it| part.strip_suffix(it)).unwrap_or(part);
+            writer.write_all(plain.as_bytes())?;
+            last.map_or(Ok(()), |it| write!(writer, "\\u{:04x}", u32::from(it)))
+        })
+    }
+
+    /// What somebody else has written as JSON may have line breaks in it.
+    fn write_raw_fragment<W: ?Sized + Write>(&mut self, _: &mut W, _: &str) -> io::Result<()> {
+        self.refuse(FieldsError::Raw)
+    }
+}
 
 impl End {
     pub(crate) fn after(prev: Hash) -> Self {
         Self { seq: 0, prev }
     }
 
-    /// Writes the next record into `line`, without a line break. The chain moves on only when the
-    /// caller says so, which is when the line is written.
-    pub(crate) fn compose(&self, at_ms: u64, fields: Fields<'_>, line: &mut Vec<u8>) -> Link {
-        line.clear();
-        line.extend_from_slice(br#"{"seq":"#);
-        let _infallible = write!(line, "{}", self.seq);
-        line.extend_from_slice(br#","at":""#);
-        clock::write(line, at_ms);
-        line.extend_from_slice(br#"","prev":""#);
-        line.extend_from_slice(self.prev.to_hex().as_bytes());
-        line.push(b'"');
-        if !fields.0.is_empty() {
-            line.push(b',');
-            line.extend_from_slice(fields.0.as_bytes());
+    /// Adds the next record to `lines`, without a line break; nothing, if it is refused. The chain
+    /// moves on only when the caller says so.
+    pub(crate) fn compose(
+        &self,
+        at_ms: u64,
+        record: &(impl Serialize + ?Sized),
+        lines: &mut Vec<u8>,
+    ) -> Result<Link, FieldsError> {
+        let begin = lines.len();
+        let composed = self.fill(at_ms, record, lines);
+        let line = lines.get(begin..).unwrap_or_default();
+        match composed {
+            Ok(()) => {
+                let hash = blake3::hash(line);
+                lines.extend_from_slice(HASH_OPENS);
+                lines.extend_from_slice(hash.to_hex().as_bytes());
+                lines.extend_from_slice(HASH_CLOSES);
+                Ok(Link { seq: self.seq, prev: self.prev, hash })
+            }
+            Err(refused) => {
+                lines.truncate(begin);
+                Err(refused)
+            }
         }
-        let hash = blake3::hash(line);
-        line.extend_from_slice(HASH_OPENS);
-        line.extend_from_slice(hash.to_hex().as_bytes());
-        line.extend_from_slice(HASH_CLOSES);
-        Link { seq: self.seq, prev: self.prev, hash }
+    }
+
+    /// What is hashed.
+    fn fill(
+        &self,
+        at_ms: u64,
+        record: &(impl Serialize + ?Sized),
+        lines: &mut Vec<u8>,
+    ) -> Result<(), FieldsError> {
+        lines.extend_from_slice(br#"{"seq":"#);
+        let _infallible = write!(lines, "{}", self.seq);
+        lines.extend_from_slice(br#","at":""#);
+        clock::write(lines, at_ms);
+        lines.extend_from_slice(br#"","prev":""#);
+        lines.extend_from_slice(self.prev.to_hex().as_bytes());
+        lines.push(b'"');
+        let before = lines.len();
+        let mut refused = Some(FieldsError::NotAnObject);
+        let fields = Fields { depth: 0, in_name: false, refused: &mut refused };
+        let written = record.serialize(&mut Serializer::with_formatter(&mut *lines, fields));
+        let bytes = lines.len() - before;
+        match (refused, written) {
+            (Some(refused), _) => Err(refused),
+            (None, Err(_)) => Err(FieldsError::NotAnObject),
+            (None, Ok(())) if bytes > RECORD_BYTES_MAX => Err(FieldsError::TooLong(bytes)),
+            (None, Ok(())) => Ok(()),
+        }
     }
 
     pub(crate) fn advance(&mut self, link: &Link) {
@@ -179,40 +235,69 @@ pub(crate) fn hash(digits: &[u8]) -> Option<Hash> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
     use super::*;
 
+    fn compose(record: &Value) -> Result<String, FieldsError> {
+        let mut lines = b"before".to_vec();
+        let composed = End::after(GENESIS).compose(0, record, &mut lines);
+        let lines = String::from_utf8(lines).unwrap();
+        let line = lines.strip_prefix("before").unwrap();
+        assert!(composed.is_ok() || line.is_empty(), "{line}");
+        composed.map(|_| line.to_owned())
+    }
+
     #[test]
-    fn what_is_not_one_line_of_fields_is_refused() {
-        for (bytes, expected) in [
-            (&b""[..], FieldsError::NotAnObject),
-            (b"[]", FieldsError::NotAnObject),
-            (b"{", FieldsError::NotAnObject),
-            (b"{\"a\":1},\"b\":{}", FieldsError::NotAnObject),
-            (b"{\"a\":1}{\"b\":1}", FieldsError::NotAnObject),
-            (b"{\"a\":\"\xff\"}", FieldsError::NotAnObject),
-            (b"{\"a\":\n1}", FieldsError::ControlCharacter(5)),
-            (b"{\"a\":\"\x1b\"}", FieldsError::ControlCharacter(6)),
-            (b"{\"a\":1}\n", FieldsError::ControlCharacter(7)),
-            (b"{\"a\":1,\"hash\":\"\"}", FieldsError::Reserved("hash")),
-            (b"{\"\\u0073eq\":1}", FieldsError::Reserved("seq")),
-            (b"{\"at\":1,", FieldsError::NotAnObject),
-            (b"{\"prev\":1}", FieldsError::Reserved("prev")),
+    fn what_is_not_an_object_of_its_own_names_is_refused() {
+        for (record, expected) in [
+            (json!(null), FieldsError::NotAnObject),
+            (json!(1), FieldsError::NotAnObject),
+            (json!("a"), FieldsError::NotAnObject),
+            (json!([]), FieldsError::NotAnObject),
+            (json!([{ "a": 1 }]), FieldsError::NotAnObject),
+            (json!({ "a": 1, "hash": "" }), FieldsError::Reserved("hash")),
+            (json!({ "seq": 1 }), FieldsError::Reserved("seq")),
+            (json!({ "at": {} }), FieldsError::Reserved("at")),
+            (json!({ "z": {}, "prev": 1 }), FieldsError::Reserved("prev")),
         ] {
-            assert_eq!(Fields::parse(bytes).unwrap_err(), expected);
+            assert_eq!(compose(&record).unwrap_err(), expected, "{record}");
         }
-        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(RECORD_BYTES_MAX));
-        assert_eq!(Fields::parse(long.as_bytes()).unwrap_err(), FieldsError::TooLong(long.len()));
+        let long = json!({ "a": "x".repeat(RECORD_BYTES_MAX) });
+        assert_eq!(compose(&long).unwrap_err(), FieldsError::TooLong(RECORD_BYTES_MAX + 7));
+        let raw = RawValue::from_string("{\n}".to_owned()).unwrap();
+        let mut lines = Vec::new();
+        let composed = End::after(GENESIS).compose(0, &BTreeMap::from([("a", raw)]), &mut lines);
+        assert_eq!((composed, lines.len()), (Err(FieldsError::Raw), 0));
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_no_command_to_anyone() {
+        let nasty = "\r\n\u{1b}[2J\u{2028}\u{2029}\u{85}\u{9b}\u{0}\u{7f}é\u{1f600}\",\"seq\":9";
+        let line = compose(&json!({ "a": nasty, "b": { nasty: { "seq": [{ nasty: {} }, {}] } } }))
+            .unwrap();
+        let safe = |it: char| !it.is_control() && !matches!(it, '\u{2028}' | '\u{2029}');
+        assert!(line.chars().all(safe), "{}", line.escape_debug());
+        assert!(line.contains('é') && line.contains('\u{1f600}'), "{line}");
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["seq"], 0);
+        assert_eq!(read["a"], nasty);
+        assert_eq!(read["b"], json!({ nasty: { "seq": [{ nasty: {} }, {}] } }));
     }
 
     #[test]
     fn a_line_is_read_back_as_it_was_composed() {
-        for fields in ["{}", "{ }", r#"{"a":1}"#, r#"{"a":{"seq":1},"b":"\r\n"}"#] {
+        let records =
+            [json!({}), json!({ "a": 1 }), json!({ "a": { "seq": 1, "x": {} }, "b": "\r\n" })];
+        for record in records {
             let mut end = End::after(GENESIS);
-            let mut line = Vec::new();
             for seq in 0..3 {
-                let fields = Fields::parse(fields.as_bytes()).unwrap();
-                let link = end.compose(seq, fields, &mut line);
-                assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok());
+                let mut line = Vec::new();
+                let link = end.compose(seq, &record, &mut line).unwrap();
+                assert!(serde_json::from_slice::<Value>(&line).is_ok());
                 assert_eq!(Link::read(&line), Some(link));
                 assert!(end.accepts(&link));
                 end.advance(&link);
@@ -223,11 +308,9 @@ mod tests {
 
     #[test]
     fn no_byte_of_a_line_can_change() {
-        let mut line = Vec::new();
-        let fields = Fields::parse(br#"{"tool":"read_file"}"#).unwrap();
-        End::after(GENESIS).compose(0, fields, &mut line);
+        let line = compose(&json!({ "tool": "read_file" })).unwrap();
         for at in 0..line.len() {
-            let mut changed = line.clone();
+            let mut changed = line.clone().into_bytes();
             changed[at] ^= 0x20;
             assert_eq!(Link::read(&changed), None, "byte {at}");
         }

@@ -95,15 +95,15 @@ pub enum Error {
     },
 }
 
-/// Why bytes are not the fields of a record.
+/// Why something is not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldsError {
-    /// Not one JSON object, from the first byte to the last.
+    /// Not written as one JSON object.
     #[error("not a JSON object")]
     NotAnObject,
-    /// A line break or another control character outside a string, where JSON would allow it.
-    #[error("a control character at byte {0}")]
-    ControlCharacter(usize),
+    /// Something in it was JSON already, which may have line breaks where JSON allows them.
+    #[error("a part that was JSON already")]
+    Raw,
     /// A name that the ledger itself writes.
     #[error("the name `{0}` is reserved")]
     Reserved(&'static str),

@@ -9,8 +9,9 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use blake3::Hash;
+use serde::Serialize;
 
-use crate::chain::{End, Fields};
+use crate::chain::End;
 use crate::clock;
 use crate::error::Error;
 use crate::files::{self, Dir, Lock, Name};
@@ -40,7 +41,7 @@ pub enum Durability {
 /// use stockade_store::{Ledger, Verdict, verify};
 ///
 /// let ledger = Ledger::open(&dir)?;
-/// ledger.append(br#"{"kind":"decision","tool":"read_file","decision":"deny"}"#)?;
+/// ledger.append(&serde_json::json!({ "kind": "decision", "tool": "read_file" }))?;
 /// ledger.close()?;
 /// assert!(matches!(verify(&dir)?, Verdict::Whole(_)));
 /// # Ok::<(), stockade_store::Error>(())
@@ -72,6 +73,15 @@ struct Writer {
     sealed: u64,
     sealed_at: Instant,
     state: State,
+}
+
+/// The first record of a segment.
+#[derive(Serialize)]
+struct Opened<'a> {
+    kind: &'static str,
+    segment: &'a str,
+    version: u32,
+    pid: u32,
 }
 
 enum State {
@@ -125,12 +135,12 @@ impl Ledger {
     /// stand in for another. The file has its name, and its checkpoint, before anybody may append:
     /// a segment without them was tampered with, and never just interrupted.
     fn begin(&mut self, manifest: &Manifest<'_>, tail: Tail) -> Result<(), Error> {
-        let fields = format!(
-            r#"{{"kind":"ledger.opened","segment":"{}","version":1,"pid":{}}}"#,
-            self.segment.as_str(),
-            std::process::id()
-        );
-        let first = self.append(fields.as_bytes())?;
+        let first = self.append(&Opened {
+            kind: "ledger.opened",
+            segment: self.segment.as_str(),
+            version: 1,
+            pid: std::process::id(),
+        })?;
         self.checkpoint()?;
         let opened = Event::Opened {
             segment: self.segment.as_str().to_owned(),
@@ -148,14 +158,21 @@ impl Ledger {
         self.segment.as_str()
     }
 
-    /// Appends one record, a JSON object in one line without the names `seq`, `at`, `prev` and
+    /// Appends one record: what serialises as an object without the names `seq`, `at`, `prev` and
     /// `hash`. When this returns, the system has the record. A record that is refused for what it
     /// is leaves the ledger as it was; any other failure is the ledger's last.
-    pub fn append(&self, object: &[u8]) -> Result<Position, Error> {
-        let fields = Fields::parse(object)?;
+    pub fn append(&self, record: &(impl Serialize + ?Sized)) -> Result<Position, Error> {
         let mut writer = self.writer()?;
-        let appended = self.write(&mut writer, fields);
-        writer.or_fail(appended)
+        // A clock that is set back must not reorder a segment.
+        writer.at_ms = writer.at_ms.max(clock::now_ms());
+        let Writer { end, line, at_ms, .. } = &mut *writer;
+        line.clear();
+        let link = end.compose(*at_ms, record, line)?;
+        line.push(b'\n');
+        end.advance(&link);
+        let written = self.write(&mut writer);
+        writer.or_fail(written)?;
+        Ok(Position { seq: link.seq, hash: *link.hash.as_bytes() })
     }
 
     /// Signs the head of the segment now, if it has moved, and makes sure that the files are still
@@ -188,22 +205,17 @@ impl Ledger {
         Ok(())
     }
 
-    fn write(&self, writer: &mut Writer, fields: Fields<'_>) -> Result<Position, Error> {
-        // A clock that is set back must not reorder a segment.
-        writer.at_ms = writer.at_ms.max(clock::now_ms());
-        let link = writer.end.compose(writer.at_ms, fields, &mut writer.line);
-        writer.line.push(b'\n');
+    fn write(&self, writer: &mut Writer) -> Result<(), Error> {
         writer
             .file
             .write_all(&writer.line)
             .map_err(|source| files::write_failed(&self.path, source))?;
         writer.bytes += u64::try_from(writer.line.len()).unwrap_or(0);
-        writer.end.advance(&link);
         let unsealed = writer.end.seq - writer.sealed;
         if unsealed >= UNSEALED_MAX || writer.sealed_at.elapsed() >= UNSEALED_FOR {
             self.seal(writer)?;
         }
-        Ok(Position { seq: link.seq, hash: *link.hash.as_bytes() })
+        Ok(())
     }
 
     fn seal(&self, writer: &mut Writer) -> Result<(), Error> {
@@ -268,6 +280,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::verify::{Verdict, verify};
 
@@ -276,11 +290,11 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("ledger");
         let ledger = Ledger::open(&dir).unwrap();
-        ledger.append(b"{}").unwrap();
+        ledger.append(&json!({})).unwrap();
         let good = std::mem::replace(&mut ledger.writer.lock().unwrap().file, file);
-        assert!(matches!(ledger.append(b"{}"), Err(Error::Write { .. })));
+        assert!(matches!(ledger.append(&json!({})), Err(Error::Write { .. })));
         ledger.writer.lock().unwrap().file = good;
-        for refused in [ledger.append(b"{}").map(drop), ledger.checkpoint()] {
+        for refused in [ledger.append(&json!({})).map(drop), ledger.checkpoint()] {
             let Err(Error::Poisoned { cause: it }) = refused else {
                 panic!("{refused:?}");
             };
@@ -318,6 +332,6 @@ mod tests {
             scope.spawn(held).join().is_err()
         });
         assert!(panicked);
-        assert!(matches!(ledger.append(b"{}"), Err(Error::Poisoned { .. })));
+        assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
     }
 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{End, Fields, GENESIS, Link};
+use crate::chain::{End, GENESIS, Link};
 use crate::error::Error;
 use crate::files::{self, Dir, Line, Lines, Lock};
 use crate::seal::{Key, PublicKey};
@@ -71,10 +71,8 @@ impl<'a> Manifest<'a> {
         at_ms: u64,
         event: Event,
     ) -> Result<(), Error> {
-        // A struct of text and numbers always serialises.
-        let fields = serde_json::to_string(&Entry { byte, event }).unwrap_or_default();
         let mut record = Vec::new();
-        end.compose(at_ms, Fields::parse(fields.as_bytes())?, &mut record);
+        end.compose(at_ms, &Entry { byte, event }, &mut record)?;
         let mut line = key.sign(&record);
         line.push(b'\n');
         (&self.file)

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use serde_json::json;
 use stockade_store::{
     Durability, Error, FieldsError, Filter, Ledger, Verdict, Whole, export, query, tail, verify,
 };
@@ -24,8 +25,7 @@ fn temp() -> TempDir {
 
 fn write(ledger: &Ledger, tools: &[&str]) {
     for tool in tools {
-        let record = format!(r#"{{"kind":"decision","tool":"{tool}"}}"#);
-        ledger.append(record.as_bytes()).unwrap();
+        ledger.append(&json!({ "kind": "decision", "tool": tool })).unwrap();
     }
 }
 
@@ -52,7 +52,7 @@ fn what_was_appended_is_read_before_the_ledger_is_closed() {
     let dir = temp();
     let ledger = Ledger::open(dir.path().join("a/b")).unwrap();
     let dir = dir.path().join("a/b");
-    let position = ledger.append(br#"{"kind":"decision","tool":"x"}"#).unwrap();
+    let position = ledger.append(&json!({ "kind": "decision", "tool": "x" })).unwrap();
     assert_eq!(position.seq, 1);
     let mut out = Vec::new();
     assert_eq!(export(&dir, &mut out).unwrap(), 2);
@@ -68,7 +68,7 @@ fn what_was_appended_is_read_before_the_ledger_is_closed() {
     assert_eq!((found.segments, found.live), (1, 1));
     assert_eq!((found.records, found.unsealed), (2, 0));
     ledger.close().unwrap();
-    assert!(matches!(ledger.append(b"{}"), Err(Error::Poisoned { .. })));
+    assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
     assert_eq!(whole(&dir).live, 0);
 }
 
@@ -77,17 +77,16 @@ fn a_refused_record_leaves_the_ledger_as_it_was() {
     let dir = temp();
     let dir = dir.path().join("ledger");
     let ledger = Ledger::open(&dir).unwrap();
-    for (bytes, expected) in [
-        (&b"nothing"[..], FieldsError::NotAnObject),
-        (b"{}\n{}", FieldsError::ControlCharacter(2)),
-        (b"{\"seq\":0}", FieldsError::Reserved("seq")),
+    for (record, expected) in [
+        (json!("nothing"), FieldsError::NotAnObject),
+        (json!({ "a": 1, "seq": 0 }), FieldsError::Reserved("seq")),
     ] {
-        match ledger.append(bytes) {
+        match ledger.append(&record) {
             Err(Error::Fields(error)) => assert_eq!(error, expected),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(ledger.append(b"{}").unwrap().seq, 1);
+    assert_eq!(ledger.append(&json!({})).unwrap().seq, 1);
     ledger.close().unwrap();
     assert_eq!(whole(&dir).records, 2);
 }
@@ -98,8 +97,7 @@ fn hostile_text_stays_in_one_record() {
     let dir = dir.path().join("ledger");
     let ledger = Ledger::open(&dir).unwrap();
     let tool = "x\r\n{\"seq\":9,\"hash\":\"\"}\u{1b}[2J\u{2028}\u{85}\0\",\"hash\":\"";
-    let record = serde_json::json!({ "tool": tool }).to_string();
-    ledger.append(record.as_bytes()).unwrap();
+    ledger.append(&json!({ "tool": tool })).unwrap();
     ledger.close().unwrap();
     let filter = Filter { text: Some("\u{1B}[2j".to_owned()), ..Filter::default() };
     assert_eq!(tools(&dir, &filter), [tool]);
@@ -242,10 +240,10 @@ fn a_directory_that_is_replaced_ends_the_ledger() {
         fs::rename(&here, &there).unwrap();
         fs::create_dir(&here).unwrap();
         for _ in 0..appends {
-            ledger.append(b"{}").unwrap();
+            ledger.append(&json!({})).unwrap();
         }
         assert!(matches!(ledger.checkpoint(), Err(Error::Replaced { .. })));
-        assert!(matches!(ledger.append(b"{}"), Err(Error::Poisoned { .. })));
+        assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
         assert!(matches!(ledger.close(), Err(Error::Poisoned { .. })));
         assert_eq!(fs::read_dir(&here).unwrap().count(), 0);
         assert_eq!(whole(&there).records, 1 + appends);
@@ -267,9 +265,9 @@ fn a_segment_that_somebody_else_changes_ends_the_ledger() {
         let dir = dir.path().join("ledger");
         let ledger = Ledger::open(&dir).unwrap();
         change(&dir.join(format!("{}.jsonl", ledger.segment())));
-        ledger.append(b"{}").unwrap();
+        ledger.append(&json!({})).unwrap();
         assert!(matches!(ledger.checkpoint(), Err(Error::Replaced { .. })));
-        assert!(matches!(ledger.append(b"{}"), Err(Error::Poisoned { .. })));
+        assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
     }
 }
 
@@ -291,9 +289,9 @@ fn queries_find_by_every_column() {
     let dir = dir.path().join("ledger");
     let ledger = Ledger::open(&dir).unwrap();
     for name in NAMES {
-        ledger.append(format!(r#"{{"{name}":"it's"}}"#).as_bytes()).unwrap();
+        ledger.append(&json!({ name: "it's" })).unwrap();
     }
-    ledger.append(br#"{"call":17,"session":["it's"],"rule":null}"#).unwrap();
+    ledger.append(&json!({ "call": 17, "session": ["it's"], "rule": null })).unwrap();
     let it = || Some("it's".to_owned());
     let none = Filter::default();
     let filters = [

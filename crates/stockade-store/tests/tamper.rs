@@ -12,6 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use stockade_store::{Broken, Error, Fault, Ledger, Verdict, verify};
 use tempfile::TempDir;
 
@@ -30,8 +31,8 @@ impl Scene {
         let segment = || {
             let ledger = Ledger::open(&dir).unwrap();
             for call in 0..10 {
-                let record = format!(r#"{{"kind":"decision","call":{call},"decision":"deny"}}"#);
-                ledger.append(record.as_bytes()).unwrap();
+                let record = json!({ "kind": "decision", "call": call, "decision": "deny" });
+                ledger.append(&record).unwrap();
             }
             let name = ledger.segment().to_owned();
             ledger.close().unwrap();
@@ -48,11 +49,11 @@ impl Scene {
         // As if `closed` had not been entered: the manifest of a ledger whose owner is gone.
         let ledger = Ledger::open(&scene.dir).unwrap();
         for call in 0..10 {
-            ledger.append(format!(r#"{{"call":{call}}}"#).as_bytes()).unwrap();
+            ledger.append(&json!({ "call": call })).unwrap();
         }
         ledger.checkpoint().unwrap();
         for call in 10..12 {
-            ledger.append(format!(r#"{{"call":{call}}}"#).as_bytes()).unwrap();
+            ledger.append(&json!({ "call": call })).unwrap();
         }
         let first = ledger.segment().to_owned();
         // A copy of the files is what a dead process leaves.
@@ -283,7 +284,7 @@ fn heads_cannot_be_taken_away_replaced_or_exchanged() {
     let name = ledger.segment().to_owned();
     let head = scene.path(&format!("{name}.head"));
     let old = fs::read(&head).unwrap();
-    ledger.append(b"{}").unwrap();
+    ledger.append(&json!({})).unwrap();
     ledger.close().unwrap();
     fs::write(&head, old).unwrap();
     scene.says_of(&name, Fault::StaleHead);

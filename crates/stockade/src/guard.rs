@@ -10,7 +10,6 @@ pub mod link;
 pub mod process;
 pub mod stdio;
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -65,9 +64,7 @@ impl Guard {
     /// # Errors
     /// When the ledger does not take it. It takes nothing after that.
     pub fn record(&self, record: &Record) -> Result<(), Unrecorded> {
-        let json = serde_json::to_string(record).unwrap_or_default();
-        let line = one_line(&json);
-        self.ledger.append(line.as_bytes()).map(drop).map_err(Unrecorded)
+        self.ledger.append(record).map(drop).map_err(Unrecorded)
     }
 
     /// The policy and its file.
@@ -83,17 +80,6 @@ impl Guard {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
-}
-
-/// JSON in which nothing is a line end, or a command of a terminal, to anyone: JSON itself escapes
-/// no more than the first 32 characters. Outside of strings there is nothing but ASCII.
-fn one_line(json: &str) -> Cow<'_, str> {
-    let odd = |it: char| it.is_control() || matches!(it, '\u{2028}' | '\u{2029}');
-    if !json.contains(odd) {
-        return json.into();
-    }
-    let escaped = |it: char| format!("\\u{:04x}", u32::from(it));
-    json.chars().map(|it| if odd(it) { escaped(it) } else { it.into() }).collect()
 }
 
 /// One conversation between a client and the server.
