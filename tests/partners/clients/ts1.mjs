@@ -66,4 +66,5 @@ client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => ({
 }));
 
 await play(peer, plan);
-process.exit(0);
+// To a pipe, what was printed is written later, and an exit would cut it off.
+process.stdout.write("", () => process.exit(0));

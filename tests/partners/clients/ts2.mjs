@@ -78,4 +78,5 @@ client.setRequestHandler("sampling/createMessage", ({ params }) => ({
 }));
 
 await play(peer, plan);
-process.exit(0);
+// To a pipe, what was printed is written later, and an exit would cut it off.
+process.stdout.write("", () => process.exit(0));
