@@ -80,6 +80,16 @@ pub struct Record {
     pub says: String,
 }
 
+impl Record {
+    /// Whether what it is about may go on before it is written: that a request ended, and nothing
+    /// was seen in its answer or done about it. The decision that let the request pass was written
+    /// before, and is there without an outcome if the guard is killed in between.
+    pub fn can_wait(&self) -> bool {
+        let plain = self.findings.is_empty() && !self.mended && self.says.is_empty();
+        self.kind == Kind::Outcome && plain
+    }
+}
+
 /// What a record is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -175,4 +185,35 @@ fn redacted_option<S: Serializer>(text: &Option<String>, serializer: S) -> Resul
 
 fn is_empty(it: &Arc<str>) -> bool {
     it.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_outcome_can_wait() {
+        let of = |kind| Record { kind, ..Record::default() };
+        assert!(of(Kind::Outcome).can_wait());
+        for kind in [
+            Kind::Start,
+            Kind::Stop,
+            Kind::Decision,
+            Kind::Notice,
+            Kind::Violation,
+            Kind::Stderr,
+            Kind::Policy,
+        ] {
+            assert!(!of(kind).can_wait(), "{kind:?}");
+        }
+        let noted =
+            Noted { rule: "x", severity: "low", place: "".into(), says: "".into(), action: "fix" };
+        for record in [
+            Record { findings: vec![noted], ..of(Kind::Outcome) },
+            Record { mended: true, ..of(Kind::Outcome) },
+            Record { says: "why".into(), ..of(Kind::Outcome) },
+        ] {
+            assert!(!record.can_wait(), "{record:?}");
+        }
+    }
 }

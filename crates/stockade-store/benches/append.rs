@@ -27,12 +27,17 @@ fn main() {
         say(&format!("append, {threads} thread(s)"), spent, RECORDS);
         ledger.close().expect("a close");
     }
+    let ledger = Ledger::open(dir.path().join("ledger")).expect("a ledger");
+    let call = || ledger.append(&record).and_then(|_| ledger.append_soon(&record));
+    let spent = measure(|| (0..RECORDS).try_for_each(|_| call().map(drop))).expect("appends");
+    say("a decision and an outcome", spent, RECORDS);
+    ledger.close().expect("a close");
     let dir = dir.path().join("ledger");
     let spent = measure(|| verify(&dir).map(|it| assert!(matches!(it, Verdict::Whole(_)))));
-    say("verify", spent.expect("a verdict"), 2 * RECORDS);
+    say("verify", spent.expect("a verdict"), 4 * RECORDS);
     let newest = stockade_store::Filter { limit: Some(10), ..Default::default() };
     let spent = measure(|| query(&dir, &newest).map(drop));
-    say("query, building the index", spent.expect("an answer"), 2 * RECORDS);
+    say("query, building the index", spent.expect("an answer"), 4 * RECORDS);
     let spent = measure(|| query(&dir, &newest).map(drop));
     say("query, once more", spent.expect("an answer"), 1);
     let open = measure(|| Ledger::open(&dir).and_then(|it| it.close()));

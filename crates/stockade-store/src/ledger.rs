@@ -1,26 +1,32 @@
-//! Writing: one open ledger is one segment, which many threads append to. What [`Ledger::append`]
-//! has returned for, the system has; after any failure nothing more is taken.
+//! Writing: an open ledger writes one segment, which many threads append to. What
+//! [`Ledger::append`] has returned for, the system has; after any failure nothing more is taken.
+//!
+//! A record takes its place in the chain under one lock and is written under another. Whoever gets
+//! to write, writes what has come until then, so that records that come at once go out in one
+//! write. What nobody waits for is written along with the next record, or else by the *clerk*, a
+//! thread that also signs.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use blake3::Hash;
 use serde::Serialize;
 
 use crate::chain::End;
 use crate::clock;
 use crate::error::Error;
-use crate::files::{self, Dir, Lock, Name};
-use crate::manifest::{Event, Manifest, Tail};
-use crate::seal::{Checkpoint, Key};
+use crate::files::{self, Dir};
+use crate::manifest::Manifest;
+use crate::seal::Key;
+use crate::segment::Segment;
 
-/// A checkpoint is due after this many records, or this long after the one before.
+/// A checkpoint is due after this many records.
 const UNSEALED_MAX: u64 = 1024;
-const UNSEALED_FOR: Duration = Duration::from_secs(1);
+
+/// So much may wait to be written.
+const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
 
 /// When records are on the disk, and not only with the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +37,27 @@ pub enum Durability {
     Os,
     /// At every checkpoint.
     Disk,
+}
+
+/// How a ledger is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// When records are on the disk.
+    pub durability: Durability,
+    /// How long a record of [`Ledger::append_soon`] may wait to be written.
+    pub write_within: Duration,
+    /// How long a record may wait to be signed; 1024 records do not wait.
+    pub seal_within: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            write_within: Duration::from_millis(20),
+            seal_within: Duration::from_secs(1),
+        }
+    }
 }
 
 /// A ledger that is open for writing. Share it between threads by reference.
@@ -47,12 +74,8 @@ pub enum Durability {
 /// # Ok::<(), stockade_store::Error>(())
 /// ```
 pub struct Ledger {
-    dir: Dir,
-    key: Key,
-    durability: Durability,
-    segment: Name,
-    path: PathBuf,
-    writer: Mutex<Writer>,
+    shared: Arc<Shared>,
+    clerk: Option<JoinHandle<()>>,
 }
 
 /// Where a record is in its segment.
@@ -64,24 +87,35 @@ pub struct Position {
     pub hash: [u8; 32],
 }
 
-struct Writer {
-    file: File,
+/// Who needs both locks takes the pen first.
+struct Shared {
+    dir: Dir,
+    key: Key,
+    options: Options,
+    pen: Mutex<Pen>,
+    chain: Mutex<Chain>,
+    /// Tells the clerk that there is something to do.
+    work: Condvar,
+}
+
+/// What records are added to.
+struct Chain {
     end: End,
-    line: Vec<u8>,
-    bytes: u64,
     at_ms: u64,
-    sealed: u64,
-    sealed_at: Instant,
+    /// What is not written yet.
+    lines: Vec<u8>,
+    /// How many records were taken.
+    taken: u64,
+    clerk_waits: bool,
     state: State,
 }
 
-/// The first record of a segment.
-#[derive(Serialize)]
-struct Opened<'a> {
-    kind: &'static str,
-    segment: &'a str,
-    version: u32,
-    pid: u32,
+/// What writes them.
+struct Pen {
+    segment: Segment,
+    lines: Vec<u8>,
+    /// How many of the records that were taken are written.
+    written: u64,
 }
 
 enum State {
@@ -93,161 +127,74 @@ enum State {
 impl Ledger {
     /// Opens the ledger of a directory for writing: makes what is not there, and begins a segment.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_with(dir, Durability::Os)
+        Self::open_with(dir, Options::default())
     }
 
-    /// Like [`Self::open`], with a choice of when records are on the disk.
-    pub fn open_with(dir: impl AsRef<Path>, durability: Durability) -> Result<Self, Error> {
+    /// Like [`Self::open`], with a choice of how it is written.
+    pub fn open_with(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let dir = Dir::make(dir.as_ref())?;
         let manifest = Manifest::lock(&dir)?;
         let key = Key::load_or_make(&dir, manifest.is_empty()?)?;
-        let at_ms = clock::now_ms();
-        let segment = Name::new(at_ms)?;
-        let path = dir.draft(&segment);
-        let mut options = files::options();
-        let file = files::open(&path, options.append(true).create_new(true))?;
-        // Held as long as the segment is open: whoever finds it free knows that nobody writes.
-        files::lock(&path, &file, Lock::Exclusive)?;
-        let tail = manifest.tail(&key.public())?;
-        let mut ledger = Self {
-            dir: dir.clone(),
-            key,
-            durability,
-            path,
-            writer: Mutex::new(Writer {
-                file,
-                end: End::after(tail.end.prev),
-                line: Vec::with_capacity(4096),
-                bytes: 0,
-                at_ms,
-                sealed: 0,
-                sealed_at: Instant::now(),
-                state: State::Open,
-            }),
-            segment,
+        let segment = Segment::begin(&dir, &key, options.durability, &manifest)?;
+        drop(manifest);
+        let chain = Chain {
+            end: segment.end,
+            at_ms: 0,
+            lines: Vec::new(),
+            taken: 0,
+            clerk_waits: false,
+            state: State::Open,
         };
-        let begun = ledger.begin(&manifest, tail);
-        ledger.writer()?.or_fail(begun)?;
+        let path = segment.path.clone();
+        let shared = Arc::new(Shared {
+            dir,
+            key,
+            options,
+            pen: Mutex::new(Pen { segment, lines: Vec::new(), written: 0 }),
+            chain: Mutex::new(chain),
+            work: Condvar::new(),
+        });
+        let mut ledger = Self { shared: Arc::clone(&shared), clerk: None };
+        let clerk = thread::Builder::new().name("ledger".to_owned()).spawn(move || shared.clerk());
+        ledger.clerk = Some(clerk.map_err(|source| files::open_failed(&path, source))?);
         Ok(ledger)
     }
 
-    /// The first record names its segment, and the manifest has its hash, so that no segment can
-    /// stand in for another. The file has its name, and its checkpoint, before anybody may append:
-    /// a segment without them was tampered with, and never just interrupted.
-    fn begin(&mut self, manifest: &Manifest<'_>, tail: Tail) -> Result<(), Error> {
-        let first = self.append(&Opened {
-            kind: "ledger.opened",
-            segment: self.segment.as_str(),
-            version: 1,
-            pid: std::process::id(),
-        })?;
-        self.checkpoint()?;
-        let opened = Event::Opened {
-            segment: self.segment.as_str().to_owned(),
-            head: Hash::from_bytes(first.hash).to_string(),
-        };
-        manifest.append(&self.key, tail, clock::now_ms(), opened)?;
-        let path = self.dir.segment(&self.segment);
-        fs::rename(&self.path, &path).map_err(|source| files::write_failed(&path, source))?;
-        self.path = path;
-        Ok(())
-    }
-
-    /// The name of the segment that this ledger writes.
-    pub fn segment(&self) -> &str {
-        self.segment.as_str()
+    /// The name of the segment that this ledger writes now.
+    pub fn segment(&self) -> Result<String, Error> {
+        Ok(self.shared.pen()?.segment.name.as_str().to_owned())
     }
 
     /// Appends one record: what serialises as an object without the names `seq`, `at`, `prev` and
     /// `hash`. When this returns, the system has the record. A record that is refused for what it
     /// is leaves the ledger as it was; any other failure is the ledger's last.
     pub fn append(&self, record: &(impl Serialize + ?Sized)) -> Result<Position, Error> {
-        let mut writer = self.writer()?;
-        // A clock that is set back must not reorder a segment.
-        writer.at_ms = writer.at_ms.max(clock::now_ms());
-        let Writer { end, line, at_ms, .. } = &mut *writer;
-        line.clear();
-        let link = end.compose(*at_ms, record, line)?;
-        line.push(b'\n');
-        end.advance(&link);
-        let written = self.write(&mut writer);
-        writer.or_fail(written)?;
-        Ok(Position { seq: link.seq, hash: *link.hash.as_bytes() })
+        let (position, taken, _) = self.shared.take(record)?;
+        self.shared.write_until(taken)?;
+        Ok(position)
     }
 
-    /// Signs the head of the segment now, if it has moved, and makes sure that the files are still
-    /// there. For when the owner has nothing to do;
-    /// while records come, it happens by itself.
+    /// The same for a record that nothing depends on. It has its place in the chain when this
+    /// returns, and is written together with the next record, or after
+    /// [`Options::write_within`]; a process that is killed before has not written it.
+    pub fn append_soon(&self, record: &(impl Serialize + ?Sized)) -> Result<Position, Error> {
+        let (position, taken, unwritten) = self.shared.take(record)?;
+        if unwritten >= UNWRITTEN_BYTES_MAX {
+            self.shared.write_until(taken)?;
+        }
+        Ok(position)
+    }
+
+    /// Writes what is not written yet, signs the head of the segment now, if it has moved, and
+    /// makes sure that the files are still there. While the ledger is open, it happens by itself.
     pub fn checkpoint(&self) -> Result<(), Error> {
-        let mut writer = self.writer()?;
-        let sealed = self.seal(&mut writer);
-        writer.or_fail(sealed)
+        self.shared.tend(|_| true).map(drop)
     }
 
     /// Signs the head and enters it in the manifest; nothing more is taken then. Dropping a ledger
     /// does the same, and tells nobody when it fails.
     pub fn close(&self) -> Result<(), Error> {
-        let mut writer = self.writer()?;
-        let closed = self.seal(&mut writer).and_then(|()| {
-            let event = Event::Closed {
-                segment: self.segment.as_str().to_owned(),
-                records: writer.end.seq,
-                head: writer.end.prev.to_string(),
-            };
-            let manifest = Manifest::lock(&self.dir)?;
-            let tail = manifest.tail(&self.key.public())?;
-            manifest.append(&self.key, tail, clock::now_ms(), event)?;
-            let unlocked = writer.file.unlock();
-            unlocked.map_err(|source| files::write_failed(&self.path, source))
-        });
-        writer.or_fail(closed)?;
-        writer.state = State::Closed;
-        Ok(())
-    }
-
-    fn write(&self, writer: &mut Writer) -> Result<(), Error> {
-        writer
-            .file
-            .write_all(&writer.line)
-            .map_err(|source| files::write_failed(&self.path, source))?;
-        writer.bytes += u64::try_from(writer.line.len()).unwrap_or(0);
-        let unsealed = writer.end.seq - writer.sealed;
-        if unsealed >= UNSEALED_MAX || writer.sealed_at.elapsed() >= UNSEALED_FOR {
-            self.seal(writer)?;
-        }
-        Ok(())
-    }
-
-    fn seal(&self, writer: &mut Writer) -> Result<(), Error> {
-        // Also when there is nothing to sign: who lost the directory must not find out too late.
-        files::unchanged(&self.path, &writer.file, writer.bytes)?;
-        if writer.end.seq == writer.sealed {
-            return Ok(());
-        }
-        let to_disk = self.durability == Durability::Disk;
-        if to_disk {
-            let synced = writer.file.sync_data();
-            synced.map_err(|source| files::write_failed(&self.path, source))?;
-        }
-        let at = clock::text(writer.at_ms);
-        let checkpoint = Checkpoint::before(&writer.end, &self.segment, at);
-        let head = self.dir.head(&self.segment);
-        files::replace(&head, &checkpoint.seal(&self.key), to_disk)?;
-        writer.sealed = writer.end.seq;
-        writer.sealed_at = Instant::now();
-        Ok(())
-    }
-
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
-        let poisoned = |cause: &str| Error::Poisoned { cause: cause.to_owned() };
-        let Ok(writer) = self.writer.lock() else {
-            return Err(poisoned("a thread panicked while it wrote"));
-        };
-        match &writer.state {
-            State::Open => Ok(writer),
-            State::Closed => Err(poisoned("it is closed")),
-            State::Failed(cause) => Err(poisoned(cause)),
-        }
+        self.shared.close()
     }
 }
 
@@ -255,19 +202,163 @@ impl Drop for Ledger {
     fn drop(&mut self) {
         // What cannot be entered stays open in the manifest, which `verify` understands.
         let _unheard = self.close();
+        let mut chain = self.shared.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        if chain.is_open() {
+            chain.state = State::Closed;
+        }
+        drop(chain);
+        self.shared.work.notify_all();
+        if let Some(clerk) = self.clerk.take() {
+            let _panicked = clerk.join();
+        }
     }
 }
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Ledger").field("dir", &self.shared.dir).finish_non_exhaustive()
     }
 }
 
-impl Writer {
+impl Shared {
+    /// Gives a record its place. Answers which one it is of all that were taken, and how many bytes
+    /// are not written yet.
+    fn take(&self, record: &(impl Serialize + ?Sized)) -> Result<(Position, u64, usize), Error> {
+        let mut chain = self.chain()?;
+        // A clock that is set back must not reorder a segment.
+        chain.at_ms = chain.at_ms.max(clock::now_ms());
+        let Chain { end, at_ms, lines, .. } = &mut *chain;
+        let link = end.compose(*at_ms, record, lines)?;
+        lines.push(b'\n');
+        end.advance(&link);
+        chain.taken += 1;
+        if std::mem::take(&mut chain.clerk_waits) {
+            self.work.notify_all();
+        }
+        let position = Position { seq: link.seq, hash: *link.hash.as_bytes() };
+        Ok((position, chain.taken, chain.lines.len()))
+    }
+
+    /// Returns when so many of the records that were taken are written.
+    fn write_until(&self, taken: u64) -> Result<(), Error> {
+        let mut pen = self.pen()?;
+        if pen.written >= taken {
+            // Whoever had the pen before has written it.
+            return Ok(());
+        }
+        let written = self.write(&mut pen);
+        self.or_fail(written)
+    }
+
+    /// Writes all that was taken. Meanwhile more may be taken.
+    fn write(&self, pen: &mut Pen) -> Result<(), Error> {
+        let (end, at_ms, taken) = pen.dip(&mut *self.chain()?);
+        self.put(pen, end, at_ms, taken)
+    }
+
+    fn put(&self, pen: &mut Pen, end: End, at_ms: u64, taken: u64) -> Result<(), Error> {
+        if !pen.lines.is_empty() {
+            pen.segment.write(&pen.lines, end, at_ms)?;
+            pen.lines.clear();
+            pen.written = taken;
+        }
+        if pen.segment.unsealed() >= UNSEALED_MAX { self.seal(pen) } else { Ok(()) }
+    }
+
+    fn seal(&self, pen: &mut Pen) -> Result<(), Error> {
+        pen.segment.seal(&self.dir, &self.key, self.options.durability)
+    }
+
+    /// Writes what there is, and signs it if that is due. Answers how many of the records that were
+    /// taken are signed.
+    fn tend(&self, is_due: impl FnOnce(&Segment) -> bool) -> Result<u64, Error> {
+        let mut pen = self.pen()?;
+        let tended = self
+            .write(&mut pen)
+            .and_then(|()| if is_due(&pen.segment) { self.seal(&mut pen) } else { Ok(()) });
+        self.or_fail(tended)?;
+        Ok(pen.written.saturating_sub(pen.segment.unsealed()))
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let mut pen = self.pen()?;
+        let mut chain = self.chain()?;
+        let (end, at_ms, taken) = pen.dip(&mut chain);
+        let closed = self.put(&mut pen, end, at_ms, taken).and_then(|()| {
+            self.seal(&mut pen)?;
+            pen.segment.close(&self.key, &Manifest::lock(&self.dir)?)
+        });
+        chain.or_fail(closed)?;
+        chain.state = State::Closed;
+        self.work.notify_all();
+        Ok(())
+    }
+
+    /// Writes what nobody waits for and signs what is written, for as long as the ledger is open.
+    fn clerk(&self) {
+        let mut sealed = 0;
+        loop {
+            let Ok(mut chain) = self.chain() else { return };
+            chain.clerk_waits = chain.taken == sealed;
+            let has_nothing = |it: &mut Chain| it.is_open() && it.taken == sealed;
+            let Ok(chain) = self.work.wait_while(chain, has_nothing) else { return };
+            let soon = self.options.write_within;
+            let Ok(chain) = self.work.wait_timeout_while(chain, soon, |it| it.is_open()) else {
+                return;
+            };
+            drop(chain);
+            let seal_within = self.options.seal_within;
+            // A failure is the ledger's last, and whoever appends next is told.
+            let Ok(tended) = self.tend(|it| it.sealed_at.elapsed() >= seal_within) else { return };
+            sealed = tended;
+        }
+    }
+
+    fn pen(&self) -> Result<MutexGuard<'_, Pen>, Error> {
+        self.pen.lock().map_err(|_| panicked())
+    }
+
+    /// The chain, if it may still grow.
+    fn chain(&self) -> Result<MutexGuard<'_, Chain>, Error> {
+        let chain = self.chain.lock().map_err(|_| panicked())?;
+        let cause = match &chain.state {
+            State::Open => return Ok(chain),
+            State::Closed => "it is closed".to_owned(),
+            State::Failed(cause) => cause.clone(),
+        };
+        Err(Error::Poisoned { cause })
+    }
+
+    fn or_fail<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+        match self.chain.lock() {
+            Ok(mut chain) if done.is_err() => chain.or_fail(done),
+            Ok(_) | Err(_) => done,
+        }
+    }
+}
+
+fn panicked() -> Error {
+    Error::Poisoned { cause: "a thread panicked while it wrote".to_owned() }
+}
+
+impl Pen {
+    /// Takes up what is to be written, and where the chain is after it.
+    fn dip(&mut self, chain: &mut Chain) -> (End, u64, u64) {
+        std::mem::swap(&mut self.lines, &mut chain.lines);
+        (chain.end, chain.at_ms, chain.taken)
+    }
+}
+
+impl Chain {
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
     /// After a failure nobody knows what the file holds, so it is the last.
     fn or_fail<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &done {
+        if let Err(error) = &done
+            && self.is_open()
+        {
             let mut cause = error.to_string();
             if let Some(source) = std::error::Error::source(error) {
                 cause = format!("{cause}: {source}");
@@ -280,58 +371,143 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
     use serde_json::json;
 
     use super::*;
     use crate::verify::{Verdict, verify};
 
-    /// After a write that fails for what `file` is, nothing more is taken.
-    fn check_fails(file: File, cause: &str) {
+    /// Nothing happens by itself.
+    const NEVER: Duration = Duration::from_secs(3600);
+    const STILL: Options =
+        Options { durability: Durability::Os, write_within: NEVER, seal_within: NEVER };
+
+    fn ledger() -> (tempfile::TempDir, Ledger) {
         let temp = tempfile::tempdir().unwrap();
-        let dir = temp.path().join("ledger");
-        let ledger = Ledger::open(&dir).unwrap();
-        ledger.append(&json!({})).unwrap();
-        let good = std::mem::replace(&mut ledger.writer.lock().unwrap().file, file);
-        assert!(matches!(ledger.append(&json!({})), Err(Error::Write { .. })));
-        ledger.writer.lock().unwrap().file = good;
-        for refused in [ledger.append(&json!({})).map(drop), ledger.checkpoint()] {
-            let Err(Error::Poisoned { cause: it }) = refused else {
-                panic!("{refused:?}");
-            };
-            assert!(it.contains(cause), "{it}");
-        }
-        assert!(matches!(ledger.close(), Err(Error::Poisoned { .. })));
-        // What was written before is still there, and still whole.
-        let Verdict::Whole(whole) = verify(&dir).unwrap() else {
-            panic!("broken");
+        let ledger = Ledger::open_with(temp.path().join("ledger"), STILL).unwrap();
+        (temp, ledger)
+    }
+
+    /// Has the ledger write elsewhere. Answers where it wrote before.
+    fn divert(ledger: &Ledger, file: File) -> File {
+        std::mem::replace(&mut ledger.shared.pen.lock().unwrap().segment.file, file)
+    }
+
+    /// Where each write arrives by itself.
+    fn writes(ledger: &Ledger) -> UnixDatagram {
+        let (here, there) = UnixDatagram::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        divert(ledger, File::from(OwnedFd::from(there)));
+        here
+    }
+
+    fn records_of_write(writes: &UnixDatagram) -> Option<usize> {
+        let mut bytes = [0; 64 << 10];
+        let length = writes.recv(&mut bytes).ok()?;
+        Some(bytes[..length].split(|it| *it == b'\n').count() - 1)
+    }
+
+    /// After a write that fails for what `file` is, nothing more is taken.
+    fn check_fails(file: &dyn Fn() -> File, cause: &str) {
+        type Write = fn(&Ledger) -> Result<(), Error>;
+        let soon: Write = |it| {
+            it.append_soon(&json!({})).unwrap();
+            it.checkpoint()
         };
-        assert_eq!((whole.records, whole.unsealed), (2, 1));
+        for write in [|it: &Ledger| it.append(&json!({})).map(drop), soon] {
+            let (temp, ledger) = ledger();
+            ledger.append(&json!({})).unwrap();
+            let good = divert(&ledger, file());
+            assert!(matches!(write(&ledger), Err(Error::Write { .. })));
+            divert(&ledger, good);
+            let soon = ledger.append_soon(&json!({})).map(drop);
+            for refused in [ledger.append(&json!({})).map(drop), soon, ledger.checkpoint()] {
+                let Err(Error::Poisoned { cause: it }) = refused else {
+                    panic!("{refused:?}");
+                };
+                assert!(it.contains(cause), "{it}");
+            }
+            assert!(matches!(ledger.close(), Err(Error::Poisoned { .. })));
+            // What was written before is still there, and still whole.
+            let Verdict::Whole(whole) = verify(temp.path().join("ledger")).unwrap() else {
+                panic!("broken");
+            };
+            assert_eq!((whole.records, whole.unsealed), (2, 1));
+        }
     }
 
     #[test]
     fn a_file_that_cannot_be_written_ends_the_ledger() {
-        check_fails(File::open("/dev/null").unwrap(), "Bad file descriptor");
+        check_fails(&|| File::open("/dev/null").unwrap(), "Bad file descriptor");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_ends_the_ledger() {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        check_fails(full, "No space left on device");
+        let full = || File::options().write(true).open("/dev/full").unwrap();
+        check_fails(&full, "No space left on device");
     }
 
     #[test]
     fn a_thread_that_panics_while_it_writes_ends_the_ledger() {
-        let temp = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(temp.path().join("ledger")).unwrap();
-        let panicked = std::thread::scope(|scope| {
-            let held = || {
-                let _writer = ledger.writer.lock().unwrap();
+        for hold in [
+            |it: &Shared| {
+                let _pen = it.pen.lock().unwrap();
                 panic!("while it writes");
-            };
-            scope.spawn(held).join().is_err()
+            },
+            |it: &Shared| {
+                let _chain = it.chain.lock().unwrap();
+                panic!("while it takes");
+            },
+        ] {
+            let (_temp, ledger) = ledger();
+            assert!(thread::scope(|scope| scope.spawn(|| hold(&ledger.shared)).join().is_err()));
+            assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_written_with_the_next_record() {
+        let (_temp, ledger) = ledger();
+        let writes = writes(&ledger);
+        for _ in 0..3 {
+            ledger.append_soon(&json!({})).unwrap();
+        }
+        assert_eq!(records_of_write(&writes), None);
+        ledger.append(&json!({})).unwrap();
+        assert_eq!(records_of_write(&writes), Some(4));
+        assert_eq!(records_of_write(&writes), None);
+    }
+
+    #[test]
+    fn no_more_than_so_much_waits_to_be_written() {
+        let (_temp, ledger) = ledger();
+        let half = json!({ "a": "x".repeat(UNWRITTEN_BYTES_MAX / 2) });
+        for is_written in [false, true, false, true] {
+            ledger.append_soon(&half).unwrap();
+            assert_eq!(ledger.shared.chain.lock().unwrap().lines.is_empty(), is_written);
+        }
+    }
+
+    #[test]
+    fn records_that_come_at_once_go_out_in_one_write() {
+        let (_temp, ledger) = ledger();
+        let writes = writes(&ledger);
+        thread::scope(|scope| {
+            let pen = ledger.shared.pen.lock().unwrap();
+            for _ in 0..8 {
+                scope.spawn(|| ledger.append(&json!({})).unwrap());
+            }
+            while ledger.shared.chain.lock().unwrap().taken < 8 {
+                thread::yield_now();
+            }
+            assert_eq!(records_of_write(&writes), None);
+            drop(pen);
         });
-        assert!(panicked);
-        assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
+        assert_eq!(records_of_write(&writes), Some(8));
+        assert_eq!(records_of_write(&writes), None);
     }
 }

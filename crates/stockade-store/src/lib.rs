@@ -31,11 +31,12 @@ mod ledger;
 mod manifest;
 mod read;
 mod seal;
+mod segment;
 mod verify;
 
 pub use chain::RECORD_BYTES_MAX;
 pub use error::{Error, FieldsError};
 pub use index::{Filter, Found, query};
-pub use ledger::{Durability, Ledger, Position};
+pub use ledger::{Durability, Ledger, Options, Position};
 pub use read::{Record, Tail, export, tail};
 pub use verify::{Broken, Fault, Torn, Verdict, Whole, verify};

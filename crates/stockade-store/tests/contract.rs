@@ -15,12 +15,20 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use stockade_store::{
-    Durability, Error, FieldsError, Filter, Ledger, Verdict, Whole, export, query, tail, verify,
+    Durability, Error, FieldsError, Filter, Ledger, Options, Verdict, Whole, export, query, tail,
+    verify,
 };
 use tempfile::TempDir;
 
 fn temp() -> TempDir {
     tempfile::tempdir().unwrap()
+}
+
+/// A ledger to which nothing happens by itself.
+fn still(dir: &Path) -> Ledger {
+    const NEVER: Duration = Duration::from_secs(3600);
+    let options = Options { write_within: NEVER, seal_within: NEVER, ..Options::default() };
+    Ledger::open_with(dir, options).unwrap()
 }
 
 fn write(ledger: &Ledger, tools: &[&str]) {
@@ -50,7 +58,7 @@ fn tools(dir: &Path, filter: &Filter) -> Vec<String> {
 #[test]
 fn what_was_appended_is_read_before_the_ledger_is_closed() {
     let dir = temp();
-    let ledger = Ledger::open(dir.path().join("a/b")).unwrap();
+    let ledger = still(&dir.path().join("a/b"));
     let dir = dir.path().join("a/b");
     let position = ledger.append(&json!({ "kind": "decision", "tool": "x" })).unwrap();
     assert_eq!(position.seq, 1);
@@ -59,7 +67,7 @@ fn what_was_appended_is_read_before_the_ledger_is_closed() {
     let out = String::from_utf8(out).unwrap();
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(field(lines[0], "kind"), "ledger.opened");
-    assert_eq!(field(lines[0], "segment"), ledger.segment());
+    assert_eq!(field(lines[0], "segment"), ledger.segment().unwrap());
     assert_eq!(field(lines[1], "tool"), "x");
     assert_eq!(field(lines[1], "prev"), field(lines[0], "hash"));
     assert_eq!(whole(&dir).unsealed, 1);
@@ -70,6 +78,36 @@ fn what_was_appended_is_read_before_the_ledger_is_closed() {
     ledger.close().unwrap();
     assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
     assert_eq!(whole(&dir).live, 0);
+}
+
+#[test]
+fn what_nobody_waits_for_is_written_and_signed_by_itself() {
+    let dir = temp();
+    let dir = dir.path().join("ledger");
+    let options = Options { seal_within: Duration::ZERO, ..Options::default() };
+    let ledger = Ledger::open_with(&dir, options).unwrap();
+    let mut tail = tail(&dir, 0, true).unwrap();
+    for _ in 0..3 {
+        ledger.append_soon(&json!({ "tool": "x" })).unwrap();
+        assert_eq!(field(&tail.next().unwrap().unwrap().json, "tool"), "x");
+        while whole(&dir).unsealed > 0 {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_nobody_waited_for_is_written_at_the_end() {
+    for end in [|it: Ledger| it.close().unwrap(), drop] {
+        let dir = temp();
+        let dir = dir.path().join("ledger");
+        let ledger = still(&dir);
+        ledger.append_soon(&json!({ "tool": "x" })).unwrap();
+        assert_eq!(whole(&dir).records, 1);
+        end(ledger);
+        let found = whole(&dir);
+        assert_eq!((found.records, found.unsealed, found.live), (2, 0, 0));
+    }
 }
 
 #[test]
@@ -108,7 +146,8 @@ fn hostile_text_stays_in_one_record() {
 fn many_threads_and_several_ledgers_write_one_whole_ledger() {
     let dir = temp();
     let dir = dir.path().join("ledger");
-    let ledgers = [(); 3].map(|()| Ledger::open_with(&dir, Durability::Disk).unwrap());
+    let disk = Options { durability: Durability::Disk, ..Options::default() };
+    let ledgers = [(); 3].map(|()| Ledger::open_with(&dir, disk).unwrap());
     thread::scope(|scope| {
         for thread in 0..8 {
             let ledger = &ledgers[thread % 3];
@@ -236,7 +275,7 @@ fn a_directory_that_is_replaced_ends_the_ledger() {
     for appends in [0, 1] {
         let dir = temp();
         let (here, there) = (dir.path().join("ledger"), dir.path().join("moved"));
-        let ledger = Ledger::open(&here).unwrap();
+        let ledger = still(&here);
         fs::rename(&here, &there).unwrap();
         fs::create_dir(&here).unwrap();
         for _ in 0..appends {
@@ -263,8 +302,8 @@ fn a_segment_that_somebody_else_changes_ends_the_ledger() {
     ] {
         let dir = temp();
         let dir = dir.path().join("ledger");
-        let ledger = Ledger::open(&dir).unwrap();
-        change(&dir.join(format!("{}.jsonl", ledger.segment())));
+        let ledger = still(&dir);
+        change(&dir.join(format!("{}.jsonl", ledger.segment().unwrap())));
         ledger.append(&json!({})).unwrap();
         assert!(matches!(ledger.checkpoint(), Err(Error::Replaced { .. })));
         assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
@@ -360,7 +399,7 @@ fn the_index_can_be_deleted_spoilt_and_left_behind() {
     assert_eq!(tools(&dir, &all), ["b", "a"]);
     fs::write(dir.join("index.sqlite"), "nonsense ".repeat(1000)).unwrap();
     assert_eq!(tools(&dir, &all), ["b", "a"]);
-    let segment = dir.join(format!("{}.jsonl", ledger.segment()));
+    let segment = dir.join(format!("{}.jsonl", ledger.segment().unwrap()));
     drop(ledger);
     fs::remove_file(segment).unwrap();
     assert!(tools(&dir, &all).is_empty());
@@ -372,7 +411,7 @@ fn a_damaged_line_is_counted_and_the_others_are_found() {
     let dir = dir.path().join("ledger");
     let ledger = Ledger::open(&dir).unwrap();
     write(&ledger, &["a", "b"]);
-    let segment = dir.join(format!("{}.jsonl", ledger.segment()));
+    let segment = dir.join(format!("{}.jsonl", ledger.segment().unwrap()));
     drop(ledger);
     let text = fs::read_to_string(&segment).unwrap();
     let endless = "x".repeat(3 << 20);

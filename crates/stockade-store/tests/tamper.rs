@@ -11,9 +11,10 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
-use stockade_store::{Broken, Error, Fault, Ledger, Verdict, verify};
+use stockade_store::{Broken, Error, Fault, Ledger, Options, Verdict, verify};
 use tempfile::TempDir;
 
 /// Two closed segments of ten records each, and the ledger's own first.
@@ -34,7 +35,7 @@ impl Scene {
                 let record = json!({ "kind": "decision", "call": call, "decision": "deny" });
                 ledger.append(&record).unwrap();
             }
-            let name = ledger.segment().to_owned();
+            let name = ledger.segment().unwrap();
             ledger.close().unwrap();
             name
         };
@@ -47,7 +48,9 @@ impl Scene {
     fn crashed() -> Self {
         let scene = Self::new();
         // As if `closed` had not been entered: the manifest of a ledger whose owner is gone.
-        let ledger = Ledger::open(&scene.dir).unwrap();
+        let never = Duration::from_secs(3600);
+        let options = Options { write_within: never, seal_within: never, ..Options::default() };
+        let ledger = Ledger::open_with(&scene.dir, options).unwrap();
         for call in 0..10 {
             ledger.append(&json!({ "call": call })).unwrap();
         }
@@ -55,7 +58,7 @@ impl Scene {
         for call in 10..12 {
             ledger.append(&json!({ "call": call })).unwrap();
         }
-        let first = ledger.segment().to_owned();
+        let first = ledger.segment().unwrap();
         // A copy of the files is what a dead process leaves.
         let copy = scene.dir.with_file_name("copy");
         fs::create_dir(&copy).unwrap();
@@ -281,7 +284,7 @@ fn heads_cannot_be_taken_away_replaced_or_exchanged() {
     // Older and validly signed: what was a head before the last records.
     let scene = Scene::new();
     let ledger = Ledger::open(&scene.dir).unwrap();
-    let name = ledger.segment().to_owned();
+    let name = ledger.segment().unwrap();
     let head = scene.path(&format!("{name}.head"));
     let old = fs::read(&head).unwrap();
     ledger.append(&json!({})).unwrap();

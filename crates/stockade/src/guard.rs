@@ -59,12 +59,17 @@ impl Guard {
         self.live.policy()
     }
 
-    /// Writes something down.
+    /// Writes something down: now, or if it can wait, along with the next record or a moment later.
     ///
     /// # Errors
     /// When the ledger does not take it. It takes nothing after that.
     pub fn record(&self, record: &Record) -> Result<(), Unrecorded> {
-        self.ledger.append(record).map(drop).map_err(Unrecorded)
+        let appended = if record.can_wait() {
+            self.ledger.append_soon(record)
+        } else {
+            self.ledger.append(record)
+        };
+        appended.map(drop).map_err(Unrecorded)
     }
 
     /// The policy and its file.
