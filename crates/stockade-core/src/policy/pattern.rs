@@ -2,7 +2,7 @@
 //!
 //! The same words are read in two ways. An *allow* is read narrowly: the whole text has to fit, and
 //! every text in a list. An *ask* or a *deny* is read widely: it finds what it looks for anywhere,
-//! in upper or lower case for names, and a name in disguise ([`crate::name`]) as what it reads as.
+//! in upper or lower case for names, and a name in disguise (`name.rs`) as what it reads as.
 //! What is in doubt therefore never opens anything.
 
 use globset::{GlobBuilder, GlobMatcher};
