@@ -19,6 +19,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::files::{self, Dir};
 use crate::manifest::Manifest;
+use crate::recover::recover;
 use crate::seal::Key;
 use crate::segment::Segment;
 
@@ -125,7 +126,8 @@ enum State {
 }
 
 impl Ledger {
-    /// Opens the ledger of a directory for writing: makes what is not there, and begins a segment.
+    /// Opens the ledger of a directory for writing: makes what is not there, begins a segment, and
+    /// notes in it what processes that were killed have left unsigned.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_with(dir, Options::default())
     }
@@ -135,6 +137,7 @@ impl Ledger {
         let dir = Dir::make(dir.as_ref())?;
         let manifest = Manifest::lock(&dir)?;
         let key = Key::load_or_make(&dir, manifest.is_empty()?)?;
+        let recovered = recover(&dir, &key, &manifest)?;
         let segment = Segment::begin(&dir, &key, options.durability, &manifest)?;
         drop(manifest);
         let chain = Chain {
@@ -157,6 +160,7 @@ impl Ledger {
         let mut ledger = Self { shared: Arc::clone(&shared), clerk: None };
         let clerk = thread::Builder::new().name("ledger".to_owned()).spawn(move || shared.clerk());
         ledger.clerk = Some(clerk.map_err(|source| files::open_failed(&path, source))?);
+        recovered.iter().try_for_each(|it| ledger.append(it).map(drop))?;
         Ok(ledger)
     }
 

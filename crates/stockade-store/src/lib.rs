@@ -16,7 +16,8 @@
 //!
 //! What the chain can and cannot show: without the key, nobody can change, remove, move or add a
 //! record up to the last checkpoint and have [`verify`] call the ledger whole. Records after the
-//! last checkpoint ([`Whole::unsealed`]) are chained and not yet signed. Two intruders are only found
+//! last checkpoint ([`Whole::unsealed`]) are chained and not yet signed; where their process was
+//! killed, the next to open the ledger signs them as it finds them ([`Whole::killed`]). Two intruders are only found
 //! out by a [`Whole::head`] and [`Whole::key`] that were noted elsewhere: who holds the key, and who
 //! kept a copy of the signed heads and puts the files back to that time.
 //!
@@ -30,6 +31,7 @@ mod index;
 mod ledger;
 mod manifest;
 mod read;
+mod recover;
 mod seal;
 mod segment;
 mod verify;
@@ -39,4 +41,4 @@ pub use error::{Error, FieldsError};
 pub use index::{Filter, Found, query};
 pub use ledger::{Durability, Ledger, Options, Position};
 pub use read::{Record, Tail, export, tail};
-pub use verify::{Broken, Fault, Torn, Verdict, Whole, verify};
+pub use verify::{Broken, Fault, Killed, Torn, Verdict, Whole, verify};

@@ -27,6 +27,10 @@ pub(crate) struct Manifest<'a> {
 pub(crate) struct Entry {
     /// Where the line begins, so that the end is found without reading the whole.
     pub(crate) byte: u64,
+    /// Where the entries are of the segments that are open after this one, so that those of killed
+    /// processes are found without reading the whole.
+    #[serde(default)]
+    open: Vec<u64>,
     #[serde(flatten)]
     pub(crate) event: Event,
 }
@@ -36,15 +40,24 @@ pub(crate) struct Entry {
 pub(crate) enum Event {
     /// With the hash of its first record, which names it.
     Opened { segment: String, head: String },
-    /// With the number of its records and the hash of the last.
-    Closed { segment: String, records: u64, head: String },
+    /// With the number of its records and the hash of the last. If its process was killed, so many
+    /// of them were not signed until somebody else found them.
+    Closed {
+        segment: String,
+        records: u64,
+        head: String,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unsigned: u64,
+    },
 }
 
 /// Where the next entry goes.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) end: End,
-    byte: u64,
+    pub(crate) byte: u64,
+    /// Where the entries of the open segments are.
+    pub(crate) open: Vec<u64>,
 }
 
 impl<'a> Manifest<'a> {
@@ -67,12 +80,15 @@ impl<'a> Manifest<'a> {
     pub(crate) fn append(
         &self,
         key: &Key,
-        Tail { end, byte }: Tail,
+        Tail { end, byte, mut open }: Tail,
         at_ms: u64,
         event: Event,
     ) -> Result<(), Error> {
+        if matches!(event, Event::Opened { .. }) {
+            open.push(byte);
+        }
         let mut record = Vec::new();
-        end.compose(at_ms, &Entry { byte, event }, &mut record)?;
+        end.compose(at_ms, &Entry { byte, open, event }, &mut record)?;
         let mut line = key.sign(&record);
         line.push(b'\n');
         (&self.file)
@@ -82,6 +98,29 @@ impl<'a> Manifest<'a> {
         files::replace(&self.dir.manifest_head(), &line, true)
     }
 
+    /// Adds that the segment whose entry is at `opened` is closed.
+    pub(crate) fn close(
+        &self,
+        key: &Key,
+        at_ms: u64,
+        opened: u64,
+        event: Event,
+    ) -> Result<(), Error> {
+        let mut tail = self.tail(&key.public())?;
+        tail.open.retain(|it| *it != opened);
+        self.append(key, tail, at_ms, event)
+    }
+
+    /// The entry that begins at this byte, if it is whole and this key signed it.
+    pub(crate) fn entry(&self, byte: u64, key: &PublicKey) -> Result<Option<(Link, Entry)>, Error> {
+        let mut lines = Lines::open(self.dir.manifest())?;
+        lines.seek(byte)?;
+        Ok(match lines.next()? {
+            Some(Line::Whole(line)) => read(line, key),
+            Some(Line::Rest) | None => None,
+        })
+    }
+
     /// The end of the manifest: the entry in its head, and what a process that died on the way
     /// between the two left after it.
     pub(crate) fn tail(&self, key: &PublicKey) -> Result<Tail, Error> {
@@ -89,6 +128,7 @@ impl<'a> Manifest<'a> {
         let file = files::open(&path, files::options().read(true))?;
         let mut lines = Lines::new(path.clone(), file);
         let mut end = End::after(GENESIS);
+        let mut open = Vec::new();
         let head = files::read(&self.dir.manifest_head())?;
         if let Some(head) = &head {
             let head = head.strip_suffix('\n').unwrap_or(head).as_bytes();
@@ -99,6 +139,7 @@ impl<'a> Manifest<'a> {
                 Some(Line::Whole(found)) if found == head => end.advance(&link),
                 _ => return Err(tampered(&end, Fault::Truncated { sealed: link.seq })),
             }
+            open = entry.open;
         }
         loop {
             let byte = lines.byte();
@@ -111,6 +152,7 @@ impl<'a> Manifest<'a> {
                 Some(Line::Whole(line)) => match read(line, key) {
                     Some((link, entry)) if end.accepts(&link) && entry.byte == byte => {
                         end.advance(&link);
+                        open = entry.open;
                     }
                     _ => return Err(tampered(&end, Fault::Edited)),
                 },
@@ -119,7 +161,7 @@ impl<'a> Manifest<'a> {
         if head.is_none() && end.seq > 1 {
             return Err(tampered(&end, Fault::MissingHead));
         }
-        Ok(Tail { end, byte: lines.byte() })
+        Ok(Tail { end, byte: lines.byte(), open })
     }
 
     fn bytes(&self) -> Result<u64, Error> {
@@ -134,6 +176,11 @@ pub(crate) fn read(line: &[u8], key: &PublicKey) -> Option<(Link, Entry)> {
     let record = key.unsign(line)?;
     let entry = serde_json::from_slice(&record).ok()?;
     Some((Link::read(&record)?, entry))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(it: &u64) -> bool {
+    *it == 0
 }
 
 fn tampered(end: &End, fault: Fault) -> Error {

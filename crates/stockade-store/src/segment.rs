@@ -27,6 +27,8 @@ pub(crate) struct Segment {
     /// How many records are signed.
     sealed: u64,
     pub(crate) sealed_at: Instant,
+    /// Where its entry in the manifest is.
+    opened: u64,
 }
 
 /// The first record of a segment.
@@ -76,6 +78,7 @@ impl Segment {
             at_ms,
             sealed: 0,
             sealed_at: Instant::now(),
+            opened: tail.byte,
             name,
         };
         segment.write(&line, end, at_ms)?;
@@ -131,8 +134,9 @@ impl Segment {
             segment: self.name.as_str().to_owned(),
             records: self.end.seq,
             head: self.end.prev.to_string(),
+            unsigned: 0,
         };
-        manifest.append(key, manifest.tail(&key.public())?, clock::now_ms(), event)?;
+        manifest.close(key, clock::now_ms(), self.opened, event)?;
         self.file.unlock().map_err(|source| files::write_failed(&self.path, source))
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use blake3::Hash;
 use serde::Serialize;
 
-use crate::chain::{self, End, GENESIS, Link};
+use crate::chain::{self, End, Envelope, GENESIS, Link};
 use crate::error::Error;
 use crate::files::{self, Dir, Line, Lines, Lock, Name};
 use crate::manifest::{self, Event};
@@ -37,6 +37,8 @@ pub struct Whole {
     pub records: u64,
     /// How many of them no checkpoint has signed yet.
     pub unsealed: u64,
+    /// Where processes were killed before they had signed their last records.
+    pub killed: Vec<Killed>,
     /// Lines that a crash left unfinished, and nobody was told that they are written.
     pub torn: Vec<Torn>,
     /// The manifest's signed last entry. Noted elsewhere, it shows that this ledger was not put
@@ -44,6 +46,20 @@ pub struct Whole {
     pub head: Option<String>,
     /// The public key that everything was verified with, in hexadecimal.
     pub key: Option<String>,
+}
+
+/// The last records of a process that was killed. Until somebody signed them, they could be cut off
+/// or rewritten by whoever can write the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Killed {
+    /// The segment's name.
+    pub segment: String,
+    /// How many records its process had not signed.
+    pub records: u64,
+    /// When the first of them was written.
+    pub since: String,
+    /// Whether the next to open the ledger has signed them, as it found them.
+    pub sealed: bool,
 }
 
 /// An unfinished last line.
@@ -115,7 +131,7 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<Verdict, Error> {
 }
 
 /// Why an examination ends early.
-enum Stop {
+pub(crate) enum Stop {
     Broken(Broken),
     Failed(Error),
 }
@@ -133,12 +149,25 @@ impl From<Error> for Stop {
 }
 
 /// What the manifest says about a segment.
-struct Entry {
-    name: Name,
+pub(crate) struct Entry {
+    pub(crate) name: Name,
     /// The end of the manifest when it was opened, which its first record follows.
     after: Hash,
     first: Hash,
-    closed: Option<Anchor>,
+    /// Its last record, and how many were not signed by its process.
+    closed: Option<(Anchor, u64)>,
+}
+
+/// What a segment that is whole holds.
+pub(crate) struct Found {
+    pub(crate) end: End,
+    /// How many of the last records its process has not signed, and since when.
+    pub(crate) unsealed: u64,
+    pub(crate) since: Option<String>,
+    /// Whether a line that is not finished comes after so many bytes.
+    pub(crate) torn: bool,
+    pub(crate) bytes: u64,
+    pub(crate) live: bool,
 }
 
 /// A record that somebody signed for.
@@ -164,7 +193,7 @@ fn examine(dir: &Dir) -> Result<Whole, Stop> {
     let (entries, present) = register(dir, &key, &mut whole)?;
     let mut known = BTreeSet::new();
     for entry in &entries {
-        segment(dir, &key, entry, &mut whole)?;
+        whole.count(entry, segment(dir, &key, entry)?);
         known.insert(entry.name.as_str());
     }
     match present.iter().find(|it| !known.contains(it.as_str())) {
@@ -210,22 +239,18 @@ fn register(
     let walked = walk(&mut lines, manifest::NAME, End::after(GENESIS), anchor, |line| {
         let (link, entry) = manifest::read(line, key).ok_or(Fault::BadSignature)?;
         match entry.event {
-            Event::Opened { segment, head } => {
+            Event::Opened { ref segment, .. } => {
                 places.insert(segment.clone(), entries.len());
-                entries.push(Entry {
-                    name: Name::parse(&segment).ok_or(Fault::Edited)?,
-                    after: link.prev,
-                    first: chain::hash(head.as_bytes()).ok_or(Fault::Edited)?,
-                    closed: None,
-                });
+                entries.push(Entry::of((link, entry)).ok_or(Fault::Edited)?);
             }
-            Event::Closed { segment, records, head } => {
+            Event::Closed { segment, records, head, unsigned } => {
                 let place = places.get(&segment).copied();
                 let entry = place.and_then(|it| entries.get_mut(it));
-                entry.ok_or(Fault::Edited)?.closed = Some(Anchor {
+                let last = Anchor {
                     seq: records.checked_sub(1).ok_or(Fault::Edited)?,
                     hash: chain::hash(head.as_bytes()).ok_or(Fault::Edited)?,
-                });
+                };
+                entry.ok_or(Fault::Edited)?.closed = Some((last, unsigned));
             }
         }
         Ok(link)
@@ -244,7 +269,8 @@ fn register(
     Ok((entries, dir.segment_stems()?))
 }
 
-fn segment(dir: &Dir, key: &PublicKey, entry: &Entry, whole: &mut Whole) -> Result<(), Stop> {
+/// Examines one segment.
+pub(crate) fn segment(dir: &Dir, key: &PublicKey, entry: &Entry) -> Result<Found, Stop> {
     let name = entry.name.as_str();
     // The head before the records: they may grow meanwhile, and then it is behind, never ahead.
     let head = files::read(&dir.head(&entry.name))?;
@@ -261,12 +287,17 @@ fn segment(dir: &Dir, key: &PublicKey, entry: &Entry, whole: &mut Whole) -> Resu
     let checkpoint = head
         .as_deref()
         .map(|it| Checkpoint::open(it, &entry.name, key).and_then(|it| Anchor::of(&it)));
-    let sealed = entry.closed.or(checkpoint.flatten());
+    let sealed = checkpoint.flatten();
+    let closed = entry.closed.map(|it| it.0);
     let mut is_first = true;
-    let walked = walk(&mut lines, name, End::after(entry.after), sealed, |line| {
+    let mut since = None;
+    let walked = walk(&mut lines, name, End::after(entry.after), closed.or(sealed), |line| {
         let link = Link::read(line).ok_or(Fault::Edited)?;
         if std::mem::take(&mut is_first) && link.seq == 0 && link.hash != entry.first {
             return Err(Fault::Spliced);
+        }
+        if sealed.is_some_and(|it| it.seq.checked_add(1) == Some(link.seq)) && since.is_none() {
+            since = Envelope::read(line).map(|it| it.at.into_owned());
         }
         Ok(link)
     })?;
@@ -274,24 +305,59 @@ fn segment(dir: &Dir, key: &PublicKey, entry: &Entry, whole: &mut Whole) -> Resu
     let sealed = match (checkpoint, entry.closed) {
         (None, _) => return fault(Fault::MissingHead),
         (Some(None), _) => return fault(Fault::BadSignature),
-        (Some(Some(sealed)), Some(closed)) if sealed != closed => return fault(Fault::StaleHead),
+        (Some(Some(sealed)), Some((last, 0))) if sealed != last => return fault(Fault::StaleHead),
+        (Some(Some(sealed)), Some((last, unsigned)))
+            if sealed.seq.checked_add(unsigned) != Some(last.seq) =>
+        {
+            return fault(Fault::StaleHead);
+        }
         (Some(Some(sealed)), _) => sealed,
     };
-    let unsealed = walked.end.seq.saturating_sub(sealed.seq.saturating_add(1));
-    if entry.closed.is_some() && (unsealed > 0 || walked.torn) {
-        let added = sealed.seq.saturating_add(1);
-        return Err(Broken::new(name, added, Fault::Added).into());
+    if let Some(last) = closed
+        && (walked.end.seq > last.seq.saturating_add(1) || walked.torn)
+    {
+        return Err(Broken::new(name, last.seq.saturating_add(1), Fault::Added).into());
     }
-    let live = matches!(lines.file().try_lock_shared(), Err(TryLockError::WouldBlock));
-    // A line of a process that still runs is not torn: it is on its way.
-    if walked.torn && !live {
-        whole.torn.push(Torn { segment: name.to_owned(), seq: walked.end.seq });
+    Ok(Found {
+        unsealed: walked.end.seq.saturating_sub(sealed.seq.saturating_add(1)),
+        end: walked.end,
+        since,
+        torn: walked.torn,
+        bytes: lines.byte(),
+        live: matches!(lines.file().try_lock_shared(), Err(TryLockError::WouldBlock)),
+    })
+}
+
+impl Entry {
+    /// What the manifest says when a segment is opened.
+    pub(crate) fn of((link, entry): (Link, manifest::Entry)) -> Option<Self> {
+        let Event::Opened { segment, head } = entry.event else { return None };
+        Some(Self {
+            name: Name::parse(&segment)?,
+            after: link.prev,
+            first: chain::hash(head.as_bytes())?,
+            closed: None,
+        })
     }
-    whole.segments += 1;
-    whole.live += u64::from(live);
-    whole.records += walked.end.seq;
-    whole.unsealed += unsealed;
-    Ok(())
+}
+
+impl Whole {
+    fn count(&mut self, entry: &Entry, found: Found) {
+        let name = || entry.name.as_str().to_owned();
+        // A line of a process that still runs is not torn: it is on its way.
+        if found.torn && !found.live {
+            self.torn.push(Torn { segment: name(), seq: found.end.seq });
+        }
+        let sealed = entry.closed.is_some();
+        self.segments += 1;
+        self.live += u64::from(found.live);
+        self.records += found.end.seq;
+        self.unsealed += if sealed { 0 } else { found.unsealed };
+        if let (false, Some(since)) = (found.live, found.since) {
+            let (segment, records) = (name(), found.unsealed);
+            self.killed.push(Killed { segment, records, since, sealed });
+        }
+    }
 }
 
 /// How far a chain goes.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use stockade_store::{Broken, Error, Fault, Ledger, Options, Verdict, verify};
+use stockade_store::{Broken, Error, Fault, Killed, Ledger, Options, Verdict, tail, verify};
 use tempfile::TempDir;
 
 /// Two closed segments of ten records each, and the ledger's own first.
@@ -398,12 +398,68 @@ fn a_crash_is_told_from_tampering() {
     file.write_all(br#"{"seq":5,"#).unwrap();
     assert_eq!(whole(&scene).torn[0].segment, "manifest");
     fs::set_permissions(&scene.dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    Ledger::open(&scene.dir).unwrap().close().unwrap();
-    assert_eq!(whole(&scene).torn.len(), 1);
-
-    // A segment that the manifest has, and that has not got its name yet.
+    // The segment has not got its name yet.
     fs::rename(scene.segment(), scene.path(&format!("{}.opening", scene.first))).unwrap();
-    assert_eq!(whole(&scene).records, 22 + 13 + 1);
+    assert_eq!(whole(&scene).records, 22 + 13);
+    Ledger::open(&scene.dir).unwrap().close().unwrap();
+    let found = whole(&scene);
+    assert_eq!((found.records, found.torn.len()), (22 + 13 + 2, 0));
+}
+
+#[test]
+fn the_next_to_open_a_ledger_seals_what_a_killed_process_has_left() {
+    let scene = Scene::crashed();
+    let whole = |scene: &Scene| match verify(&scene.dir).unwrap() {
+        Verdict::Whole(whole) => whole,
+        Verdict::Broken(broken) => panic!("{broken}"),
+    };
+    let before = whole(&scene);
+    let since = before.killed[0].since.clone();
+    assert!(lines(&scene.segment())[11].contains(&since));
+    let left =
+        |sealed| Killed { segment: scene.first.clone(), records: 2, since: since.clone(), sealed };
+    assert_eq!((before.unsealed, before.killed), (2, vec![left(false)]));
+
+    fs::set_permissions(&scene.dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    // Only the first of them says so.
+    for opened in 1..3 {
+        Ledger::open(&scene.dir).unwrap().close().unwrap();
+        let found = whole(&scene);
+        assert_eq!((found.unsealed, found.killed), (0, vec![left(true)]));
+        assert_eq!(found.records, before.records + 1 + opened);
+    }
+    let all: Vec<String> = tail(&scene.dir, 3, false).unwrap().map(|it| it.unwrap().json).collect();
+    let found: Vec<&String> = all.iter().filter(|it| it.contains("ledger.recovered")).collect();
+    assert_eq!(found.len(), 1, "{all:?}");
+    for words in ["unsealed tail found: 2 records", r#""records":2"#, &scene.first, &since] {
+        assert!(found[0].contains(words), "{words}: {}", found[0]);
+    }
+
+    let original = fs::read(scene.segment()).unwrap();
+    change_lines(&scene.segment(), |lines| drop(lines.pop()));
+    scene.says(12, Fault::Truncated { sealed: 12 });
+    fs::write(scene.segment(), &original).unwrap();
+    change_lines(&scene.segment(), |lines| {
+        lines[12] = rehash(&lines[12], r#""call":11"#, r#""call":99"#);
+    });
+    scene.says(12, Fault::Rewritten);
+    fs::write(scene.segment(), [&original[..], b"{"].concat()).unwrap();
+    scene.says(13, Fault::Added);
+}
+
+#[test]
+fn what_a_killed_process_has_left_is_not_sealed_when_it_was_changed() {
+    let scene = Scene::crashed();
+    change_lines(&scene.segment(), |lines| drop(lines.remove(4)));
+    fs::set_permissions(&scene.dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    // Each that opens it says so again.
+    for _ in 0..2 {
+        Ledger::open(&scene.dir).unwrap().close().unwrap();
+        scene.says(4, Fault::Missing);
+        let mut last = tail(&scene.dir, 1, false).unwrap();
+        let last = last.next().unwrap().unwrap().json;
+        assert!(last.contains("unsealed tail found, and not sealed"), "{last}");
+    }
 }
 
 #[test]

@@ -12,8 +12,17 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 8] =
-    ["start", "stop", "decision", "outcome", "notice", "violation", "stderr", "policy"];
+const KINDS: [&str; 9] = [
+    "start",
+    "stop",
+    "decision",
+    "outcome",
+    "notice",
+    "violation",
+    "stderr",
+    "policy",
+    "ledger.recovered",
+];
 const DECISIONS: [&str; 3] = ["allow", "ask", "deny"];
 
 /// Look into the ledger, and check that nobody changed it
@@ -209,8 +218,23 @@ fn told(verdict: &Verdict) -> String {
                 "whole: {} records in {} segments, {} of them being written now",
                 whole.records, whole.segments, whole.live
             )];
-            if whole.unsealed > 0 {
-                lines.push(format!("{} of the last records are not signed yet", whole.unsealed));
+            let left: u64 = whole.killed.iter().filter(|it| !it.sealed).map(|it| it.records).sum();
+            if whole.unsealed > left {
+                let coming = whole.unsealed - left;
+                lines.push(format!("{coming} of the records being written are not signed yet"));
+            }
+            for killed in &whole.killed {
+                let now = match killed.sealed {
+                    true => "the next start of a guard has signed them as it found them",
+                    false => {
+                        "nobody has signed them; the next start of a guard will, as it finds them"
+                    }
+                };
+                lines.push(format!(
+                    "`{}`: its process was killed before it had signed its last {} records, since \
+                     {}; {now}",
+                    killed.segment, killed.records, killed.since
+                ));
             }
             for torn in &whole.torn {
                 lines.push(format!(

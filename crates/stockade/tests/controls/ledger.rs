@@ -17,6 +17,7 @@ crate::rows![
     l01_every_call_has_one_decision_and_one_outcome,
     l01_every_call_over_http_has_one_decision_and_one_outcome,
     l03_every_change_is_found,
+    l03_what_a_killed_guard_has_left_is_told_and_sealed,
     l04_what_cannot_be_recorded_does_not_pass,
     l07_one_record_is_one_line,
     l08_a_policy_that_is_wrong_starts_nothing,
@@ -279,6 +280,59 @@ fn l03_every_change_is_found() {
     verdict("another key");
     restore();
     assert!(home.is_whole());
+}
+
+fn l03_what_a_killed_guard_has_left_is_told_and_sealed() {
+    let verdict = |home: &Home| -> Value {
+        let output = home.audit(&["verify", "--format", "json"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    // A guard that had just signed everything is no case of this.
+    let (home, fake, left) = wait_for("a guard that is killed before it has signed", || {
+        let home = Home::new();
+        let fake = home.fake(Script::default());
+        let mut probe = Probe::run(&home, &fake).begin();
+        for number in 0..5 {
+            probe.ask(&call(number, "echo", json!({ "text": "x" })));
+        }
+        crate::harness::process::kill(i32::try_from(probe.guard()).unwrap());
+        assert_eq!(probe.ended().code, None);
+        // What passed was decided, and that is written, however the guard ended.
+        assert_eq!(fake.count("tools/call"), 5);
+        let decided = home.records_of("decision").iter().filter(|it| it["tool"] == "echo").count();
+        assert_eq!(decided, 5);
+        let found = verdict(&home);
+        assert_eq!(found["verdict"], "whole", "{found}");
+        let left = found["killed"].get(0).cloned();
+        left.map(|it| (home, fake, it))
+    });
+    let count = left["records"].as_u64().unwrap();
+    assert_eq!(left["sealed"], false, "{left}");
+    let told = String::from_utf8(home.audit(&["verify"]).stdout).unwrap();
+    let words = format!("last {count} records, since {}", left["since"].as_str().unwrap());
+    assert!(told.contains(&words), "{told}");
+
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&call(1, "echo", json!({ "text": "x" })));
+    assert_eq!(probe.end().code, Some(0));
+    let noted = home.records_of("ledger.recovered");
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert_eq!(noted[0]["segment"], left["segment"]);
+    assert_eq!(noted[0]["says"], format!("unsealed tail found: {count} records"));
+    let found = verdict(&home);
+    assert_eq!(found["unsealed"], 0, "{found}");
+    assert_eq!(
+        (&found["killed"][0]["sealed"], &found["killed"][0]["records"]),
+        (&json!(true), &json!(count))
+    );
+
+    // From then on its end cannot be cut off.
+    let file = home.ledger().join(format!("{}.jsonl", left["segment"].as_str().unwrap()));
+    let text = fs::read_to_string(&file).unwrap();
+    let last = text.trim_end().rfind('\n').unwrap();
+    fs::write(&file, &text[..=last]).unwrap();
+    let found = verdict(&home);
+    assert_eq!((&found["verdict"], &found["segment"]), (&json!("broken"), &left["segment"]));
 }
 
 fn stem(file: &Path) -> Option<&str> {
