@@ -240,11 +240,13 @@ impl Connection {
     }
 
     /// Sends `bytes` again and again, a little at a time, until there is an answer, which is read as
-    /// by [`Connection::head`]. Fails when none comes.
+    /// by [`Connection::head`]. Fails when none comes after a hundred times, which is far less than the
+    /// guard waits when nothing is set.
     pub(crate) fn drip(&mut self, bytes: &[u8]) -> Option<Response> {
         const PAUSE: Duration = Duration::from_millis(100);
+        const TIMES: usize = 100;
         self.stream.get_ref().set_read_timeout(Some(PAUSE)).unwrap();
-        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        for _ in 0..TIMES {
             // The other side may have gone.
             let _gone = self.write(bytes);
             let waits = |it: std::io::Error| {
@@ -254,7 +256,7 @@ impl Connection {
                 return self.head();
             }
         }
-        panic!("no answer, and no end, in {PATIENCE:?}");
+        panic!("no answer, and no end, after {TIMES} times {PAUSE:?}");
     }
 
     /// The next piece of a body that comes in pieces; nothing at its end.
