@@ -1,0 +1,138 @@
+//! An answer: held against the request that it answers, judged, and learnt from.
+
+use super::Effect;
+use super::effects::reason;
+use super::turn::Turn;
+use super::waiting::Waiting;
+use crate::finding::Finding;
+use crate::json::Json;
+use crate::message::{Kind, Message, Side};
+use crate::policy::{Reason, Verdict};
+use crate::record::{Noted, Status};
+use crate::revision::{self, Revision};
+
+impl Turn<'_> {
+    pub(super) fn answer(&mut self, message: Message) {
+        let from = message.from();
+        let asker = from.other();
+        let Some(id) = message.id().cloned() else {
+            return self.violation(from, "", "an error that answers no request");
+        };
+        let Some(waiting) = self.session.waiting.remove(&(asker, id.clone())) else {
+            return self.violation(from, "", "an answer to what was not asked, or was cancelled");
+        };
+        if let Some(says) = wrong_result(&message, &waiting) {
+            self.violation(from, &waiting.method, says);
+            self.outcome(&waiting, Status::Refused, |it| it.says = says.to_owned());
+            let reason = Reason {
+                rule: "protocol".to_owned(),
+                external: "the answer breaks the protocol".to_owned(),
+                internal: says.to_owned(),
+            };
+            return self.refuse(asker, &id, &waiting, &reason);
+        }
+        let status = status(&message);
+        let original = message.clone();
+        let judgement = self.judge(message, &waiting);
+        let findings = Noted::all(from, judgement.findings(), self.policy);
+        let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
+        let detail = original_error(&original, judgement.findings());
+        let clean = findings.is_empty() && !mended;
+        let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
+        if !whole && from == Side::Server && &*waiting.method == "tools/list" {
+            // A tool that was taken out of the list, or whose list was refused, can be called all
+            // the same, and is then held to what its server said of it.
+            self.session.server.learn(original.get("tools"));
+        }
+        match judgement.clear() {
+            Ok(cleared) => {
+                self.learn(cleared.message(), &waiting, clean);
+                self.outcome(&waiting, status, |it| {
+                    (it.findings, it.mended, it.says) = (findings, mended, detail);
+                    it.decision = (!clean).then_some(verdict);
+                });
+                self.effects.push(Effect::Send(cleared));
+            }
+            Err(judgement) => {
+                let reason = reason(judgement.verdict());
+                self.outcome(&waiting, Status::Refused, |it| {
+                    (it.findings, it.mended) = (findings, mended);
+                    (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));
+                    it.says = format!("{}{}", reason.internal, detail);
+                });
+                self.refuse(asker, &id, &waiting, &reason);
+            }
+        }
+    }
+
+    /// Takes in what an answer that passed says about the server.
+    fn learn(&mut self, message: &Message, waiting: &Waiting, clean: bool) {
+        if message.from() != Side::Server || message.kind() != Kind::Result {
+            return;
+        }
+        match &*waiting.method {
+            "initialize" => {
+                let version = message.get("protocolVersion").and_then(Json::str);
+                self.session.revision = version.and_then(Revision::parse);
+            }
+            "tools/list" => self.session.server.learn(message.get("tools")),
+            _ => (),
+        }
+        // A question is judged by what its client can do, which is not another's.
+        if clean && message.get("inputRequests").is_none() {
+            let seen = &self.session.server.seen;
+            seen.keep(message.bytes(), &waiting.method, waiting.revision, self.policy);
+        }
+    }
+}
+
+/// Why a result cannot be what its revision allows.
+fn wrong_result(message: &Message, waiting: &Waiting) -> Option<&'static str> {
+    if message.kind() != Kind::Result || message.from() != Side::Server {
+        return None;
+    }
+    if waiting.unknown {
+        return Some("a result in a revision that the guard does not know");
+    }
+    if &*waiting.method == "initialize" {
+        let version = message.get("protocolVersion").and_then(Json::str).and_then(Revision::parse);
+        let known = version.is_some_and(|it| it.era() == revision::Era::Legacy);
+        return (!known).then_some("a revision that the guard does not know");
+    }
+    if !waiting.revision.types_results() {
+        return None;
+    }
+    match message.get("resultType").map(Json::str) {
+        None | Some(Some("complete" | "task")) => None,
+        Some(Some("input_required")) if !revision::may_ask_back(&waiting.method) => {
+            Some("a method that may not ask for input does")
+        }
+        // "At least one of both" (2026-07-28, "Multi Round-Trip Requests").
+        Some(Some("input_required")) => {
+            let asks = message.get("inputRequests").is_some_and(|it| it.fields().next().is_some());
+            let continues = message.get("requestState").and_then(Json::str).is_some();
+            (!asks && !continues).then_some("an answer that needs input, and asks for none")
+        }
+        Some(_) => Some("a `resultType` that nobody knows"),
+    }
+}
+
+fn status(message: &Message) -> Status {
+    match message.kind() {
+        Kind::Error => Status::Error,
+        Kind::Result if message.get("isError").and_then(Json::bool) == Some(true) => {
+            Status::ToolError
+        }
+        Kind::Result | Kind::Request | Kind::Notification => Status::Ok,
+    }
+}
+
+/// The text of an error that was kept from the client, for the record, secrets redacted.
+fn original_error(message: &Message, findings: &[Finding]) -> String {
+    if !findings.iter().any(|it| it.rule.id == "error_detail") {
+        return String::new();
+    }
+    let texts = message.body().into_iter().flat_map(Json::all).filter_map(Json::str);
+    let whole: String = texts.collect::<Vec<_>>().join("\n").chars().take(4096).collect();
+    crate::check::redacted(&whole).into_owned()
+}

@@ -1,0 +1,131 @@
+//! What a turn writes down, and what it says in the guard's own words.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Effect;
+use super::turn::Turn;
+use super::waiting::Waiting;
+use crate::judge::Cleared;
+use crate::message::{Id, Side};
+use crate::policy::{Reason, Verdict};
+use crate::record::{self, Record, Status};
+use crate::revision;
+
+/// prints its log where messages belong would fill a disk with it.
+pub(super) const VIOLATIONS_MAX: u64 = 100;
+
+impl Turn<'_> {
+    pub(super) fn exchange(&self, kind: record::Kind, waiting: &Waiting) -> Record {
+        let session = &self.session;
+        Record {
+            kind,
+            session: Arc::clone(&session.parties.session),
+            principal: Arc::clone(&session.parties.principal),
+            server: Arc::clone(&session.server.name),
+            client: Arc::clone(&session.client),
+            call: waiting.call.clone(),
+            revision: Some(waiting.revision.name()),
+            method: clipped(&waiting.method),
+            tool: waiting.tool_name.as_deref().map(clipped),
+            tool_digest: waiting.tool.as_deref().map(|it| it.digest.clone()),
+            trace: waiting.trace.as_deref().map(str::to_owned),
+            ..Record::default()
+        }
+    }
+
+    pub(super) fn outcome(
+        &mut self,
+        waiting: &Waiting,
+        status: Status,
+        fill: impl FnOnce(&mut Record),
+    ) {
+        let mut record = self.exchange(record::Kind::Outcome, waiting);
+        record.status = Some(status);
+        record.duration_ms = Some(self.now_ms.saturating_sub(waiting.since_ms));
+        fill(&mut record);
+        self.effects.push(Effect::Record(Box::new(record)));
+    }
+
+    pub(super) fn violation(&mut self, from: Side, method: &str, says: &str) {
+        let count = self.violations(from);
+        *count = count.saturating_add(1);
+        match (*count).cmp(&(VIOLATIONS_MAX + 1)) {
+            Ordering::Less => self.broken(from, method, says),
+            Ordering::Equal => self.broken(from, "", "more of these, which are not written down"),
+            Ordering::Greater => (),
+        }
+    }
+
+    pub(super) fn violations(&mut self, from: Side) -> &mut u64 {
+        let [client, server] = &mut self.session.violations;
+        match from {
+            Side::Client => client,
+            Side::Server => server,
+        }
+    }
+
+    pub(super) fn broken(&mut self, from: Side, method: &str, says: &str) {
+        let session = &self.session;
+        self.effects.push(Effect::Record(Box::new(Record {
+            kind: record::Kind::Violation,
+            session: Arc::clone(&session.parties.session),
+            principal: Arc::clone(&session.parties.principal),
+            server: Arc::clone(&session.server.name),
+            client: Arc::clone(&session.client),
+            from: Some(from.name()),
+            method: clipped(method),
+            says: says.to_owned(),
+            ..Record::default()
+        })));
+    }
+
+    /// Tells whoever waits that the answer is no. A tool's caller is a model, which reads results
+    /// and not errors: it is told in a result that says it is an error.
+    pub(super) fn refuse(&mut self, asker: Side, id: &Id, waiting: &Waiting, reason: &Reason) {
+        let text = format!("refused by Stockade: {} (reference {})", reason.external, waiting.call);
+        if &*waiting.method != "tools/call" {
+            return self.reply(asker, Some(id), revision::REFUSED, &text);
+        }
+        let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
+        if let (true, Some(result)) = (waiting.revision.types_results(), result.as_object_mut()) {
+            result.insert("resultType".to_owned(), Value::from("complete"));
+        }
+        self.own(asker, &json!({ "jsonrpc": "2.0", "id": id.to_value(), "result": result }));
+    }
+
+    pub(super) fn reply(&mut self, to: Side, id: Option<&Id>, code: i64, text: &str) {
+        let id = id.map_or(Value::Null, Id::to_value);
+        let error = json!({ "code": code, "message": text });
+        self.own(to, &json!({ "jsonrpc": "2.0", "id": id, "error": error }));
+    }
+
+    pub(super) fn own(&mut self, to: Side, value: &Value) {
+        self.effects.extend(Cleared::own(to.other(), value).ok().map(Effect::Send));
+    }
+}
+
+/// Why a verdict that is not "allow" was given. Nobody can be asked yet, so a question is a denial.
+pub(super) fn reason(verdict: &Verdict) -> Reason {
+    match verdict {
+        Verdict::Deny(reason) => reason.clone(),
+        Verdict::Ask(reasons) => {
+            let first = reasons.first();
+            Reason {
+                rule: first.map(|it| it.rule.clone()).unwrap_or_default(),
+                external: "a person would have to approve this, and nobody can be asked".to_owned(),
+                internal: first.map(|it| format!("ask: {}", it.internal)).unwrap_or_default(),
+            }
+        }
+        Verdict::Allow => {
+            Reason { rule: String::new(), external: String::new(), internal: String::new() }
+        }
+    }
+}
+
+/// A name as the record keeps it: whoever speaks can make it as long as a message.
+pub(super) fn clipped(name: &str) -> String {
+    name.chars().take(200).collect()
+}

@@ -1,0 +1,237 @@
+//! A request: what is remembered of it, what the policy says of a call, and its refusal.
+
+use std::sync::Arc;
+
+use super::Effect;
+use super::effects::{clipped, reason};
+use super::turn::Turn;
+use super::waiting::{Era, Waiting};
+use crate::json::Json;
+use crate::judge::Judgement;
+use crate::message::{Id, Kind, Message, Side};
+use crate::policy::{CallFacts, Decision, Reason, Verdict};
+use crate::record::{self, Noted, Status};
+use crate::revision::{self, META_VERSION, Revision};
+use crate::subject::Capabilities;
+
+impl Turn<'_> {
+    pub(super) fn request(&mut self, message: Message) {
+        let from = message.from();
+        let (Some(id), Some(method)) = (message.id().cloned(), message.method()) else { return };
+        let method: Box<str> = method.into();
+        if self.session.waiting.contains_key(&(from, id.clone())) {
+            self.violation(from, &method, "the id of a request that is still waiting");
+            // Under its own id this would be taken for the answer to the request that waits.
+            return self.reply(from, None, -32600, "the id of a request that still waits");
+        }
+        if from == Side::Server && self.asked() >= self.policy.limits.calls_in_flight_max {
+            self.violation(from, &method, "more questions than may wait at a time");
+            return self.reply(from, Some(&id), revision::REFUSED, "too many questions at a time");
+        }
+        let waiting = match misnamed(&message, &method) {
+            Some(says) => Err(says),
+            None => self.wait(&message, method),
+        };
+        let mut waiting = match waiting {
+            Ok(it) => it,
+            Err(says) => {
+                self.violation(from, message.method().unwrap_or_default(), says);
+                return self.reply(from, Some(&id), -32602, says);
+            }
+        };
+        if from == Side::Server && !waiting.revision.server_asks() {
+            // 2026-07-28, "Multi Round-Trip Requests": a server asks by `inputRequests` alone.
+            return self.violation(
+                from,
+                &waiting.method,
+                "a request of a server, which this revision forbids",
+            );
+        }
+        let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
+        let digest = arguments.map(digest);
+        let mut judgement = self.judge(message, &waiting);
+        if called(judgement.message(), &waiting.method) != waiting.tool_name.as_deref() {
+            // The rules about tools are asked about the name as it came in. Mended, it is that of
+            // another tool, so a name in disguise would be a way around every one of them.
+            judgement = judgement.and(Verdict::Deny(Reason {
+                rule: "tool_name".to_owned(),
+                external: "the name of the tool cannot be read in one way".to_owned(),
+                internal: "mending it would call another tool".to_owned(),
+            }));
+        }
+        let mut by = None;
+        if from == Side::Client && &*waiting.method == "tools/call" {
+            let decided = self.decide(&judgement, &mut waiting);
+            if decided.hidden {
+                return self.hidden(&id, &waiting, digest, &judgement, &decided.by);
+            }
+            by = Some(decided.by.rule.clone());
+            judgement = judgement.and(decided.verdict);
+        }
+        let mut record = self.exchange(record::Kind::Decision, &waiting);
+        record.arguments_digest = digest;
+        record.rule = by.filter(|it| !it.is_empty());
+        record.mended = judgement.mended();
+        record.findings = Noted::all(from, judgement.findings(), self.policy);
+        record.decision = Some(judgement.verdict().name());
+        match judgement.clear() {
+            Ok(cleared) => {
+                self.effects.push(Effect::Record(Box::new(record)));
+                self.session.waiting.insert((from, id), waiting);
+                self.effects.push(Effect::Send(cleared));
+            }
+            Err(judgement) => {
+                let reason = reason(judgement.verdict());
+                record.rule = Some(reason.rule.clone());
+                record.says.clone_from(&reason.internal);
+                self.effects.push(Effect::Record(Box::new(record)));
+                self.outcome(&waiting, Status::Refused, |_| ());
+                self.refuse(from, &id, &waiting, &reason);
+            }
+        }
+    }
+
+    /// What is to be remembered of a request until it is answered.
+    pub(super) fn wait(
+        &mut self,
+        message: &Message,
+        method: Box<str>,
+    ) -> Result<Waiting, &'static str> {
+        let session = &mut *self.session;
+        let mut client_can = Arc::clone(&session.client_can);
+        let mut unknown = false;
+        let mut revision = session.revision.unwrap_or(Revision::V2025_03_26);
+        if message.from() == Side::Client {
+            match Era::of(message) {
+                Era::Legacy => (),
+                Era::Modern(it) => {
+                    let can = message.meta(revision::META_CAPABILITIES);
+                    // Only requests must say it, and a cancellation must not get lost.
+                    if message.kind() == Kind::Request && !can.is_some_and(Json::is_object) {
+                        return Err("`_meta` lacks `io.modelcontextprotocol/clientCapabilities`");
+                    }
+                    client_can = Arc::new(Capabilities::read(can));
+                    revision = it;
+                    session.revision.get_or_insert(it);
+                }
+                Era::Unknown(_) => {
+                    revision = Revision::V2026_07_28;
+                    unknown = true;
+                }
+            }
+            if &*method == "initialize" {
+                session.client_can = Arc::new(Capabilities::read(message.get("capabilities")));
+                client_can = Arc::clone(&session.client_can);
+            }
+            self.name_client(message);
+        }
+        let session = &mut *self.session;
+        session.exchanges += 1;
+        let call = format!("{}.{}", session.parties.session, session.exchanges);
+        let tool_name = called(message, &method);
+        let tool = tool_name.and_then(|it| session.server.tool(it));
+        let unlisted = tool_name.filter(|_| tool.is_none());
+        let trace = message.meta("traceparent").and_then(Json::str).filter(|it| it.len() <= 128);
+        Ok(Waiting {
+            number: session.exchanges,
+            call,
+            tool,
+            reads_as: unlisted.and_then(|it| session.server.alike(it)),
+            tool_name: tool_name.map(Into::into),
+            method,
+            revision,
+            client_can,
+            trace: trace.map(Into::into),
+            token: message.meta("progressToken").and_then(Id::read),
+            since_ms: self.now_ms,
+            heard_ms: self.now_ms,
+            slot: None,
+            unknown,
+        })
+    }
+
+    fn name_client(&mut self, message: &Message) {
+        let info = message.get("clientInfo").or_else(|| message.meta(revision::META_CLIENT));
+        if let Some(info) = info {
+            let text = |name| info.get(name).and_then(Json::str).unwrap_or_default();
+            let name: String =
+                format!("{} {}", text("name"), text("version")).chars().take(120).collect();
+            if *self.session.client != *name {
+                self.session.client = name.into();
+            }
+        }
+    }
+
+    /// What the policy says of a call, by its tables and its limits.
+    fn decide(&self, judgement: &Judgement, waiting: &mut Waiting) -> Decision {
+        let tool = waiting.tool_name.as_deref().unwrap_or_default();
+        let call = CallFacts {
+            tool,
+            arguments: judgement.message().get("arguments"),
+            client: None,
+            principal: Some(&self.session.parties.principal),
+        };
+        let mut decision = self.policy.call(&call);
+        let limits = &self.policy.limits;
+        match self.session.meter.call(tool, limits, self.now_ms) {
+            Ok(slot) => waiting.slot = Some(slot),
+            Err(reason) => {
+                decision.by = reason.clone();
+                decision.verdict = decision.verdict.and(Verdict::Deny(reason));
+            }
+        }
+        decision
+    }
+
+    /// A tool that the client is not shown is answered like one that is not there.
+    fn hidden(
+        &mut self,
+        id: &Id,
+        waiting: &Waiting,
+        digest: Option<String>,
+        judgement: &Judgement,
+        by: &Reason,
+    ) {
+        let mut record = self.exchange(record::Kind::Decision, waiting);
+        record.arguments_digest = digest;
+        record.findings = Noted::all(Side::Client, judgement.findings(), self.policy);
+        record.decision = Some("deny");
+        record.rule = Some(by.rule.clone());
+        record.says.clone_from(&by.internal);
+        self.effects.push(Effect::Record(Box::new(record)));
+        self.outcome(waiting, Status::Refused, |_| ());
+        let name = clipped(waiting.tool_name.as_deref().unwrap_or_default());
+        let text = format!("Unknown tool: {}", crate::check::visible(&name));
+        self.reply(Side::Client, Some(id), -32602, &text);
+    }
+}
+
+/// The tool that a request calls.
+fn called<'m>(message: &'m Message, method: &str) -> Option<&'m str> {
+    message.get("name").and_then(Json::str).filter(|_| method == "tools/call")
+}
+
+/// What a request is about, and the revision it is in, must be texts. Some readers make one of
+/// anything: to JavaScript `tools[["add"]]` is `tools["add"]`, and would be called unjudged.
+fn misnamed(message: &Message, method: &str) -> Option<&'static str> {
+    let is_text = |it: Json<'_>| it.str().is_some();
+    if message.meta(META_VERSION).is_some_and(|it| !is_text(it)) {
+        return Some("`_meta` has a `io.modelcontextprotocol/protocolVersion` that is no string");
+    }
+    let name = revision::named_by(method)?;
+    match message.get(name) {
+        Some(it) if is_text(it) => None,
+        // Not every method about tasks is about one of them.
+        None if name == "taskId" => None,
+        _ => Some(match name {
+            "name" => "`name` is not a string",
+            "uri" => "`uri` is not a string",
+            _ => "`taskId` is not a string",
+        }),
+    }
+}
+
+fn digest(json: Json<'_>) -> String {
+    let bytes = serde_json::to_vec(&json).unwrap_or_default();
+    blake3::hash(&bytes).to_hex().to_string()
+}

@@ -1,0 +1,254 @@
+//! One event, being taken in: what was heard is read, judged, and sent on or refused.
+//!
+//! Requests and answers have files of their own (`request`, `answer`). Here is what is common to
+//! them, what nobody answers, and how a request ends that is not answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::effects::{VIOLATIONS_MAX, reason};
+use super::waiting::Waiting;
+use super::{Effect, Session};
+use crate::judge::{Cleared, Judgement, judge};
+use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
+use crate::policy::{Policy, Reason};
+use crate::record::{self, Noted, Status};
+use crate::revision::Revision;
+use crate::subject::Facts;
+
+/// One event, being taken in.
+pub(super) struct Turn<'s> {
+    pub(super) session: &'s mut Session,
+    pub(super) policy: &'s Arc<Policy>,
+    pub(super) now_ms: u64,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Turn<'_> {
+    pub(super) fn heard(&mut self, from: Side, bytes: Bytes) {
+        if from == Side::Server && self.known(&bytes) {
+            return;
+        }
+        match Frame::parse(from, bytes, &self.policy.limits.json()) {
+            Ok(Frame::One(message)) => self.said(*message),
+            Ok(Frame::Batch(parts)) if self.has_batches() => {
+                for part in parts {
+                    match part {
+                        Ok(message) => self.said(message),
+                        Err(malformed) => self.malformed(from, &malformed),
+                    }
+                }
+            }
+            Ok(Frame::Batch(_)) => {
+                let says = "a batch, which only revision 2025-03-26 has".to_owned();
+                self.malformed(from, &Malformed { code: -32600, says, id: None });
+            }
+            Err(malformed) => self.malformed(from, &malformed),
+        }
+    }
+
+    fn has_batches(&self) -> bool {
+        self.session.revision.is_some_and(Revision::has_batches)
+    }
+
+    /// An answer that was judged before, but for its id.
+    fn known(&mut self, bytes: &Bytes) -> bool {
+        let server = Arc::clone(&self.session.server);
+        let Some((id, method, revision)) = server.seen.find(bytes, self.policy) else {
+            return false;
+        };
+        let key = (Side::Client, id.clone());
+        let same = |it: &Waiting| it.method == method && it.revision == revision && !it.unknown;
+        if !self.session.waiting.get(&key).is_some_and(same) {
+            return false;
+        }
+        if let Some(waiting) = self.session.waiting.remove(&key) {
+            self.outcome(&waiting, Status::Ok, |_| ());
+            self.effects.push(Effect::Send(Cleared::seen(Side::Server, id, bytes.clone())));
+        }
+        true
+    }
+
+    pub(super) fn malformed(&mut self, from: Side, malformed: &Malformed) {
+        self.violation(from, "", &malformed.says);
+        // A server that says what cannot be read is not told: it asked nothing.
+        if from == Side::Client {
+            let text = match malformed.code {
+                -32700 => "not JSON that can be read in one way",
+                _ => "not a JSON-RPC 2.0 message that can be taken in",
+            };
+            self.reply(from, malformed.id.as_ref(), malformed.code, text);
+        }
+    }
+
+    pub(super) fn said(&mut self, message: Message) {
+        match message.kind() {
+            Kind::Request => self.request(message),
+            Kind::Notification => self.notification(message),
+            Kind::Result | Kind::Error => self.answer(message),
+        }
+    }
+
+    fn notification(&mut self, message: Message) {
+        let from = message.from();
+        let method: Box<str> = message.method().unwrap_or_default().into();
+        let ended = match &*method {
+            "notifications/cancelled" => {
+                let id = message.get("requestId").and_then(Id::read);
+                let ended = id.and_then(|it| Some((it.clone(), self.cancelled(from, it)?)));
+                if ended.is_none() {
+                    return self.violation(from, &method, "cancels what does not wait");
+                }
+                ended
+            }
+            "notifications/progress" => {
+                self.progressed(&message);
+                None
+            }
+            _ => None,
+        };
+        let waiting = match self.wait(&message, method) {
+            Ok(it) => it,
+            Err(says) => return self.violation(from, message.method().unwrap_or_default(), says),
+        };
+        let judgement = self.judge(message, &waiting);
+        let findings = Noted::all(from, judgement.findings(), self.policy);
+        let mended = judgement.mended();
+        let verdict = judgement.verdict().name();
+        let cleared = judgement.clear();
+        if !findings.is_empty() || cleared.is_err() {
+            let mut record = self.exchange(record::Kind::Notice, &waiting);
+            (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
+            if let Err(judgement) = &cleared {
+                record.says = reason(judgement.verdict()).internal;
+            }
+            self.effects.push(Effect::Record(Box::new(record)));
+        }
+        if let Some((id, ended)) = ended {
+            self.outcome(&ended, Status::Cancelled, |_| ());
+            if cleared.is_err() {
+                // What was said about it is refused; that it is over must be known all the same.
+                self.cancel(from.other(), &id);
+            }
+        }
+        // What is refused here is dropped: nobody waits for a notification.
+        self.effects.extend(cleared.ok().map(Effect::Send));
+    }
+
+    /// A call that reports progress is not silent.
+    fn progressed(&mut self, message: &Message) {
+        let token = message.get("progressToken").and_then(Id::read);
+        let (asker, now_ms) = (message.from().other(), self.now_ms);
+        let waiting = self.session.waiting.iter_mut();
+        waiting
+            .filter(|((side, _), it)| *side == asker && it.token.is_some() && it.token == token)
+            .for_each(|(_, it)| it.heard_ms = now_ms);
+    }
+
+    /// Takes away the request that `by` no longer wants answered.
+    fn cancelled(&mut self, by: Side, id: Id) -> Option<Waiting> {
+        let waiting = &mut self.session.waiting;
+        let own = (by, id);
+        if waiting.contains_key(&own) || by == Side::Client {
+            return waiting.remove(&own);
+        }
+        // 2026-07-28, "Cancellation": a server may end a subscription of its client's.
+        let asked = (Side::Client, own.1);
+        let ends = waiting.get(&asked).is_some_and(Waiting::is_subscription);
+        ends.then(|| waiting.remove(&asked)).flatten()
+    }
+
+    /// Ends a request that nobody wants answered any more, if it still waits.
+    pub(super) fn withdrawn(&mut self, id: &Id) -> bool {
+        let waiting = self.session.waiting.remove(&(Side::Client, id.clone()));
+        if let Some(waiting) = &waiting {
+            self.outcome(waiting, Status::Cancelled, |_| ());
+        }
+        waiting.is_some()
+    }
+
+    pub(super) fn unanswered(&mut self, id: &Id, why: &str) {
+        if let Some(waiting) = self.session.waiting.remove(&(Side::Client, id.clone())) {
+            self.outcome(&waiting, Status::Lost, |it| it.says = why.to_owned());
+            let text = format!("the server did not answer (reference {})", waiting.call);
+            self.reply(Side::Client, Some(id), -32603, &text);
+        }
+    }
+
+    pub(super) fn left(&mut self, side: Side, why: &str) {
+        let omitted = std::mem::take(self.violations(side)).saturating_sub(VIOLATIONS_MAX);
+        if omitted > 0 {
+            self.broken(side, "", &format!("{omitted} of these were not written down"));
+        }
+        let mut waiting: Vec<_> = std::mem::take(&mut self.session.waiting).into_iter().collect();
+        waiting.sort_by_key(|(_, it)| it.number);
+        for ((asker, id), waiting) in waiting {
+            self.outcome(&waiting, Status::Lost, |it| it.says = why.to_owned());
+            if asker != side {
+                self.reply(asker, Some(&id), -32603, &format!("the {} is gone", side.name()));
+            }
+        }
+    }
+
+    pub(super) fn passed(&mut self) {
+        let limits = self.policy.limits;
+        let ms = |it: usize| u64::try_from(it).unwrap_or(u64::MAX).saturating_mul(1000);
+        let (silent, total) = (ms(limits.call_timeout_s), ms(limits.call_total_s));
+        // While the client is asked something, it is not the server that is silent.
+        let asked = self.asked() > 0;
+        let late = |it: &Waiting| {
+            (self.now_ms.saturating_sub(it.heard_ms) >= silent && !asked)
+                || self.now_ms.saturating_sub(it.since_ms) >= total
+        };
+        let waiting = self.session.waiting.iter();
+        let late: Vec<Id> = waiting
+            .filter(|((side, _), it)| *side == Side::Client && !it.is_subscription() && late(it))
+            .map(|((_, id), _)| id.clone())
+            .collect();
+        late.iter().for_each(|it| self.expired(it));
+    }
+
+    /// A request has taken too long: its asker is told, and its server not to go on.
+    pub(super) fn expired(&mut self, id: &Id) {
+        let Some(waiting) = self.session.waiting.remove(&(Side::Client, id.clone())) else {
+            return;
+        };
+        self.outcome(&waiting, Status::Timeout, |_| ());
+        self.cancel(Side::Server, id);
+        let reason = Reason {
+            rule: "limits.call_timeout_s".to_owned(),
+            external: "the server took too long".to_owned(),
+            internal: String::new(),
+        };
+        self.refuse(Side::Client, id, &waiting, &reason);
+    }
+
+    /// Says, in the guard's own words, that a request is not wanted any more.
+    pub(super) fn cancel(&mut self, to: Side, id: &Id) {
+        let params = json!({ "requestId": id.to_value() });
+        let method = "notifications/cancelled";
+        self.own(to, &json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+    }
+
+    pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
+        let facts = Facts {
+            from: message.from(),
+            revision: waiting.revision,
+            method: &waiting.method,
+            reference: &waiting.call,
+            definition: waiting.tool.as_deref(),
+            reads_as: waiting.reads_as.as_deref(),
+            client_can: &waiting.client_can,
+            roots: &self.policy.roots,
+            text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
+        };
+        judge(message, &facts, self.policy)
+    }
+
+    /// How many questions of the server wait for an answer.
+    pub(super) fn asked(&self) -> usize {
+        self.session.waiting.keys().filter(|(side, _)| *side == Side::Server).count()
+    }
+}
