@@ -9,6 +9,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
@@ -56,6 +57,8 @@ pub enum JsonError {
 #[derive(Clone)]
 pub struct Document {
     source: Bytes,
+    /// The same bytes, once they are known to be UTF-8.
+    text: ByteString,
     /// Strings that had escapes, as they read without them, one after the other.
     unescaped: String,
     nodes: Vec<Node>,
@@ -100,27 +103,27 @@ impl Document {
         if bytes > limits.bytes_max || u32::try_from(bytes).is_err() {
             return Err(JsonError::TooLong { bytes, bytes_max: limits.bytes_max });
         }
-        let text = std::str::from_utf8(&source)
+        let text = ByteString::try_from(source.clone())
             .map_err(|it| JsonError::NotUtf8 { at: it.valid_up_to() })?;
         let mut tape = Tape {
-            source: text,
+            source: &text,
             limits: *limits,
             unescaped: String::new(),
             nodes: Vec::with_capacity(24.max(bytes / 48)),
         };
-        let mut input = serde_json::Deserializer::from_str(text);
+        let mut input = serde_json::Deserializer::from_str(&text);
         let syntax = |it: serde_json::Error| JsonError::Syntax(it.to_string());
         Seed { tape: &mut tape, name: None, parent: 0, depth: 0 }
             .deserialize(&mut input)
             .map_err(syntax)?;
         input.end().map_err(syntax)?;
         let Tape { unescaped, nodes, .. } = tape;
-        Ok(Self { source, unescaped, nodes })
+        Ok(Self { source, text, unescaped, nodes })
     }
 
     /// Bytes that nobody needs to look into again.
     pub(crate) fn closed(source: Bytes) -> Self {
-        Self { source, unescaped: String::new(), nodes: Vec::new() }
+        Self { source, text: ByteString::new(), unescaped: String::new(), nodes: Vec::new() }
     }
 
     /// Whether it is bytes that were not looked into.
@@ -171,10 +174,8 @@ impl Document {
 
     fn text(&self, span: Span) -> &str {
         let (start, len) = (span.start as usize, span.len as usize);
-        let whole = if span.escaped { self.unescaped.as_bytes() } else { &self.source[..] };
-        let bytes = whole.get(start..start + len).unwrap_or_default();
-        // The source was checked as a whole, and spans start and end where strings do.
-        std::str::from_utf8(bytes).unwrap_or_default()
+        let whole: &str = if span.escaped { &self.unescaped } else { &self.text };
+        whole.get(start..start + len).unwrap_or_default()
     }
 
     fn node(&self, at: u32) -> Node {
@@ -213,7 +214,12 @@ impl<'a> Json<'a> {
 
     /// The value under `name`, of an object.
     pub fn get(self, name: &str) -> Option<Self> {
-        self.fields().find(|(it, _)| *it == name).map(|(_, value)| value)
+        let end = if self.is_object() { self.end() } else { 0 };
+        // Most names differ in length already.
+        let of_length = |it: &Self| {
+            self.document.node(it.at).name.is_some_and(|it| it.len as usize == name.len())
+        };
+        self.children(end).filter(of_length).find(|it| it.name() == Some(name))
     }
 
     /// The value under each of `names` in turn.
