@@ -72,6 +72,14 @@ impl Guard {
         appended.map(drop).map_err(Unrecorded)
     }
 
+    /// Whether anything can still be recorded.
+    ///
+    /// # Errors
+    /// When the ledger takes nothing more.
+    pub fn check(&self) -> Result<(), Unrecorded> {
+        self.ledger.check().map_err(Unrecorded)
+    }
+
     /// The policy and its file.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
@@ -122,6 +130,11 @@ impl Conversation {
     /// # Errors
     /// When the ledger does not take a record: then nothing may be sent.
     pub fn take(&self, event: Event) -> Result<Vec<Cleared>, Unrecorded> {
+        if matches!(event, Event::Passed) {
+            // What fails in the ledger by itself must not be found out by the next call alone:
+            // whoever waits then would wait until it takes too long.
+            self.guard.check()?;
+        }
         let effects = self.on(event);
         let mut sends = Vec::with_capacity(1);
         for effect in effects {

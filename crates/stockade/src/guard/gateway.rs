@@ -97,16 +97,24 @@ impl Gateway {
     }
 
     /// Serves what comes in, until `stop`. Then every session ends.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
+    ///
+    /// # Errors
+    /// When the ledger takes nothing more: then it ends by itself, and everyone was told.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Unrecorded> {
+        let clock = self.tick();
+        tokio::pin!(stop, clock);
         // `hyper` takes no less than this for its buffer.
         let header_bytes_max = self.guard.policy().limits.header_bytes_max.max(8 << 10);
         let sweeper = tokio::spawn(Arc::clone(&self).sweep());
-        let clock = tokio::spawn(Arc::clone(&self).tick());
-        loop {
+        let ended = loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = &mut stop => break,
+                () = &mut stop => break Ok(()),
+                unrecorded = &mut clock => break Err(unrecorded),
             };
             // Out of descriptors, or a connection that was gone before it was taken: the next one
             // may be luckier.
@@ -129,10 +137,10 @@ impl Gateway {
                 // How a connection ends is the client's affair.
                 let _ended = http.serve_connection(TokioIo::new(stream), service).await;
             });
-        }
+        };
         sweeper.abort();
-        clock.abort();
         self.close().await;
+        ended
     }
 
     async fn sweep(self: Arc<Self>) {
@@ -143,14 +151,20 @@ impl Gateway {
         }
     }
 
-    /// Ends what takes too long.
-    async fn tick(self: Arc<Self>) {
+    /// Ends what takes too long, and everything that waits when nothing can be recorded any more.
+    /// That is what it returns with, a moment later: whoever was told reads it meanwhile.
+    async fn tick(&self) -> Unrecorded {
         loop {
             tokio::time::sleep(TICK).await;
+            let failed = self.guard.check().err();
             self.sessions.passed();
             match &self.upstream {
                 Upstream::Remote(upstream) => upstream.passed(),
                 Upstream::Local(upstream) => upstream.passed(),
+            }
+            if let Some(unrecorded) = failed {
+                tokio::time::sleep(TICK).await;
+                return unrecorded;
             }
         }
     }

@@ -119,9 +119,7 @@ async fn tick(
 ) -> Result<(), LinkError> {
     loop {
         tokio::time::sleep(TICK).await;
-        if conversation.look(|it| it.waiting()) > 0 {
-            link.take(conversation, outbox, Event::Passed).await?;
-        }
+        link.take(conversation, outbox, Event::Passed).await?;
     }
 }
 
