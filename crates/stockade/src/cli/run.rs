@@ -250,7 +250,8 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
         }
     };
     let says = how.as_ref().map(|it| format!("the server {it}")).unwrap_or_default();
-    let noted = note(&guard, &parties, Kind::Stop, says);
+    let settled = guard.settle().map_err(unrecorded);
+    let noted = settled.and_then(|()| note(&guard, &parties, Kind::Stop, says));
     // What the client is told of a ledger that cannot be written is to reach it as well.
     let _flushed = tokio::time::timeout(Duration::from_secs(1), written).await;
     noted?;
@@ -318,12 +319,14 @@ pub(super) fn seal(guard: &Guard) -> Result<(), Failure> {
 /// What is said when the ledger takes nothing more.
 pub(super) fn unrecorded(error: Unrecorded) -> Failure {
     let failure = Failure::new(Exit::Usage, "the ledger cannot be written, so nothing passes");
-    let failure = match error.0 {
-        // It is what happened first that can be mended.
-        stockade_store::Error::Poisoned { cause } => failure.from(cause),
-        other => failure.from(other),
+    // It is what happened first that can be mended.
+    let failure = if let stockade_store::Error::Poisoned { cause } = error.0 {
+        failure.from(cause)
+    } else {
+        failure.from(error.0)
     };
-    failure.help("make room there, or keep the ledger elsewhere with `--state DIR`; then start anew")
+    failure
+        .help("make room there, or keep the ledger elsewhere with `--state DIR`; then start anew")
 }
 
 /// Follows the policy file: what is new in it holds from the next message on.

@@ -99,6 +99,7 @@ impl Serve {
             None => println!("no key: every program on this machine may use this server"),
         }
         gateway.serve(listener, stop()).await.map_err(unrecorded)?;
+        guard.settle().map_err(unrecorded)?;
         note(&guard, &parties, Kind::Stop, "asked to end".to_owned())?;
         seal(&guard)?;
         Ok(ExitCode::SUCCESS)

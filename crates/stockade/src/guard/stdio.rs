@@ -119,7 +119,10 @@ async fn tick(
 ) -> Result<(), LinkError> {
     loop {
         tokio::time::sleep(TICK).await;
+        // When it fails, whoever waits is told by what follows.
+        let tended = conversation.guard().tend();
         link.take(conversation, outbox, Event::Passed).await?;
+        tended?;
     }
 }
 
