@@ -4,6 +4,7 @@
 //! arguments and results; where text of a peer is kept (an error, a line of stderr), secrets in it
 //! are redacted here, before it leaves this crate.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -24,6 +25,9 @@ pub struct Record {
     /// Who holds it: the name of the key or person, or `local`.
     #[serde(skip_serializing_if = "is_empty")]
     pub principal: Arc<str>,
+    /// The address that a request came from, of one that was turned away at the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// The server, by its name in the policy.
     #[serde(skip_serializing_if = "is_empty")]
     pub server: Arc<str>,
@@ -75,6 +79,9 @@ pub struct Record {
     /// The trace it belongs to: `traceparent` of the request (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub trace: Option<String>,
+    /// How many more like it came, which were counted and not written one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u64>,
     /// Anything else, in words.
     #[serde(skip_serializing_if = "String::is_empty", serialize_with = "redacted")]
     pub says: String,
@@ -88,10 +95,16 @@ impl Record {
         let plain = self.findings.is_empty() && !self.mended && self.says.is_empty();
         self.kind == Kind::Outcome && plain
     }
+
+    /// Whether it is about something that nobody waits for, and that a peer can do as often as it
+    /// likes. Of those that say the same, all but the first may be counted.
+    pub fn can_be_counted(&self) -> bool {
+        matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal)
+    }
 }
 
 /// What a record is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A conversation began.
@@ -107,6 +120,8 @@ pub enum Kind {
     Notice,
     /// The protocol was broken.
     Violation,
+    /// A request was turned away at the door, unread.
+    Refusal,
     /// A line of the server's stderr.
     Stderr,
     /// The policy was read anew, or could not be.
@@ -201,6 +216,7 @@ mod tests {
             Kind::Decision,
             Kind::Notice,
             Kind::Violation,
+            Kind::Refusal,
             Kind::Stderr,
             Kind::Policy,
         ] {

@@ -43,6 +43,7 @@ mod warden;
 pub use child::{Child, Exit, launch, launch_as};
 pub use error::Error;
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
+pub use raw::fail_at_the_file_size_limit;
 pub use spec::Spec;
 
 use std::fmt;

@@ -107,6 +107,13 @@ pub(crate) fn forget_signals() {
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
 }
 
+/// Has a write that would make a file larger than it may be fail like any other. Otherwise the
+/// kernel ends the process with SIGXFSZ, and what could not be written is not said either.
+pub fn fail_at_the_file_size_limit() {
+    // SAFETY: to ignore a signal runs no code of ours; the old disposition is not used.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// A descriptor that is readable when a child of this process has ended.
 pub(crate) fn child_ends() -> io::Result<OwnedFd> {
     let set = signal_set(Some(libc::SIGCHLD));

@@ -189,6 +189,12 @@ impl Ledger {
         Ok(position)
     }
 
+    /// Whether it still takes records. A failure of what happens by itself shows here, also when
+    /// nobody appends.
+    pub fn check(&self) -> Result<(), Error> {
+        self.shared.chain().map(drop)
+    }
+
     /// Writes what is not written yet, signs the head of the segment now, if it has moved, and
     /// makes sure that the files are still there. While the ledger is open, it happens by itself.
     pub fn checkpoint(&self) -> Result<(), Error> {

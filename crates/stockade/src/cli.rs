@@ -30,7 +30,7 @@ struct Cli {
 const EXITS: &str = "Exit codes:
   0  ok
   1  findings, or something is not as it should be
-  2  usage or configuration
+  2  usage or configuration, or the ledger cannot be written
   4  the server cannot be reached or started, or ended by itself";
 
 #[derive(Debug, Subcommand)]

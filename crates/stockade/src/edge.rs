@@ -47,6 +47,40 @@ pub enum Turned {
     Preflight,
 }
 
+/// What of a name that somebody else gave is kept.
+const NAME_MAX: usize = 200;
+
+impl Turned {
+    /// What is written down of `request`, and by which rule, where it is refused. None of it is a
+    /// credential.
+    pub fn refusal<B>(self, request: &Request<B>) -> Option<(&'static str, String)> {
+        let said = |name: &HeaderName| {
+            let value = request.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+            let text = String::from_utf8_lossy(value);
+            // A user and a password may stand before it.
+            let name = text.rsplit('@').next().unwrap_or_default();
+            name.chars().take(NAME_MAX).collect::<String>()
+        };
+        match self {
+            Self::Host => {
+                let target = request.uri().authority().map(|it| it.host().to_owned());
+                let host = target.unwrap_or_else(|| said(&HOST));
+                Some(("host", format!("`{host}` is not a name of this listener")))
+            }
+            Self::Origin if request.headers().contains_key(ORIGIN) => {
+                let origin = said(&ORIGIN);
+                Some(("origin", format!("`{origin}` is not a page that may ask")))
+            }
+            Self::Origin => {
+                let says = "what a page of another site could have sent";
+                Some(("origin", says.to_owned()))
+            }
+            Self::Key => Some(("key", "no key, or not the right one".to_owned())),
+            Self::Preflight => None,
+        }
+    }
+}
+
 impl Door {
     /// The door of a listener at `address`: its own names, its own pages, and `key`.
     pub fn new(

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 1: findings, or a failed assertion.
     Findings,
-    /// 2: usage or configuration.
+    /// 2: usage or configuration, or the ledger cannot be written.
     Usage,
     /// 4: the server cannot be reached or started, or ended by itself.
     Server,

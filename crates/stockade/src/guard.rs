@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod link;
 pub mod process;
 pub mod stdio;
+mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -21,6 +22,7 @@ use stockade_core::record::Record;
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 
+use self::tally::Tally;
 use crate::config::watch::Live;
 
 /// What all conversations of this process share.
@@ -30,6 +32,7 @@ pub struct Guard {
     pub server: Arc<Server>,
     live: Arc<Live>,
     ledger: Ledger,
+    tally: Tally,
     sessions: String,
     began: Instant,
 }
@@ -45,7 +48,8 @@ impl Guard {
         // Names must differ and need not be secret: without randomness, processes differ too.
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
-        Self { server, live, ledger, sessions, began: Instant::now() }
+        let tally = Tally::default();
+        Self { server, live, ledger, tally, sessions, began: Instant::now() }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -60,16 +64,49 @@ impl Guard {
     }
 
     /// Writes something down: now, or if it can wait, along with the next record or a moment later.
+    /// What comes in floods is counted after the first.
     ///
     /// # Errors
     /// When the ledger does not take it. It takes nothing after that.
     pub fn record(&self, record: &Record) -> Result<(), Unrecorded> {
+        if record.can_be_counted() && !self.tally.lets_through(record, self.now_ms()) {
+            return Ok(());
+        }
+        self.append(record)
+    }
+
+    /// Writes down the numbers of what was counted that are due.
+    ///
+    /// # Errors
+    /// When the ledger takes nothing more, whether or not there is a number.
+    pub fn tend(&self) -> Result<(), Unrecorded> {
+        self.tally.due(self.now_ms()).iter().try_for_each(|it| self.append(it))?;
+        self.check()
+    }
+
+    /// Writes down all numbers of what was counted: this is the end.
+    ///
+    /// # Errors
+    /// When the ledger does not take them.
+    pub fn settle(&self) -> Result<(), Unrecorded> {
+        self.tally.rest().iter().try_for_each(|it| self.append(it))
+    }
+
+    fn append(&self, record: &Record) -> Result<(), Unrecorded> {
         let appended = if record.can_wait() {
             self.ledger.append_soon(record)
         } else {
             self.ledger.append(record)
         };
         appended.map(drop).map_err(Unrecorded)
+    }
+
+    /// Whether anything can still be recorded.
+    ///
+    /// # Errors
+    /// When the ledger takes nothing more.
+    pub fn check(&self) -> Result<(), Unrecorded> {
+        self.ledger.check().map_err(Unrecorded)
     }
 
     /// The policy and its file.
@@ -122,6 +159,11 @@ impl Conversation {
     /// # Errors
     /// When the ledger does not take a record: then nothing may be sent.
     pub fn take(&self, event: Event) -> Result<Vec<Cleared>, Unrecorded> {
+        if matches!(event, Event::Passed) {
+            // What fails in the ledger by itself must not be found out by the next call alone:
+            // whoever waits then would wait until it takes too long.
+            self.guard.check()?;
+        }
         let effects = self.on(event);
         let mut sends = Vec::with_capacity(1);
         for effect in effects {

@@ -8,5 +8,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     stockade_sandbox::keeper_main_if_asked();
+    stockade_sandbox::fail_at_the_file_size_limit();
     stockade::cli::main()
 }

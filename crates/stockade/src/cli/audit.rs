@@ -12,13 +12,14 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "start",
     "stop",
     "decision",
     "outcome",
     "notice",
     "violation",
+    "refusal",
     "stderr",
     "policy",
     "ledger.recovered",
@@ -205,7 +206,7 @@ fn show(out: &mut impl Write, record: &Record, format: Format) -> io::Result<()>
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    let names = ["kind", "call", "method", "tool", "decision", "status", "rule", "says"];
+    let names = ["kind", "peer", "call", "method", "tool", "decision", "status", "rule", "says"];
     let words: Vec<String> = names.iter().map(|it| text(it)).filter(|it| !it.is_empty()).collect();
     writeln!(out, "{}  {}", record.at, visible(&words.join("  ")))
 }

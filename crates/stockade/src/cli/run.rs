@@ -22,7 +22,7 @@ use crate::failure::{Exit, Failure};
 use crate::guard::link::{Link, LinkError, Outbox};
 use crate::guard::process::{Process, StartError, Started};
 use crate::guard::stdio::{Ended, carry};
-use crate::guard::{Conversation, Guard};
+use crate::guard::{Conversation, Guard, Unrecorded};
 
 /// Variables that a program may need to find its way about, and that carry no secret. All others
 /// are passed only by name: what a client's configuration gives to the guard is not for whatever
@@ -250,24 +250,21 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
         }
     };
     let says = how.as_ref().map(|it| format!("the server {it}")).unwrap_or_default();
-    note(&guard, &parties, Kind::Stop, says)?;
+    let settled = guard.settle().map_err(unrecorded);
+    let noted = settled.and_then(|()| note(&guard, &parties, Kind::Stop, says));
+    // What the client is told of a ledger that cannot be written is to reach it as well.
     let _flushed = tokio::time::timeout(Duration::from_secs(1), written).await;
-    let closed = guard.ledger().checkpoint();
+    noted?;
+    seal(&guard)?;
     match ended {
-        Ended::Client => {
-            closed.map_err(|it| Failure::new(Exit::Usage, "cannot seal the ledger").from(it))?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Ended::Client => Ok(ExitCode::SUCCESS),
         Ended::Server => {
             let how = how.map(|it| format!(": it {it}")).unwrap_or_default();
             Err(Failure::new(Exit::Server, format!("the server ended by itself{how}")))
         }
-        Ended::Broken(error) => {
-            let exit = match error {
-                LinkError::Unrecorded(_) => Exit::Usage,
-                LinkError::Client(_) | LinkError::Server(_) => Exit::Server,
-            };
-            Err(Failure::new(exit, "the conversation broke").from(error))
+        Ended::Broken(LinkError::Unrecorded(error)) => Err(unrecorded(error)),
+        Ended::Broken(error @ (LinkError::Client(_) | LinkError::Server(_))) => {
+            Err(Failure::new(Exit::Server, "the conversation broke").from(error))
         }
     }
 }
@@ -311,7 +308,25 @@ pub(super) fn note(
         says,
         ..Record::default()
     };
-    guard.record(&record).map_err(|it| Failure::new(Exit::Usage, "nothing can pass").from(it))
+    guard.record(&record).map_err(unrecorded)
+}
+
+/// Has the ledger sign what is in it.
+pub(super) fn seal(guard: &Guard) -> Result<(), Failure> {
+    guard.ledger().checkpoint().map_err(|it| unrecorded(Unrecorded(it)))
+}
+
+/// What is said when the ledger takes nothing more.
+pub(super) fn unrecorded(error: Unrecorded) -> Failure {
+    let failure = Failure::new(Exit::Usage, "the ledger cannot be written, so nothing passes");
+    // It is what happened first that can be mended.
+    let failure = if let stockade_store::Error::Poisoned { cause } = error.0 {
+        failure.from(cause)
+    } else {
+        failure.from(error.0)
+    };
+    failure
+        .help("make room there, or keep the ledger elsewhere with `--state DIR`; then start anew")
 }
 
 /// Follows the policy file: what is new in it holds from the next message on.

@@ -9,7 +9,7 @@ use stockade_core::record::Kind;
 use stockade_core::session::Parties;
 use tokio::net::TcpListener;
 
-use super::run::{Ready, Shared, Where, note, runtime, stop, watch};
+use super::run::{Ready, Shared, Where, note, runtime, seal, stop, unrecorded, watch};
 use crate::edge::{Door, Key};
 use crate::failure::{Exit, Failure};
 use crate::guard::gateway::{Gateway, ROUTES, Upstream, local, remote};
@@ -98,12 +98,10 @@ impl Serve {
             Some(text) => println!("key {text}"),
             None => println!("no key: every program on this machine may use this server"),
         }
-        gateway.serve(listener, stop()).await;
+        gateway.serve(listener, stop()).await.map_err(unrecorded)?;
+        guard.settle().map_err(unrecorded)?;
         note(&guard, &parties, Kind::Stop, "asked to end".to_owned())?;
-        guard
-            .ledger()
-            .checkpoint()
-            .map_err(|it| Failure::new(Exit::Usage, "cannot seal the ledger").from(it))?;
+        seal(&guard)?;
         Ok(ExitCode::SUCCESS)
     }
 }

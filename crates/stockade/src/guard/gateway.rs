@@ -12,6 +12,7 @@ pub mod sessions;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -97,20 +98,28 @@ impl Gateway {
     }
 
     /// Serves what comes in, until `stop`. Then every session ends.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
+    ///
+    /// # Errors
+    /// When the ledger takes nothing more: then it ends by itself, and everyone was told.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Unrecorded> {
+        let clock = self.tick();
+        tokio::pin!(stop, clock);
         // `hyper` takes no less than this for its buffer.
         let header_bytes_max = self.guard.policy().limits.header_bytes_max.max(8 << 10);
         let sweeper = tokio::spawn(Arc::clone(&self).sweep());
-        let clock = tokio::spawn(Arc::clone(&self).tick());
-        loop {
+        let ended = loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = &mut stop => break,
+                () = &mut stop => break Ok(()),
+                unrecorded = &mut clock => break Err(unrecorded),
             };
             // Out of descriptors, or a connection that was gone before it was taken: the next one
             // may be luckier.
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
             };
@@ -118,21 +127,25 @@ impl Gateway {
             let gateway = Arc::clone(&self);
             let patience = patience(&self.guard.policy().limits);
             tokio::spawn(async move {
+                let answering = Arc::clone(&gateway);
                 let service = service_fn(move |request| {
-                    let gateway = Arc::clone(&gateway);
-                    async move { Ok::<_, Infallible>(gateway.answer(request).await) }
+                    let gateway = Arc::clone(&answering);
+                    async move { Ok::<_, Infallible>(gateway.answer(peer.ip(), request).await) }
                 });
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new())
                     .header_read_timeout(patience)
                     .max_buf_size(header_bytes_max);
-                // How a connection ends is the client's affair.
-                let _ended = http.serve_connection(TokioIo::new(stream), service).await;
+                let ended = http.serve_connection(TokioIo::new(stream), service).await;
+                // Otherwise, how a connection ends is the client's affair.
+                if let Some(error) = ended.err().filter(hyper::Error::is_parse) {
+                    gateway.turned(Some(peer.ip()), None, "http", error.to_string());
+                }
             });
-        }
+        };
         sweeper.abort();
-        clock.abort();
         self.close().await;
+        ended
     }
 
     async fn sweep(self: Arc<Self>) {
@@ -143,14 +156,20 @@ impl Gateway {
         }
     }
 
-    /// Ends what takes too long.
-    async fn tick(self: Arc<Self>) {
+    /// Ends what takes too long, and everything that waits when nothing can be recorded any more.
+    /// That is what it returns with, a moment later: whoever was told reads it meanwhile.
+    async fn tick(&self) -> Unrecorded {
         loop {
             tokio::time::sleep(TICK).await;
+            let failed = self.guard.tend().err();
             self.sessions.passed();
             match &self.upstream {
                 Upstream::Remote(upstream) => upstream.passed(),
                 Upstream::Local(upstream) => upstream.passed(),
+            }
+            if let Some(unrecorded) = failed {
+                tokio::time::sleep(TICK).await;
+                return unrecorded;
             }
         }
     }
@@ -166,10 +185,15 @@ impl Gateway {
         tokio::join!(sessions, shared);
     }
 
-    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
+    async fn answer(self: &Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Answer {
         let principal = match self.door.admit(&request) {
             Ok(principal) => principal,
-            Err(why) => return self.door.turn_away(why, request.headers(), answer::nothing()),
+            Err(why) => {
+                if let Some((rule, says)) = why.refusal(&request) {
+                    self.turned(Some(peer), None, rule, says);
+                }
+                return self.door.turn_away(why, request.headers(), answer::nothing());
+            }
         };
         let (head, body) = request.into_parts();
         let route = ROUTES
@@ -186,6 +210,8 @@ impl Gateway {
                 let known = ROUTES.iter().any(|(_, path, _)| *path == head.uri.path());
                 let status =
                     if known { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
+                let says = format!("no such route: {status}");
+                self.turned(Some(peer), Some(&principal), "route", says);
                 answer::empty(status)
             }
         };
@@ -198,10 +224,7 @@ impl Gateway {
         let limits = policy.limits.json();
         let bytes = match read(head, body, limits.bytes_max, patience(&policy.limits)).await {
             Ok(bytes) => bytes,
-            Err(status) => {
-                let says = format!("a body that could not be read: {status}");
-                return self.refused(principal, None, -32600, &says, status);
-            }
+            Err(status) => return self.unread(principal, status),
         };
         match Frame::parse(Side::Client, bytes, &limits) {
             Ok(Frame::One(message)) => self.message(principal, head, *message).await,
@@ -363,8 +386,10 @@ impl Gateway {
         match self.session(principal, &head.headers) {
             Ok(session) => session.listen(after).await,
             // Without a session there is nothing to listen to: 2026-07-28 has no GET at all.
-            Err(StatusCode::BAD_REQUEST) => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
-            Err(status) => answer::empty(status),
+            Err(StatusCode::BAD_REQUEST) => {
+                self.no_session(principal, StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Err(status) => self.no_session(principal, status),
         }
     }
 
@@ -375,18 +400,21 @@ impl Gateway {
                 session.close("the client ended it").await;
                 answer::empty(StatusCode::OK)
             }
-            Err(StatusCode::BAD_REQUEST) => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
-            Err(status) => answer::empty(status),
+            Err(StatusCode::BAD_REQUEST) => {
+                self.no_session(principal, StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Err(status) => self.no_session(principal, status),
         }
     }
 
     async fn sse(self: &Arc<Self>, principal: &Principal) -> Answer {
         let Some(place) = self.sessions.place(self.guard.policy().limits.sessions_max) else {
-            return answer::empty(StatusCode::SERVICE_UNAVAILABLE);
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return self.refused(principal, None, -32603, "too many sessions", status);
         };
         match self.begin(principal).await {
             Ok(session) => self.sessions.open_sse(place, session),
-            Err(_) => answer::empty(StatusCode::BAD_GATEWAY),
+            Err(says) => self.refused(principal, None, -32603, &says, StatusCode::BAD_GATEWAY),
         }
     }
 
@@ -399,11 +427,13 @@ impl Gateway {
         let query = head.uri.query().unwrap_or_default();
         let id = query.split('&').find_map(|it| it.strip_prefix("sessionId="));
         let session = id.and_then(|it| self.sessions.get(it, principal));
-        let Some(session) = session else { return answer::empty(StatusCode::NOT_FOUND) };
+        let Some(session) = session else {
+            return self.no_session(principal, StatusCode::NOT_FOUND);
+        };
         let limits = self.guard.policy().limits;
         match read(head, body, limits.message_bytes_max, patience(&limits)).await {
             Ok(bytes) => session.heard(bytes).await,
-            Err(status) => answer::empty(status),
+            Err(status) => self.unread(principal, status),
         }
     }
 
@@ -430,6 +460,31 @@ impl Gateway {
     fn meter(&self, principal: &Principal) -> Arc<Meter> {
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(meters.entry(Arc::clone(&principal.0)).or_default())
+    }
+
+    /// Writes down that a request was turned away, which it is in any case: a ledger that cannot be
+    /// written ends the guard.
+    fn turned(&self, peer: Option<IpAddr>, who: Option<&Principal>, rule: &str, says: String) {
+        let _recorded = self.guard.record(&Record {
+            kind: record::Kind::Refusal,
+            principal: who.map(|it| Arc::clone(&it.0)).unwrap_or_default(),
+            peer,
+            server: Arc::clone(&self.guard.server.name),
+            rule: Some(rule.to_owned()),
+            says,
+            ..Record::default()
+        });
+    }
+
+    fn no_session(&self, principal: &Principal, status: StatusCode) -> Answer {
+        let says = format!("no session that this key has opened: {status}");
+        self.turned(None, Some(principal), "session", says);
+        answer::empty(status)
+    }
+
+    fn unread(&self, principal: &Principal, status: StatusCode) -> Answer {
+        let says = format!("a body that could not be read: {status}");
+        self.refused(principal, None, -32600, &says, status)
     }
 
     fn malformed(&self, principal: &Principal, malformed: &Malformed) -> Answer {

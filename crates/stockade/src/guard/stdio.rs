@@ -119,9 +119,10 @@ async fn tick(
 ) -> Result<(), LinkError> {
     loop {
         tokio::time::sleep(TICK).await;
-        if conversation.look(|it| it.waiting()) > 0 {
-            link.take(conversation, outbox, Event::Passed).await?;
-        }
+        // When it fails, whoever waits is told by what follows.
+        let tended = conversation.guard().tend();
+        link.take(conversation, outbox, Event::Passed).await?;
+        tended?;
     }
 }
 

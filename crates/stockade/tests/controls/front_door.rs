@@ -7,7 +7,7 @@ use crate::harness::http::modern_headers;
 use crate::harness::process::listens_on;
 use crate::harness::{
     Connection, FakeHttp, Gateway, Home, MODERN, Probe, Response, Script, call, is_refusal, modern,
-    probe, request, text,
+    probe, request, text, wait_for,
 };
 
 crate::rows![
@@ -21,6 +21,8 @@ crate::rows![
     h05_no_route_forgets_the_key,
     h06_an_empty_list_is_nobody,
     h11_no_header_of_the_client_goes_further,
+    h13_what_is_turned_away_is_written_down,
+    h13_a_flood_at_the_door_is_counted,
 ];
 
 const DENY_DANGER: &str = r#"
@@ -387,4 +389,88 @@ fn h11_no_header_of_the_client_goes_further() {
     }
     let seen = heard.iter().find(|it| it.body.contains("tools/call")).unwrap();
     assert_eq!(seen.header("mcp-protocol-version"), Some(MODERN));
+}
+
+fn h13_what_is_turned_away_is_written_down() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let gateway = Gateway::of(&home, &fake);
+    let ping = modern(request(1, "ping", json!({}))).to_string();
+    let secret = "Bearer sk_stockade_0123456789abcdef0123456789abcdef";
+    let user = "http://user:hunter2@evil.com";
+    let turned: &[(&str, &str, &[(&str, &str)], u16, &str)] = &[
+        ("POST", "/mcp", &[("host", "evil.com"), JSON], 421, "`evil.com`"),
+        ("POST", "http://evil.net/mcp", &[JSON], 421, "`evil.net`"),
+        ("POST", "/mcp", &[("origin", "http://evil.com"), JSON], 403, "`http://evil.com`"),
+        ("GET", "/mcp", &[("origin", user)], 403, "`evil.com`"),
+        ("POST", "/mcp", &[("content-type", "text/plain")], 403, "another site"),
+        ("GET", "/mcp", &[("sec-fetch-site", "cross-site")], 403, "another site"),
+        ("POST", "/mcp", &[("authorization", secret), JSON], 401, "no key"),
+        ("GET", "/sse", &[("authorization", "")], 401, "no key"),
+        ("GET", "/nowhere?key=hunter2", &[], 404, "no such route: 404"),
+        ("PUT", "/mcp", &[], 405, "no such route: 405"),
+        ("GET", "/mcp", &[("mcp-session-id", "stolen")], 404, "no session"),
+        ("DELETE", "/mcp", &[], 405, "no session"),
+        ("POST", "/messages?sessionId=stolen", &[JSON], 404, "no session"),
+        ("GET", "/mcp", &[("bad\u{1}name", "x")], 400, "HTTP header"),
+    ];
+    let refusals = || home.records_of("refusal");
+    for (number, (method, path, headers, status, says)) in turned.iter().enumerate() {
+        let mut connection = gateway.connect();
+        connection.send(method, path, headers, &ping);
+        assert_eq!(connection.head().expect("an answer").status, *status, "{method} {path}");
+        let count = number + 1;
+        wait_for("the record", || (refusals().len() == count).then_some(()));
+        let record = refusals().pop().unwrap();
+        assert!(record["says"].as_str().unwrap().contains(says), "{path} {headers:?}: {record}");
+        assert!(record["peer"] == "127.0.0.1" || record["principal"] == "key", "{record}");
+    }
+    let shown = home.audit(&["query", "--kind", "refusal", "--limit", "100"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(shown.lines().count(), turned.len(), "{shown}");
+    assert!(shown.contains("127.0.0.1"), "{shown}");
+    for secret in ["sk_stockade", "hunter2", "stolen"] {
+        let ledger = home.records().iter().map(Value::to_string).collect::<String>();
+        assert!(!ledger.contains(secret), "{secret}");
+    }
+    assert_eq!(fake.heard(), "");
+}
+
+fn h13_a_flood_at_the_door_is_counted() {
+    const FLOOD: u64 = 2000;
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let gateway = Gateway::of(&home, &fake);
+    let mut stranger = Connection::to(gateway.address);
+    let mut friend = gateway.connect();
+    for number in 0..FLOOD {
+        assert_eq!(stranger.ask("GET", "/mcp", &[], "").status, 401);
+        // Whatever it says, it is the same refusal.
+        let host = format!("evil{number}.com");
+        assert_eq!(stranger.ask("GET", "/mcp", &[("host", &host)], "").status, 421);
+        // What is wrong with the headers or the body of who has the key.
+        let message = modern(call(number, "echo", json!({ "text": "x" })));
+        assert_eq!(friend.post(&[], &message).status, 400);
+        assert_eq!(friend.ask("POST", "/mcp", &[JSON], "{").status, 400);
+        if number % 100 == 0 {
+            let answer = friend.post_modern(&call(number, "echo", json!({ "text": "x" })));
+            assert_eq!(text(&answer.message()), "x");
+        }
+    }
+    gateway.end();
+    assert!(home.is_whole());
+    let count = |kind: &str, is: fn(&Value) -> bool| {
+        let records = home.records_of(kind);
+        let records: Vec<&Value> = records.iter().filter(|it| is(it)).collect();
+        assert!((2..20).contains(&records.len()), "{kind}: {records:?}");
+        records.iter().map(|it| it["repeats"].as_u64().unwrap_or(1)).sum::<u64>()
+    };
+    assert_eq!(count("refusal", |it| it["rule"] == "key"), FLOOD);
+    assert_eq!(count("refusal", |it| it["rule"] == "host"), FLOOD);
+    assert_eq!(count("violation", |it| it["says"].as_str().unwrap().contains("header")), FLOOD);
+    assert_eq!(count("violation", |it| !it["says"].as_str().unwrap().contains("header")), FLOOD);
+    let calls = FLOOD / 100;
+    for kind in ["decision", "outcome"] {
+        assert_eq!(home.records_of(kind).len() as u64, calls, "{kind}: one for each call");
+    }
 }

@@ -8,9 +8,12 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::harness::http::modern_headers;
+use crate::harness::probe::Ended;
+use crate::harness::process::limit_files;
 use crate::harness::{
-    Fake, Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request, say, text,
-    tool, wait_for,
+    Connection, Fake, Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, modern,
+    request, say, text, tool, wait_for,
 };
 
 crate::rows![
@@ -19,6 +22,8 @@ crate::rows![
     l03_every_change_is_found,
     l03_what_a_killed_guard_has_left_is_told_and_sealed,
     l04_what_cannot_be_recorded_does_not_pass,
+    l04_a_gateway_that_cannot_record_says_so_and_ends,
+    l04_a_ledger_that_is_taken_away_ends_the_guard,
     l07_one_record_is_one_line,
     l08_a_policy_that_is_wrong_starts_nothing,
     l08_a_policy_that_becomes_wrong_changes_nothing,
@@ -352,12 +357,8 @@ fn l04_what_cannot_be_recorded_does_not_pass() {
     // No room for another record: the size of files is bounded for the guard alone.
     let home = Home::new();
     let fake = home.fake(Script::default());
-    let guarded = crate::harness::probe::command(&home, &[], &fake.command());
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 32; exec \"$@\"", "sh"]);
-    limited.arg(guarded.get_program()).args(guarded.get_args());
-    limited.env("HOME", home.path()).env("XDG_CONFIG_HOME", home.path().join("config"));
-    let mut probe = Probe::of(&mut limited).begin();
+    let mut probe = Probe::run(&home, &fake).begin();
+    limit_files(probe.guard(), ROOM);
     let mut passed = 0;
     for number in 0..1000 {
         probe.send(&call(number, "echo", json!({ "text": "x" })));
@@ -367,11 +368,91 @@ fn l04_what_cannot_be_recorded_does_not_pass() {
         }
     }
     assert!(passed < 1000, "a full disk stops what passes");
-    let ended = probe.ended();
+    says_what_is_full(&home, &probe.ended());
+    is_decided(&home, &fake);
+}
+
+/// What a ledger may grow to in these rows.
+const ROOM: u64 = 32 << 10;
+
+/// One line says what happened, where and why, and one what to do.
+#[track_caller]
+fn says_what_is_full(home: &Home, ended: &Ended) {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    // What reached the server is in the ledger, all of it.
-    let decided = home.records_of("decision").iter().filter(|it| it["tool"] == "echo").count();
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    let [error, help] = lines[..] else { panic!("{}", ended.stderr) };
+    let place = segments(&home.ledger()).pop().unwrap();
+    let cause = format!("cannot write `{}`: File too large", place.display());
+    assert!(error.starts_with("error: the ledger cannot be written"), "{error}");
+    assert!(error.contains(&cause), "{error}");
+    assert!(help.starts_with("help: "), "{help}");
+}
+
+/// What reached the server is in the ledger, all of it.
+#[track_caller]
+fn is_decided(home: &Home, fake: &Fake) {
+    let decided = home.records_of("decision");
+    let decided = decided.iter().filter(|it| it["method"] == "tools/call").count();
     assert!(fake.count("tools/call") <= decided, "{} > {decided}", fake.count("tools/call"));
+}
+
+fn l04_a_gateway_that_cannot_record_says_so_and_ends() {
+    for is_legacy in [true, false] {
+        let home = Home::new();
+        let fake = home.fake(Script::default().on_tool("hang", [Step::Hang]));
+        let gateway = Gateway::of(&home, &fake);
+        let mut waits = gateway.connect();
+        let mut connection = gateway.connect();
+        if is_legacy {
+            connection.begin_legacy();
+            // A session of its own, of which nothing has to be recorded.
+            waits.begin_legacy();
+        }
+        let start = |connection: &mut Connection, message: Value| {
+            if is_legacy {
+                return connection.start_post(&[], &message);
+            }
+            let message = modern(message);
+            let headers = modern_headers(&message);
+            let headers: Vec<_> = headers.iter().map(|(name, it)| (*name, it.as_str())).collect();
+            connection.start_post(&headers, &message);
+        };
+        start(&mut waits, call("hangs", "hang", json!({})));
+        wait_for("the call that hangs", || (fake.count("tools/call") == 1).then_some(()));
+        limit_files(gateway.pid(), ROOM);
+        let refused = (0..1000).find_map(|number| {
+            start(&mut connection, call(number, "echo", json!({ "text": "x" })));
+            let answer = connection.response();
+            (answer.status != 200).then_some(answer)
+        });
+        let refused = refused.expect("a full disk stops what passes");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        // Who waited is told, too, and nobody is let in again.
+        assert!(is_refusal(&waits.response().message()));
+        says_what_is_full(&home, &gateway.ended());
+        is_decided(&home, &fake);
+    }
+}
+
+fn l04_a_ledger_that_is_taken_away_ends_the_guard() {
+    // Nobody calls: the guard finds out by itself.
+    let take_away = |home: &Home| {
+        fs::rename(home.ledger(), home.path().join("taken")).unwrap();
+    };
+    let check = |ended: &Ended| {
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.starts_with("error: the ledger cannot be written"), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+    };
+    let home = Home::new();
+    let probe = Probe::run(&home, &home.fake(Script::default())).begin();
+    take_away(&home);
+    check(&probe.ended());
+
+    let home = Home::new();
+    let gateway = Gateway::of(&home, &home.fake(Script::default()));
+    take_away(&home);
+    check(&gateway.ended());
 }
 
 fn l07_one_record_is_one_line() {

@@ -5,17 +5,19 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Home, LEGACY, MODERN, PATIENCE, probe};
+use super::probe::Ended;
+use super::{Home, LEGACY, MODERN, PATIENCE, probe, wait_for};
 
 /// A running `stockade serve`.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     child: Child,
+    errors: Option<JoinHandle<String>>,
     pub(crate) address: SocketAddr,
     /// The bearer key; nothing, when it was started without.
     pub(crate) key: Option<String>,
@@ -62,9 +64,13 @@ impl Gateway {
         };
         // Standard error is read to its end, so that the guard never waits for a reader.
         let mut stderr = child.stderr.take().unwrap();
-        thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let errors = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _read = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
         let address = url.trim_end_matches("/mcp").parse().unwrap();
-        Self { child, address, key: word("\nkey ") }
+        Self { child, errors: Some(errors), address, key: word("\nkey ") }
     }
 
     /// In front of a process.
@@ -91,9 +97,20 @@ impl Gateway {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn end(mut self) {
+    #[track_caller]
+    pub(crate) fn end(self) -> Ended {
         super::process::ask_to_end(self.child.id());
-        assert!(self.child.wait().unwrap().success());
+        let ended = self.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> Ended {
+        let status = wait_for("the end of the guard", || self.child.try_wait().unwrap());
+        let stderr = self.errors.take().unwrap().join().unwrap();
+        Ended { code: status.code(), stderr }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// The processes that have `mark` on their command line and are not dead.
 pub(crate) fn with_mark(mark: &str) -> Vec<i32> {
@@ -43,6 +43,13 @@ pub(crate) fn kill(pid: i32) {
 pub(crate) fn ask_to_end(pid: u32) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let _gone = kill_process(pid, Signal::TERM);
+}
+
+/// Has no file of a process become larger than this.
+pub(crate) fn limit_files(pid: u32, bytes_max: u64) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let limit = Rlimit { current: Some(bytes_max), maximum: Some(bytes_max) };
+    prlimit(Some(pid), Resource::Fsize, limit).unwrap();
 }
 
 /// The most memory that a process had at one time, in bytes.
