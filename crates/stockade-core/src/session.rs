@@ -103,8 +103,6 @@ pub struct Session {
     revision: Option<Revision>,
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
-    /// How often each side broke the protocol: the client, the server.
-    violations: [u64; 2],
     meter: Arc<Meter>,
 }
 
@@ -119,7 +117,6 @@ impl Session {
             revision: None,
             waiting: HashMap::new(),
             exchanges: 0,
-            violations: [0; 2],
             meter,
         }
     }

@@ -1,6 +1,5 @@
 //! What a turn writes down, and what it says in the guard's own words.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,9 +12,6 @@ use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
 use crate::record::{self, Record, Status};
 use crate::revision;
-
-/// prints its log where messages belong would fill a disk with it.
-pub(super) const VIOLATIONS_MAX: u64 = 100;
 
 impl Turn<'_> {
     pub(super) fn exchange(&self, kind: record::Kind, waiting: &Waiting) -> Record {
@@ -50,24 +46,6 @@ impl Turn<'_> {
     }
 
     pub(super) fn violation(&mut self, from: Side, method: &str, says: &str) {
-        let count = self.violations(from);
-        *count = count.saturating_add(1);
-        match (*count).cmp(&(VIOLATIONS_MAX + 1)) {
-            Ordering::Less => self.broken(from, method, says),
-            Ordering::Equal => self.broken(from, "", "more of these, which are not written down"),
-            Ordering::Greater => (),
-        }
-    }
-
-    pub(super) fn violations(&mut self, from: Side) -> &mut u64 {
-        let [client, server] = &mut self.session.violations;
-        match from {
-            Side::Client => client,
-            Side::Server => server,
-        }
-    }
-
-    pub(super) fn broken(&mut self, from: Side, method: &str, says: &str) {
         let session = &self.session;
         self.effects.push(Effect::Record(Box::new(Record {
             kind: record::Kind::Violation,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::effects::{VIOLATIONS_MAX, reason};
+use super::effects::reason;
 use super::waiting::Waiting;
 use super::{Effect, Session};
 use crate::judge::{Cleared, Judgement, judge};
@@ -120,6 +120,7 @@ impl Turn<'_> {
         let cleared = judgement.clear();
         if !findings.is_empty() || cleared.is_err() {
             let mut record = self.exchange(record::Kind::Notice, &waiting);
+            record.from = Some(from.name());
             (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
             if let Err(judgement) = &cleared {
                 record.says = reason(judgement.verdict()).internal;
@@ -178,10 +179,6 @@ impl Turn<'_> {
     }
 
     pub(super) fn left(&mut self, side: Side, why: &str) {
-        let omitted = std::mem::take(self.violations(side)).saturating_sub(VIOLATIONS_MAX);
-        if omitted > 0 {
-            self.broken(side, "", &format!("{omitted} of these were not written down"));
-        }
         let mut waiting: Vec<_> = std::mem::take(&mut self.session.waiting).into_iter().collect();
         waiting.sort_by_key(|(_, it)| it.number);
         for ((asker, id), waiting) in waiting {

@@ -27,6 +27,8 @@ crate::rows![
     p20_a_line_that_is_too_long_is_refused_and_skipped,
     p20_what_is_no_message_is_left_out,
     p20_an_endless_line_of_the_server_costs_no_memory,
+    p20_a_flood_of_messages_is_counted,
+    p20_a_flood_over_http_is_counted,
     p20_an_endless_event_of_a_remote_server_costs_no_memory,
     p20_a_request_that_is_too_slow_is_ended,
     p20_a_body_that_is_too_long_is_refused,
@@ -493,6 +495,84 @@ fn p20_an_endless_line_of_the_server_costs_no_memory() {
     assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
     probe.end();
     assert!(home.is_whole());
+}
+
+/// How many records of a kind and side there are, and how many they stand for.
+fn counted(home: &Home, kind: &str, from: &str) -> (usize, u64) {
+    let records = home.records_of(kind);
+    let records: Vec<&Value> = records.iter().filter(|it| it["from"] == from).collect();
+    let of = |it: &&Value| it["repeats"].as_u64().unwrap_or(1);
+    (records.len(), records.iter().map(of).sum())
+}
+
+/// So often each thing is said in these rows.
+const FLOOD: usize = 3000;
+
+fn p20_a_flood_of_messages_is_counted() {
+    let log = |data: &str| {
+        json!({ "jsonrpc": "2.0", "method": "notifications/message",
+            "params": { "level": "info", "data": data } })
+    };
+    let nobody = json!({ "jsonrpc": "2.0", "id": "nobody", "result": {} });
+    let answer = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": {
+        "content": [{ "type": "text", "text": "done" }] } }));
+    let flood = [
+        Step::Repeat(FLOOD, log("a\u{1b}[2Jb\u{e0041}")),
+        Step::Repeat(FLOOD, nobody),
+        Step::Noise(FLOOD),
+        answer,
+    ];
+    let home = Home::new();
+    let fake = home.fake(Script::default().on_tool("flood", flood));
+    let mut probe = Probe::run(&home, &fake).begin();
+    let mended = log("a\u{1b}[2Jb");
+    let broken = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": { "requestId": "nobody" } });
+    for _ in 0..FLOOD {
+        probe.send(&mended);
+        probe.send(&broken);
+    }
+    assert_eq!(text(&probe.ask(&call(1, "flood", json!({})))), "done");
+    assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
+    let ended = probe.end();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "not a line on standard error");
+    assert!(home.is_whole());
+    let flood = FLOOD as u64;
+    let expected = [
+        ("notice", "server", flood),
+        ("violation", "server", 2 * flood),
+        ("violation", "client", flood),
+        ("notice", "client", flood),
+    ];
+    for (kind, from, times) in expected {
+        let (records, stand_for) = counted(&home, kind, from);
+        assert_eq!(stand_for, times, "{kind} of the {from}: none is lost from the number");
+        assert!(records < 30, "{kind} of the {from}: {records} records");
+    }
+    for kind in ["decision", "outcome"] {
+        let calls = home.records_of(kind);
+        let calls = calls.iter().filter(|it| it["method"] == "tools/call").count();
+        assert_eq!(calls, 2, "{kind}: one for each call");
+    }
+}
+
+fn p20_a_flood_over_http_is_counted() {
+    // Each of these is a conversation of its own.
+    let home = Home::new();
+    let upstream = FakeHttp::new(Script::default());
+    let gateway = Gateway::to(&home, &upstream);
+    let mut connection = gateway.connect();
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": { "requestId": "nobody" } });
+    for _ in 0..FLOOD {
+        connection.post_modern(&note);
+    }
+    let answer = connection.post_modern(&call(1, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&answer.message()), "next");
+    assert_eq!(gateway.end().stderr, "");
+    let (records, stand_for) = counted(&home, "violation", "client");
+    assert_eq!(stand_for, FLOOD as u64);
+    assert!(records < 30, "{records} records");
 }
 
 fn p20_an_endless_event_of_a_remote_server_costs_no_memory() {
