@@ -9,6 +9,7 @@ pub mod limits;
 pub mod pattern;
 pub mod when;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -201,8 +202,7 @@ pub struct CallFacts<'a> {
     pub tool: &'a str,
     /// Its arguments.
     pub arguments: Option<Json<'a>>,
-    /// The client as the operator named it. Never what it calls itself in `clientInfo`: that is
-    /// not proven, and must not open anything.
+    /// What the client calls itself. That is not proven: it may close something, and opens nothing.
     pub client: Option<&'a str>,
     /// Who is signed in.
     pub principal: Option<&'a str>,
@@ -218,6 +218,33 @@ pub struct Decision {
     /// The tool is not there as far as the client can tell: it is not listed, and its call is to be
     /// answered as that of an unknown tool.
     pub hidden: bool,
+    /// It is the decision about a client without a name, which is the stricter one.
+    pub unnamed: bool,
+}
+
+impl Decision {
+    /// The stricter of this decision and that about a client without a name.
+    fn or_unnamed(self, unnamed: Self) -> Self {
+        let strictness = |it: &Self| match it.verdict {
+            Verdict::Allow => 0,
+            Verdict::Ask(_) => 1,
+            Verdict::Deny(_) => 2,
+        };
+        match strictness(&self).cmp(&strictness(&unnamed)) {
+            Ordering::Greater => self,
+            Ordering::Less => Self { unnamed: true, ..unnamed },
+            // Both ask, perhaps something else: a person is to see all of it.
+            Ordering::Equal => {
+                let Verdict::Ask(mut questions) = self.verdict else { return self };
+                if let Verdict::Ask(more) = unnamed.verdict {
+                    let new = more.into_iter().filter(|it| !questions.contains(it));
+                    let new: Vec<_> = new.collect();
+                    questions.extend(new);
+                }
+                Self { verdict: Verdict::Ask(questions), ..self }
+            }
+        }
+    }
 }
 
 /// What came of a rule for a call.
@@ -285,7 +312,19 @@ impl Policy {
     }
 
     /// What is to be done with a tool call, by what is said about tools alone.
+    ///
+    /// A client can call itself anything. So what is decided is never milder than for a client
+    /// without a name: else whoever knows the right one could open what is closed to others.
     pub fn call(&self, call: &CallFacts<'_>) -> Decision {
+        let named = self.call_as(call);
+        let asks = |it: &ToolRule| it.when.as_ref().is_some_and(When::asks_for_client);
+        if call.client.is_none_or(str::is_empty) || !self.tools.rules.iter().any(asks) {
+            return named;
+        }
+        named.or_unnamed(self.call_as(&CallFacts { client: None, ..*call }))
+    }
+
+    fn call_as(&self, call: &CallFacts<'_>) -> Decision {
         let mut by: Option<(Effect, Reason)> = None;
         let mut questions = Vec::new();
         for (rule, outcome) in self.weigh(call) {
@@ -324,11 +363,11 @@ impl Policy {
             Effect::Ask => Verdict::Ask(questions),
             Effect::Deny => Verdict::Deny(by.clone()),
         };
-        Decision { verdict, by, hidden: !self.lists(call.tool) }
+        Decision { verdict, by, hidden: !self.lists(call.tool), unnamed: false }
     }
 
     /// What came of each rule for this call, in the order of the file. [`Self::call`] is made of
-    /// this, so it cannot say anything else.
+    /// this, so it cannot say anything else; where its decision is `unnamed`, without the client.
     pub fn weigh<'a>(
         &'a self,
         call: &'a CallFacts<'a>,

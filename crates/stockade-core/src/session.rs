@@ -5,6 +5,7 @@
 //! carried out: a [`Record`] before what it is about.
 
 mod answer;
+mod client;
 mod effects;
 mod request;
 mod server;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::client::Client;
 pub use self::server::Server;
 use self::turn::Turn;
 pub use self::waiting::Era;
@@ -26,7 +28,6 @@ use crate::meter::Meter;
 use crate::policy::Policy;
 use crate::record::Record;
 use crate::revision::Revision;
-use crate::subject::Capabilities;
 
 /// What happens to a conversation.
 #[derive(Clone, Debug)]
@@ -98,8 +99,10 @@ pub struct Parties {
 pub struct Session {
     server: Arc<Server>,
     parties: Parties,
-    client: Arc<str>,
-    client_can: Arc<Capabilities>,
+    /// The client of a legacy session, by `initialize` alone.
+    client: Arc<Client>,
+    /// Whoever asked last. In a modern conversation every request says it for itself.
+    asked_last: Arc<Client>,
     revision: Option<Revision>,
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
@@ -113,7 +116,7 @@ impl Session {
             server,
             parties,
             client: Arc::default(),
-            client_can: Arc::default(),
+            asked_last: Arc::default(),
             revision: None,
             waiting: HashMap::new(),
             exchanges: 0,

@@ -256,7 +256,7 @@ fn arguments_are_compared_as_json() {
 #[test]
 fn expressions_see_the_call() {
     for (source, expected) in [
-        ("tool == 't' && server == 'fs' && client == 'desk' && principal == ''", "allow"),
+        ("tool == 't' && server == 'fs' && client in ['desk', ''] && principal == ''", "allow"),
         ("args.n > 2 && args.n < 4", "allow"),
         ("args.list.all(it, it.startsWith('a'))", "allow"),
         ("args.list.exists(args, args == 'ab') && size(args.list) == 2", "allow"),
@@ -398,4 +398,37 @@ fn a_deny_more_never_opens_anything() {
 fn a_policy_is_shared_between_threads() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<Policy>();
+}
+
+#[test]
+fn what_a_client_calls_itself_opens_nothing() {
+    use Effect::{Allow, Ask, Deny};
+    let desk = |effect| when(effect, "client == 'desk'");
+    let others = |effect| when(effect, "client != 'desk'");
+    let table = [
+        (Deny, vec![desk(Allow)], "deny", "default"),
+        (Deny, vec![desk(Ask)], "deny", "default"),
+        (Ask, vec![desk(Allow)], "ask", "default"),
+        (Deny, vec![rule(Allow, "*"), others(Deny)], "deny", "tools[1]"),
+        (Allow, vec![others(Ask)], "ask", "tools[0]"),
+        (Allow, vec![desk(Deny)], "deny", "tools[0]"),
+        (Allow, vec![desk(Ask)], "ask", "tools[0]"),
+        (Allow, vec![desk(Deny), others(Ask)], "deny", "tools[0]"),
+        (Allow, vec![desk(Ask), others(Deny)], "deny", "tools[1]"),
+        // Each of these opens it for somebody, so it is open to everybody.
+        (Deny, vec![desk(Allow), others(Allow)], "allow", "tools[0]"),
+        (Deny, vec![when(Allow, "client != 'evil'")], "allow", "tools[0]"),
+    ];
+    for (default, rules, expected, by) in table {
+        check(&policy(default, rules), "t", &json!({}), expected, by);
+    }
+}
+
+#[test]
+fn a_person_is_asked_what_either_name_asks() {
+    let rules = ["client == 'desk'", "client == ''", "true"].map(|it| when(Effect::Ask, it));
+    let decision = decide(&policy(Effect::Allow, rules.into()), "t", &json!({}));
+    let Verdict::Ask(questions) = decision.verdict else { panic!("not asked") };
+    let asked: Vec<_> = questions.iter().map(|it| it.rule.as_str()).collect();
+    assert_eq!(asked, ["tools[0]", "tools[2]", "tools[1]"]);
 }

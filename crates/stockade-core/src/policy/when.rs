@@ -187,6 +187,11 @@ impl When {
         &self.source
     }
 
+    /// Whether it depends on what the client calls itself.
+    pub fn asks_for_client(&self) -> bool {
+        self.uses.variables.contains("client")
+    }
+
     /// Whether it is so, of this call.
     ///
     /// # Errors

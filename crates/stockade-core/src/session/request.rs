@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Effect;
+use super::client::Client;
 use super::effects::{clipped, reason};
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
@@ -12,7 +13,6 @@ use crate::message::{Id, Kind, Message, Side};
 use crate::policy::{CallFacts, Decision, Reason, Verdict};
 use crate::record::{self, Noted, Status};
 use crate::revision::{self, META_VERSION, Revision};
-use crate::subject::Capabilities;
 
 impl Turn<'_> {
     pub(super) fn request(&mut self, message: Message) {
@@ -98,7 +98,7 @@ impl Turn<'_> {
         method: Box<str>,
     ) -> Result<Waiting, &'static str> {
         let session = &mut *self.session;
-        let mut client_can = Arc::clone(&session.client_can);
+        let mut client = Arc::clone(&session.client);
         let mut unknown = false;
         let mut revision = session.revision.unwrap_or(Revision::V2025_03_26);
         if message.from() == Side::Client {
@@ -110,7 +110,7 @@ impl Turn<'_> {
                     if message.kind() == Kind::Request && !can.is_some_and(Json::is_object) {
                         return Err("`_meta` lacks `io.modelcontextprotocol/clientCapabilities`");
                     }
-                    client_can = Arc::new(Capabilities::read(can));
+                    client = Arc::new(Client::of_request(message));
                     revision = it;
                     session.revision.get_or_insert(it);
                 }
@@ -119,13 +119,17 @@ impl Turn<'_> {
                     unknown = true;
                 }
             }
+            // Nothing else may name the client of a session: any message can have a `clientInfo`.
             if &*method == "initialize" {
-                session.client_can = Arc::new(Capabilities::read(message.get("capabilities")));
-                client_can = Arc::clone(&session.client_can);
+                client = Arc::new(Client::of_session(message));
+                session.client = Arc::clone(&client);
             }
-            self.name_client(message);
+            if message.kind() == Kind::Request {
+                session.asked_last = Arc::clone(&client);
+            }
+        } else if revision.era() == revision::Era::Modern {
+            client = Arc::clone(&session.asked_last);
         }
-        let session = &mut *self.session;
         session.exchanges += 1;
         let call = format!("{}.{}", session.parties.session, session.exchanges);
         let tool_name = called(message, &method);
@@ -140,7 +144,7 @@ impl Turn<'_> {
             tool_name: tool_name.map(Into::into),
             method,
             revision,
-            client_can,
+            client,
             trace: trace.map(Into::into),
             token: message.meta("progressToken").and_then(Id::read),
             since_ms: self.now_ms,
@@ -150,25 +154,14 @@ impl Turn<'_> {
         })
     }
 
-    fn name_client(&mut self, message: &Message) {
-        let info = message.get("clientInfo").or_else(|| message.meta(revision::META_CLIENT));
-        if let Some(info) = info {
-            let text = |name| info.get(name).and_then(Json::str).unwrap_or_default();
-            let name: String =
-                format!("{} {}", text("name"), text("version")).chars().take(120).collect();
-            if *self.session.client != *name {
-                self.session.client = name.into();
-            }
-        }
-    }
-
     /// What the policy says of a call, by its tables and its limits.
     fn decide(&self, judgement: &Judgement, waiting: &mut Waiting) -> Decision {
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
+        let client = &waiting.client;
         let call = CallFacts {
             tool,
             arguments: judgement.message().get("arguments"),
-            client: None,
+            client: Some(&client.name),
             principal: Some(&self.session.parties.principal),
         };
         let mut decision = self.policy.call(&call);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use crate::catalog::Definition;
 use crate::json::Json;
 use crate::message::{Id, Message};
 use crate::meter::Slot;
 use crate::revision::{self, META_VERSION, Revision};
-use crate::subject::Capabilities;
 
 /// A request that was passed on and is not answered.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Waiting {
     /// The tool that this name reads as, where no tool goes by it.
     pub(super) reads_as: Option<String>,
     pub(super) revision: Revision,
-    pub(super) client_can: Arc<Capabilities>,
+    pub(super) client: Arc<Client>,
     pub(super) trace: Option<Box<str>>,
     /// What its progress is reported under.
     pub(super) token: Option<Id>,

@@ -62,7 +62,7 @@ pub(super) struct ExplainArgs {
     /// The arguments of the call.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// The client, as `when` knows it.
+    /// What the client calls itself, as `when` knows it.
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     /// Who is signed in, as `when` knows them.
@@ -206,6 +206,7 @@ fn explain(
         principal: args.principal.as_deref(),
     };
     let decision = policy.call(&call);
+    let call = if decision.unnamed { CallFacts { client: None, ..call } } else { call };
     let rules: Vec<Row> = policy
         .weigh(&call)
         .map(|(rule, outcome)| Row {
@@ -234,6 +235,12 @@ fn explain(
     }
     writeln!(out, "{}: {}", args.tool, decision.verdict.name())?;
     writeln!(out, "  {}", decision.by.internal)?;
+    if decision.unnamed {
+        writeln!(
+            out,
+            "  as for a client without a name: what a client calls itself opens nothing"
+        )?;
+    }
     if decision.hidden {
         writeln!(out, "  the tool is not listed, and its call is answered as an unknown tool's")?;
     }
@@ -311,6 +318,7 @@ fn report(args: &ExplainArgs, decision: &Decision, rules: &[Row], checks: &[[Str
         "by": decision.by.rule,
         "why": decision.by.internal,
         "listed": !decision.hidden,
+        "unnamed": decision.unnamed,
         "rules": rules.collect::<Vec<_>>(),
         "checks": checks.collect::<Vec<_>>(),
     })
@@ -436,9 +444,26 @@ when = "args.size > 10"
         let args = r#"{"path": "/srv/docs/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
         insta::assert_snapshot!(run_on(FILE, &line), @r#"
-        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
+        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
         exit 0
         "#);
+    }
+
+    #[test]
+    fn a_name_that_opens_nothing_is_explained() {
+        let file = "default = \"deny\"\n[[tools]]\neffect = \"allow\"\ntool = \"*\"\n\
+            when = \"client == 'desk'\"\n";
+        let said = run_on(file, &["explain", "--tool", "t", "--client", "desk"]);
+        let said: Vec<_> = said.lines().take_while(|it| !it.starts_with("checks")).collect();
+        insta::assert_snapshot!(said.join("\n"), @"
+        t: deny
+          default (stockade.toml:1) denies it
+          as for a client without a name: what a client calls itself opens nothing
+
+        rules about tools, the strictest that matches decides
+          tools[0]  allow  stockade.toml:2  `when` is false
+          default   deny   stockade.toml:1  no rule matches  <- decides
+        ");
     }
 
     #[test]

@@ -101,7 +101,9 @@ table! {
         /// Everything in it must be so.
         args: Named<Argument> = r#"{ path = { in_roots = true } }"#,
         /// What else must be so, in CEL, of `tool`, `server`, `args`, `client` and `principal`.
-        /// An expression that fails is a deny, whatever the effect is.
+        /// An expression that fails is a deny, whatever the effect is. `client` is what the client
+        /// calls itself, which anybody can: it may close something, and opens nothing. A call is
+        /// decided for that name and for none (`""`), and the stricter of the two holds.
         when: String = r#""size(args.text) < 4096""#,
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Gateway, Home, NO_LIMITS, Probe, Script, Step, call, is_refusal, request, tool,
+    Gateway, Home, LEGACY, NO_LIMITS, Probe, Script, Step, call, is_refusal, modern, request, tool,
 };
 
 crate::rows![
@@ -13,6 +13,8 @@ crate::rows![
     v01_a_refusal_says_where,
     a_rule_by_name_holds_for_names_in_disguise,
     a_listed_tool_is_not_called_by_another_name,
+    a16_what_a_client_calls_itself_opens_nothing,
+    a16_one_message_names_the_client_of_a_session,
     v08_no_call_passes_above_a_limit,
     v08_a_limit_holds_for_all_clients_of_a_key,
 ];
@@ -209,6 +211,76 @@ fn a_listed_tool_is_not_called_by_another_name() {
         assert!(!is_refusal(&probe.ask(&call(name, name, json!({})))), "{name}");
     }
     assert_eq!(fake.count("tools/call"), 3);
+}
+
+/// A modern call of a client that goes by `name`, or does not say one.
+fn called_by(name: Option<&str>, id: impl Into<Value>) -> Value {
+    let mut call = modern(call(id, "echo", json!({})));
+    let meta = call["params"]["_meta"].as_object_mut().unwrap();
+    let key = "io.modelcontextprotocol/clientInfo";
+    match name {
+        Some(name) => meta.insert(key.to_owned(), json!({ "name": name, "version": "1" })),
+        None => meta.remove(key),
+    };
+    call
+}
+
+fn a16_what_a_client_calls_itself_opens_nothing() {
+    for (default, effect, condition) in [
+        ("deny", "allow", "client == 'probe'"),
+        ("deny", "ask", "client == 'probe'"),
+        ("allow", "deny", "client != 'probe'"),
+        ("allow", "deny", "!(client in ['probe', 'desk'])"),
+    ] {
+        let home = Home::new();
+        home.policy(&format!(
+            "default = \"{default}\"\n[[tools]]\neffect = \"{effect}\"\ntool = \"*\"\n\
+             when = \"{condition}\""
+        ));
+        let fake = home.fake(Script::default());
+        let mut legacy = Probe::run(&home, &fake).begin();
+        assert!(is_refusal(&legacy.ask(&call(1, "echo", json!({})))), "{effect} {condition}");
+        let mut modern = Probe::run(&home, &fake);
+        for name in [Some("probe"), Some("desk"), Some(""), None] {
+            let answer = modern.ask(&called_by(name, 1));
+            assert!(is_refusal(&answer), "{effect} {condition}, as {name:?}");
+        }
+        assert_eq!(fake.count("tools/call"), 0, "{effect} {condition}");
+    }
+}
+
+fn a16_one_message_names_the_client_of_a_session() {
+    let home = Home::new();
+    home.policy(
+        "default = \"allow\"\n[[tools]]\neffect = \"deny\"\ntool = \"*\"\n\
+         when = \"client == 'probe'\"",
+    );
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake);
+    // A name in any other message is not its client's, whatever was said before `initialize`.
+    assert!(!is_refusal(&probe.ask(&called_by(Some("desk"), "before"))));
+    probe.begin_in(LEGACY);
+    let info = json!({ "name": "desk", "version": "1" });
+    for (number, key) in ["clientInfo", "_meta"].into_iter().enumerate() {
+        let mut call = call(number, "echo", json!({}));
+        call["params"][key] = match key {
+            "_meta" => json!({ "io.modelcontextprotocol/clientInfo": info }),
+            _ => info.clone(),
+        };
+        assert!(is_refusal(&probe.ask(&call)), "{call}");
+    }
+    // A request that describes itself is its own client's, and nobody else's.
+    assert!(!is_refusal(&probe.ask(&called_by(Some("desk"), "desk"))));
+    assert!(!is_refusal(&probe.ask(&called_by(None, "nobody"))));
+    assert!(is_refusal(&probe.ask(&called_by(Some("probe"), "probe"))));
+    assert!(is_refusal(&probe.ask(&call("after", "echo", json!({})))));
+    assert_eq!(fake.count("tools/call"), 3);
+    probe.end();
+    let decisions = home.records_of("decision");
+    let calls = decisions.iter().filter(|it| it["method"] == "tools/call");
+    let clients: Vec<_> = calls.map(|it| it["client"].as_str().unwrap_or_default()).collect();
+    let expected = ["desk 1", "probe 1", "probe 1", "desk 1", "", "probe 1", "probe 1"];
+    assert_eq!(clients, expected, "the record says who");
 }
 
 fn v08_no_call_passes_above_a_limit() {
