@@ -286,7 +286,7 @@ mod tests {
             reference: "r-1",
             definition: definition.as_ref(),
             reads_as: with.root().get("reads_as").and_then(crate::json::Json::str),
-            client_can: &Capabilities::read(with.root().get("client_can")),
+            client_can: Capabilities::read(with.root().get("client_can")),
             roots: &roots,
             text_bytes_max: limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap()),
             ..Facts::alone(from)

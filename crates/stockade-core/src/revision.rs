@@ -3,7 +3,7 @@
 //! Source: the MCP specification's revisions 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 and
 //! 2026-07-28.
 
-use crate::message::Side;
+use crate::json::Json;
 
 /// A published revision, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,31 @@ impl Revision {
     pub fn types_results(self) -> bool {
         self >= Self::V2026_07_28
     }
+
+    /// Whether whoever asks decides that the answer is a task, by `task` in its request (2025-11-25,
+    /// "Tasks"). Later it is the server that decides, for a client that has declared the extension.
+    pub fn asks_for_tasks(self) -> bool {
+        self == Self::V2025_11_25
+    }
+
+    /// Whether it has a method about tasks. What else there is, is for the peers to know.
+    pub fn has(self, method: &str) -> bool {
+        match method {
+            "tasks/get" | "tasks/cancel" => self >= Self::V2025_11_25,
+            "tasks/list" | "tasks/result" => self == Self::V2025_11_25,
+            "tasks/update" => self >= Self::V2026_07_28,
+            _ => true,
+        }
+    }
+
+    /// Whether a task may be the answer to this method.
+    pub fn may_become_task(self, method: &str) -> bool {
+        match method {
+            "tools/call" => true,
+            "sampling/createMessage" | "elicitation/create" => self.asks_for_tasks(),
+            _ => false,
+        }
+    }
 }
 
 /// The methods that the guard does something about. What a lenient reader would take for one of
@@ -137,33 +162,126 @@ pub const METHODS: &[&str] = &[
     "notifications/cancelled",
     "notifications/progress",
     "notifications/message",
+    "notifications/tasks",
     "notifications/tasks/status",
 ];
 
-/// What is known of a method.
-#[derive(Debug)]
-pub struct Method {
-    /// Its name.
-    pub name: &'static str,
-    /// Who says it.
-    pub from: Side,
-    /// What the other side must have declared, as a path below its capabilities. Empty: nothing.
-    pub needs: &'static [&'static str],
+/// What a client can declare, as far as it decides what may be asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// It has roots.
+    Roots,
+    /// It has a model.
+    Sampling,
+    /// Its model may be given tools.
+    SamplingTools,
+    /// Its answer to sampling may be a task.
+    SamplingTask,
+    /// It has a person to ask, in one way or another.
+    Elicitation,
+    /// The person can be given a form.
+    ElicitationForm,
+    /// The person can be sent to an address.
+    ElicitationUrl,
+    /// Its answer to elicitation may be a task.
+    ElicitationTask,
+    /// It has tasks of its own.
+    OwnTasks,
+    /// They can be listed.
+    OwnTasksList,
+    /// They can be cancelled.
+    OwnTasksCancel,
+    /// It can wait for tasks of the server (2026-07-28, the extension "Tasks").
+    Tasks,
 }
 
-/// What a server may ask of a client, and what the client must have declared for it.
-///
-/// The table is for what is asked *of the client*, where an undeclared request reaches a person or
-/// a model that did not expect it. What a client asks of a server is answered by the server.
-const ASKS: &[Method] = &[
-    Method { name: "sampling/createMessage", from: Side::Server, needs: &["sampling"] },
-    Method { name: "elicitation/create", from: Side::Server, needs: &["elicitation"] },
-    Method { name: "roots/list", from: Side::Server, needs: &["roots"] },
-];
+impl Capability {
+    /// Every capability.
+    pub const ALL: &[Self] = &[
+        Self::Roots,
+        Self::Sampling,
+        Self::SamplingTools,
+        Self::SamplingTask,
+        Self::Elicitation,
+        Self::ElicitationForm,
+        Self::ElicitationUrl,
+        Self::ElicitationTask,
+        Self::OwnTasks,
+        Self::OwnTasksList,
+        Self::OwnTasksCancel,
+        Self::Tasks,
+    ];
 
-/// What must be declared before `from` may ask for `method`; nothing, of a method that is unknown.
-pub fn needs(from: Side, method: &str) -> &'static [&'static str] {
-    ASKS.iter().find(|it| it.name == method && it.from == from).map_or(&[], |it| it.needs)
+    /// Where it is, below the capabilities of a client.
+    pub fn path(self) -> &'static [&'static str] {
+        match self {
+            Self::Roots => &["roots"],
+            Self::Sampling => &["sampling"],
+            Self::SamplingTools => &["sampling", "tools"],
+            Self::SamplingTask => &["tasks", "requests", "sampling", "createMessage"],
+            Self::Elicitation => &["elicitation"],
+            Self::ElicitationForm => &["elicitation", "form"],
+            Self::ElicitationUrl => &["elicitation", "url"],
+            Self::ElicitationTask => &["tasks", "requests", "elicitation", "create"],
+            Self::OwnTasks => &["tasks"],
+            Self::OwnTasksList => &["tasks", "list"],
+            Self::OwnTasksCancel => &["tasks", "cancel"],
+            Self::Tasks => &["extensions", "io.modelcontextprotocol/tasks"],
+        }
+    }
+}
+
+/// What a server may ask of a client or tell it, and what the client must have declared for it.
+///
+/// The table is for what reaches the *client*, where an undeclared request reaches a person or a
+/// model that did not expect it. What a client asks of a server is answered by the server.
+const ASKS: &[Ask] = {
+    use Capability as Can;
+    use Said::{Anything, Has, Is, IsNot};
+    const SAMPLING: &str = "sampling/createMessage";
+    const ELICITATION: &str = "elicitation/create";
+    &[
+        Ask(SAMPLING, Anything, Can::Sampling),
+        Ask(SAMPLING, Has("tools"), Can::SamplingTools),
+        Ask(SAMPLING, Has("toolChoice"), Can::SamplingTools),
+        Ask(SAMPLING, Has("task"), Can::SamplingTask),
+        Ask(ELICITATION, IsNot("mode", "url"), Can::ElicitationForm),
+        Ask(ELICITATION, Is("mode", "url"), Can::ElicitationUrl),
+        Ask(ELICITATION, Has("task"), Can::ElicitationTask),
+        Ask("roots/list", Anything, Can::Roots),
+        Ask("tasks/get", Anything, Can::OwnTasks),
+        Ask("tasks/result", Anything, Can::OwnTasks),
+        Ask("tasks/list", Anything, Can::OwnTasksList),
+        Ask("tasks/cancel", Anything, Can::OwnTasksCancel),
+        Ask("notifications/tasks", Anything, Can::Tasks),
+    ]
+};
+
+/// A method, what is said in it, and what that needs.
+struct Ask(&'static str, Said, Capability);
+
+/// What is said in the parameters of a method.
+enum Said {
+    Anything,
+    Has(&'static str),
+    Is(&'static str, &'static str),
+    IsNot(&'static str, &'static str),
+}
+
+/// What a client must have declared before its server may say `method` with these parameters;
+/// nothing, of a method that is unknown.
+pub fn needs<'a>(method: &'a str, params: Json<'a>) -> impl Iterator<Item = Capability> + use<'a> {
+    let is = move |name, text| params.get(name).and_then(Json::str) == Some(text);
+    let asked = ASKS.iter().filter(move |Ask(name, said, _)| {
+        *name == method
+            && match *said {
+                Said::Anything => true,
+                Said::Has(name) => params.get(name).is_some(),
+                Said::Is(name, text) => is(name, text),
+                Said::IsNot(name, text) => !is(name, text),
+            }
+    });
+    asked.map(|Ask(_, _, needed)| *needed)
 }
 
 /// The parameter that `Mcp-Name` repeats (2026-07-28, "Request Headers").
@@ -185,7 +303,10 @@ pub fn may_ask_back(method: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::json::Document;
 
     #[test]
     fn names_go_both_ways() {
@@ -206,9 +327,42 @@ mod tests {
     }
 
     #[test]
-    fn a_server_asks_for_what_was_declared() {
-        assert_eq!(needs(Side::Server, "sampling/createMessage"), ["sampling"]);
-        assert!(needs(Side::Client, "tools/call").is_empty());
-        assert!(needs(Side::Server, "x/y").is_empty());
+    fn what_is_asked_says_what_it_needs() {
+        use Capability as Can;
+        for (method, params, expected) in [
+            ("sampling/createMessage", json!({}), &[Can::Sampling][..]),
+            (
+                "sampling/createMessage",
+                json!({ "tools": [] }),
+                &[Can::Sampling, Can::SamplingTools],
+            ),
+            ("elicitation/create", json!({ "mode": "url" }), &[Can::ElicitationUrl]),
+            ("elicitation/create", json!({ "mode": 1 }), &[Can::ElicitationForm]),
+            ("elicitation/create", json!(null), &[Can::ElicitationForm]),
+            (
+                "elicitation/create",
+                json!({ "task": {} }),
+                &[Can::ElicitationForm, Can::ElicitationTask],
+            ),
+            ("roots/list", json!({}), &[Can::Roots]),
+            ("tasks/cancel", json!({ "taskId": "a" }), &[Can::OwnTasksCancel]),
+            ("tools/call", json!({ "task": {} }), &[]),
+            ("x/y", json!({}), &[]),
+        ] {
+            let params = Document::from_value(&params).unwrap();
+            let found: Vec<_> = needs(method, params.root()).collect();
+            assert_eq!(found, expected, "{method} {params:?}");
+        }
+    }
+
+    #[test]
+    fn methods_about_tasks_come_and_go() {
+        let since = |method| Revision::ALL.map(|it| u8::from(it.has(method)));
+        assert_eq!(since("tasks/get"), [0, 0, 0, 1, 1]);
+        assert_eq!(since("tasks/cancel"), [0, 0, 0, 1, 1]);
+        assert_eq!(since("tasks/list"), [0, 0, 0, 1, 0]);
+        assert_eq!(since("tasks/result"), [0, 0, 0, 1, 0]);
+        assert_eq!(since("tasks/update"), [0, 0, 0, 0, 1]);
+        assert_eq!(since("x/y"), [1; 5]);
     }
 }

@@ -9,7 +9,7 @@ use crate::catalog::Definition;
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::{ENVELOPE, Kind, Message, Side};
-use crate::revision::{META_CAPABILITIES, Revision};
+use crate::revision::{Capability, Revision};
 
 /// What kind of thing a subject is: which way it travels, and who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +42,8 @@ pub enum Channel {
     Reply,
     /// The state of a task.
     Task,
+    /// What is asked about a task.
+    TaskQuestion,
     /// A log line.
     Log,
     /// Progress of a call.
@@ -79,7 +81,7 @@ pub struct Facts<'a> {
     /// The tool that its server has listed, and that the name of the one that is called reads as.
     pub reads_as: Option<&'a str>,
     /// What the client has declared that it can do.
-    pub client_can: &'a Capabilities,
+    pub client_can: Capabilities,
     /// The directories and URIs that this conversation may be about. Empty: not bounded here.
     pub roots: &'a [String],
     /// The longest text that may pass in one piece, in bytes.
@@ -89,7 +91,6 @@ pub struct Facts<'a> {
 impl Facts<'static> {
     /// Facts for a subject that is not part of a conversation.
     pub fn alone(from: Side) -> Self {
-        static NOTHING: Capabilities = Capabilities { names: Vec::new() };
         Self {
             from,
             revision: Revision::V2026_07_28,
@@ -97,43 +98,61 @@ impl Facts<'static> {
             reference: "",
             definition: None,
             reads_as: None,
-            client_can: &NOTHING,
+            client_can: Capabilities::default(),
             roots: &[],
             text_bytes_max: usize::MAX,
         }
     }
 }
 
-/// What one side has declared that it can do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a client has declared that it can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    names: Vec<Box<str>>,
+    /// A bit for each [`Capability`].
+    bits: u16,
 }
 
 impl Capabilities {
     /// Reads the object under `capabilities`.
     pub fn read(json: Option<Json<'_>>) -> Self {
-        let names = json.into_iter().flat_map(Json::fields).map(|(name, _)| name.into()).collect();
-        Self { names }
+        let mut declared = Self::default();
+        let Some(json) = json else { return declared };
+        let is_there = |it: &Json<'_>| !it.is_null() && it.bool() != Some(false);
+        for capability in Capability::ALL {
+            if json.path(capability.path()).as_ref().is_some_and(is_there) {
+                declared.bits |= bit(*capability);
+            }
+        }
+        // 2025-11-25, "Elicitation": who does not say in which way, means a form.
+        if declared.has(Capability::Elicitation) && !declared.has(Capability::ElicitationUrl) {
+            declared.bits |= bit(Capability::ElicitationForm);
+        }
+        declared
     }
 
-    /// What a modern request declares for itself.
-    pub fn of_request(message: &Message) -> Self {
-        Self::read(message.meta(META_CAPABILITIES))
+    /// Whether this was declared.
+    pub fn has(self, capability: Capability) -> bool {
+        self.bits & bit(capability) != 0
     }
+}
 
-    /// Whether all of `path` was declared. Only the first name is kept.
-    pub fn has(&self, path: &[&str]) -> bool {
-        path.first().is_none_or(|name| self.names.iter().any(|it| **it == **name))
-    }
+fn bit(capability: Capability) -> u16 {
+    1 << capability as u16
 }
 
 /// Finds the subjects in a message. `method` is that of the message, or of the request it answers.
 pub fn subjects<'a>(message: &'a Message, method: &str) -> Vec<Subject<'a>> {
-    let mut subjects = match message.body() {
-        Some(body) => inside(message, body, method),
-        None => Vec::new(),
-    };
+    let body = message.body();
+    let mut subjects = body.map_or_else(Vec::new, |it| inside(message, it, method));
+    if message.kind() == Kind::Request && !body.is_some_and(Json::is_object) {
+        // A question that has no parameters is one all the same.
+        let channel = question(method).into_iter();
+        subjects.extend(channel.map(|channel| Subject {
+            channel,
+            json: message.root(),
+            tool: None,
+        }));
+    }
     let beside = message.root().fields().filter(|(name, _)| !ENVELOPE.contains(name));
     subjects.extend(beside.map(|(_, json)| Subject { channel: Channel::Other, json, tool: None }));
     subjects
@@ -151,6 +170,17 @@ fn inside<'a>(message: &'a Message, body: Json<'a>, method: &str) -> Vec<Subject
     }
     found.rest();
     found.subjects
+}
+
+/// What is asked for by this method, where it is a question that the other side answers itself.
+fn question(method: &str) -> Option<Channel> {
+    match method {
+        "sampling/createMessage" => Some(Channel::Sampling),
+        "elicitation/create" => Some(Channel::Elicitation),
+        "roots/list" => Some(Channel::Roots),
+        it if it.starts_with("tasks/") => Some(Channel::TaskQuestion),
+        _ => None,
+    }
 }
 
 struct Found<'a> {
@@ -173,14 +203,14 @@ impl<'a> Found<'a> {
             "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
                 self.one(Channel::Uri, &["uri"]);
             }
-            "sampling/createMessage" => self.one(Channel::Sampling, &[]),
-            "elicitation/create" => self.one(Channel::Elicitation, &[]),
-            "roots/list" => self.one(Channel::Roots, &[]),
             "notifications/message" => self.one(Channel::Log, &[]),
             "notifications/progress" => self.one(Channel::Progress, &[]),
+            "notifications/tasks" => {
+                self.asked_back();
+                self.one(Channel::Task, &[]);
+            }
             "notifications/tasks/status" => self.one(Channel::Task, &[]),
-            it if it.starts_with("tasks/") => self.one(Channel::Task, &[]),
-            _ => (),
+            it => question(it).into_iter().for_each(|channel| self.one(channel, &[])),
         }
     }
 
@@ -213,12 +243,8 @@ impl<'a> Found<'a> {
     fn asked_back(&mut self) {
         let asks = self.body.get("inputRequests").into_iter().flat_map(Json::fields);
         for (_, ask) in asks {
-            let channel = match ask.get("method").and_then(Json::str) {
-                Some("sampling/createMessage") => Channel::Sampling,
-                Some("elicitation/create") => Channel::Elicitation,
-                Some("roots/list") => Channel::Roots,
-                _ => Channel::Other,
-            };
+            let channel = ask.get("method").and_then(Json::str).and_then(question);
+            let channel = channel.unwrap_or(Channel::Other);
             self.subjects.push(Subject { channel, json: ask, tool: None });
         }
     }

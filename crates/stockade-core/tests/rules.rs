@@ -88,7 +88,7 @@ fn a_server_asks_for_what_the_client_declared() {
     assert!(matches!(judged(&facts, &said).verdict(), Verdict::Deny(_)));
     let declared = Document::from_value(&json!({ "elicitation": {} })).unwrap();
     let client_can = Capabilities::read(Some(declared.root()));
-    let facts = Facts { client_can: &client_can, ..facts };
+    let facts = Facts { client_can, ..facts };
     assert_eq!(*judged(&facts, &said).verdict(), Verdict::Allow);
 }
 

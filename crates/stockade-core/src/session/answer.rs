@@ -9,7 +9,7 @@ use crate::json::Json;
 use crate::message::{Kind, Message, Side};
 use crate::policy::{Reason, Verdict};
 use crate::record::{Noted, Status};
-use crate::revision::{self, Revision};
+use crate::revision::{self, Capability, Revision};
 
 impl Turn<'_> {
     pub(super) fn answer(&mut self, message: Message) {
@@ -86,24 +86,45 @@ impl Turn<'_> {
     }
 }
 
-/// Why a result cannot be what its revision allows.
+/// Why a result cannot be what its request has asked for, or what its revision allows.
 fn wrong_result(message: &Message, waiting: &Waiting) -> Option<&'static str> {
-    if message.kind() != Kind::Result || message.from() != Side::Server {
+    if message.kind() != Kind::Result {
         return None;
     }
     if waiting.unknown {
         return Some("a result in a revision that the guard does not know");
     }
-    if &*waiting.method == "initialize" {
+    if !waiting.revision.has(&waiting.method) {
+        return Some("a result of a method that this revision does not have");
+    }
+    if &*waiting.method == "initialize" && message.from() == Side::Server {
         let version = message.get("protocolVersion").and_then(Json::str).and_then(Revision::parse);
         let known = version.is_some_and(|it| it.era() == revision::Era::Legacy);
         return (!known).then_some("a revision that the guard does not know");
     }
-    if !waiting.revision.types_results() {
-        return None;
+    if waiting.revision.types_results() {
+        wrong_type(message, waiting)
+    } else {
+        wrong_task(message, waiting)
+    }
+}
+
+/// What is wrong with a modern result, by its `resultType`.
+fn wrong_type(message: &Message, waiting: &Waiting) -> Option<&'static str> {
+    let has_tasks = waiting.client.can.has(Capability::Tasks);
+    if waiting.method.starts_with("tasks/") && !has_tasks {
+        return Some("a task, and its client has not declared that it has tasks");
     }
     match message.get("resultType").map(Json::str) {
-        None | Some(Some("complete" | "task")) => None,
+        None | Some(Some("complete")) => None,
+        Some(Some("task")) if !waiting.revision.may_become_task(&waiting.method) => {
+            Some("a method that may not become a task does")
+        }
+        // "Regardless of prior declarations" (the extension "Tasks", "Capability Negotiation").
+        Some(Some("task")) if !has_tasks => {
+            Some("a task, and its client has not declared that it has tasks")
+        }
+        Some(Some("task")) => None,
         Some(Some("input_required")) if !revision::may_ask_back(&waiting.method) => {
             Some("a method that may not ask for input does")
         }
@@ -115,6 +136,14 @@ fn wrong_result(message: &Message, waiting: &Waiting) -> Option<&'static str> {
         }
         Some(_) => Some("a `resultType` that nobody knows"),
     }
+}
+
+/// What is wrong with a result of a session: until 2026-07-28 whoever asks decides about tasks. One
+/// that nobody asked for would be what its request does, out of sight of whoever waits for it.
+fn wrong_task(message: &Message, waiting: &Waiting) -> Option<&'static str> {
+    let unasked = !waiting.asks_for_task && Revision::V2025_11_25.may_become_task(&waiting.method);
+    let is_task = message.get("task").is_some_and(|it| it.get("taskId").is_some());
+    (unasked && is_task).then_some("a task, and none was asked for")
 }
 
 fn status(message: &Message) -> Status {

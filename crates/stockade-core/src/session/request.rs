@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Effect;
 use super::client::Client;
 use super::effects::{clipped, reason};
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
+use super::{Effect, Session};
 use crate::json::Json;
 use crate::judge::Judgement;
 use crate::message::{Id, Kind, Message, Side};
@@ -127,6 +127,8 @@ impl Turn<'_> {
             if message.kind() == Kind::Request {
                 session.asked_last = Arc::clone(&client);
             }
+        } else if let Some(it) = listening(session, message) {
+            client = Arc::clone(&it.client);
         } else if revision.era() == revision::Era::Modern {
             client = Arc::clone(&session.asked_last);
         }
@@ -150,6 +152,8 @@ impl Turn<'_> {
             since_ms: self.now_ms,
             heard_ms: self.now_ms,
             slot: None,
+            asks_for_task: revision.asks_for_tasks()
+                && message.get("task").is_some_and(Json::is_object),
             unknown,
         })
     }
@@ -197,6 +201,12 @@ impl Turn<'_> {
         let text = format!("Unknown tool: {}", crate::check::visible(&name));
         self.reply(Side::Client, Some(id), -32602, &text);
     }
+}
+
+/// The subscription that a server's notification belongs to.
+fn listening<'s>(session: &'s Session, message: &Message) -> Option<&'s Waiting> {
+    let id = message.meta(revision::META_SUBSCRIPTION).and_then(Id::read)?;
+    session.waiting.get(&(Side::Client, id)).filter(|it| it.is_subscription())
 }
 
 /// The tool that a request calls.

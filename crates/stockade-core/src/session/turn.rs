@@ -237,7 +237,7 @@ impl Turn<'_> {
             reference: &waiting.call,
             definition: waiting.tool.as_deref(),
             reads_as: waiting.reads_as.as_deref(),
-            client_can: &waiting.client.can,
+            client_can: waiting.client.can,
             roots: &self.policy.roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
         };

@@ -29,6 +29,8 @@ pub(super) struct Waiting {
     pub(super) heard_ms: u64,
     /// The room it takes, of a tool call.
     pub(super) slot: Option<Slot>,
+    /// It has asked for a task, which may answer it.
+    pub(super) asks_for_task: bool,
     /// Only an error may answer it: it is in a revision that the guard does not know.
     pub(super) unknown: bool,
 }

@@ -127,12 +127,18 @@ fn has_hidden(text: &str) -> bool {
 
 /// Judges once more what was sent.
 fn again(message: Message, method: &str, policy: &Policy) {
-    let all = json!({ "sampling": {}, "elicitation": {}, "roots": {}, "tasks": {} });
+    let requests = json!({ "sampling": { "createMessage": {} }, "elicitation": { "create": {} } });
+    let all = json!({
+        "sampling": { "tools": {} },
+        "elicitation": { "form": {}, "url": {} },
+        "roots": {},
+        "tasks": { "list": {}, "cancel": {}, "requests": requests },
+        "extensions": { "io.modelcontextprotocol/tasks": {} },
+    });
     let all = Document::from_value(&all).unwrap();
-    let client_can = Capabilities::read(Some(all.root()));
     let facts = Facts {
         method,
-        client_can: &client_can,
+        client_can: Capabilities::read(Some(all.root())),
         roots: &policy.roots,
         text_bytes_max: policy.text_bytes_max.unwrap_or(usize::MAX),
         ..Facts::alone(message.from())

@@ -134,6 +134,8 @@ const METHODS: &[&str] = &[
     "sampling/createMessage",
     "elicitation/create",
     "roots/list",
+    "tasks/get",
+    "tasks/update",
     "x/unknown",
     "x/unknown\u{200b}",
 ];
@@ -143,6 +145,7 @@ const NOTIFICATIONS: &[&str] = &[
     "notifications/progress",
     "notifications/message",
     "notifications/tools/list_changed",
+    "notifications/tasks",
     "initialize",
 ];
 
@@ -153,7 +156,10 @@ fn params() -> impl Strategy<Value = Value> {
         if let Some(revision) = revision {
             meta["io.modelcontextprotocol/protocolVersion"] = json!(revision);
             if whole {
-                let can = json!({ "sampling": {}, "elicitation": {}, "roots": {} });
+                let can = json!({
+                    "sampling": {}, "elicitation": {}, "roots": {},
+                    "extensions": { "io.modelcontextprotocol/tasks": {} },
+                });
                 meta["io.modelcontextprotocol/clientCapabilities"] = can;
             }
         }
@@ -161,6 +167,7 @@ fn params() -> impl Strategy<Value = Value> {
             "name": a,
             "arguments": { "text": b },
             "uri": "file:///a",
+            "taskId": "a",
             "requestId": id,
             "progressToken": id,
             "message": b,
@@ -172,7 +179,8 @@ fn params() -> impl Strategy<Value = Value> {
 }
 
 fn result() -> impl Strategy<Value = Value> {
-    let kind = select(vec![None, Some("complete"), Some("input_required"), Some("else")]);
+    let kind =
+        select(vec![None, Some("complete"), Some("input_required"), Some("task"), Some("else")]);
     let whole = (text(), text(), revision(), kind).prop_map(|(a, b, revision, kind)| {
         let long = a.repeat(700);
         let mut result = json!({

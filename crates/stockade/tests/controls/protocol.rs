@@ -17,6 +17,8 @@ crate::rows![
     p08_other_revisions_have_no_batches,
     p09_no_answer_reaches_another_client,
     p09_a_session_opens_on_a_stream,
+    p12_nothing_is_asked_that_was_not_declared,
+    p13_a_task_answers_only_whoever_can_have_one,
     p13_what_a_modern_server_may_not_say_is_dropped,
     p17_cancelling_reaches_the_server,
     p17_a_modern_client_that_goes_away_has_cancelled,
@@ -238,6 +240,96 @@ fn p09_a_session_opens_on_a_stream() {
     connection.begin_legacy();
     let answer = connection.post(&[], &call(2, "echo", json!({ "text": "there" }))).message();
     assert_eq!(text(&answer), "there");
+}
+
+fn p12_nothing_is_asked_that_was_not_declared() {
+    let url = json!({ "mode": "url", "message": "?", "url": "https://example.com" });
+    let questions = [
+        ("sampling", "sampling/createMessage", json!({ "messages": [], "maxTokens": 1 })),
+        ("form", "elicitation/create", json!({ "message": "Your password?" })),
+        ("url", "elicitation/create", url),
+        ("roots", "roots/list", json!({})),
+        ("tasks", "tasks/list", json!({})),
+        // A question without parameters is one all the same.
+        ("bare", "roots/list", json!(null)),
+    ];
+    let home = Home::new();
+    let mut script = Script::default();
+    let done = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": { "content": [] } }));
+    for (name, method, params) in &questions {
+        let mut ask = request(*name, method, params.clone());
+        if params.is_null() {
+            ask.as_object_mut().unwrap().remove("params");
+        }
+        script = script.on_tool(name, [say(ask), done.clone()]);
+        let asks = json!({ "q": { "method": method, "params": params } });
+        let asks = json!({ "resultType": "input_required", "inputRequests": asks });
+        let asks = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": asks }));
+        script = script.on_tool(&format!("modern-{name}"), [asks]);
+    }
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake).begin();
+    for (name, ..) in &questions {
+        assert!(!is_refusal(&probe.ask(&call(*name, name, json!({})))), "{name}");
+        assert!(probe.others.is_empty(), "{name} reaches nobody: {:?}", probe.others);
+        wait_for("the server to be told", || {
+            let told = |it: &Value| it["id"] == *name && it.get("error").is_some();
+            fake.messages().iter().any(told).then_some(())
+        });
+    }
+    probe.end();
+    let mut probe = Probe::run(&home, &fake);
+    for (name, method, _) in questions.iter().filter(|(_, method, _)| *method != "tasks/list") {
+        let answer = probe.ask(&modern(call(*name, &format!("modern-{name}"), json!({}))));
+        assert!(is_refusal(&answer), "{method}: {answer}");
+        assert!(!answer.to_string().contains("inputRequests"), "{answer}");
+    }
+    probe.end();
+}
+
+fn p13_a_task_answers_only_whoever_can_have_one() {
+    let home = Home::new();
+    let answer = |result: Value| say(json!({ "jsonrpc": "2.0", "id": "$id", "result": result }));
+    let task = json!({ "resultType": "task", "taskId": "a", "status": "working", "ttlMs": null });
+    let state = json!({ "resultType": "complete", "taskId": "a", "status": "working" });
+    let script = Script::default()
+        .on_tool("modern", [answer(task.clone())])
+        .on_tool("legacy", [answer(json!({ "task": { "taskId": "a", "status": "working" } }))])
+        .on("prompts/get", [answer(task)])
+        .on("tasks/get", [answer(state)]);
+    let fake = home.fake(script);
+    let declared = |mut request: Value, can: Value| {
+        request["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = can;
+        request
+    };
+    let tasks = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let mut probe = Probe::run(&home, &fake);
+    // What was declared for one request is not for the next: in turn.
+    for turn in 0..2 {
+        let id = |name: &str| format!("{name}{turn}");
+        let with = |request: Value| declared(modern(request), tasks.clone());
+        let run = call(id("with"), "modern", json!({}));
+        assert_eq!(probe.ask(&with(run))["result"]["taskId"], "a");
+        let run = call(id("without"), "modern", json!({}));
+        assert!(is_refusal(&probe.ask(&modern(run))), "it was not declared");
+        let state = |name| request(id(name), "tasks/get", json!({ "taskId": "a" }));
+        assert_eq!(probe.ask(&with(state("state")))["result"]["taskId"], "a");
+        assert!(is_refusal(&probe.ask(&modern(state("nobody's")))), "it was not declared");
+        let prompt = request(id("prompt"), "prompts/get", json!({ "name": "p" }));
+        assert!(is_refusal(&probe.ask(&with(prompt))), "only a call may become a task");
+    }
+    probe.end();
+    let violations = home.records_of("violation").len();
+    assert_eq!(violations, 6);
+
+    // Before, whoever asks decides.
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert!(is_refusal(&probe.ask(&call(1, "legacy", json!({})))), "nobody asked for it");
+    let mut asks = call(2, "legacy", json!({}));
+    asks["params"]["task"] = json!({ "ttl": 1000 });
+    assert_eq!(probe.ask(&asks)["result"]["task"]["taskId"], "a");
+    probe.end();
+    assert_eq!(home.records_of("violation").len(), violations + 1);
 }
 
 fn p13_what_a_modern_server_may_not_say_is_dropped() {
