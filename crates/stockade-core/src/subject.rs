@@ -261,16 +261,19 @@ impl<'a> Found<'a> {
 
     /// Whatever is in the body and in no subject yet.
     fn rest(&mut self) {
-        let taken = |it: Json<'a>, subjects: &[Subject<'a>]| {
-            subjects.iter().any(|subject| it.contains(subject.json) || subject.json.contains(it))
-        };
-        let known = self.subjects.len();
-        for (_, json) in self.body.fields() {
-            let first = self.subjects.get(..known).unwrap_or_default();
-            if !taken(json, first) {
-                self.subjects.push(Subject { channel: Channel::Other, json, tool: None });
-            }
+        let mut known: Vec<Json<'a>> = self.subjects.iter().map(|it| it.json).collect();
+        if known.iter().any(|it| it.contains(self.body)) {
+            return;
         }
+        // A server may send as many of either as fit: each is looked up, not compared with all.
+        known.sort_unstable_by_key(|it| it.number());
+        let is_taken = |it: Json<'a>| {
+            let next = known.partition_point(|subject| subject.number() < it.number());
+            known.get(next).is_some_and(|subject| it.contains(*subject))
+        };
+        let rest = self.body.fields().map(|(_, json)| json).filter(|it| !is_taken(*it));
+        let other = |json| Subject { channel: Channel::Other, json, tool: None };
+        self.subjects.extend(rest.map(other));
     }
 }
 
@@ -284,6 +287,57 @@ impl<'a> Subject<'a> {
             if let Some(text) = it.str() {
                 visit(At::Value(it), text);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+    use crate::json::Limits;
+
+    /// The channel and the place of each subject of a server's result.
+    fn found(method: &str, result: &serde_json::Value) -> Vec<(Channel, String)> {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "result": result, "beside": 1 });
+        let bytes = Bytes::from(message.to_string());
+        let message = Message::parse(Side::Server, bytes, &Limits::default()).unwrap();
+        let subjects = subjects(&message, method);
+        subjects.iter().map(|it| (it.channel, it.json.pointer())).collect()
+    }
+
+    #[test]
+    fn everything_is_in_a_subject_and_what_is_unknown_is_in_one() {
+        use Channel::{Content, Elicitation, Other, Task, Tool};
+        let asks = json!({ "q": { "method": "elicitation/create" }, "r": 1 });
+        for (method, result, expected) in [
+            (
+                "tools/list",
+                json!({ "a": 1, "inputRequests": asks, "tools": [{}, 2], "z": {} }),
+                vec![
+                    (Elicitation, "/result/inputRequests/q"),
+                    (Other, "/result/inputRequests/r"),
+                    (Tool, "/result/tools/0"),
+                    (Tool, "/result/tools/1"),
+                    (Other, "/result/a"),
+                    (Other, "/result/z"),
+                ],
+            ),
+            ("tools/list", json!({ "tools": [] }), vec![(Other, "/result/tools")]),
+            (
+                "tools/call",
+                json!({ "a": [1], "content": "x" }),
+                vec![(Content, "/result/content"), (Other, "/result/a")],
+            ),
+            ("tasks/get", json!({ "taskId": "a", "x": 1 }), vec![(Task, "/result")]),
+            ("tools/call", json!([1]), vec![(Other, "/result")]),
+        ] {
+            let mut expected: Vec<_> =
+                expected.into_iter().map(|(channel, at)| (channel, at.to_owned())).collect();
+            expected.push((Other, "/beside".to_owned()));
+            assert_eq!(found(method, &result), expected, "{method} {result}");
         }
     }
 }

@@ -32,6 +32,7 @@ crate::rows![
     p20_a_flood_of_messages_is_counted,
     p20_a_flood_over_http_is_counted,
     p20_an_endless_event_of_a_remote_server_costs_no_memory,
+    p20_an_answer_of_many_parts_is_read_once,
     p20_a_request_that_is_too_slow_is_ended,
     p20_a_body_that_is_too_long_is_refused,
     p20_a_client_that_does_not_read_holds_up_nobody,
@@ -806,4 +807,19 @@ fn p17_a_late_answer_is_on_no_other_stream() {
     gateway.end();
     let outcomes = home.records_of("outcome");
     assert!(outcomes.iter().any(|it| it["tool"] == "slow" && it["status"] == "ok"), "{outcomes:?}");
+}
+
+fn p20_an_answer_of_many_parts_is_read_once() {
+    let many = 40_000;
+    let mut result = json!({ "tools": vec![json!({}); many] });
+    let parts = (0..many).map(|number| (format!("part{number}"), json!(0)));
+    result.as_object_mut().unwrap().extend(parts);
+    let answer = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": result }));
+    let home = Home::new();
+    let fake = home.fake(Script::default().on("tools/list", [answer]));
+    let mut probe = Probe::run(&home, &fake).begin();
+    // Each part compared with each tool would take longer than anybody waits.
+    let list = probe.ask(&request("list", "tools/list", json!({})));
+    assert!(list.get("error").is_some() || list["result"]["part0"] == 0, "{list}");
+    assert_eq!(text(&probe.ask(&call(1, "echo", json!({ "text": "next" })))), "next");
 }
