@@ -53,8 +53,8 @@ pub enum WireError {
     #[error("input or output failed")]
     Io(#[source] io::Error),
     /// The connection could not be made private, or the other side could not prove who it is.
-    #[error("TLS failed")]
-    Tls(#[source] rustls::Error),
+    #[error("TLS failed: {}", untrusted(.0))]
+    Tls(rustls::Error),
 }
 
 impl From<io::Error> for WireError {
@@ -74,6 +74,17 @@ impl From<io::Error> for WireError {
 }
 
 impl WireError {
+    /// What it says, with what it comes from.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(it) = cause {
+            text = format!("{text}: {it}");
+            cause = it.source();
+        }
+        text
+    }
+
     /// What is at the bottom of an error of hyper. `connect_timeout`: where it may be one of
     /// connecting.
     pub(crate) fn from_http(
@@ -103,6 +114,16 @@ impl WireError {
         }
         bottom
     }
+}
+
+/// Why, for whoever has to do something about it. `rustls` names its commonest reason by a word that
+/// only who knows its code understands.
+fn untrusted(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    if matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
+        return "its certificate is of an issuer that this machine does not trust".to_owned();
+    }
+    error.to_string()
 }
 
 /// `io::Error` has no `clone`; what it says is kept.

@@ -11,9 +11,10 @@ pub mod process;
 pub mod stdio;
 mod tally;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use stockade_core::check::{redacted, visible};
 use stockade_core::judge::Cleared;
 use stockade_core::message::Side;
 use stockade_core::meter::Meter;
@@ -21,6 +22,7 @@ use stockade_core::policy::Policy;
 use stockade_core::record::Record;
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
+use stockade_wire::error::WireError;
 
 use self::tally::Tally;
 use crate::config::watch::Live;
@@ -33,6 +35,7 @@ pub struct Guard {
     live: Arc<Live>,
     ledger: Ledger,
     tally: Tally,
+    unreachable: OnceLock<()>,
     sessions: String,
     began: Instant,
 }
@@ -49,7 +52,8 @@ impl Guard {
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
-        Self { server, live, ledger, tally, sessions, began: Instant::now() }
+        let unreachable = OnceLock::new();
+        Self { server, live, ledger, tally, unreachable, sessions, began: Instant::now() }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -107,6 +111,19 @@ impl Guard {
     /// When the ledger takes nothing more.
     pub fn check(&self) -> Result<(), Unrecorded> {
         self.ledger.check().map_err(Unrecorded)
+    }
+
+    /// Why the server was not reached, for the record. A certificate that is not trusted or a port
+    /// where nobody listens is a thing to be mended by whoever started this process, who is told
+    /// the first time; a client is not.
+    pub fn unreached(&self, error: &WireError) -> String {
+        let why = error.in_full();
+        if matches!(error, WireError::Tls(_) | WireError::Io(_)) && self.unreachable.set(()).is_ok()
+        {
+            // The names in a certificate are the other side's words.
+            anstream::eprintln!("note: the server cannot be reached: {}", visible(&redacted(&why)));
+        }
+        why
     }
 
     /// The policy and its file.

@@ -38,7 +38,8 @@ const ENVIRONMENT: &[&str] = &[
   stockade run --root ~/notes -- npx -y @modelcontextprotocol/server-filesystem ~/notes
   stockade run --upstream https://mcp.example.com/mcp")]
 pub(super) struct Run {
-    /// Guard the remote server at this address instead of a command
+    /// Guard the remote server at this address instead of a command. Over https, it must prove who
+    /// it is by a certificate that this machine trusts, or one of those in $SSL_CERT_FILE
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     upstream: Option<String>,
     #[command(flatten)]

@@ -23,7 +23,8 @@ pub(super) struct Serve {
     /// Listen here. Loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8420")]
     listen: SocketAddr,
-    /// Guard the remote server at this address instead of a command
+    /// Guard the remote server at this address instead of a command. Over https, it must prove who
+    /// it is by a certificate that this machine trusts, or one of those in $SSL_CERT_FILE
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     upstream: Option<String>,
     /// How clients show who they are

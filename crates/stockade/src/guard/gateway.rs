@@ -89,6 +89,12 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/messages", Route::SsePost),
 ];
 
+/// Why a session has no server.
+struct Unreached {
+    told: &'static str,
+    why: String,
+}
+
 impl Gateway {
     /// A gateway behind `door`.
     pub fn new(guard: Arc<Guard>, door: Door, upstream: Upstream) -> Arc<Self> {
@@ -324,15 +330,12 @@ impl Gateway {
         };
         match self.begin(principal).await {
             Ok(session) => self.sessions.open(place, session, message).await,
-            Err(says) => {
-                let status = StatusCode::BAD_GATEWAY;
-                self.refused(principal, id.as_ref(), -32603, &says, status)
-            }
+            Err(why) => self.unreached(principal, id.as_ref(), &why),
         }
     }
 
     /// A session that has not begun, with a way to the server.
-    async fn begin(&self, principal: &Principal) -> Result<Session, String> {
+    async fn begin(&self, principal: &Principal) -> Result<Session, Unreached> {
         let parties = self.parties(principal);
         let (guard, meter) = (Arc::clone(&self.guard), self.meter(principal));
         let conversation = Arc::new(Conversation::metered(guard, parties.clone(), meter));
@@ -343,11 +346,17 @@ impl Gateway {
             }
             Upstream::Remote(upstream) => {
                 let line = local::Line::sse(upstream.http(), talk).await;
-                line.map_err(|it| format!("the server cannot be reached: {it}"))?
+                line.map_err(|it| Unreached {
+                    told: "the server cannot be reached",
+                    why: self.guard.unreached(&it),
+                })?
             }
             Upstream::Local(upstream) => {
                 let line = upstream.start(&self.guard, &parties, talk).await;
-                line.map_err(|it| format!("the server cannot be started: {it}"))?
+                line.map_err(|it| Unreached {
+                    told: "the server cannot be started",
+                    why: it.to_string(),
+                })?
             }
         };
         Ok(Session::local(principal.clone(), conversation, line))
@@ -414,7 +423,7 @@ impl Gateway {
         };
         match self.begin(principal).await {
             Ok(session) => self.sessions.open_sse(place, session),
-            Err(says) => self.refused(principal, None, -32603, &says, StatusCode::BAD_GATEWAY),
+            Err(why) => self.unreached(principal, None, &why),
         }
     }
 
@@ -511,6 +520,14 @@ impl Gateway {
     ) -> Answer {
         match self.violation(principal, says) {
             Ok(()) => error(id, code, says, status),
+            Err(unrecorded) => answer::unrecorded(id, &unrecorded),
+        }
+    }
+
+    /// What a client is told of a server that it cannot have, and what is written down of it.
+    fn unreached(&self, principal: &Principal, id: Option<&Id>, why: &Unreached) -> Answer {
+        match self.violation(principal, &format!("{}: {}", why.told, why.why)) {
+            Ok(()) => error(id, -32603, why.told, StatusCode::BAD_GATEWAY),
             Err(unrecorded) => answer::unrecorded(id, &unrecorded),
         }
     }

@@ -192,7 +192,7 @@ impl Link {
                 self.answer(conversation, outbox, events, said.id(), headers).await;
                 "the stream of the answer ended without it".to_owned()
             }
-            Err(error) => error.to_string(),
+            Err(error) => conversation.guard().unreached(&error),
         };
         // Whoever still waits for this request will wait for ever.
         let id = said.id().filter(|_| said.kind() == Kind::Request);

@@ -1,10 +1,15 @@
 //! `stockade serve`: who may come in, from which page, under which name, and what of a request goes
 //! on.
 
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::harness::http::modern_headers;
 use crate::harness::process::listens_on;
+use crate::harness::tls::Authority;
 use crate::harness::{
     Connection, FakeHttp, Gateway, Home, MODERN, Probe, Response, Script, call, is_refusal, modern,
     probe, request, text, wait_for,
@@ -20,6 +25,7 @@ crate::rows![
     h03_only_this_machine_is_listened_to,
     h05_no_route_forgets_the_key,
     h06_an_empty_list_is_nobody,
+    h07_an_upstream_must_prove_who_it_is,
     h11_no_header_of_the_client_goes_further,
     h13_what_is_turned_away_is_written_down,
     h13_a_flood_at_the_door_is_counted,
@@ -351,6 +357,77 @@ fn h06_an_empty_list_is_nobody() {
         }
         assert_eq!(fake.heard(), "");
     }
+}
+
+/// The binary in front of `upstream`, where the certificates in `trusted` are all that are trusted.
+fn secured(mut command: Command, upstream: &FakeHttp, trusted: &Path) -> Command {
+    command.args(["--upstream", &upstream.url()]).env("SSL_CERT_FILE", trusted);
+    command
+}
+
+fn run(home: &Home) -> Command {
+    home.stockade([OsString::from("run")].into_iter().chain(home.state()))
+}
+
+fn h07_an_upstream_must_prove_who_it_is() {
+    let (authority, other) = (Authority::new("one"), Authority::new("other"));
+    // Who vouches for it, for what name and until when, and why that is not enough.
+    let cases = [
+        (&authority, "127.0.0.1", 2100, None),
+        (&other, "127.0.0.1", 2100, Some("an issuer that this machine does not trust")),
+        (&authority, "mcp.example", 2100, Some("not valid for name")),
+        (&authority, "127.0.0.1", 2020, Some("expired")),
+    ];
+    let echo = |number: usize| call(number, "echo", json!({ "text": "x" }));
+    for (by, name, year, wrong) in cases {
+        let home = Home::new();
+        let trusted = authority.file(&home);
+        let upstream = FakeHttp::secure(Script::default(), by.vouch(name, year));
+        let mut probe = Probe::of(&mut secured(run(&home), &upstream, &trusted));
+        let gateway = Gateway::start(&mut secured(Gateway::command(&home), &upstream, &trusted));
+        let mut connection = gateway.connect();
+        let Some(why) = wrong else {
+            let mut probe = probe.begin();
+            assert_eq!(text(&probe.ask(&echo(1))), "x");
+            assert_eq!(text(&connection.post_modern(&echo(1)).message()), "x");
+            connection.begin_legacy();
+            assert_eq!(text(&connection.post(&[], &echo(2)).message()), "x");
+            assert_eq!(probe.end().stderr, "");
+            assert_eq!(gateway.end().stderr, "");
+            continue;
+        };
+        let answers = (0..3).flat_map(|number| {
+            let modern = connection.post_modern(&echo(number)).message();
+            [probe.ask(&modern_call(number)), modern]
+        });
+        for answer in answers {
+            assert!(is_refusal(&answer), "{answer}");
+            assert!(!answer.to_string().contains(why), "that is for whoever runs the guard");
+        }
+        assert!(upstream.requests().is_empty(), "nothing is sent to it");
+        let mut command = Gateway::command(&home);
+        command.args(["--upstream", &upstream.url().replace("/mcp", "/sse")]);
+        let sse = Gateway::start(command.env("SSL_CERT_FILE", &trusted));
+        let answer = sse.connect().post(&[], &probe::initialize("2024-11-05"));
+        assert_eq!(answer.status, 502, "{answer:?}");
+        assert!(!answer.body.contains("TLS"), "{answer:?}");
+        assert!(home.records_of("violation")[0]["says"].as_str().unwrap().contains(why));
+        for stderr in [sse.end().stderr, probe.end().stderr, gateway.end().stderr] {
+            let begins = "note: the server cannot be reached: TLS failed: ";
+            assert!(stderr.starts_with(begins) && stderr.contains(why), "{stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        }
+        let outcomes = home.records_of("outcome");
+        assert_eq!(outcomes.len(), 6, "{outcomes:?}");
+        for record in outcomes {
+            assert!(record["says"].as_str().unwrap().contains(why), "{record}");
+        }
+    }
+}
+
+/// A call of the modern era.
+fn modern_call(number: usize) -> Value {
+    modern(call(number, "echo", json!({ "text": "x" })))
 }
 
 fn h11_no_header_of_the_client_goes_further() {

@@ -7,6 +7,7 @@ pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod tls;
 
 use std::process::ExitCode;
 use std::thread;

@@ -205,7 +205,10 @@ impl Exchange {
                     match reply {
                         Ok(reply) => self.replied(reply, late.take()),
                         Err(WireError::Timeout { .. }) => self.expired(),
-                        Err(error) => self.unanswered(&error.to_string(), StatusCode::BAD_GATEWAY),
+                        Err(error) => {
+                            let why = self.conversation.guard().unreached(&error);
+                            self.unanswered(&why, StatusCode::BAD_GATEWAY)
+                        }
                     }
                 }
             };

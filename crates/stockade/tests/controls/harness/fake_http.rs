@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::fake::filled;
 use super::{Script, Step};
@@ -28,6 +29,7 @@ type Answer = Response<Either<Full<Bytes>, StreamBody<Events>>>;
 #[derive(Debug)]
 pub(crate) struct FakeHttp {
     address: SocketAddr,
+    is_secure: bool,
     state: Arc<State>,
     _stop: oneshot::Sender<()>,
 }
@@ -49,6 +51,16 @@ pub(crate) struct Heard {
 impl FakeHttp {
     /// A server that does what `script` says.
     pub(crate) fn new(script: Script) -> Self {
+        Self::start(script, None)
+    }
+
+    /// The same, over TLS.
+    pub(crate) fn secure(script: Script, tls: TlsAcceptor) -> Self {
+        Self::start(script, Some(tls))
+    }
+
+    fn start(script: Script, tls: Option<TlsAcceptor>) -> Self {
+        let is_secure = tls.is_some();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -59,16 +71,17 @@ impl FakeHttp {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
                 tokio::select! {
-                    () = serve(TcpListener::from_std(listener).unwrap(), script, shared) => (),
+                    () = serve(TcpListener::from_std(listener).unwrap(), tls, script, shared) => (),
                     _ = stopped => (),
                 }
             });
         });
-        Self { address, state, _stop: stop }
+        Self { address, is_secure, state, _stop: stop }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}/mcp", self.address)
     }
 
     /// Every request so far.
@@ -99,10 +112,15 @@ impl Heard {
     }
 }
 
-async fn serve(listener: TcpListener, script: Arc<Script>, state: Arc<State>) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    script: Arc<Script>,
+    state: Arc<State>,
+) {
     loop {
         let (connection, _) = listener.accept().await.unwrap();
-        let (script, state) = (Arc::clone(&script), Arc::clone(&state));
+        let (tls, script, state) = (tls.clone(), Arc::clone(&script), Arc::clone(&state));
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let (script, state) = (Arc::clone(&script), Arc::clone(&state));
@@ -110,7 +128,14 @@ async fn serve(listener: TcpListener, script: Arc<Script>, state: Arc<State>) {
             });
             // How a connection ends is seen by its streams.
             let http = hyper::server::conn::http1::Builder::new();
-            let _ended = http.serve_connection(TokioIo::new(connection), service).await;
+            let _ended = match tls {
+                None => http.serve_connection(TokioIo::new(connection), service).await,
+                Some(tls) => match tls.accept(connection).await {
+                    Ok(secure) => http.serve_connection(TokioIo::new(secure), service).await,
+                    // The guard does not want it, which is what is looked at.
+                    Err(_) => return,
+                },
+            };
         });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -43,10 +43,18 @@ pub(crate) struct Response {
 impl Gateway {
     /// `stockade serve ARGS`, on a free port.
     pub(crate) fn serve(home: &Home, args: &[OsString]) -> Self {
+        Self::start(Self::command(home).args(args))
+    }
+
+    /// `stockade serve`, on a free port.
+    pub(crate) fn command(home: &Home) -> Command {
         let options = ["serve", "--listen", "127.0.0.1:0"].map(OsString::from);
-        let mut child = home
-            .stockade(options.into_iter().chain(home.state()))
-            .args(args)
+        home.stockade(options.into_iter().chain(home.state()))
+    }
+
+    /// A `stockade serve` that was put together elsewhere.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
