@@ -180,7 +180,11 @@ impl<'a> Index<'a> {
             let name = Name::parse(&name).ok_or_else(damaged)?;
             let (_, source) = match &mut lines {
                 Some(open) if open.0 == name => open,
-                other => other.insert((name.clone(), Lines::open(self.dir.segment(&name))?)),
+                other => match Lines::open(self.dir.segment(&name)) {
+                    Ok(lines) => other.insert((name.clone(), lines)),
+                    Err(error) if error.is_not_found() => continue,
+                    Err(error) => return Err(error),
+                },
             };
             source.seek(byte)?;
             let record = match source.next()? {
@@ -209,10 +213,15 @@ impl<'a> Index<'a> {
         let failed = |source| Error::Index { path: path.clone(), source };
         let tx =
             self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let present = self.dir.segments()?;
-        for name in &present {
-            let lines = Lines::open(self.dir.segment(name))?;
-            read_on(&tx, name, lines, &failed)?;
+        let mut present = Vec::new();
+        for name in self.dir.segments()? {
+            match Lines::open(self.dir.segment(&name)) {
+                Ok(lines) => read_on(&tx, &name, lines, &failed)?,
+                // No longer kept: it has gone since the directory was read.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            }
+            present.push(name);
         }
         forget_others(&tx, &present).map_err(failed)?;
         tx.commit().map_err(failed)

@@ -1,10 +1,11 @@
-//! Writing: an open ledger writes one segment, which many threads append to. What
-//! [`Ledger::append`] has returned for, the system has; after any failure nothing more is taken.
+//! Writing: an open ledger writes one segment after the other, each of which many threads append to.
+//! What [`Ledger::append`] has returned for, the system has; after any failure nothing more is taken.
 //!
 //! A record takes its place in the chain under one lock and is written under another. Whoever gets
 //! to write, writes what has come until then, so that records that come at once go out in one
 //! write. What nobody waits for is written along with the next record, or else by the *clerk*, a
-//! thread that also signs.
+//! thread that also signs. Whoever fills a segment begins the next. What is no longer kept is removed by another,
+//! the *sweeper*, so that nobody waits for it.
 
 use std::fmt;
 use std::path::Path;
@@ -18,6 +19,7 @@ use crate::chain::End;
 use crate::clock;
 use crate::error::Error;
 use crate::files::{self, Dir};
+use crate::keep::{self, Keep, Removed};
 use crate::manifest::Manifest;
 use crate::recover::recover;
 use crate::seal::Key;
@@ -28,6 +30,9 @@ const UNSEALED_MAX: u64 = 1024;
 
 /// So much may wait to be written.
 const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
+
+/// How often it is looked for what is no longer kept, where no segment is closed meanwhile.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// When records are on the disk, and not only with the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +54,12 @@ pub struct Options {
     pub write_within: Duration,
     /// How long a record may wait to be signed; 1024 records do not wait.
     pub seal_within: Duration,
+    /// A segment that has so many bytes is closed, and the next begins.
+    pub segment_bytes_max: u64,
+    /// And one that is so old, unless nothing was recorded in it.
+    pub segment_age: Duration,
+    /// How much is kept of the segments that are closed.
+    pub keep: Keep,
 }
 
 impl Default for Options {
@@ -57,6 +68,9 @@ impl Default for Options {
             durability: Durability::default(),
             write_within: Duration::from_millis(20),
             seal_within: Duration::from_secs(1),
+            segment_bytes_max: 64 << 20,
+            segment_age: Duration::from_secs(86_400),
+            keep: Keep::default(),
         }
     }
 }
@@ -76,7 +90,7 @@ impl Default for Options {
 /// ```
 pub struct Ledger {
     shared: Arc<Shared>,
-    clerk: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Where a record is in its segment.
@@ -97,6 +111,8 @@ struct Shared {
     chain: Mutex<Chain>,
     /// Tells the clerk that there is something to do.
     work: Condvar,
+    /// Tells the sweeper that a segment was closed.
+    turned: Condvar,
 }
 
 /// What records are added to.
@@ -107,6 +123,8 @@ struct Chain {
     lines: Vec<u8>,
     /// How many records were taken.
     taken: u64,
+    /// How many segments were begun.
+    segments: u64,
     clerk_waits: bool,
     state: State,
 }
@@ -138,13 +156,15 @@ impl Ledger {
         let manifest = Manifest::lock(&dir)?;
         let key = Key::load_or_make(&dir, manifest.is_empty()?)?;
         let recovered = recover(&dir, &key, &manifest)?;
-        let segment = Segment::begin(&dir, &key, options.durability, &manifest)?;
+        let at_ms = clock::now_ms();
+        let segment = Segment::begin(&dir, &key, options.durability, &manifest, at_ms)?;
         drop(manifest);
         let chain = Chain {
             end: segment.end,
-            at_ms: 0,
+            at_ms,
             lines: Vec::new(),
             taken: 0,
+            segments: 1,
             clerk_waits: false,
             state: State::Open,
         };
@@ -156,10 +176,19 @@ impl Ledger {
             pen: Mutex::new(Pen { segment, lines: Vec::new(), written: 0 }),
             chain: Mutex::new(chain),
             work: Condvar::new(),
+            turned: Condvar::new(),
         });
-        let mut ledger = Self { shared: Arc::clone(&shared), clerk: None };
-        let clerk = thread::Builder::new().name("ledger".to_owned()).spawn(move || shared.clerk());
-        ledger.clerk = Some(clerk.map_err(|source| files::open_failed(&path, source))?);
+        let mut ledger = Self { shared, threads: Vec::new() };
+        let mut start = |name: &str, work: fn(&Shared)| {
+            let shared = Arc::clone(&ledger.shared);
+            let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
+            ledger.threads.push(started.map_err(|source| files::open_failed(&path, source))?);
+            Ok::<_, Error>(())
+        };
+        start("ledger", Shared::clerk)?;
+        if !options.keep.is_all() {
+            start("ledger-sweeper", Shared::sweeper)?;
+        }
         recovered.iter().try_for_each(|it| ledger.append(it).map(drop))?;
         Ok(ledger)
     }
@@ -195,8 +224,9 @@ impl Ledger {
         self.shared.chain().map(drop)
     }
 
-    /// Writes what is not written yet, signs the head of the segment now, if it has moved, and
-    /// makes sure that the files are still there. While the ledger is open, it happens by itself.
+    /// Writes what is not written yet, signs the head of the segment now, if it has moved, makes
+    /// sure that the files are still there, and begins the next segment if it is time for it. While
+    /// the ledger is open, it happens by itself.
     pub fn checkpoint(&self) -> Result<(), Error> {
         self.shared.tend(|_| true).map(drop)
     }
@@ -218,8 +248,9 @@ impl Drop for Ledger {
         }
         drop(chain);
         self.shared.work.notify_all();
-        if let Some(clerk) = self.clerk.take() {
-            let _panicked = clerk.join();
+        self.shared.turned.notify_all();
+        for thread in self.threads.drain(..) {
+            let _panicked = thread.join();
         }
     }
 }
@@ -257,7 +288,8 @@ impl Shared {
             return Ok(());
         }
         let written = self.write(&mut pen);
-        self.or_fail(written)
+        self.or_fail(written)?;
+        self.turn_if_full(&mut pen)
     }
 
     /// Writes all that was taken. Meanwhile more may be taken.
@@ -279,29 +311,61 @@ impl Shared {
         pen.segment.seal(&self.dir, &self.key, self.options.durability)
     }
 
-    /// Writes what there is, and signs it if that is due. Answers how many of the records that were
-    /// taken are signed.
+    /// Writes what there is, signs it if that is due, and begins the next segment if that is.
+    /// Answers how many of the records that were taken are signed.
     fn tend(&self, is_due: impl FnOnce(&Segment) -> bool) -> Result<u64, Error> {
         let mut pen = self.pen()?;
         let tended = self
             .write(&mut pen)
             .and_then(|()| if is_due(&pen.segment) { self.seal(&mut pen) } else { Ok(()) });
         self.or_fail(tended)?;
+        self.turn_if_full(&mut pen)?;
         Ok(pen.written.saturating_sub(pen.segment.unsealed()))
     }
 
     fn close(&self) -> Result<(), Error> {
         let mut pen = self.pen()?;
         let mut chain = self.chain()?;
-        let (end, at_ms, taken) = pen.dip(&mut chain);
-        let closed = self.put(&mut pen, end, at_ms, taken).and_then(|()| {
-            self.seal(&mut pen)?;
-            pen.segment.close(&self.key, &Manifest::lock(&self.dir)?)
-        });
+        let closed = self.finish(&mut pen, &mut chain).map(drop);
         chain.or_fail(closed)?;
         chain.state = State::Closed;
         self.work.notify_all();
+        self.turned.notify_all();
         Ok(())
+    }
+
+    fn turn_if_full(&self, pen: &mut Pen) -> Result<(), Error> {
+        let Options { segment_bytes_max, segment_age, .. } = self.options;
+        if pen.segment.is_full(segment_bytes_max, segment_age) { self.turn(pen) } else { Ok(()) }
+    }
+
+    /// Closes the segment and begins the next. Nothing is taken meanwhile. The manifest is locked
+    /// all the time, so that the first record of the next segment follows the end of this one.
+    fn turn(&self, pen: &mut Pen) -> Result<(), Error> {
+        let mut chain = self.chain()?;
+        let finished = self.finish(pen, &mut chain);
+        // Later than all in this one, so that who sorts by time never mixes the two.
+        let at_ms = clock::now_ms().max(chain.at_ms.saturating_add(1));
+        let begun = finished.and_then(|manifest| {
+            Segment::begin(&self.dir, &self.key, self.options.durability, &manifest, at_ms)
+        });
+        pen.segment = chain.or_fail(begun)?;
+        chain.end = pen.segment.end;
+        chain.at_ms = at_ms;
+        chain.segments += 1;
+        self.turned.notify_all();
+        Ok(())
+    }
+
+    /// Writes what was taken, signs it, and enters the end of the segment in the manifest, which
+    /// stays locked.
+    fn finish(&self, pen: &mut Pen, chain: &mut Chain) -> Result<Manifest<'_>, Error> {
+        let (end, at_ms, taken) = pen.dip(chain);
+        self.put(pen, end, at_ms, taken)?;
+        self.seal(pen)?;
+        let manifest = Manifest::lock(&self.dir)?;
+        pen.segment.close(&self.key, &manifest)?;
+        Ok(manifest)
     }
 
     /// Writes what nobody waits for and signs what is written, for as long as the ledger is open.
@@ -311,7 +375,10 @@ impl Shared {
             let Ok(mut chain) = self.chain() else { return };
             chain.clerk_waits = chain.taken == sealed;
             let has_nothing = |it: &mut Chain| it.is_open() && it.taken == sealed;
-            let Ok(chain) = self.work.wait_while(chain, has_nothing) else { return };
+            // A segment that nobody writes to any more grows old all the same.
+            let age = self.options.segment_age;
+            let Ok(chain) = self.work.wait_timeout_while(chain, age, has_nothing) else { return };
+            let chain = chain.0;
             let soon = self.options.write_within;
             let Ok(chain) = self.work.wait_timeout_while(chain, soon, |it| it.is_open()) else {
                 return;
@@ -321,6 +388,26 @@ impl Shared {
             // A failure is the ledger's last, and whoever appends next is told.
             let Ok(tended) = self.tend(|it| it.sealed_at.elapsed() >= seal_within) else { return };
             sealed = tended;
+        }
+    }
+
+    /// Removes what is no longer kept, whenever a segment was closed, and now and then.
+    fn sweeper(&self) {
+        loop {
+            let Ok(segments) = self.chain().map(|it| it.segments) else { return };
+            let goes_on = || self.chain().is_ok();
+            let swept = keep::sweep(&self.dir, &self.key, &self.options.keep, goes_on);
+            if let Some(record) = swept.unwrap_or_else(|error| Some(Removed::failed(&error))) {
+                let noted = self.take(&record).and_then(|(_, taken, _)| self.write_until(taken));
+                if noted.is_err() {
+                    return;
+                }
+            }
+            let Ok(chain) = self.chain() else { return };
+            let stays = |it: &mut Chain| it.is_open() && it.segments == segments;
+            if self.turned.wait_timeout_while(chain, SWEEP_EVERY, stays).is_err() {
+                return;
+            }
         }
     }
 
@@ -392,12 +479,13 @@ mod tests {
 
     /// Nothing happens by itself.
     const NEVER: Duration = Duration::from_secs(3600);
-    const STILL: Options =
-        Options { durability: Durability::Os, write_within: NEVER, seal_within: NEVER };
+    fn still() -> Options {
+        Options { write_within: NEVER, seal_within: NEVER, ..Options::default() }
+    }
 
     fn ledger() -> (tempfile::TempDir, Ledger) {
         let temp = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open_with(temp.path().join("ledger"), STILL).unwrap();
+        let ledger = Ledger::open_with(temp.path().join("ledger"), still()).unwrap();
         (temp, ledger)
     }
 
@@ -477,6 +565,21 @@ mod tests {
             assert!(thread::scope(|scope| scope.spawn(|| hold(&ledger.shared)).join().is_err()));
             assert!(matches!(ledger.append(&json!({})), Err(Error::Poisoned { .. })));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_mixes_no_segments() {
+        let temp = tempfile::tempdir().unwrap();
+        let options = Options { segment_bytes_max: 1, ..still() };
+        let ledger = Ledger::open_with(temp.path().join("ledger"), options).unwrap();
+        let later = clock::now_ms() + 3_600_000;
+        ledger.shared.chain.lock().unwrap().at_ms = later;
+        let first = ledger.segment().unwrap();
+        ledger.append(&json!({})).unwrap();
+        let second = ledger.segment().unwrap();
+        assert!(second.starts_with(&clock::compact(&clock::text(later + 1))), "{first} {second}");
+        ledger.append(&json!({})).unwrap();
+        assert!(ledger.segment().unwrap() > second);
     }
 
     #[test]

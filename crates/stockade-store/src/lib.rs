@@ -1,9 +1,9 @@
 //! The ledger: an append-only, hash-chained, signed record of what was decided.
 //!
-//! A ledger is a directory. Each process that opens it writes one *segment*, a JSON Lines file in
-//! which every record carries the hash of the one before it. The *manifest*, a signed chain of its
-//! own, says which segments were opened and how they ended, so that a segment cannot disappear or
-//! borrow records from another. *Checkpoints* sign the head of each segment while it grows, so that
+//! A ledger is a directory. Each process that opens it writes *segments*, one after the other: JSON
+//! Lines files in which every record carries the hash of the one before it. The *manifest*, a signed
+//! chain of its own, says which segments were opened, how they ended and which were removed, so that
+//! a segment cannot disappear or borrow records from another. *Checkpoints* sign the head of each segment while it grows, so that
 //! its tail cannot be cut off. The files are the truth; the SQLite index beside them is a cache.
 //!
 //! | file | holds |
@@ -28,6 +28,7 @@ mod clock;
 mod error;
 mod files;
 mod index;
+mod keep;
 mod ledger;
 mod manifest;
 mod read;
@@ -39,6 +40,7 @@ mod verify;
 pub use chain::RECORD_BYTES_MAX;
 pub use error::{Error, FieldsError};
 pub use index::{Filter, Found, query};
+pub use keep::Keep;
 pub use ledger::{Durability, Ledger, Options, Position};
 pub use read::{Record, Tail, export, tail};
-pub use verify::{Broken, Fault, Killed, Torn, Verdict, Whole, verify};
+pub use verify::{Broken, Fault, Gone, Killed, Torn, Verdict, Whole, verify};

@@ -1,5 +1,6 @@
-//! The manifest: the signed chain of which segments were opened and how they were closed. Only
-//! changed under an exclusive lock, by a process that has made sure of its end.
+//! The manifest: the signed chain of which segments were opened, how they were closed, and which of
+//! them were removed since. Only changed under an exclusive lock, by a process that has made sure of
+//! its end.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -40,15 +41,18 @@ pub(crate) struct Entry {
 pub(crate) enum Event {
     /// With the hash of its first record, which names it.
     Opened { segment: String, head: String },
-    /// With the number of its records and the hash of the last. If its process was killed, so many
-    /// of them were not signed until somebody else found them.
+    /// With the number of its records, the hash of the last, and its length. If its process was
+    /// killed, so many of them were not signed until somebody else found them.
     Closed {
         segment: String,
         records: u64,
         head: String,
+        bytes: u64,
         #[serde(default, skip_serializing_if = "is_zero")]
         unsigned: u64,
     },
+    /// Closed segments whose files are no longer kept. They were whole until then.
+    Removed { segments: Vec<String> },
 }
 
 /// Where the next entry goes.

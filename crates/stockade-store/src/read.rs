@@ -56,7 +56,7 @@ pub fn export(dir: impl AsRef<Path>, mut out: impl Write) -> Result<u64, Error> 
             Some(Reverse(first)) => it.as_str() <= clock::compact(&first.at).as_str(),
             None => true,
         }) {
-            let mut source = Source::open(&dir, name.clone())?;
+            let Some(mut source) = Source::open(&dir, name.clone())? else { continue };
             if let Some(record) = source.next()? {
                 heads.push(Reverse(record));
                 open.insert(name.as_str().to_owned(), source);
@@ -117,7 +117,7 @@ impl Tail {
             if read.is_some_and(|it| self.dir.segment_bytes(&name) == Some(it)) {
                 continue;
             }
-            let mut source = Source::open(&self.dir, name.clone())?;
+            let Some(mut source) = Source::open(&self.dir, name.clone())? else { continue };
             match (read, last) {
                 (Some(byte), _) => source.lines.seek(byte)?,
                 (None, Some(n)) => source.lines.seek_last(n)?,
@@ -168,9 +168,13 @@ struct Source {
 }
 
 impl Source {
-    fn open(dir: &Dir, name: Name) -> Result<Self, Error> {
-        let lines = Lines::open(dir.segment(&name))?;
-        Ok(Self { name, lines })
+    /// Nothing, where the segment is no longer kept: it has gone since the directory was read.
+    fn open(dir: &Dir, name: Name) -> Result<Option<Self>, Error> {
+        match Lines::open(dir.segment(&name)) {
+            Ok(lines) => Ok(Some(Self { name, lines })),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The next finished record.

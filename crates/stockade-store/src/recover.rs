@@ -68,6 +68,7 @@ pub(crate) fn recover(
             segment: segment.clone(),
             records: found.end.seq,
             head: found.end.prev.to_string(),
+            bytes: found.bytes,
             unsigned: found.unsealed,
         };
         manifest.close(key, clock::now_ms(), byte, closed)?;

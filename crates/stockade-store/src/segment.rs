@@ -1,9 +1,10 @@
-//! One segment while it is written: its file, how far it goes, and how much of it is signed.
+//! One segment while it is written: its file, how far it goes, how much of it is signed, and when
+//! the next one is due.
 
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -27,6 +28,7 @@ pub(crate) struct Segment {
     /// How many records are signed.
     sealed: u64,
     pub(crate) sealed_at: Instant,
+    opened_at: Instant,
     /// Where its entry in the manifest is.
     opened: u64,
 }
@@ -49,8 +51,8 @@ impl Segment {
         key: &Key,
         durability: Durability,
         manifest: &Manifest<'_>,
+        at_ms: u64,
     ) -> Result<Self, Error> {
-        let at_ms = clock::now_ms();
         let name = Name::new(at_ms)?;
         let draft = dir.draft(&name);
         let mut options = files::options();
@@ -78,6 +80,7 @@ impl Segment {
             at_ms,
             sealed: 0,
             sealed_at: Instant::now(),
+            opened_at: Instant::now(),
             opened: tail.byte,
             name,
         };
@@ -97,6 +100,12 @@ impl Segment {
         self.bytes += u64::try_from(lines.len()).unwrap_or(0);
         (self.end, self.at_ms) = (end, at_ms);
         Ok(())
+    }
+
+    /// Whether it has grown so long or so old that another should follow. One in which nothing was
+    /// recorded yet has not.
+    pub(crate) fn is_full(&self, bytes_max: u64, age: Duration) -> bool {
+        self.end.seq > 1 && (self.bytes >= bytes_max || self.opened_at.elapsed() >= age)
     }
 
     /// How many records are written and not signed.
@@ -134,6 +143,7 @@ impl Segment {
             segment: self.name.as_str().to_owned(),
             records: self.end.seq,
             head: self.end.prev.to_string(),
+            bytes: self.bytes,
             unsigned: 0,
         };
         manifest.close(key, clock::now_ms(), self.opened, event)?;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::TryLockError;
-use std::io;
 use std::path::Path;
 
 use blake3::Hash;
@@ -31,6 +30,9 @@ pub enum Verdict {
 pub struct Whole {
     /// How many segments there are.
     pub segments: u64,
+    /// What was removed because the policy keeps no more, and has been signed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
     /// How many of them are being written now.
     pub live: u64,
     /// How many records there are, with the ledger's own.
@@ -46,6 +48,19 @@ pub struct Whole {
     pub head: Option<String>,
     /// The public key that everything was verified with, in hexadecimal.
     pub key: Option<String>,
+}
+
+/// What is no longer kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Gone {
+    /// How many segments.
+    pub segments: u64,
+    /// How many records they had.
+    pub records: u64,
+    /// The oldest segment that is still there: from its first record on all was verified.
+    pub from: String,
+    /// When that record was written.
+    pub since: String,
 }
 
 /// The last records of a process that was killed. Until somebody signed them, they could be cut off
@@ -136,6 +151,15 @@ pub(crate) enum Stop {
     Failed(Error),
 }
 
+impl Stop {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Broken(broken) => Error::Tampered(broken),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
 impl From<Broken> for Stop {
     fn from(broken: Broken) -> Self {
         Self::Broken(broken)
@@ -154,13 +178,25 @@ pub(crate) struct Entry {
     /// The end of the manifest when it was opened, which its first record follows.
     after: Hash,
     first: Hash,
-    /// Its last record, and how many were not signed by its process.
-    closed: Option<(Anchor, u64)>,
+    pub(crate) closed: Option<Closed>,
+    /// Whether it was removed, and signed for. Its file may still be on its way out.
+    pub(crate) removed: bool,
+}
+
+/// How a segment ended, as the manifest says.
+pub(crate) struct Closed {
+    last: Anchor,
+    /// How many of the last records were not signed by its process.
+    unsigned: u64,
+    pub(crate) bytes: u64,
+    pub(crate) at: String,
 }
 
 /// What a segment that is whole holds.
 pub(crate) struct Found {
     pub(crate) end: End,
+    /// When the first record was written.
+    began: String,
     /// How many of the last records its process has not signed, and since when.
     pub(crate) unsealed: u64,
     pub(crate) since: Option<String>,
@@ -189,17 +225,46 @@ fn examine(dir: &Dir) -> Result<Whole, Stop> {
     if Key::load(dir).is_ok_and(|it| it.public() != key) {
         return Err(wrong_key().into());
     }
-    let mut whole = Whole { key: Some(key.hex()), ..Whole::default() };
-    let (entries, present) = register(dir, &key, &mut whole)?;
+    let Register { entries, stems, torn, head } = Register::read(dir, &key)?;
+    let torn = torn.into_iter().collect();
+    let mut whole = Whole { key: Some(key.hex()), head, torn, ..Whole::default() };
     let mut known = BTreeSet::new();
+    let mut gone = Gone::default();
     for entry in &entries {
-        whole.count(entry, segment(dir, &key, entry)?);
         known.insert(entry.name.as_str());
+        let Some(found) = settled(dir, &key, entry)? else {
+            gone.segments += 1;
+            gone.records += entry.closed.as_ref().map_or(0, |it| it.last.seq.saturating_add(1));
+            continue;
+        };
+        if whole.segments == 0 {
+            (gone.from, gone.since) = (entry.name.as_str().to_owned(), found.began.clone());
+        }
+        whole.count(entry, found);
     }
-    match present.iter().find(|it| !known.contains(it.as_str())) {
+    whole.gone = Some(gone).filter(|it| it.segments > 0);
+    match stems.iter().find(|it| !known.contains(it.as_str())) {
         Some(stranger) => Err(Broken::of(stranger, Fault::UnknownSegment).into()),
         None => Ok(whole),
     }
+}
+
+/// Examines a segment, and once more if it was closed or removed since the manifest was read: it
+/// would look as if its process had been killed, or as if somebody had taken it away. Nothing, if it
+/// was removed.
+fn settled(dir: &Dir, key: &PublicKey, entry: &Entry) -> Result<Option<Found>, Stop> {
+    let examined = segment(dir, key, entry);
+    let is_missing = match &examined {
+        Ok(it) if entry.closed.is_none() && !it.live && (it.torn || it.unsealed > 0) => false,
+        Err(Stop::Broken(broken)) if broken.fault == Fault::MissingSegment => true,
+        Ok(_) | Err(_) => return examined.map(Some),
+    };
+    if is_missing && entry.removed {
+        return Ok(None);
+    }
+    let now = Register::read(dir, key)?.entries.into_iter().find(|it| it.name == entry.name);
+    let is_new = |it: &Entry| it.removed || it.closed.is_some() && entry.closed.is_none();
+    now.filter(is_new).map_or(examined.map(Some), |now| settled(dir, key, &now))
 }
 
 /// Whether nobody has written here yet, or came no further than the empty manifest.
@@ -209,64 +274,79 @@ fn is_untouched(dir: &Dir) -> Result<bool, Error> {
     Ok(!is_signed && dir.segment_stems()?.is_empty())
 }
 
-/// Walks the manifest. Meanwhile nobody opens or closes a segment, so what the manifest says and
-/// what the directory holds belong together.
-fn register(
-    dir: &Dir,
-    key: &PublicKey,
-    whole: &mut Whole,
-) -> Result<(Vec<Entry>, Vec<String>), Stop> {
-    let path = dir.manifest();
-    let mut lines = match Lines::open(path.clone()) {
-        Ok(lines) => lines,
-        Err(error) if is_not_found(&error) => {
-            return Err(Broken::of(manifest::NAME, Fault::MissingSegment).into());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    files::lock(&path, lines.file(), Lock::Shared)?;
-    let head = files::read(&dir.manifest_head())?;
-    let signed = head
-        .as_deref()
-        .map(|it| manifest::read(it.strip_suffix('\n').unwrap_or(it).as_bytes(), key));
-    let anchor = signed
-        .as_ref()
-        .and_then(|it| it.as_ref())
-        .map(|it| Anchor { seq: it.0.seq, hash: it.0.hash });
+/// The manifest, and the directory at the same moment.
+pub(crate) struct Register {
+    pub(crate) entries: Vec<Entry>,
+    /// The names of the files that look like segments.
+    stems: Vec<String>,
+    torn: Option<Torn>,
+    head: Option<String>,
+}
 
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut places = BTreeMap::new();
-    let walked = walk(&mut lines, manifest::NAME, End::after(GENESIS), anchor, |line| {
-        let (link, entry) = manifest::read(line, key).ok_or(Fault::BadSignature)?;
-        match entry.event {
-            Event::Opened { ref segment, .. } => {
-                places.insert(segment.clone(), entries.len());
-                entries.push(Entry::of((link, entry)).ok_or(Fault::Edited)?);
+impl Register {
+    /// Walks the manifest. Meanwhile nobody opens, closes or removes a segment, so what the manifest
+    /// says and what the directory holds belong together.
+    pub(crate) fn read(dir: &Dir, key: &PublicKey) -> Result<Self, Stop> {
+        let path = dir.manifest();
+        let mut lines = match Lines::open(path.clone()) {
+            Ok(lines) => lines,
+            Err(error) if error.is_not_found() => {
+                return Err(Broken::of(manifest::NAME, Fault::MissingSegment).into());
             }
-            Event::Closed { segment, records, head, unsigned } => {
-                let place = places.get(&segment).copied();
-                let entry = place.and_then(|it| entries.get_mut(it));
-                let last = Anchor {
-                    seq: records.checked_sub(1).ok_or(Fault::Edited)?,
-                    hash: chain::hash(head.as_bytes()).ok_or(Fault::Edited)?,
-                };
-                entry.ok_or(Fault::Edited)?.closed = Some((last, unsigned));
+            Err(error) => return Err(error.into()),
+        };
+        files::lock(&path, lines.file(), Lock::Shared)?;
+        let head = files::read(&dir.manifest_head())?;
+        let signed = head
+            .as_deref()
+            .map(|it| manifest::read(it.strip_suffix('\n').unwrap_or(it).as_bytes(), key));
+        let anchor = signed
+            .as_ref()
+            .and_then(|it| it.as_ref())
+            .map(|it| Anchor { seq: it.0.seq, hash: it.0.hash });
+
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut places = BTreeMap::new();
+        let walked = walk(&mut lines, manifest::NAME, End::after(GENESIS), anchor, |line| {
+            let (link, entry) = manifest::read(line, key).ok_or(Fault::BadSignature)?;
+            match entry.event {
+                Event::Opened { ref segment, .. } => {
+                    places.insert(segment.clone(), entries.len());
+                    entries.push(Entry::of((link, entry)).ok_or(Fault::Edited)?);
+                }
+                Event::Closed { segment, records, head, bytes, unsigned } => {
+                    let last = Anchor {
+                        seq: records.checked_sub(1).ok_or(Fault::Edited)?,
+                        hash: chain::hash(head.as_bytes()).ok_or(Fault::Edited)?,
+                    };
+                    let at = Envelope::read(line).ok_or(Fault::Edited)?.at.into_owned();
+                    let place = places.get(&segment).and_then(|it| entries.get_mut(*it));
+                    place.ok_or(Fault::Edited)?.closed = Some(Closed { last, unsigned, bytes, at });
+                }
+                Event::Removed { segments } => {
+                    for segment in &segments {
+                        let place = places.get(segment).and_then(|it| entries.get_mut(*it));
+                        place.ok_or(Fault::Edited)?.removed = true;
+                    }
+                }
             }
+            Ok(link)
+        })?;
+        match signed {
+            Some(None) => return Err(Broken::of(manifest::NAME, Fault::BadSignature).into()),
+            None if walked.end.seq > 1 => {
+                return Err(Broken::of(manifest::NAME, Fault::MissingHead).into());
+            }
+            None | Some(Some(_)) => {}
         }
-        Ok(link)
-    })?;
-    match signed {
-        Some(None) => return Err(Broken::of(manifest::NAME, Fault::BadSignature).into()),
-        None if walked.end.seq > 1 => {
-            return Err(Broken::of(manifest::NAME, Fault::MissingHead).into());
-        }
-        None | Some(Some(_)) => {}
+        let torn = Torn { segment: manifest::NAME.to_owned(), seq: walked.end.seq };
+        Ok(Self {
+            entries,
+            stems: dir.segment_stems()?,
+            torn: walked.torn.then_some(torn),
+            head: head.map(|it| it.trim_end().to_owned()),
+        })
     }
-    if walked.torn {
-        whole.torn.push(Torn { segment: manifest::NAME.to_owned(), seq: walked.end.seq });
-    }
-    whole.head = head.map(|it| it.trim_end().to_owned());
-    Ok((entries, dir.segment_stems()?))
 }
 
 /// Examines one segment.
@@ -276,11 +356,11 @@ pub(crate) fn segment(dir: &Dir, key: &PublicKey, entry: &Entry) -> Result<Found
     let head = files::read(&dir.head(&entry.name))?;
     let mut lines = match Lines::open(dir.segment(&entry.name)) {
         // Its process died, or is, between the manifest and the last step of opening it.
-        Err(error) if is_not_found(&error) => Lines::open(dir.draft(&entry.name)),
+        Err(error) if error.is_not_found() => Lines::open(dir.draft(&entry.name)),
         opened => opened,
     }
     .map_err(|error| match error {
-        error if is_not_found(&error) => Broken::of(name, Fault::MissingSegment).into(),
+        error if error.is_not_found() => Broken::of(name, Fault::MissingSegment).into(),
         error => Stop::from(error),
     })?;
 
@@ -288,13 +368,16 @@ pub(crate) fn segment(dir: &Dir, key: &PublicKey, entry: &Entry) -> Result<Found
         .as_deref()
         .map(|it| Checkpoint::open(it, &entry.name, key).and_then(|it| Anchor::of(&it)));
     let sealed = checkpoint.flatten();
-    let closed = entry.closed.map(|it| it.0);
-    let mut is_first = true;
+    let closed = entry.closed.as_ref().map(|it| it.last);
+    let mut began = String::new();
     let mut since = None;
     let walked = walk(&mut lines, name, End::after(entry.after), closed.or(sealed), |line| {
         let link = Link::read(line).ok_or(Fault::Edited)?;
-        if std::mem::take(&mut is_first) && link.seq == 0 && link.hash != entry.first {
-            return Err(Fault::Spliced);
+        if began.is_empty() {
+            began = Envelope::read(line).ok_or(Fault::Edited)?.at.into_owned();
+            if link.seq == 0 && link.hash != entry.first {
+                return Err(Fault::Spliced);
+            }
         }
         if sealed.is_some_and(|it| it.seq.checked_add(1) == Some(link.seq)) && since.is_none() {
             since = Envelope::read(line).map(|it| it.at.into_owned());
@@ -302,7 +385,8 @@ pub(crate) fn segment(dir: &Dir, key: &PublicKey, entry: &Entry) -> Result<Found
         Ok(link)
     })?;
     let fault = |fault| Err(Broken::of(name, fault).into());
-    let sealed = match (checkpoint, entry.closed) {
+    let closing = entry.closed.as_ref().map(|it| (it.last, it.unsigned));
+    let sealed = match (checkpoint, closing) {
         (None, _) => return fault(Fault::MissingHead),
         (Some(None), _) => return fault(Fault::BadSignature),
         (Some(Some(sealed)), Some((last, 0))) if sealed != last => return fault(Fault::StaleHead),
@@ -321,6 +405,7 @@ pub(crate) fn segment(dir: &Dir, key: &PublicKey, entry: &Entry) -> Result<Found
     Ok(Found {
         unsealed: walked.end.seq.saturating_sub(sealed.seq.saturating_add(1)),
         end: walked.end,
+        began,
         since,
         torn: walked.torn,
         bytes: lines.byte(),
@@ -337,6 +422,7 @@ impl Entry {
             after: link.prev,
             first: chain::hash(head.as_bytes())?,
             closed: None,
+            removed: false,
         })
     }
 }
@@ -487,6 +573,53 @@ impl fmt::Display for Fault {
     }
 }
 
-fn is_not_found(error: &Error) -> bool {
-    matches!(error, Error::Open { source, .. } if source.kind() == io::ErrorKind::NotFound)
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::ledger::{Ledger, Options};
+
+    /// What the manifest said of the one segment while it was written, and its head of that time.
+    fn read_before(end: impl FnOnce(&Dir, &Name)) -> Result<Option<Found>, Stop> {
+        let never = Duration::from_secs(3600);
+        let options = Options { write_within: never, seal_within: never, ..Options::default() };
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("ledger");
+        let ledger = Ledger::open_with(&path, options).unwrap();
+        ledger.append(&json!({})).unwrap();
+        let dir = Dir::existing(&path).unwrap();
+        let key = Key::load(&dir).unwrap().public();
+        let entry = Register::read(&dir, &key).ok().unwrap().entries.remove(0);
+        let head = fs::read(dir.head(&entry.name)).unwrap();
+        ledger.close().unwrap();
+        fs::write(dir.head(&entry.name), head).unwrap();
+        end(&dir, &entry.name);
+        settled(&dir, &key, &entry)
+    }
+
+    #[test]
+    fn a_segment_that_has_ended_meanwhile_is_not_that_of_a_killed_process() {
+        // Held against how it was closed, not against how it was open.
+        let Err(Stop::Broken(broken)) = read_before(|_, _| ()) else { panic!("whole") };
+        assert_eq!(broken.fault, Fault::StaleHead);
+    }
+
+    #[test]
+    fn a_segment_that_was_removed_meanwhile_is_not_missed() {
+        let removed = read_before(|dir, name| {
+            let (key, manifest) = (Key::load(dir).unwrap(), manifest::Manifest::lock(dir).unwrap());
+            let tail = manifest.tail(&key.public()).unwrap();
+            let segments = vec![name.as_str().to_owned()];
+            manifest.append(&key, tail, 0, Event::Removed { segments }).unwrap();
+            fs::remove_file(dir.segment(name)).unwrap();
+        });
+        assert!(matches!(removed, Ok(None)));
+        let taken = read_before(|dir, name| fs::remove_file(dir.segment(name)).unwrap());
+        let Err(Stop::Broken(broken)) = taken else { panic!("whole") };
+        assert_eq!(broken.fault, Fault::MissingSegment);
+    }
 }
