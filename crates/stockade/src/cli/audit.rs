@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "start",
     "stop",
     "decision",
@@ -23,6 +23,7 @@ const KINDS: [&str; 10] = [
     "stderr",
     "policy",
     "ledger.recovered",
+    "ledger.removed",
 ];
 const DECISIONS: [&str; 3] = ["allow", "ask", "deny"];
 
@@ -219,6 +220,13 @@ fn told(verdict: &Verdict) -> String {
                 "whole: {} records in {} segments, {} of them being written now",
                 whole.records, whole.segments, whole.live
             )];
+            if let Some(gone) = &whole.gone {
+                lines.push(format!(
+                    "verified from record 0 of `{}` ({}) on: {} closed segments, of {} records, were \
+                     removed as the policy says, and signed for",
+                    gone.from, gone.since, gone.segments, gone.records
+                ));
+            }
             let left: u64 = whole.killed.iter().filter(|it| !it.sealed).map(|it| it.records).sum();
             if whole.unsealed > left {
                 let coming = whole.unsealed - left;

@@ -126,7 +126,7 @@ impl Shared {
         }
         let server = self.find(upstream, command, &resolved)?;
         let dir = self.state.ledger()?;
-        let ledger = Ledger::open(&dir).map_err(|error| {
+        let ledger = Ledger::open_with(&dir, resolved.ledger).map_err(|error| {
             Failure::new(Exit::Usage, format!("cannot open the ledger in `{}`", dir.display()))
                 .from(error)
                 .help(

@@ -62,6 +62,8 @@ table! {
         limits: Named<usize> = "",
         /// Who may come in over HTTP.
         http: HttpTable = "",
+        /// How long the files of the ledger become, and how many of them are kept.
+        ledger: LedgerTable = "",
         /// Who may call which tools with what. Of the rules that match a call the strictest
         /// decides: deny before ask before allow, whatever their order.
         tools: Vec<At<Tool>> = "",
@@ -78,6 +80,23 @@ table! {
         hosts: Vec<At<String>> = r#"["guard.example:8443"]"#,
         /// The web pages that may ask (`Origin`). Each is written out: `"*"` is refused.
         origins: Vec<At<String>> = r#"["https://app.example"]"#,
+    }
+}
+
+table! {
+    /// How long the files of the ledger become, and how much of them is kept. Read when a guard
+    /// starts. What is removed was whole until then, and `stockade audit verify` says from which
+    /// record on the ledger goes; what somebody has changed is never removed.
+    LedgerTable {
+        /// A segment, which is one file, is closed when it has so many bytes, and the next begins.
+        segment_bytes_max: usize = "67108864",
+        /// And when it is so old, in seconds, if there is anything in it.
+        segment_age_s: usize = "86400",
+        /// Of the closed segments the newest are kept, up to so many bytes in all. Without, all.
+        keep_bytes: usize = "1073741824",
+        /// Of the closed segments those are kept that were closed no more than so many days ago.
+        /// Without, all.
+        keep_days: usize = "90",
     }
 }
 

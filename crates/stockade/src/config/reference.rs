@@ -5,7 +5,7 @@ use stockade_core::finding::Severity;
 use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
-use super::file::{Argument, File, HttpTable, Key, ServerTable, Tool};
+use super::file::{Argument, File, HttpTable, Key, LedgerTable, ServerTable, Tool};
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
 /// example stands behind a `#` without a space, and is right as well.
@@ -34,6 +34,12 @@ pub fn text() -> String {
     for limit in Limits::ALL {
         words(&mut out, limit.words);
         out += &format!("{} = {}\n", limit.name, limit.default);
+    }
+    head(&mut out, "", "[ledger]", LedgerTable::WORDS);
+    for key in LedgerTable::KEYS {
+        words(&mut out, key.words);
+        let mark = if key.name.starts_with("keep") { "#" } else { "" };
+        out += &format!("{mark}{} = {}\n", key.name, key.example);
     }
     head(&mut out, "#", "[http]", HttpTable::WORDS);
     keys(&mut out, HttpTable::KEYS, &[]);
@@ -103,7 +109,9 @@ mod tests {
 
     #[test]
     fn the_reference_says_what_holds_anyway() {
-        let (reference, nothing) = (resolve(&text()).policy, resolve("").policy);
+        let (reference, nothing) = (resolve(&text()), resolve(""));
+        assert_eq!(reference.ledger, nothing.ledger);
+        let (reference, nothing) = (reference.policy, nothing.policy);
         assert_eq!(reference.limits, nothing.limits);
         assert_eq!(reference.tools.default, nothing.tools.default);
         assert_eq!((&reference.rules, &reference.roots), (&nothing.rules, &nothing.roots));

@@ -2,15 +2,17 @@
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Component, Path};
 use std::sync::Arc;
+use std::time::Duration;
 
 use stockade_core::check;
 use stockade_core::finding::Severity;
 use stockade_core::policy::{
     Action, Condition, Effect, Limits, Origin, Pattern, Policy, Test, ToolRule, Tools, When,
 };
+use stockade_store::{Keep, Options};
 
 use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, ServerTable, Tool};
 use super::read::{Reader, nearest};
@@ -95,6 +97,8 @@ pub struct Resolved {
     pub roots: Vec<Root>,
     /// Who may come in over HTTP.
     pub http: Http,
+    /// How the ledger is written.
+    pub ledger: Options,
     /// Every value that is not the default, and the default of every limit.
     pub settings: Vec<Setting>,
     /// The file that was read.
@@ -145,6 +149,12 @@ impl Resolved {
     }
 }
 
+/// Shorter ones would be files without end.
+const SEGMENT_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 30;
+const SEGMENT_AGE_S: RangeInclusive<usize> = 60..=31_536_000;
+const KEEP_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 50;
+const KEEP_DAYS: RangeInclusive<usize> = 1..=36_500;
+
 struct Making<'a> {
     path: &'a str,
     text: &'a str,
@@ -187,6 +197,7 @@ impl Making<'_> {
             servers,
             roots,
             http: self.http(file),
+            ledger: self.ledger(file),
             settings: Vec::new(),
             source: None,
         })
@@ -521,6 +532,39 @@ impl Making<'_> {
             list.iter().flat_map(|it| &it.value).map(|it| it.value.clone()).collect()
         };
         Http { hosts: names(hosts), origins: names(origins) }
+    }
+
+    fn ledger(&mut self, file: &File) -> Options {
+        let mut options = Options::default();
+        let Some(table) = file.ledger.as_ref().map(|it| &it.value) else { return options };
+        if let Some(it) = self.number("segment_bytes_max", &table.segment_bytes_max, SEGMENT_BYTES)
+        {
+            options.segment_bytes_max = it;
+        }
+        if let Some(it) = self.number("segment_age_s", &table.segment_age_s, SEGMENT_AGE_S) {
+            options.segment_age = Duration::from_secs(it);
+        }
+        let bytes = self.number("keep_bytes", &table.keep_bytes, KEEP_BYTES);
+        let days = self.number("keep_days", &table.keep_days, KEEP_DAYS);
+        options.keep = Keep { bytes, age: days.map(|it| Duration::from_secs(it * 86_400)) };
+        options
+    }
+
+    /// A number of `[ledger]`, if it was said.
+    fn number(
+        &mut self,
+        name: &str,
+        at: &Option<At<usize>>,
+        bounds: RangeInclusive<usize>,
+    ) -> Option<u64> {
+        let at = at.as_ref()?;
+        if !bounds.contains(&at.value) {
+            let (least, most) = bounds.into_inner();
+            let label = format!("between {least} and {most}");
+            self.wrong(&at.span, &format!("`{name}` is out of bounds"), label);
+        }
+        self.setting(&format!("ledger.{name}"), &at.value.to_string(), &at.span);
+        u64::try_from(at.value).ok()
     }
 
     /// Only the first line: the whole of a table would be all its lines.

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use stockade_core::json::Document;
 use stockade_core::policy::{CallFacts, Limits};
+use stockade_store::{Keep, Options};
 
 use super::*;
 
@@ -45,7 +47,7 @@ zzz = 1
         2 | zzz = 1
           | ^^^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `ledger`, `tools`, `servers`
     "#);
 }
 
@@ -433,6 +435,53 @@ fn an_empty_list_is_refused_wherever_it_is() {
     ] {
         assert!(resolve_for(text, &Flags::default()).is_err(), "{text}");
     }
+}
+
+#[test]
+fn the_ledger_is_kept_as_it_is_said() {
+    let ledger = |text: &str| resolve(text).ledger;
+    assert_eq!(ledger(""), Options::default());
+    let all = "segment_bytes_max = 65536\nsegment_age_s = 60\nkeep_bytes = 70000\nkeep_days = 2";
+    let keep = Keep { bytes: Some(70_000), age: Some(Duration::from_secs(2 * 86_400)) };
+    let expected = Options {
+        segment_bytes_max: 65_536,
+        segment_age: Duration::from_secs(60),
+        keep,
+        ..Options::default()
+    };
+    assert_eq!(ledger(&format!("[ledger]\n{all}")), expected);
+    assert_eq!(resolve("ledger.keep_days = 7").place("ledger.keep_days"), "stockade.toml:1");
+    insta::assert_snapshot!(broken(
+r#"[ledger]
+segment_bytes_max = 65535
+segment_age_s = 0
+keep_bytes = 0
+keep_days = 0
+"#), @r#"
+        error: `segment_bytes_max` is out of bounds
+         --> stockade.toml:2:21
+          |
+        2 | segment_bytes_max = 65535
+          |                     ^^^^^ between 65536 and 1073741824
+
+        error: `segment_age_s` is out of bounds
+         --> stockade.toml:3:17
+          |
+        3 | segment_age_s = 0
+          |                 ^ between 60 and 31536000
+
+        error: `keep_bytes` is out of bounds
+         --> stockade.toml:4:14
+          |
+        4 | keep_bytes = 0
+          |              ^ between 65536 and 1125899906842624
+
+        error: `keep_days` is out of bounds
+         --> stockade.toml:5:13
+          |
+        5 | keep_days = 0
+          |             ^ between 1 and 36500
+    "#);
 }
 
 #[test]

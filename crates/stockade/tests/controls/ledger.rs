@@ -21,6 +21,9 @@ crate::rows![
     l01_every_call_over_http_has_one_decision_and_one_outcome,
     l03_every_change_is_found,
     l03_what_a_killed_guard_has_left_is_told_and_sealed,
+    l03_a_full_segment_ends_and_the_next_follows,
+    l03_a_guard_that_is_killed_between_segments_has_lost_nothing,
+    l03_what_is_no_longer_kept_is_told_from_what_was_taken,
     l04_what_cannot_be_recorded_does_not_pass,
     l04_a_gateway_that_cannot_record_says_so_and_ends,
     l04_a_ledger_that_is_taken_away_ends_the_guard,
@@ -287,11 +290,13 @@ fn l03_every_change_is_found() {
     assert!(home.is_whole());
 }
 
+/// What `audit verify` says.
+fn verdict(home: &Home) -> Value {
+    let output = home.audit(&["verify", "--format", "json"]);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 fn l03_what_a_killed_guard_has_left_is_told_and_sealed() {
-    let verdict = |home: &Home| -> Value {
-        let output = home.audit(&["verify", "--format", "json"]);
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
     // A guard that had just signed everything is no case of this.
     let (home, fake, left) = wait_for("a guard that is killed before it has signed", || {
         let home = Home::new();
@@ -338,6 +343,134 @@ fn l03_what_a_killed_guard_has_left_is_told_and_sealed() {
     fs::write(&file, &text[..=last]).unwrap();
     let found = verdict(&home);
     assert_eq!((&found["verdict"], &found["segment"]), (&json!("broken"), &left["segment"]));
+}
+
+/// Segments that some fifty calls fill.
+const SHORT: &str = "[ledger]\nsegment_bytes_max = 65536\n";
+
+fn l03_a_full_segment_ends_and_the_next_follows() {
+    const CALLS: usize = 300;
+    for is_gateway in [false, true] {
+        let home = Home::new();
+        home.policy(&format!("{NO_LIMITS}{SHORT}"));
+        let fake = home.fake(Script::default());
+        let ask = |answer: Value| assert_eq!(text(&answer), "x");
+        let calls = (0..CALLS).map(|number| call(number, "echo", json!({ "text": "x" })));
+        if is_gateway {
+            let gateway = Gateway::of(&home, &fake);
+            let mut connection = gateway.connect();
+            calls.for_each(|it| ask(connection.post_modern(&it).message()));
+            gateway.end();
+        } else {
+            let mut probe = Probe::run(&home, &fake).begin();
+            calls.for_each(|it| ask(probe.ask(&it)));
+            assert_eq!(probe.end().code, Some(0));
+        }
+        let files = segments(&home.ledger());
+        assert!(files.len() > 3, "{files:?}");
+        let found = verdict(&home);
+        assert_eq!((&found["verdict"], &found["unsealed"]), (&json!("whole"), &json!(0)));
+        assert_eq!(
+            (found["segments"].as_u64().unwrap(), &found["gone"]),
+            (u64::try_from(files.len()).unwrap(), &Value::Null)
+        );
+
+        // Whoever reads the ledger sees all of it, in order, and no break in it.
+        let records = home.records();
+        assert_eq!(found["records"].as_u64().unwrap(), u64::try_from(records.len()).unwrap());
+        assert!(records.is_sorted_by_key(|it| it["at"].as_str().unwrap().to_owned()));
+        for kind in ["decision", "outcome"] {
+            let of = ["query", "--kind", kind, "--tool", "echo", "--limit", "1000"];
+            let shown = String::from_utf8(home.audit(&of).stdout).unwrap();
+            assert_eq!(shown.lines().count(), CALLS, "{kind}");
+        }
+
+        // One in the middle and the oldest, taken away by hand.
+        for place in [files.len() / 2, 0] {
+            let aside = home.path().join("aside");
+            fs::rename(&files[place], &aside).unwrap();
+            let found = verdict(&home);
+            assert_eq!(found["verdict"], "broken", "{found}");
+            assert_eq!(found["segment"].as_str(), stem(&files[place]), "{found}");
+            assert_eq!(found["fault"]["kind"], "missing_segment", "{found}");
+            fs::rename(&aside, &files[place]).unwrap();
+        }
+        assert!(home.is_whole());
+    }
+}
+
+fn l03_a_guard_that_is_killed_between_segments_has_lost_nothing() {
+    let home = Home::new();
+    home.policy(&format!("{NO_LIMITS}{SHORT}"));
+    let fake = home.fake(Script::default());
+    let mut asked = 0;
+    for round in 1..=5 {
+        let mut probe = Probe::run(&home, &fake).begin();
+        let files = || fs::read_dir(home.ledger()).unwrap().count();
+        let before = files();
+        // Its file comes before its entry in the manifest, and that before its name.
+        while files() == before {
+            asked += 1;
+            probe.send(&call(asked, "echo", json!({ "text": "x" })));
+            if asked % 8 == 0 {
+                probe.answer(asked);
+            }
+        }
+        crate::harness::process::kill(i32::try_from(probe.guard()).unwrap());
+        assert_eq!(probe.ended().code, None);
+        let found = verdict(&home);
+        assert_eq!(found["verdict"], "whole", "round {round}: {found}");
+        let decided = home.records_of("decision");
+        let decided = decided.iter().filter(|it| it["tool"] == "echo").count();
+        let passed = fake.count("tools/call");
+        assert!(passed <= decided, "round {round}: {passed} > {decided}");
+    }
+    let probe = Probe::run(&home, &fake).begin();
+    assert_eq!(probe.end().code, Some(0));
+    let found = verdict(&home);
+    assert_eq!((&found["verdict"], &found["unsealed"]), (&json!("whole"), &json!(0)), "{found}");
+}
+
+fn l03_what_is_no_longer_kept_is_told_from_what_was_taken() {
+    const KEPT: u64 = 150_000;
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    home.policy(&format!("{NO_LIMITS}{SHORT}keep_bytes = {KEPT}\n"));
+    let gateway = Gateway::of(&home, &fake);
+    let mut connection = gateway.connect();
+    let noted = wait_for("a segment that is no longer kept", || {
+        for number in 0..50 {
+            let call = call(number, "echo", json!({ "text": "x" }));
+            assert_eq!(text(&connection.post_modern(&call).message()), "x");
+        }
+        let shown = home.audit(&["query", "--kind", "ledger.removed", "--format", "json"]);
+        serde_json::Deserializer::from_slice(&shown.stdout).into_iter::<Value>().next()
+    });
+    let noted = noted.unwrap();
+    assert!(noted["segments"].as_u64().unwrap() > 0, "{noted}");
+    gateway.end();
+    let files = segments(&home.ledger());
+    let closed = files[..files.len() - 1].iter().map(|it| fs::metadata(it).unwrap().len());
+    assert!(closed.sum::<u64>() <= KEPT);
+    let found = verdict(&home);
+    let gone = &found["gone"];
+    assert_eq!(found["verdict"], "whole", "{found}");
+    assert!(gone["segments"].as_u64().unwrap() > 0, "{found}");
+    assert_eq!(gone["from"].as_str(), stem(&files[0]), "{found}");
+    assert_eq!(gone["since"], home.records()[0]["at"], "{found}");
+    let told = String::from_utf8(home.audit(&["verify"]).stdout).unwrap();
+    let words = format!("verified from record 0 of `{}`", stem(&files[0]).unwrap());
+    assert!(told.contains(&words), "{told}");
+
+    // The next one by hand.
+    fs::remove_file(&files[0]).unwrap();
+    let found = verdict(&home);
+    assert_eq!(found["verdict"], "broken", "{found}");
+    assert_eq!(found["segment"].as_str(), stem(&files[0]), "{found}");
+    // Neither a later start, which would remove it by now, signs for it.
+    let probe = Probe::run(&home, &fake).begin();
+    assert_eq!(probe.end().code, Some(0));
+    assert_eq!(verdict(&home)["segment"].as_str(), stem(&files[0]));
 }
 
 fn stem(file: &Path) -> Option<&str> {
