@@ -1,7 +1,7 @@
 //! The index: what the segments say, in SQLite, so that a question does not read them all. A cache
 //! only: brought up to date by each query, never by a write, and made anew when it is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -38,6 +38,11 @@ const TABLES: &str = "
     CREATE INDEX records_by_call ON records (call);
 ";
 
+/// Whether a record is a decision about a call that has no outcome.
+const OPEN: &str = "(records.kind IS 'decision' AND records.call IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM records AS ends WHERE ends.call = records.call
+    AND ends.session IS records.session AND ends.kind = 'outcome'))";
+
 /// Which records to find. What is `None` does not matter; the others must all hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -67,6 +72,9 @@ pub struct Filter {
     pub until: Option<SystemTime>,
     /// A text that is somewhere in the record, whatever the case of ASCII letters.
     pub text: Option<String>,
+    /// Only decisions about calls that have no outcome: they are under way, or the process that
+    /// wrote them was killed.
+    pub open: bool,
     /// At most this many, the newest; all of them when `None`.
     pub limit: Option<usize>,
 }
@@ -76,6 +84,8 @@ pub struct Filter {
 pub struct Found {
     /// The records, newest first.
     pub records: Vec<Record>,
+    /// Which of them, by their place, are decisions about calls that have no outcome.
+    pub open: BTreeSet<usize>,
     /// How many lines of the ledger could not be read as records; `verify` says what is wrong.
     pub damaged: u64,
 }
@@ -173,8 +183,9 @@ impl<'a> Index<'a> {
         while found.records.len() < limit
             && let Some(row) = rows.next().map_err(|it| self.failed(it))?
         {
-            let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            let (name, seq, byte): (String, i64, i64) = read().map_err(|it| self.failed(it))?;
+            let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            let read: rusqlite::Result<(String, i64, i64, bool)> = read();
+            let (name, seq, byte, is_open) = read.map_err(|it| self.failed(it))?;
             let (seq, byte) = (seq.cast_unsigned(), byte.cast_unsigned());
             let damaged = || Error::Damaged { segment: name.clone(), byte };
             let name = Name::parse(&name).ok_or_else(damaged)?;
@@ -195,6 +206,9 @@ impl<'a> Index<'a> {
             let record = record.filter(|it| it.seq == seq).ok_or_else(damaged)?;
             let holds = |it: &String| record.json.to_ascii_lowercase().contains(it);
             if needle.as_ref().is_none_or(holds) {
+                if is_open {
+                    found.open.insert(found.records.len());
+                }
                 found.records.push(record);
             }
         }
@@ -360,9 +374,10 @@ fn select(filter: &Filter) -> (String, Vec<Value>) {
         ("at >=", filter.since.map(time)),
         ("at <", filter.until.map(time)),
     ];
-    let mut sql = "SELECT name, seq, byte FROM records \
+    let mut sql = format!(
+        "SELECT name, seq, byte, {OPEN} FROM records \
          JOIN segments ON segments.id = records.segment WHERE TRUE"
-        .to_owned();
+    );
     let mut values = Vec::new();
     for (condition, value) in conditions {
         if let Some(value) = value {
@@ -371,6 +386,10 @@ fn select(filter: &Filter) -> (String, Vec<Value>) {
             sql.push_str(" ?");
             values.push(Value::Text(value));
         }
+    }
+    if filter.open {
+        sql.push_str(" AND ");
+        sql.push_str(OPEN);
     }
     sql.push_str(" ORDER BY at DESC, segment DESC, seq DESC");
     (sql, values)

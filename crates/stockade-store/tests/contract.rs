@@ -357,6 +357,39 @@ fn queries_find_by_every_column() {
 }
 
 #[test]
+fn a_decision_without_an_outcome_is_found() {
+    let dir = temp();
+    let dir = dir.path().join("ledger");
+    let ledger = Ledger::open(&dir).unwrap();
+    let write = |kind: &str, session: &str, call: &str| {
+        ledger.append(&json!({ "kind": kind, "session": session, "call": call })).unwrap();
+    };
+    for (kind, session, call) in [
+        ("decision", "a", "a.1"),
+        ("outcome", "a", "a.1"),
+        ("decision", "a", "a.2"),
+        ("notice", "a", "a.2"),
+        ("decision", "b", "1"),
+        ("outcome", "c", "1"),
+    ] {
+        write(kind, session, call);
+    }
+    ledger.append(&json!({ "kind": "decision" })).unwrap();
+    let open = |filter: &Filter| -> Vec<String> {
+        let found = query(&dir, filter).unwrap();
+        found.open.iter().map(|it| field(&found.records[*it].json, "call")).collect()
+    };
+    let only = Filter { open: true, ..Filter::default() };
+    assert_eq!(open(&Filter::default()), ["1", "a.2"]);
+    assert_eq!(open(&only), ["1", "a.2"]);
+    assert_eq!(query(&dir, &only).unwrap().records.len(), 2);
+    let text = Filter { text: Some("a.2".to_owned()), ..Filter::default() };
+    assert_eq!(open(&text), ["a.2"]);
+    write("outcome", "a", "a.2");
+    assert_eq!(open(&Filter::default()), ["1"]);
+}
+
+#[test]
 fn queries_answer_newest_first_within_a_time_and_a_limit() {
     let dir = temp();
     let dir = dir.path().join("ledger");

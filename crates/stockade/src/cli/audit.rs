@@ -41,7 +41,7 @@ pub(super) struct Audit {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Find records, newest first
+    /// Find records, newest first. A decision that has no outcome is marked
     Query(Box<Query>),
     /// Show the last records, and with --follow those to come
     Tail(Tail),
@@ -86,6 +86,9 @@ struct Query {
     /// A text somewhere in the record
     #[arg(long)]
     text: Option<String>,
+    /// Only decisions that have no outcome: the call is under way, or its guard was killed
+    #[arg(long)]
+    open: bool,
     /// At most so many
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -127,8 +130,9 @@ impl Audit {
                 let format = query.format;
                 let found = stockade_store::query(&dir, &query.filter()).map_err(failed)?;
                 let mut out = io::stdout().lock();
-                for record in &found.records {
-                    if !printed(show(&mut out, record, format))? {
+                for (place, record) in found.records.iter().enumerate() {
+                    let is_open = found.open.contains(&place);
+                    if !printed(show(&mut out, record, format, is_open))? {
                         break;
                     }
                 }
@@ -143,7 +147,7 @@ impl Audit {
             Command::Tail(tail) => {
                 let mut out = io::stdout().lock();
                 for record in stockade_store::tail(&dir, tail.n, tail.follow).map_err(failed)? {
-                    if !printed(show(&mut out, &record.map_err(failed)?, tail.format))? {
+                    if !printed(show(&mut out, &record.map_err(failed)?, tail.format, false))? {
                         break;
                     }
                 }
@@ -191,15 +195,23 @@ impl Query {
             since: self.since.and_then(|age| SystemTime::now().checked_sub(age)),
             until: None,
             text: self.text,
+            open: self.open,
             limit: Some(self.limit),
         }
     }
 }
 
-/// One record, as a line.
-fn show(out: &mut impl Write, record: &Record, format: Format) -> io::Result<()> {
+/// What is said of a decision that has no outcome.
+const NO_OUTCOME: &str = "no outcome: under way, or its guard was killed";
+
+/// One record, as a line. What is no part of a record comes after its hash, which is over what is
+/// before.
+fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) -> io::Result<()> {
     if format == Format::Json {
-        return writeln!(out, "{}", record.json);
+        return match record.json.strip_suffix('}').filter(|_| is_open) {
+            Some(fields) => writeln!(out, "{fields},\"open\":true}}"),
+            None => writeln!(out, "{}", record.json),
+        };
     }
     let value: serde_json::Value = serde_json::from_str(&record.json).unwrap_or_default();
     let text = |name: &str| match value.get(name) {
@@ -208,7 +220,9 @@ fn show(out: &mut impl Write, record: &Record, format: Format) -> io::Result<()>
         None => String::new(),
     };
     let names = ["kind", "peer", "call", "method", "tool", "decision", "status", "rule", "says"];
-    let words: Vec<String> = names.iter().map(|it| text(it)).filter(|it| !it.is_empty()).collect();
+    let mark = is_open.then(|| format!("({NO_OUTCOME})"));
+    let words = names.iter().map(|it| text(it)).filter(|it| !it.is_empty()).chain(mark);
+    let words: Vec<String> = words.collect();
     writeln!(out, "{}  {}", record.at, visible(&words.join("  ")))
 }
 

@@ -19,6 +19,7 @@ use crate::harness::{
 crate::rows![
     l01_every_call_has_one_decision_and_one_outcome,
     l01_every_call_over_http_has_one_decision_and_one_outcome,
+    l01_a_decision_without_an_outcome_is_marked,
     l03_every_change_is_found,
     l03_what_a_killed_guard_has_left_is_told_and_sealed,
     l03_a_full_segment_ends_and_the_next_follows,
@@ -153,6 +154,43 @@ fn is_complete(home: &Home) {
     assert_eq!(counts[&("danger", "deny", "refused")], each);
     assert_eq!(counts[&("failing", "allow", "tool_error")], each);
     assert_eq!(counts[&("error", "allow", "error")], each);
+}
+
+fn l01_a_decision_without_an_outcome_is_marked() {
+    let home = Home::new();
+    let fake = home.fake(Script::default().on_tool("hang", [Step::Hang]));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&call("ends", "echo", json!({ "text": "x" })));
+    let shown = |args: &[&str]| {
+        let query = [&["query", "--kind", "decision"], args].concat();
+        let shown = String::from_utf8(home.audit(&query).stdout).unwrap();
+        shown.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // That a call has ended is written a moment after it has.
+    wait_for("the outcome", || {
+        home.records_of("outcome").iter().any(|it| it["status"] == "ok").then_some(())
+    });
+    probe.send(&call("hangs", "hang", json!({})));
+    wait_for("the call that hangs", || (fake.count("tools/call") == 2).then_some(()));
+    let is_marked = || {
+        let echo = shown(&["--tool", "echo"]);
+        assert!(!echo[0].contains("no outcome") && echo.len() == 1, "{echo:?}");
+        let hang = shown(&["--tool", "hang"]);
+        assert!(hang[0].contains("(no outcome: ") && hang.len() == 1, "{hang:?}");
+        assert_eq!(shown(&["--open"]), hang);
+        let [ref json] = shown(&["--open", "--format", "json"])[..] else { panic!() };
+        let record: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((&record["tool"], &record["open"]), (&json!("hang"), &json!(true)));
+        // What is kept elsewhere is what is in the file, to the byte.
+        assert!(home.records_of("decision").iter().all(|it| it.get("open").is_none()));
+    };
+    is_marked();
+    crate::harness::process::kill(i32::try_from(probe.guard()).unwrap());
+    assert_eq!(probe.ended().code, None);
+    is_marked();
+    // The next does not make up how it ended.
+    assert_eq!(Probe::run(&home, &fake).begin().end().code, Some(0));
+    is_marked();
 }
 
 const DENY_DANGER: &str = r#"
