@@ -187,9 +187,18 @@ fn from_file_uri(rest: &str) -> Result<String, Escape> {
     decode(path)
 }
 
-/// Percent-decodes exactly once. What is still encoded after that was encoded twice, which is done
-/// to get a `..` past a check that decodes less often than the server.
-fn decode(path: &str) -> Result<String, Escape> {
+/// The path of a URI without its percent-encoding, which is taken off exactly once. What is still
+/// encoded after that was encoded twice, which is done to get a `..` past a check that decodes less
+/// often than the server. What the path leads to is the business of [`relative`] or [`inside`].
+///
+/// ```
+/// use stockade_kit::path::{Escape, decode};
+///
+/// assert_eq!(decode("with%20space.txt"), Ok("with space.txt".to_owned()));
+/// assert_eq!(decode("..%2fkey"), Err(Escape::Encoded));
+/// assert_eq!(decode("%252e%252e"), Err(Escape::Encoded));
+/// ```
+pub fn decode(path: &str) -> Result<String, Escape> {
     let mut bytes = path.bytes();
     let mut decoded = Vec::with_capacity(path.len());
     while let Some(byte) = bytes.next() {
