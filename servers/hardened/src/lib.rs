@@ -31,7 +31,7 @@ use stockade_kit::root::RootError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-pub use options::{Options, OptionsError};
+pub use options::{Options, OptionsError, start};
 
 use database::Database;
 use server::Server;

@@ -1,9 +1,14 @@
-//! What the server is started with, and the few words of its command line.
+//! What the server is started with, the few words of its command line, and how a program of these
+//! words begins and ends.
 
+use std::error::Error as StdError;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use thiserror::Error;
+use tokio::net::TcpListener;
 
 /// What the server is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +60,31 @@ impl Options {
         }
         Ok((options, listen))
     }
+}
+
+/// Serves as the command line of this process says, and tells on standard error why it cannot.
+pub async fn start<E: StdError + 'static>(
+    stdio: impl AsyncFnOnce(Options) -> Result<(), E>,
+    http: impl AsyncFnOnce(TcpListener, Options) -> Result<(), E>,
+) -> ExitCode {
+    let served = async {
+        let (options, listen) = Options::parse(std::env::args().skip(1))?;
+        match listen {
+            Some(address) => http(TcpListener::bind(address).await?, options).await?,
+            None => stdio(options).await?,
+        }
+        Ok::<_, Box<dyn StdError>>(())
+    };
+    let Err(error) = served.await else { return ExitCode::SUCCESS };
+    let mut line = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    // Nothing is left to be done if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+    ExitCode::from(2)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-pub use hardened::{Options, OptionsError};
+pub use hardened::Options;
 
 use server::Server;
 
