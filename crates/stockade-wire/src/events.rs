@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http_body::Body;
-use hyper::body::Incoming;
 use sse_stream::{Sse, SseByteStream};
 
 use crate::error::WireError;
 use crate::frame::Frames;
+use crate::http::pool::Answering;
 
 /// One message of an event stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Frames for Events {
 }
 
 impl Events {
-    pub(crate) fn new(body: Incoming, frame_bytes_max: usize) -> Self {
+    pub(crate) fn new(body: Answering, frame_bytes_max: usize) -> Self {
         Self::reading(body, frame_bytes_max, |it| WireError::from_http(it, None))
     }
 

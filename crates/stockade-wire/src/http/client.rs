@@ -10,7 +10,6 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
-use hyper::body::Incoming;
 use stockade_core::json::{self, Json};
 use stockade_core::judge::Cleared;
 use stockade_core::message::{Kind, Message, Side};
@@ -22,6 +21,7 @@ use crate::http::connection::{Content, HttpUpstream, collect, status_error, want
 use crate::http::headers::{
     LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, SendHeaders, text,
 };
+use crate::http::pool::Answering;
 use crate::sse::client::SseSession;
 use crate::upstream::Reply;
 
@@ -130,7 +130,7 @@ impl HttpSession {
             headers.add_params(&mut head);
         }
         headers.add_extra(&mut head);
-        let uri = self.upstream.uri().clone();
+        let uri = self.upstream.uri();
         let exchange = async {
             let body = message.bytes().clone();
             let response = self.upstream.request(Method::POST, uri, head, body).await?;
@@ -148,7 +148,7 @@ impl HttpSession {
     async fn answer(
         &self,
         said: &Message,
-        response: Response<Incoming>,
+        response: Response<Answering>,
     ) -> Result<Reply, WireError> {
         let status = response.status();
         let limits = self.upstream.limits();
@@ -216,7 +216,7 @@ impl HttpSession {
             head.insert(LAST_EVENT_ID, id);
         }
         headers.add_extra(&mut head);
-        let uri = self.upstream.uri().clone();
+        let uri = self.upstream.uri();
         let request = self.upstream.request(Method::GET, uri, head, Bytes::new());
         let response = self.upstream.in_time(request).await?;
         match response.status() {
@@ -242,7 +242,7 @@ impl HttpSession {
             return Ok(());
         }
         headers.add_extra(&mut head);
-        let uri = self.upstream.uri().clone();
+        let uri = self.upstream.uri();
         let request = self.upstream.request(Method::DELETE, uri, head, Bytes::new());
         let response = self.upstream.in_time(request).await?;
         match response.status() {
@@ -266,7 +266,7 @@ impl HttpSession {
     }
 
     /// Keeps the session that the server has given out.
-    fn remember(&self, response: &Response<Incoming>) -> Result<(), WireError> {
+    fn remember(&self, response: &Response<Answering>) -> Result<(), WireError> {
         let Some(id) = response.headers().get(SESSION_ID) else { return Ok(()) };
         let visible = id.as_bytes().iter().all(u8::is_ascii_graphic);
         if id.is_empty() || id.len() > SESSION_BYTES_MAX || !visible {

@@ -1,29 +1,21 @@
-//! One HTTP server: a pool of connections to it, limits and timeouts. What is said over them is
-//! not decided here.
+//! One HTTP server: requests to it, limits and timeouts. What is said in them is not decided here.
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::error::WireError;
 use crate::frame::Limits;
-
-/// How many connections are kept for later.
-const IDLE_CONNECTIONS_MAX: usize = 512;
+use crate::http::pool::{Answering, Pool};
 
 /// What of a challenge is kept.
 const CHALLENGE_BYTES_MAX: usize = 4 << 10;
@@ -59,13 +51,8 @@ pub struct HttpUpstream(Arc<Inner>);
 struct Inner {
     uri: Uri,
     host: HeaderValue,
-    client: Client,
+    pool: Arc<Pool>,
     options: HttpOptions,
-}
-
-enum Client {
-    Plain(legacy::Client<HttpConnector, Full<Bytes>>),
-    Tls(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
 impl HttpUpstream {
@@ -86,8 +73,8 @@ impl HttpUpstream {
             Some(it) if *it == Scheme::HTTP => false,
             _ => return Err(WireError::Url("it is neither http nor https")),
         };
-        let client = Client::new(is_tls, options.connect_timeout)?;
-        Ok(Self(Arc::new(Inner { uri, host, client, options })))
+        let pool = Arc::new(Pool::new(uri.clone(), is_tls, options.connect_timeout)?);
+        Ok(Self(Arc::new(Inner { uri, host, pool, options })))
     }
 
     /// Whose server it is: host and port, which are no credential.
@@ -113,34 +100,34 @@ impl HttpUpstream {
         &self.0.options.limits
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request and waits for the head of its response. Of `uri` only what is behind the
+    /// host counts: there is one server here.
     pub(crate) async fn request(
         &self,
         method: Method,
-        uri: Uri,
+        uri: &Uri,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, WireError> {
+    ) -> Result<Response<Answering>, WireError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
         *request.headers_mut() = headers;
-        let response = match &self.0.client {
-            Client::Plain(it) => it.request(request),
-            Client::Tls(it) => it.request(request),
-        };
-        let connect_timeout = Some(self.0.options.connect_timeout);
-        response.await.map_err(|it| WireError::from_http(&it, connect_timeout))
+        self.0.pool.send(request).await
     }
 
     /// `answer`, if it comes in time.
-    pub(crate) async fn in_time<T>(
+    pub(crate) fn in_time<T, F>(
         &self,
-        answer: impl Future<Output = Result<T, WireError>>,
-    ) -> Result<T, WireError> {
+        answer: F,
+    ) -> impl Future<Output = Result<T, WireError>> + use<T, F>
+    where
+        F: Future<Output = Result<T, WireError>>,
+    {
         let after = self.0.options.answer_timeout;
-        let late = |_| WireError::Timeout { after };
-        tokio::time::timeout(after, answer).await.map_err(late)?
+        // Not an `async fn`: it would keep room for `answer` twice, and these futures are large.
+        tokio::time::timeout(after, answer)
+            .map(move |it| it.unwrap_or(Err(WireError::Timeout { after })))
     }
 }
 
@@ -148,29 +135,6 @@ impl fmt::Debug for HttpUpstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the path and the query, where a credential may stand.
         f.debug_tuple("HttpUpstream").field(&self.0.host).finish()
-    }
-}
-
-impl Client {
-    fn new(is_tls: bool, connect_timeout: Duration) -> Result<Self, WireError> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(connect_timeout));
-        let mut builder = legacy::Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
-        // The header is written once for all requests, by who makes them.
-        builder.set_host(false);
-        if !is_tls {
-            return Ok(Self::Plain(builder.build(tcp)));
-        }
-        tcp.enforce_http(false);
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
-            .map_err(WireError::Io)?
-            .https_only()
-            .enable_http1()
-            .wrap_connector(tcp);
-        Ok(Self::Tls(builder.build(tls)))
     }
 }
 
@@ -184,7 +148,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    pub(crate) fn of(response: &Response<Incoming>) -> Self {
+    pub(crate) fn of(response: &Response<Answering>) -> Self {
         let headers = response.headers();
         // None was asked for. `identity` means none too.
         if headers.get(header::CONTENT_ENCODING).is_some_and(|it| it != "identity") {
@@ -203,7 +167,7 @@ impl Content {
 }
 
 /// The error that the head of a response is.
-pub(crate) fn status_error(response: &Response<Incoming>) -> WireError {
+pub(crate) fn status_error(response: &Response<Answering>) -> WireError {
     let challenge = response.headers().get(header::WWW_AUTHENTICATE);
     let challenge = challenge
         .and_then(|it| it.to_str().ok())
@@ -213,7 +177,7 @@ pub(crate) fn status_error(response: &Response<Incoming>) -> WireError {
 }
 
 /// Whether the server wants other credentials.
-pub(crate) fn wants_credentials(response: &Response<Incoming>) -> bool {
+pub(crate) fn wants_credentials(response: &Response<Answering>) -> bool {
     let status = response.status();
     status == StatusCode::UNAUTHORIZED
         || status == StatusCode::FORBIDDEN
@@ -221,7 +185,7 @@ pub(crate) fn wants_credentials(response: &Response<Incoming>) -> bool {
 }
 
 /// The whole of a body, if it is not longer than `bytes_max`.
-pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, WireError> {
+pub(crate) async fn collect(mut body: Answering, bytes_max: usize) -> Result<Bytes, WireError> {
     let too_long = || WireError::FrameTooLong { bytes_max };
     let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if told > bytes_max {
@@ -238,7 +202,7 @@ pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Byte
         if first.is_empty() && all.is_empty() {
             // A short body comes in one piece, and is not copied.
             first = data;
-            if Pin::new(&body).is_end_stream() {
+            if body.is_end_stream() {
                 return Ok(first);
             }
         } else {

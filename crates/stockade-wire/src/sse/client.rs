@@ -47,7 +47,7 @@ impl SseSession {
         let mut get = head.clone();
         get.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.add_extra(&mut get);
-        let uri = upstream.uri().clone();
+        let uri = upstream.uri();
         let response = upstream.request(Method::GET, uri, get, Bytes::new()).await?;
         if response.status() != StatusCode::OK {
             return Err(status_error(&response));
@@ -78,8 +78,8 @@ impl SseSession {
     pub async fn send(&self, message: &Cleared, headers: &SendHeaders) -> Result<(), WireError> {
         let mut head = self.head.clone();
         headers.add_extra(&mut head);
-        let (uri, body) = (self.endpoint.clone(), message.bytes().clone());
-        let request = self.upstream.request(Method::POST, uri, head, body);
+        let body = message.bytes().clone();
+        let request = self.upstream.request(Method::POST, &self.endpoint, head, body);
         let response = self.upstream.in_time(request).await?;
         match response.status() {
             it if it.is_success() => Ok(()),

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod channel;
 pub mod local;
+mod quiet;
 pub mod remote;
 pub mod sessions;
 
@@ -37,6 +38,7 @@ use stockade_wire::http::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use tokio::net::TcpListener;
 
 use self::answer::{Answer, error};
+use self::quiet::quietly;
 use self::sessions::{Detached, Session, Sessions};
 use super::{Conversation, Guard, Unrecorded};
 use crate::edge::{Door, Principal};
@@ -132,7 +134,7 @@ impl Gateway {
             let _slower = stream.set_nodelay(true);
             let gateway = Arc::clone(&self);
             let patience = patience(&self.guard.policy().limits);
-            tokio::spawn(async move {
+            tokio::spawn(quietly(async move {
                 let answering = Arc::clone(&gateway);
                 let service = service_fn(move |request| {
                     let gateway = Arc::clone(&answering);
@@ -147,7 +149,7 @@ impl Gateway {
                 if let Some(error) = ended.err().filter(hyper::Error::is_parse) {
                     gateway.turned(Some(peer.ip()), None, "http", error.to_string());
                 }
-            });
+            }));
         };
         sweeper.abort();
         self.close().await;

@@ -88,6 +88,8 @@ impl Late {
 
 impl Drop for Told {
     fn drop(&mut self) {
+        // Nobody waits any more, who would be woken by the end of the sender.
+        self.told.close();
         lock(&self.late.exchanges).retain(|(it, _, _)| *it != self.number);
     }
 }
