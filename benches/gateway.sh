@@ -25,9 +25,8 @@ serve() { start "$1" "$stockade" serve --listen "$1" --auth none --policy "$poli
 start $up "$bin/mcpb-upstream" --addr $up
 serve $ours --upstream http://$up/mcp; guard=${pids[-1]}
 echo "idle: $(awk '/VmRSS/{print $2}' /proc/$guard/status) KiB resident"
-cd "$work/bench"
 cases="echo1 echo16 echo128 modern1 modern16 modern128 big16 list4"
-BIN=$bin ./bench.sh --runs "${RUNS:-3}" --secs "${SECS:-2}" --cases "$cases" --gateway stockade http://$ours/mcp "$guard"
+BIN=$bin "$work/bench/bench.sh" --runs "${RUNS:-3}" --secs "${SECS:-2}" --cases "$cases" --gateway stockade http://$ours/mcp "$guard"
 
 echo; echo "### in front of a process, beside the least that a bridge can do"; echo
 serve $lines -- "$bin/mcpb-stdio"; bridge=${pids[-1]}
@@ -42,9 +41,32 @@ for case in "echo 1" "echo 16" "echo 128" "big 16" "list 4"; do
   echo "| $1 c=$2 | $(python3 -c "print(round($mine/$theirs, 2))") | $errors |"
 done
 
-echo; echo "### sessions: resident memory after opening, and after closing all"; echo
-"$bin/mcpb-load" sessions --url http://$ours/mcp --at 0,1000,10000 --close --pid "$guard"
+echo; echo "### run, over standard input and output, beside the least that a bridge can do, and two cats"; echo
+# What passes on lines and does nothing else is a cat each way. Both are behind the same bridge from
+# HTTP, and only their own processes are counted.
+cats() { exec "$bin/mcpb-floor-stdio" --addr "$1" -- sh -c 'cat | "$0" | cat' "$bin/mcpb-stdio"; }
+ours() { exec "$bin/mcpb-floor-stdio" --addr "$1" -- "$stockade" run --policy "$policy" --state "$work/state-run" -- "$bin/mcpb-stdio"; }
+start 127.0.0.1:9211 cats 127.0.0.1:9211; cats=${pids[-1]}
+start 127.0.0.1:9212 ours 127.0.0.1:9212; run=${pids[-1]}
+own() { python3 benches/own.py "$1" "$2" "$bin/mcpb-load" calls --url "http://$3/mcp" --op "$4" --c "$5" --secs "${SECS:-2}" --warm 0; }
+echo "| case | CPU of bridge | CPU of two cats |"; echo "|---|--:|--:|"
+for case in "echo 1" "echo 16" "echo 128" "big 16" "list 4"; do
+  set -- $case
+  mine=$(own "$run" stockade 127.0.0.1:9212 "$@")
+  http=$(own "$cats" mcpb-floor-stdi 127.0.0.1:9211 "$@")
+  two=$(own "$cats" cat 127.0.0.1:9211 "$@")
+  echo "| $1 c=$2 | $(python3 -c "print(round($mine/$http, 2), '|', round($mine/$two, 2))") |"
+done
+
+echo; echo "### sessions: KiB of each, of 10,000 that are open, and what is not given back when all are closed"; echo
+"$bin/mcpb-load" sessions --url http://$ours/mcp --at 0,10000 --close --pid "$guard" | python3 -c '
+import json, sys
+none, all_, closed = (it["pss_kb"] for it in json.load(sys.stdin)["marks"])
+print(f"{(all_ - none) / 10000:.1f} each, {(closed - none) / 10000:.1f} kept")'
+
 echo; echo "### from start to the first good answer, ms"; echo
 kill "$guard"; wait "$guard" 2>/dev/null || :
 "$bin/mcpb-load" start --url http://$ours/mcp --runs 7 -- "$stockade" serve --listen $ours --auth none \
   --policy "$policy" --state "$work/state-start" --upstream http://$up/mcp
+echo "the server alone: $(python3 benches/start.py "$bin/mcpb-stdio")"
+echo "behind run: $(python3 benches/start.py "$stockade" run --policy "$policy" --state "$work/state-start-run" -- "$bin/mcpb-stdio")"

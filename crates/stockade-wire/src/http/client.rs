@@ -272,7 +272,10 @@ impl HttpSession {
         if id.is_empty() || id.len() > SESSION_BYTES_MAX || !visible {
             return Err(WireError::NotMcp("a session id that is not visible ASCII"));
         }
-        let mut id = id.clone();
+        // A copy: what came is a part of the buffer that the whole response was read into, and would
+        // keep all of it for as long as the session lasts.
+        let copied = HeaderValue::from_bytes(id.as_bytes());
+        let mut id = copied.map_err(|_| WireError::NotMcp("a session id that fits no header"))?;
         id.set_sensitive(true);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.id = Some(id);
