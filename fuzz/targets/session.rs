@@ -81,6 +81,11 @@ impl Play {
             "server garbled" => Event::Garbled { from: Side::Server, says },
             "client left" => Event::Left(Side::Client, says),
             "server left" => Event::Left(Side::Server, says),
+            "answered" => {
+                let (id, bytes) = rest.split_once(' ')?;
+                let id = id.parse().map_or_else(|_| Id::Text(id.to_owned()), Id::Number);
+                Event::Answered { id, bytes: Bytes::copy_from_slice(bytes.as_bytes()) }
+            }
             "unanswered" => Event::Unanswered { id: id(), why: says.clone() },
             "withdrawn" => Event::Withdrawn { id: id() },
             "abandoned" => Event::Abandoned { id: id() },

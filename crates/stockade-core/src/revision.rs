@@ -150,6 +150,8 @@ pub const METHODS: &[&str] = &[
     "resources/unsubscribe",
     "subscriptions/listen",
     "completion/complete",
+    "logging/setLevel",
+    "ping",
     "sampling/createMessage",
     "elicitation/create",
     "roots/list",
@@ -165,6 +167,23 @@ pub const METHODS: &[&str] = &[
     "notifications/tasks",
     "notifications/tasks/status",
 ];
+
+/// Whether a method is that of a request, in every revision that has it. Without an id it would be a
+/// notification, which nobody answers and a lenient server obeys.
+pub fn is_request(method: &str) -> bool {
+    METHODS.contains(&method) && !method.starts_with(NOTIFICATIONS)
+}
+
+/// Whether only clients say it.
+pub fn is_of_client(method: &str) -> bool {
+    const OF_BOTH: &[&str] = &["ping", "sampling/", "elicitation/", "roots/", "tasks/"];
+    let is_greeting =
+        matches!(method, "notifications/initialized" | "notifications/roots/list_changed");
+    is_greeting || is_request(method) && !OF_BOTH.iter().any(|it| method.starts_with(it))
+}
+
+/// What the methods of notifications begin with.
+pub const NOTIFICATIONS: &str = "notifications/";
 
 /// What a client can declare, as far as it decides what may be asked of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

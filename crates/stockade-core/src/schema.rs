@@ -182,6 +182,8 @@ struct Node {
     placed: Vec<usize>,
     /// To every item.
     items: Vec<usize>,
+    /// How many values it compares with one after the other: an `enum` of objects, say.
+    compared: u64,
     /// `unevaluated…` puts what applies here to the value once more, to see what it covers, and
     /// keeps lists while it does: at every level, so it counts like references.
     covers: bool,
@@ -208,7 +210,7 @@ impl Shape {
         walk.node(schema, schema)?;
         walk.all()?;
         let has_references = walk.references > 0;
-        let may_grow = has_references || walk.nodes.iter().any(|it| it.covers);
+        let may_grow = has_references || walk.nodes.iter().any(|it| it.covers || it.compared > 0);
         let shape = Self { nodes: walk.nodes, may_grow };
         if has_references {
             let mut heights = HashMap::new();
@@ -268,7 +270,7 @@ impl Shape {
             return None;
         }
         let it = self.nodes.get(node)?;
-        let mut work = 1_u64;
+        let mut work = it.compared.saturating_add(1);
         for applied in &it.here {
             work = work.saturating_add(self.work(*applied, json, known)?);
         }
@@ -290,6 +292,14 @@ impl Shape {
         known.insert(pair, work);
         Some(work)
     }
+}
+
+/// How many values of an `enum` are compared one by one, with all that is in them. Strings and integers
+/// are looked up.
+fn compared(json: Json<'_>) -> u64 {
+    let is_slow =
+        |it: &Json<'_>| it.is_object() || it.is_array() || it.f64().is_some() && it.i64().is_none();
+    json.items().filter(is_slow).map(|it| it.all().count() as u64).sum()
 }
 
 /// A schema while it is walked.
@@ -380,6 +390,7 @@ impl<'a> Walk<'a> {
                         node.every.push(self.node(it, resource)?);
                     }
                 }
+                "enum" | "const" => node.compared += compared(value),
                 "pattern" => self.pattern(value.str().unwrap_or_default())?,
                 "additionalProperties" => node.unnamed.push(self.node(value, resource)?),
                 "unevaluatedProperties" => {
@@ -634,6 +645,21 @@ mod tests {
         assert_eq!(check(&dynamic, &nested(50)), Err(Violation::Work));
         let covered = json!({ "unevaluatedProperties": { "$ref": "#" }, "allOf": [twice] });
         assert_eq!(check(&covered, &nested(50)), Err(Violation::Work));
+    }
+
+    #[test]
+    fn what_is_compared_one_by_one_is_counted() {
+        for (value, expected) in [
+            (json!({ "a": 0 }), Err(Violation::Work)),
+            (json!([0]), Err(Violation::Work)),
+            (json!(0.5), Err(Violation::Work)),
+            (json!("a"), Ok(())),
+            (json!(1), Ok(())),
+        ] {
+            let schema = json!({ "items": { "enum": vec![value.clone(); 2000] } });
+            assert_eq!(check(&schema, &json!(vec![value.clone(); 2000])), expected, "{value}");
+            assert_eq!(check(&schema, &json!([value])), Ok(()));
+        }
     }
 
     #[test]

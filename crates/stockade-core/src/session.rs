@@ -39,6 +39,13 @@ pub enum Event {
         /// What.
         bytes: Bytes,
     },
+    /// The server has sent this back for a request, in a place where nothing else may be.
+    Answered {
+        /// The id of the request.
+        id: Id,
+        /// What.
+        bytes: Bytes,
+    },
     /// One side sent a message.
     Said(Box<Message>),
     /// One side sent something that its transport could not take in, and why.
@@ -149,6 +156,7 @@ impl Session {
         let mut turn = Turn { session: self, policy, now_ms, effects: Vec::with_capacity(2) };
         match event {
             Event::Heard { from, bytes } => turn.heard(from, bytes),
+            Event::Answered { id, bytes } => turn.answered(&id, bytes),
             Event::Said(message) => turn.said(*message),
             Event::Garbled { from, says } => {
                 turn.malformed(from, &Malformed { code: -32600, says, id: None });

@@ -23,6 +23,8 @@ pub enum Verdict {
     Whole(Whole),
     /// Something was changed.
     Broken(Broken),
+    /// There is nothing. Nothing was ever written here, or all of it was removed: nobody can tell.
+    Nothing,
 }
 
 /// What a ledger that is whole consists of.
@@ -139,6 +141,7 @@ pub enum Fault {
 /// Verifies the ledger of a directory.
 pub fn verify(dir: impl AsRef<Path>) -> Result<Verdict, Error> {
     match examine(&Dir::existing(dir.as_ref())?) {
+        Ok(whole) if whole.key.is_none() => Ok(Verdict::Nothing),
         Ok(whole) => Ok(Verdict::Whole(whole)),
         Err(Stop::Broken(broken)) => Ok(Verdict::Broken(broken)),
         Err(Stop::Failed(error)) => Err(error),

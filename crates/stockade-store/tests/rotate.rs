@@ -54,6 +54,7 @@ fn whole(dir: &Path) -> Whole {
     match verify(dir).unwrap() {
         Verdict::Whole(whole) => whole,
         Verdict::Broken(broken) => panic!("{broken}"),
+        Verdict::Nothing => panic!("there is nothing"),
     }
 }
 

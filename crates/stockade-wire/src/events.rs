@@ -13,7 +13,7 @@ use sse_stream::{Sse, SseByteStream};
 
 use crate::error::WireError;
 use crate::frame::Frames;
-use crate::http::pool::Answering;
+use crate::http::pool::{Answering, Settled};
 
 /// One message of an event stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct Events {
     last_event_id: Option<String>,
     retry: Option<Duration>,
     frame_bytes_max: usize,
+    settled: Settled,
 }
 
 impl Frames for Events {
@@ -50,7 +51,9 @@ impl Frames for Events {
 
 impl Events {
     pub(crate) fn new(body: Answering, frame_bytes_max: usize) -> Self {
-        Self::reading(body, frame_bytes_max, |it| WireError::from_http(it, None))
+        let settled = body.settled();
+        let events = Self::reading(body, frame_bytes_max, |it| WireError::from_http(it, None));
+        Self { settled, ..events }
     }
 
     /// An event stream that does not come over a connection, with a limit on each event.
@@ -73,6 +76,7 @@ impl Events {
             last_event_id: None,
             retry: None,
             frame_bytes_max,
+            settled: Settled::default(),
         }
     }
 
@@ -109,6 +113,11 @@ impl Events {
             }
         }
         Ok(None)
+    }
+
+    /// The answer was in it: when it ends, others may use its connection.
+    pub fn settle(&self) {
+        self.settled.settle();
     }
 
     /// The id of the last event that came whole, to go on from.

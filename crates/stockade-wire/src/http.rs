@@ -3,5 +3,5 @@
 pub mod client;
 pub mod connection;
 pub mod headers;
-pub(crate) mod pool;
+pub mod pool;
 pub mod resume;

@@ -9,6 +9,7 @@ use crate::error::WireError;
 use crate::events::Events;
 use crate::http::client::HttpSession;
 use crate::http::headers::SendHeaders;
+use crate::http::pool::Lease;
 use crate::memory::MemoryWriter;
 use crate::sse::client::SseSession;
 use crate::stdio::SharedWriter;
@@ -26,6 +27,8 @@ pub enum Reply {
         status: u16,
         /// The message.
         bytes: Bytes,
+        /// The connection that it came over, to be settled if it is the answer.
+        lease: Lease,
     },
     /// As the last message of a stream.
     Events(Events),

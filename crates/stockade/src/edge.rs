@@ -123,8 +123,8 @@ impl Door {
         // After rebinding, a page is "same-origin" with us and a GET carries no `Origin`; what the
         // browser says of where the request comes from, it says of the page.
         let listed_page = headers.contains_key(ORIGIN);
-        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if !listed_page && site.is_some_and(|it| it != b"same-origin" && it != b"none") {
+        let mut sites = headers.get_all("sec-fetch-site").iter().map(HeaderValue::as_bytes);
+        if !listed_page && sites.any(|it| it != b"same-origin" && it != b"none") {
             return Err(Turned::Origin);
         }
         if request.method() == Method::OPTIONS && listed_page {
@@ -247,6 +247,9 @@ mod tests {
         for site in ["cross-site", "same-site", "x"] {
             assert_eq!(admit("GET", &[HOME, KEY, ("sec-fetch-site", site)]), Err(Turned::Origin));
         }
+        let twice =
+            [HOME, KEY, ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(admit("GET", &twice), Err(Turned::Origin));
         for kind in ["text/plain", "application/jsonx", "multipart/form-data"] {
             assert_eq!(admit("POST", &[HOME, KEY, ("content-type", kind)]), Err(Turned::Origin));
         }

@@ -36,6 +36,7 @@ pub struct Guard {
     ledger: Ledger,
     tally: Tally,
     unreachable: OnceLock<()>,
+    reached: OnceLock<()>,
     sessions: String,
     began: Instant,
 }
@@ -52,8 +53,9 @@ impl Guard {
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
-        let unreachable = OnceLock::new();
-        Self { server, live, ledger, tally, unreachable, sessions, began: Instant::now() }
+        let (unreachable, reached) = (OnceLock::new(), OnceLock::new());
+        let began = Instant::now();
+        Self { server, live, ledger, tally, unreachable, reached, sessions, began }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -124,6 +126,16 @@ impl Guard {
             anstream::eprintln!("note: the server cannot be reached: {}", visible(&redacted(&why)));
         }
         why
+    }
+
+    /// Notes that the server has answered.
+    pub fn reached(&self) {
+        self.reached.get_or_init(|| ());
+    }
+
+    /// Whether it was tried to reach the server, and never done.
+    pub fn never_reached(&self) -> bool {
+        self.unreachable.get().is_some() && self.reached.get().is_none()
     }
 
     /// The policy and its file.

@@ -6,6 +6,7 @@ use unicode_security::mixed_script::AugmentedScriptSet;
 
 use super::{Check, Facts, Findings, Rule, Text, rules};
 use crate::finding::At;
+use crate::json::Json;
 use crate::subject::Channel;
 
 pub(super) struct This;
@@ -24,8 +25,9 @@ impl Check for This {
         if !is_listed && !matches!(channel, Channel::Call | Channel::Argument) {
             return;
         }
-        let own = text.subject.json.get("name").map(|it| it.number());
-        let is_name = text.is_name() || is_listed && own == Some(text.at.json().number());
+        // Looked for where it can be: there may be as many names as texts.
+        let is_own = || text.subject.json.get("name").map(Json::number) == Some(text.at.json().number());
+        let is_name = text.is_name() || is_listed && text.label() == Some("name") && is_own();
         let Some(says) = is_name.then(|| confusable(text.str)).flatten() else { return };
         if is_listed {
             out.add_removable(At::Value(text.subject.json), says);

@@ -35,6 +35,10 @@ const VALUES_MAX: usize = 10_000;
 /// How much text of the arguments an expression may be given, in bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
+/// How many values of the arguments times how many bytes of their text an expression with a loop may
+/// be given: it may look through the text for each value.
+const LOOKS_MAX: usize = 64 << 20;
+
 /// What an expression may ask for.
 pub const VARIABLES: &[&str] = &["tool", "server", "args", "client", "principal"];
 
@@ -146,6 +150,8 @@ struct Uses {
     arguments: BTreeSet<String>,
     /// `args` is used as a whole too.
     all_arguments: bool,
+    /// There is a loop.
+    loops: bool,
 }
 
 impl When {
@@ -228,7 +234,10 @@ impl When {
         let fields = json.into_iter().flat_map(Json::fields);
         let used = fields
             .filter(|(name, _)| self.uses.all_arguments || self.uses.arguments.contains(*name));
-        map(used, &mut left).ok_or_else(|| "the arguments are too large for it".to_owned())
+        let bound = map(used, &mut left);
+        let (values, bytes) = (VALUES_MAX - left.values, TEXT_BYTES_MAX - left.text_bytes);
+        let fits = !self.uses.loops || values * bytes <= LOOKS_MAX;
+        bound.filter(|_| fits).ok_or_else(|| "the arguments are too large for it".to_owned())
     }
 }
 
@@ -371,6 +380,7 @@ impl Walk<'_> {
                 if self.in_loop {
                     return Err(WhenError::Nested { at: self.at(it.id) });
                 }
+                self.uses.loops = true;
                 self.visit(&each.iter_range)?;
                 let before = self.locals.len();
                 self.locals.push(each.iter_var.clone());

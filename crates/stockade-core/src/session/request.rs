@@ -28,6 +28,14 @@ impl Turn<'_> {
             self.violation(from, &method, "more questions than may wait at a time");
             return self.reply(from, Some(&id), revision::REFUSED, "too many questions at a time");
         }
+        if method.starts_with(revision::NOTIFICATIONS) {
+            self.violation(from, &method, "a notification with an id");
+            return self.reply(from, Some(&id), -32600, "a notification has no id");
+        }
+        if from == Side::Server && revision::is_of_client(&method) {
+            self.violation(from, &method, "what only a client asks");
+            return self.reply(from, Some(&id), -32601, "a client does not answer that");
+        }
         let waiting = match misnamed(&message, &method) {
             Some(says) => Err(says),
             None => self.wait(&message, method),
@@ -215,11 +223,18 @@ fn called<'m>(message: &'m Message, method: &str) -> Option<&'m str> {
 }
 
 /// What a request is about, and the revision it is in, must be texts. Some readers make one of
-/// anything: to JavaScript `tools[["add"]]` is `tools["add"]`, and would be called unjudged.
+/// anything: to JavaScript `tools[["add"]]` is `tools["add"]`, and would be called unjudged. And
+/// arguments have names: rules ask for them by those, and would not find them in a list, or in a
+/// text that a lenient server reads as an object.
 fn misnamed(message: &Message, method: &str) -> Option<&'static str> {
     let is_text = |it: Json<'_>| it.str().is_some();
     if message.meta(META_VERSION).is_some_and(|it| !is_text(it)) {
         return Some("`_meta` has a `io.modelcontextprotocol/protocolVersion` that is no string");
+    }
+    let is_named = |it: Json<'_>| it.is_object() || it.is_null();
+    let has_arguments = matches!(method, "tools/call" | "prompts/get");
+    if has_arguments && !message.get("arguments").is_none_or(is_named) {
+        return Some("`arguments` is not an object");
     }
     let name = revision::named_by(method)?;
     match message.get(name) {

@@ -15,7 +15,7 @@ use crate::judge::{Cleared, Judgement, judge};
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
 use crate::policy::{Policy, Reason};
 use crate::record::{self, Noted, Status};
-use crate::revision::Revision;
+use crate::revision::{self, Revision};
 use crate::subject::Facts;
 
 /// One event, being taken in.
@@ -28,7 +28,7 @@ pub(super) struct Turn<'s> {
 
 impl Turn<'_> {
     pub(super) fn heard(&mut self, from: Side, bytes: Bytes) {
-        if from == Side::Server && self.known(&bytes) {
+        if from == Side::Server && self.known(&bytes, None) {
             return;
         }
         match Frame::parse(from, bytes, &self.policy.limits.json()) {
@@ -49,16 +49,60 @@ impl Turn<'_> {
         }
     }
 
+    /// What a server has sent back for the request `id` of its client.
+    pub(super) fn answered(&mut self, id: &Id, bytes: Bytes) {
+        const OTHER: &str = "something else than the answer to the request it was sent back for";
+        if self.known(&bytes, Some(id)) {
+            return;
+        }
+        let answers = |it: &Message| matches!(it.kind(), Kind::Result | Kind::Error);
+        match Frame::parse(Side::Server, bytes, &self.policy.limits.json()) {
+            Ok(Frame::One(message)) if answers(&message) && message.id() == Some(id) => {
+                self.answer(*message);
+            }
+            // An error that names no request answers the one that it was sent back for.
+            Ok(Frame::One(message)) if message.kind() == Kind::Error && message.id().is_none() => {
+                match message.addressed(id) {
+                    Ok(message) => self.answer(message),
+                    Err(malformed) => self.malformed(Side::Server, &malformed),
+                }
+            }
+            Ok(Frame::One(message)) => {
+                self.violation(Side::Server, message.method().unwrap_or_default(), OTHER);
+            }
+            Ok(Frame::Batch(parts)) if self.has_batches() => {
+                for part in parts {
+                    match part {
+                        Ok(message) if answers(&message) && message.id() == Some(id) => {
+                            self.answer(message);
+                        }
+                        Ok(message) => {
+                            let method = message.method().unwrap_or_default();
+                            self.violation(Side::Server, method, OTHER);
+                        }
+                        Err(malformed) => self.malformed(Side::Server, &malformed),
+                    }
+                }
+            }
+            Ok(Frame::Batch(_)) => self.violation(Side::Server, "", OTHER),
+            Err(malformed) => self.malformed(Side::Server, &malformed),
+        }
+    }
+
     fn has_batches(&self) -> bool {
         self.session.revision.is_some_and(Revision::has_batches)
     }
 
-    /// An answer that was judged before, but for its id.
-    fn known(&mut self, bytes: &Bytes) -> bool {
+    /// An answer that was judged before, but for its id; only that to the request `asked`, if it is
+    /// known which it must be.
+    fn known(&mut self, bytes: &Bytes, asked: Option<&Id>) -> bool {
         let server = Arc::clone(&self.session.server);
         let Some((id, method, revision)) = server.seen.find(bytes, self.policy) else {
             return false;
         };
+        if asked.is_some_and(|it| *it != id) {
+            return false;
+        }
         let key = (Side::Client, id.clone());
         let same = |it: &Waiting| it.method == method && it.revision == revision && !it.unknown;
         if !self.session.waiting.get(&key).is_some_and(same) {
@@ -94,6 +138,14 @@ impl Turn<'_> {
     fn notification(&mut self, message: Message) {
         let from = message.from();
         let method: Box<str> = message.method().unwrap_or_default().into();
+        if revision::is_request(&method) {
+            // Nothing that is asked of a request (the policy, the limits, a record) is asked of a
+            // notification.
+            return self.violation(from, &method, "a request without an id");
+        }
+        if from == Side::Server && revision::is_of_client(&method) {
+            return self.violation(from, &method, "what only a client says");
+        }
         let ended = match &*method {
             "notifications/cancelled" => {
                 let id = message.get("requestId").and_then(Id::read);

@@ -17,6 +17,7 @@ use stockade_core::judge::{Cleared, judge};
 use stockade_core::message::{Frame, Id, Kind, Message, Side};
 use stockade_core::policy::{Action, Policy, Verdict};
 use stockade_core::record::{self, Record};
+use stockade_core::revision;
 use stockade_core::session::{Effect, Event, Session};
 use stockade_core::subject::{Capabilities, Facts};
 
@@ -92,7 +93,11 @@ impl Oracle {
                 self.asked.insert((from, id.clone()), (method.clone(), decision.call.clone()));
                 method
             }
-            (Kind::Notification, _) => message.method().unwrap().to_owned(),
+            (Kind::Notification, _) => {
+                let method = message.method().unwrap();
+                assert!(!revision::is_request(method), "a request without an id: {message:?}");
+                method.to_owned()
+            }
             (_, Some(id)) => {
                 let asked = self.asked.remove(&(from.other(), id.clone()));
                 let (method, call) = asked.unwrap_or_else(|| panic!("not asked: {message:?}"));
@@ -151,9 +156,19 @@ fn again(message: Message, method: &str, policy: &Policy) {
 
 /// The messages in an event.
 fn messages(event: &Event, policy: &Policy) -> Vec<Message> {
-    let Event::Heard { from, bytes } = event else { return Vec::new() };
-    match Frame::parse(*from, bytes.clone(), &policy.limits.json()) {
-        Ok(Frame::One(message)) => vec![*message],
+    let (from, bytes, asked) = if let Event::Heard { from, bytes } = event {
+        (*from, bytes, None)
+    } else if let Event::Answered { id, bytes } = event {
+        (Side::Server, bytes, Some(id))
+    } else {
+        return Vec::new();
+    };
+    match Frame::parse(from, bytes.clone(), &policy.limits.json()) {
+        Ok(Frame::One(message)) => match asked.filter(|_| message.id().is_none()) {
+            // What names no request is about the one that it was sent back for.
+            Some(id) => message.addressed(id).into_iter().chain([*message]).collect(),
+            None => vec![*message],
+        },
         Ok(Frame::Batch(parts)) => parts.into_iter().flatten().collect(),
         Err(_) => Vec::new(),
     }
@@ -192,6 +207,9 @@ const OWN_ERRORS: &[&str] = &[
     "`name` is not a string",
     "`uri` is not a string",
     "`taskId` is not a string",
+    "`arguments` is not an object",
+    "a notification has no id",
+    "a client does not answer that",
     "the server did not answer (reference ",
     "the server is gone",
     "the client is gone",

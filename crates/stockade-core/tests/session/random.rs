@@ -78,6 +78,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => side().prop_map(move |it| Step::Event(Event::Left(it, why()))),
         1 => side().prop_map(move |from| Step::Event(Event::Garbled { from, says: why() })),
         1 => id().prop_map(move |id| Step::Event(Event::Unanswered { id, why: why() })),
+        3 => (id(), spoken()).prop_map(|(id, it)| {
+            Step::Event(Event::Answered { id, bytes: Bytes::from(it) })
+        }),
         1 => id().prop_map(|id| Step::Event(Event::Withdrawn { id })),
         1 => id().prop_map(|id| Step::Event(Event::Abandoned { id })),
         1 => id().prop_map(|id| Step::Event(Event::Expired { id })),
@@ -89,8 +92,13 @@ fn side() -> impl Strategy<Value = Side> {
 }
 
 fn heard() -> impl Strategy<Value = Event> {
+    (side(), spoken()).prop_map(|(from, it)| Event::Heard { from, bytes: Bytes::from(it) })
+}
+
+/// What somebody says: messages, and what is nearly one.
+fn spoken() -> impl Strategy<Value = String> {
     let one = || message().prop_map(|it| it.to_string());
-    let text = prop_oneof![
+    prop_oneof![
         20 => one(),
         1 => vec(one(), 0..3).prop_map(|it| format!("[{}]", it.join(", "))),
         1 => one().prop_map(|it| it.replacen("\"id\"", "\"Id\"", 1)),
@@ -98,8 +106,7 @@ fn heard() -> impl Strategy<Value = Event> {
         1 => (one(), any::<prop::sample::Index>()).prop_map(|(it, at)| {
             it.chars().take(at.index(it.len())).collect()
         }),
-    ];
-    (side(), text).prop_map(|(from, it)| Event::Heard { from, bytes: Bytes::from(it) })
+    ]
 }
 
 /// A message, mostly one that makes sense.

@@ -127,6 +127,10 @@ impl Replay {
             "server garbled" => Event::Garbled { from: Side::Server, says: rest.to_owned() },
             "client left" => Event::Left(Side::Client, rest.to_owned()),
             "server left" => Event::Left(Side::Server, rest.to_owned()),
+            "answered" => {
+                let (name, bytes) = rest.split_once(' ').unwrap();
+                Event::Answered { id: id(name), bytes: Bytes::from(filled(bytes)) }
+            }
             "withdrawn" => Event::Withdrawn { id: id(rest) },
             "abandoned" => Event::Abandoned { id: id(rest) },
             "expired" => Event::Expired { id: id(rest) },
@@ -140,8 +144,11 @@ impl Replay {
             }
             _ => panic!("{line}"),
         };
-        let heard =
-            if let Event::Heard { bytes, .. } = &event { bytes.clone() } else { Bytes::new() };
+        let heard = if let Event::Heard { bytes, .. } | Event::Answered { bytes, .. } = &event {
+            bytes.clone()
+        } else {
+            Bytes::new()
+        };
         for effect in self.on(event) {
             let line = match effect {
                 Effect::Record(record) => recorded(&record),

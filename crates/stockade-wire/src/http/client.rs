@@ -72,7 +72,7 @@ impl HttpUpstream {
     ) -> Result<Probed, WireError> {
         let session = self.session();
         let refused = match session.send(initialize, headers).await {
-            Ok(Reply::Body { status, bytes })
+            Ok(Reply::Body { status, bytes, .. })
                 if is_unknown(status) && !is_error_message(bytes.clone()) =>
             {
                 WireError::Status { status, challenge: None }
@@ -152,7 +152,11 @@ impl HttpSession {
     ) -> Result<Reply, WireError> {
         let status = response.status();
         let limits = self.upstream.limits();
+        let nobody_waits = said.kind() != Kind::Request;
         if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
+            if nobody_waits {
+                response.body().settled().settle();
+            }
             return Ok(Reply::Later);
         }
         if wants_credentials(&response) {
@@ -161,13 +165,17 @@ impl HttpSession {
         let is_error = status.is_client_error() || status.is_server_error();
         match Content::of(&response) {
             Content::Json if status.is_success() => {
-                let bytes = collect(response.into_body(), limits.frame_bytes_max).await?;
-                Ok(Reply::Body { status: status.as_u16(), bytes })
+                let mut body = response.into_body();
+                let bytes = collect(&mut body, limits.frame_bytes_max).await?;
+                Ok(Reply::Body { status: status.as_u16(), bytes, lease: body.lease() })
             }
             Content::Json if is_error => {
                 let error = status_error(&response);
-                match collect(response.into_body(), limits.error_bytes_max).await {
-                    Ok(bytes) => Ok(Reply::Body { status: status.as_u16(), bytes }),
+                let mut body = response.into_body();
+                match collect(&mut body, limits.error_bytes_max).await {
+                    Ok(bytes) => {
+                        Ok(Reply::Body { status: status.as_u16(), bytes, lease: body.lease() })
+                    }
                     Err(_) => Err(error),
                 }
             }
@@ -178,7 +186,7 @@ impl HttpSession {
                 if !status.is_success() {
                     return Err(status_error(&response));
                 }
-                if said.kind() == Kind::Request {
+                if !nobody_waits {
                     return Err(WireError::NotMcp("an answer that is neither JSON nor events"));
                 }
                 // Nobody waits for more than that it has come.

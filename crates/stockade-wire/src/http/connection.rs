@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -61,20 +61,17 @@ impl HttpUpstream {
     /// # Errors
     /// When `url` is not one of HTTP, or the certificates that this machine trusts cannot be read.
     pub fn new(url: &str, options: HttpOptions) -> Result<Self, WireError> {
-        let uri: Uri = url.parse().map_err(|_| WireError::Url("it cannot be read"))?;
-        let authority = uri.authority().ok_or(WireError::Url("it has no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(WireError::Url("it has a user in it"));
-        }
-        let host = HeaderValue::from_str(authority.as_str())
-            .map_err(|_| WireError::Url("its host is no header value"))?;
-        let is_tls = match uri.scheme() {
-            Some(it) if *it == Scheme::HTTPS => true,
-            Some(it) if *it == Scheme::HTTP => false,
-            _ => return Err(WireError::Url("it is neither http nor https")),
-        };
+        let (uri, host, is_tls) = parse(url)?;
         let pool = Arc::new(Pool::new(uri.clone(), is_tls, options.connect_timeout)?);
         Ok(Self(Arc::new(Inner { uri, host, pool, options })))
+    }
+
+    /// Says no to what [`Self::new`] would refuse of an address.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(url: &str) -> Result<(), WireError> {
+        parse(url).map(drop)
     }
 
     /// Whose server it is: host and port, which are no credential.
@@ -138,6 +135,36 @@ impl fmt::Debug for HttpUpstream {
     }
 }
 
+/// An address, the `Host` that it means, and whether it is reached over TLS.
+fn parse(url: &str) -> Result<(Uri, HeaderValue, bool), WireError> {
+    let uri: Uri = url.parse().map_err(|_| WireError::Url("it cannot be read"))?;
+    let authority = uri.authority().ok_or(WireError::Url("it has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(WireError::Url("it has a user in it"));
+    }
+    // Where it is none that there is, a connector takes that of the scheme.
+    if port(authority).is_none() {
+        return Err(WireError::Url("its port is none"));
+    }
+    let host = HeaderValue::from_str(authority.as_str())
+        .map_err(|_| WireError::Url("its host is no header value"))?;
+    let is_tls = match uri.scheme() {
+        Some(it) if *it == Scheme::HTTPS => true,
+        Some(it) if *it == Scheme::HTTP => false,
+        _ => return Err(WireError::Url("it is neither http nor https")),
+    };
+    Ok((uri, host, is_tls))
+}
+
+/// The port; `None` when what stands in its place is none.
+pub(crate) fn port(authority: &Authority) -> Option<Option<u16>> {
+    let rest = authority.as_str().strip_prefix(authority.host())?;
+    match rest.strip_prefix(':') {
+        None | Some("") => Some(None),
+        Some(_) => authority.port_u16().map(Some),
+    }
+}
+
 /// What a response carries, by its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -185,7 +212,7 @@ pub(crate) fn wants_credentials(response: &Response<Answering>) -> bool {
 }
 
 /// The whole of a body, if it is not longer than `bytes_max`.
-pub(crate) async fn collect(mut body: Answering, bytes_max: usize) -> Result<Bytes, WireError> {
+pub(crate) async fn collect(body: &mut Answering, bytes_max: usize) -> Result<Bytes, WireError> {
     let too_long = || WireError::FrameTooLong { bytes_max };
     let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if told > bytes_max {

@@ -7,8 +7,10 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -67,12 +69,53 @@ struct Connection {
 struct Driver(Option<http1::Connection<Stream, Full<Bytes>>>);
 
 /// The body of a response, and the connection that it comes over, which goes back to the others when
-/// the body has ended. Dropped before that, the connection is closed.
+/// the body has ended and was what was asked for. Dropped before that, the connection is closed.
 pub(crate) struct Answering {
     body: Incoming,
     has_ended: bool,
+    settled: Settled,
     connection: Option<Box<Connection>>,
     pool: Arc<Pool>,
+}
+
+/// Says that what came over a connection was the answer to what was asked on it. A server that has
+/// answered something else has the answer still to give, and whoever asks next on that connection
+/// would get it: another client, perhaps.
+#[derive(Clone, Debug, Default)]
+pub struct Settled(Arc<AtomicBool>);
+
+impl Settled {
+    /// It was: others may use the connection.
+    pub fn settle(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The connection that an answer in one piece came over. Dropped before it is settled, it is closed.
+pub struct Lease(Answering);
+
+impl Lease {
+    /// What came was the answer: others may use the connection.
+    pub fn settle(self) {
+        self.0.settled.settle();
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&self.0.settled).finish()
+    }
+}
+
+impl Answering {
+    /// What says that this is the answer.
+    pub(crate) fn settled(&self) -> Settled {
+        self.settled.clone()
+    }
+
+    pub(crate) fn lease(self) -> Lease {
+        Lease(self)
+    }
 }
 
 impl Pool {
@@ -115,7 +158,14 @@ impl Pool {
                 Ok(response) => {
                     return Ok(response.map(|body| {
                         let pool = Arc::clone(self);
-                        Answering { body, has_ended: false, connection: Some(connection), pool }
+                        let settled = Settled::default();
+                        Answering {
+                            body,
+                            has_ended: false,
+                            settled,
+                            connection: Some(connection),
+                            pool,
+                        }
                     }));
                 }
                 // A server may close a connection at the moment that it is taken up. What was not
@@ -258,6 +308,7 @@ impl Body for Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         if self.is_end_stream()
+            && self.settled.0.load(Ordering::Relaxed)
             && let Some(connection) = self.connection.take()
             && connection.driver.0.is_some()
         {

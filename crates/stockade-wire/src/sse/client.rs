@@ -8,14 +8,14 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri};
 use stockade_core::judge::Cleared;
 
 use crate::error::WireError;
 use crate::events::Events;
 use crate::http::client::JSON;
-use crate::http::connection::{Content, HttpUpstream, status_error};
+use crate::http::connection::{Content, HttpUpstream, port, status_error};
 use crate::http::headers::SendHeaders;
 
 /// One client's conversation with a server of 2024-11-05.
@@ -155,15 +155,6 @@ fn origin(uri: &Uri) -> Option<(String, String, u16)> {
     }
     let port = port(authority)?.unwrap_or(default);
     Some((scheme.to_string(), authority.host().to_ascii_lowercase(), port))
-}
-
-/// The port; `None` when what stands in its place is none.
-fn port(authority: &Authority) -> Option<Option<u16>> {
-    let rest = authority.as_str().strip_prefix(authority.host())?;
-    match rest.strip_prefix(':') {
-        None | Some("") => Some(None),
-        Some(_) => authority.port_u16().map(Some),
-    }
 }
 
 #[cfg(test)]

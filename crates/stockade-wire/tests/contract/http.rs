@@ -48,7 +48,7 @@ async fn initialized(server: &Server) -> HttpSession {
     let session = upstream(server).session();
     let headers = format!("{CLOSE}Mcp-Session-Id: secret-1\r\n");
     let (reply, request) = ask(server, &session, INITIALIZE, "200 OK", &headers, ANSWER).await;
-    assert!(matches!(reply.unwrap(), Reply::Body { status: 200, bytes } if bytes == ANSWER));
+    assert!(matches!(reply.unwrap(), Reply::Body { status: 200, bytes, .. } if bytes == ANSWER));
     assert_eq!(request.line, "POST /mcp HTTP/1.1\r\n");
     session.negotiated(Revision::V2025_11_25);
     session
@@ -223,7 +223,7 @@ async fn a_modern_request_says_in_headers_what_its_body_says() {
     // An unknown method is 404 in this era, and no lost session.
     let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"m"}}"#;
     let (reply, _) = ask(&server, &session, call, "404 Not Found", CLOSE, body).await;
-    assert!(matches!(reply.unwrap(), Reply::Body { status: 404, bytes } if bytes == body));
+    assert!(matches!(reply.unwrap(), Reply::Body { status: 404, bytes, .. } if bytes == body));
 
     // Cancelling is closing the stream; nothing is sent.
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,
@@ -260,7 +260,7 @@ async fn a_status_is_an_answer_or_an_error() {
         let session = upstream(&server).session();
         let (reply, _) = ask(&server, &session, text, status, headers, body).await;
         let said = match reply {
-            Ok(Reply::Body { status, bytes }) => {
+            Ok(Reply::Body { status, bytes, .. }) => {
                 assert_eq!(bytes, body);
                 status.to_string()
             }
@@ -313,10 +313,47 @@ async fn a_connection_is_used_again() {
     };
     let sent = async {
         for n in 1..=3 {
-            session.send(&cleared(&numbered(n)), SendHeaders::NONE).await.unwrap();
+            let reply = session.send(&cleared(&numbered(n)), SendHeaders::NONE).await.unwrap();
+            let Reply::Body { lease, .. } = reply else { panic!("{reply:?}") };
+            lease.settle();
         }
     };
     soon(async { tokio::join!(served, sent) }).await;
+}
+
+/// A server closes a connection that is idle, or says something on it that nobody asked for, which
+/// would be taken for the answer to the next request. Or what it has said was not the answer.
+#[tokio::test]
+async fn a_connection_on_which_something_else_happened_is_not_used_again() {
+    const UNASKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for (settles, unasked) in
+        [(true, None), (true, Some(UNASKED)), (true, Some(b"\0")), (false, Some(b""))]
+    {
+        let server = Server::start().await;
+        let session = upstream(&server).session();
+        let message = cleared(&numbered(1));
+        let first = async {
+            let mut connection = server.request().await;
+            connection.answer("200 OK", JSON, ANSWER).await;
+            connection
+        };
+        let sent = session.send(&message, SendHeaders::NONE);
+        let (mut connection, reply) = soon(async { tokio::join!(first, sent) }).await;
+        let Ok(Reply::Body { lease, .. }) = reply else { panic!("{reply:?}") };
+        if settles {
+            lease.settle();
+        }
+        match unasked {
+            None => drop(connection),
+            Some(it) => assert!(connection.write(it).await),
+        }
+        // What is under way on loopback is with the other side by now, which has to look.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let (reply, request) = ask(&server, &session, &numbered(2), "200 OK", JSON, ANSWER).await;
+        let Ok(Reply::Body { bytes, .. }) = reply else { panic!("{unasked:?}: {reply:?}") };
+        assert_eq!(bytes, ANSWER, "{unasked:?}");
+        assert_eq!(request.body, numbered(2), "{unasked:?}");
+    }
 }
 
 #[tokio::test]
@@ -413,6 +450,8 @@ fn a_url_that_cannot_be_used_is_refused() {
         "http://",
         "http://user:secret@localhost/",
         "http://a b/",
+        "http://localhost:99999/mcp",
+        "http://localhost:x/mcp",
     ] {
         let error = HttpUpstream::new(url, HttpOptions::default()).unwrap_err();
         assert!(matches!(error, WireError::Url(_)), "{url}: {error:?}");
@@ -752,7 +791,7 @@ async fn a_server_that_answers_is_not_taken_for_an_old_one() {
     let initialize = cleared(INITIALIZE);
     let answered = server.answer("400 Bad Request", CLOSE, error);
     let (probed, _) = tokio::join!(upstream.probe(&initialize, SendHeaders::NONE), answered);
-    let Probed::Streamable(_, Reply::Body { status: 400, bytes }) = probed.unwrap() else {
+    let Probed::Streamable(_, Reply::Body { status: 400, bytes, .. }) = probed.unwrap() else {
         panic!("not streamable")
     };
     assert_eq!(bytes, error);

@@ -162,7 +162,7 @@ impl Audit {
                 printed(writeln!(io::stdout(), "{text}"))?;
                 Ok(match verdict {
                     Verdict::Whole(_) => ExitCode::SUCCESS,
-                    Verdict::Broken(_) => Exit::Findings.into(),
+                    Verdict::Broken(_) | Verdict::Nothing => Exit::Findings.into(),
                 })
             }
             Command::Export => {
@@ -270,6 +270,9 @@ fn told(verdict: &Verdict) -> String {
             lines.join("\n")
         }
         Verdict::Broken(broken) => format!("broken: {broken}"),
+        Verdict::Nothing => "nothing: no guard has written here, or all that was written is gone; \
+                             if guards run, they keep it elsewhere (`--state DIR`)"
+            .to_owned(),
     }
 }
 

@@ -174,7 +174,13 @@ impl Shared {
         let options = HttpOptions { answer_timeout, ..HttpOptions::default() };
         let Target::Url(url) = target else { return Err(Failure::new(Exit::Usage, "no address")) };
         HttpUpstream::new(&url, options).map(Where::There).map_err(|error| {
-            Failure::new(Exit::Usage, format!("cannot use the address `{url}`")).from(error)
+            // A password may stand in it.
+            let says = match url.contains('@') {
+                true => "cannot use the address of the server".to_owned(),
+                false => format!("cannot use the address `{url}`"),
+            };
+            let help = "write it as `https://HOST/PATH` or `http://HOST:PORT/PATH`";
+            Failure::new(Exit::Usage, says).from(error).help(help)
         })
     }
 
@@ -184,6 +190,13 @@ impl Shared {
             env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
         }
         for name in &self.env {
+            // What stands behind the sign is a value, perhaps a secret, and is not said again.
+            if let Some((name, _)) = name.split_once('=') {
+                let says = format!("`--env {name}=` with a value: only the name is wanted");
+                let help =
+                    format!("set `{name}` where the guard is started, and write `--env {name}`");
+                return Err(Failure::new(Exit::Usage, says).help(help));
+            }
             let value = std::env::var_os(name).ok_or_else(|| {
                 Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
                     .help("set it, or leave `--env` away")
@@ -258,6 +271,10 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     noted?;
     seal(&guard)?;
     match ended {
+        Ended::Client if guard.never_reached() => {
+            Err(Failure::new(Exit::Server, "the server could not be reached, not once")
+                .help("the note above says why; check the address after `--upstream`"))
+        }
         Ended::Client => Ok(ExitCode::SUCCESS),
         Ended::Server => {
             let how = how.map(|it| format!(": it {it}")).unwrap_or_default();

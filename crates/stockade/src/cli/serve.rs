@@ -1,6 +1,7 @@
 //! `stockade serve`: the quick forms, one server on loopback.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use stockade_core::record::Kind;
 use stockade_core::session::Parties;
 use tokio::net::TcpListener;
 
+use super::printed;
 use super::run::{Ready, Shared, Where, note, runtime, seal, stop, unrecorded, watch};
 use crate::edge::{Door, Key};
 use crate::failure::{Exit, Failure};
@@ -21,7 +23,7 @@ use crate::guard::gateway::{Gateway, ROUTES, Upstream, local, remote};
   stockade serve --root . -- uvx mcp-server-git --repository .")]
 pub(super) struct Serve {
     /// Listen here. Loopback only
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8420")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8420", value_parser = address)]
     listen: SocketAddr,
     /// Guard the remote server at this address instead of a command. Over https, it must prove who
     /// it is by a certificate that this machine trusts, or one of those in $SSL_CERT_FILE
@@ -40,6 +42,10 @@ pub(super) struct Serve {
     command: Vec<OsString>,
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and a port, as in `127.0.0.1:8420`".to_owned())
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Auth {
     /// By a bearer key, which is printed once at start
@@ -52,9 +58,9 @@ enum Auth {
 impl Serve {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         if self.print_routes {
-            for (method, path, _) in ROUTES {
-                println!("{method} {path}");
-            }
+            let all: Vec<_> =
+                ROUTES.iter().map(|(method, path, _)| format!("{method} {path}\n")).collect();
+            printed(write!(io::stdout(), "{}", all.concat()))?;
             return Ok(ExitCode::SUCCESS);
         }
         if !self.listen.ip().is_loopback() {
@@ -94,10 +100,15 @@ impl Serve {
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };
         let gateway = Gateway::new(std::sync::Arc::clone(&guard), door, upstream);
-        println!("listening on http://{address}/mcp");
-        match text {
-            Some(text) => println!("key {text}"),
-            None => println!("no key: every program on this machine may use this server"),
+        let access = match text {
+            Some(text) => format!("key {text}"),
+            None => "no key: every program on this machine may use this server".to_owned(),
+        };
+        let mut out = io::stdout();
+        let told = writeln!(out, "listening on http://{address}/mcp\n{access}");
+        if !printed(told.and_then(|()| out.flush()))? {
+            return Err(Failure::new(Exit::Usage, "nobody reads the address and the key")
+                .help("they are on standard output: read it, or send it to a file"));
         }
         gateway.serve(listener, stop()).await.map_err(unrecorded)?;
         guard.settle().map_err(unrecorded)?;

@@ -13,6 +13,7 @@ use stockade_core::policy::{
     Action, Condition, Effect, Limits, Origin, Pattern, Policy, Test, ToolRule, Tools, When,
 };
 use stockade_store::{Keep, Options};
+use stockade_wire::http::connection::HttpUpstream;
 
 use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, ServerTable, Tool};
 use super::read::{Reader, nearest};
@@ -462,13 +463,8 @@ impl Making<'_> {
     }
 
     fn url(&mut self, url: &At<String>) {
-        let parsed = url.value.parse::<http::Uri>().ok();
-        let usable = parsed.is_some_and(|it| {
-            matches!(it.scheme_str(), Some("http" | "https"))
-                && it.authority().is_some_and(|it| !it.as_str().contains('@'))
-        });
-        if !usable {
-            let says = "this is not the URL of a server".to_owned();
+        if let Err(error) = HttpUpstream::check(&url.value) {
+            let says = format!("this is not the URL of a server: {error}");
             self.reader.wrong(url.span.clone(), says, "`https://HOST/PATH` is wanted");
         }
     }

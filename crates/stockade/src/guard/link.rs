@@ -182,10 +182,20 @@ impl Link {
     ) {
         let said = message.message();
         let headers = params(said, &conversation.guard().server);
-        let failed = match self.send(conversation, outbox, message, &headers).await {
+        let sent = self.send(conversation, outbox, message, &headers).await;
+        if sent.is_ok() {
+            conversation.guard().reached();
+        }
+        let failed = match sent {
             Ok(Reply::Later) => return,
-            Ok(Reply::Body { bytes, .. }) => {
-                self.heard(conversation, outbox, bytes).await;
+            Ok(Reply::Body { bytes, lease, .. }) => {
+                if let Some(id) = said.id().filter(|_| said.kind() == Kind::Request) {
+                    let event = Event::Answered { id: id.clone(), bytes };
+                    let _closed = self.take_boxed(conversation, outbox, event).await;
+                    if !conversation.look(|session| session.waits_for(id)) {
+                        lease.settle();
+                    }
+                }
                 "the server answered something else".to_owned()
             }
             Ok(Reply::Events(events)) => {

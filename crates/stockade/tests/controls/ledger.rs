@@ -21,6 +21,7 @@ crate::rows![
     l01_every_call_over_http_has_one_decision_and_one_outcome,
     l01_a_decision_without_an_outcome_is_marked,
     l03_every_change_is_found,
+    l03_a_ledger_that_is_gone_is_not_whole,
     l03_what_a_killed_guard_has_left_is_told_and_sealed,
     l03_a_full_segment_ends_and_the_next_follows,
     l03_a_guard_that_is_killed_between_segments_has_lost_nothing,
@@ -332,6 +333,19 @@ fn l03_every_change_is_found() {
 fn verdict(home: &Home) -> Value {
     let output = home.audit(&["verify", "--format", "json"]);
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn l03_a_ledger_that_is_gone_is_not_whole() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    Probe::run(&home, &fake).begin().end();
+    assert!(home.is_whole());
+    for file in std::fs::read_dir(home.ledger()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let verified = home.audit(&["verify"]);
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+    assert!(String::from_utf8_lossy(&verified.stdout).starts_with("nothing: "), "{verified:?}");
 }
 
 fn l03_what_a_killed_guard_has_left_is_told_and_sealed() {

@@ -1,5 +1,7 @@
 //! Messages that could be read in two ways, and messages where none belong.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,10 +14,13 @@ use crate::harness::{
 
 crate::rows![
     p04_what_can_be_read_in_two_ways_is_refused,
+    p04_a_request_without_an_id_reaches_nobody,
+    p04_arguments_are_an_object_or_refused,
     p07_a_modern_request_says_what_the_client_can,
     p08_a_batch_is_judged_piece_by_piece,
     p08_other_revisions_have_no_batches,
     p09_no_answer_reaches_another_client,
+    p09_an_answer_that_comes_late_reaches_nobody_else,
     p09_a_session_opens_on_a_stream,
     p12_nothing_is_asked_that_was_not_declared,
     p13_a_task_answers_only_whoever_can_have_one,
@@ -86,6 +91,65 @@ fn p04_what_can_be_read_in_two_ways_is_refused() {
     assert_eq!(text(&probe.ask(&call(1, "echo", json!({ "text": "next" })))), "next");
     probe.end();
     assert_eq!(home.records_of("violation").len(), TWO_WAYS.len() + 1);
+}
+
+/// What lets only `echo` through.
+const ONLY_ECHO: &str = "default = \"deny\"\n[[tools]]\neffect = \"allow\"\ntool = \"echo\"\n";
+
+/// Without an id, a call would be a notification: no rule about tools is asked about those.
+fn p04_a_request_without_an_id_reaches_nobody() {
+    let without_id = |mut it: Value| {
+        it.as_object_mut().unwrap().remove("id");
+        it
+    };
+    let denied = || without_id(call(1, "danger", json!({})));
+    let allowed = || without_id(call(1, "echo", json!({ "text": "x" })));
+    let home = Home::new();
+    home.policy(ONLY_ECHO);
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.send(&denied());
+    probe.send(&allowed());
+    assert_eq!(text(&probe.ask(&call(2, "echo", json!({ "text": "next" })))), "next");
+    assert_eq!(fake.count("tools/call"), 1, "of the process: {}", fake.heard());
+    probe.end();
+
+    let upstream = FakeHttp::new(Script::default());
+    let gateway = Gateway::to(&home, &upstream);
+    gateway.connect().post_modern(&denied());
+    let mut session = gateway.connect();
+    session.begin_legacy();
+    session.post(&[], &denied());
+    session.post(&[], &allowed());
+    let next = session.post(&[], &call(2, "echo", json!({ "text": "next" })));
+    assert_eq!(text(&next.message()), "next");
+    assert_eq!(upstream.count("tools/call"), 1, "of the remote server");
+    let violations = home.records_of("violation");
+    let said = violations.iter().filter(|it| it["says"] == "a request without an id").count();
+    assert_eq!(said, 5, "{violations:?}");
+}
+
+/// A server that reads a text as JSON, or takes what is first in a list, would be called with
+/// arguments that no rule has seen.
+fn p04_arguments_are_an_object_or_refused() {
+    let home = Home::new();
+    home.policy(
+        "default = \"allow\"\n[[tools]]\neffect = \"deny\"\ntool = \"*\"\n\
+         [tools.args.mode]\nequals = \"danger\"\n",
+    );
+    let fake = home.fake(Script::default());
+    let mut probe = Probe::run(&home, &fake).begin();
+    for (id, arguments) in (1..).zip([
+        json!({ "mode": "danger" }),
+        json!("{\"mode\":\"danger\"}"),
+        json!([{ "mode": "danger" }]),
+        json!(true),
+    ]) {
+        let answer = probe.ask(&call(id, "echo", arguments));
+        assert!(is_refusal(&answer) || answer["error"]["code"] == -32602, "{answer}");
+    }
+    assert_eq!(fake.count("tools/call"), 0, "{}", fake.heard());
+    assert_eq!(text(&probe.ask(&call(9, "echo", json!({ "text": "next" })))), "next");
 }
 
 fn p07_a_modern_request_says_what_the_client_can() {
@@ -228,6 +292,71 @@ fn ask_at_the_same_time(gateway: &Gateway, is_modern: bool) {
 }
 
 /// The answer to `initialize` may come after other events; the session opens all the same.
+/// A server that sends one answer too many is one behind with all that follow on that connection: the
+/// next client, whose ids are the same, would get the answer of the one before.
+fn p09_an_answer_that_comes_late_reaches_nobody_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            std::thread::spawn(move || answer_one_too_many(number == 0, stream));
+        }
+    });
+    let home = Home::new();
+    let gateway = Gateway::serve(&home, &["--upstream".into(), url.into()]);
+    let ask = |whose: &str| {
+        let call = call(7, "echo", json!({ "text": whose }));
+        gateway.connect().post_modern(&call).message()
+    };
+    assert!(ask("the first")["error"].is_object(), "what it got was not its answer");
+    for whose in ["the second", "the third"] {
+        assert_eq!(text(&ask(whose)), whose);
+    }
+}
+
+/// Answers what is asked on a connection; on the first one, with another answer before all.
+fn answer_one_too_many(first: bool, stream: TcpStream) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut out = stream;
+    let mut answer = |it: Value| {
+        let body = it.to_string();
+        let length = body.len();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+        write!(out, "{head}: {length}\r\n\r\n{body}")
+    };
+    let mut owed = first;
+    let mut late = Vec::new();
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("content-length", it)) => length = it.parse().unwrap(),
+                None if line == "\r\n" => break,
+                Some(_) | None => (),
+            }
+        }
+        let mut body = vec![0; length];
+        lines.read_exact(&mut body).unwrap();
+        let asked: Value = serde_json::from_slice(&body).unwrap();
+        let said = asked["params"]["arguments"]["text"].clone();
+        let content = json!([{ "type": "text", "text": said }]);
+        let result = json!({ "content": content, "resultType": "complete" });
+        late.push(json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }));
+        let next = if std::mem::take(&mut owed) {
+            json!({ "jsonrpc": "2.0", "id": "nobody's", "result": {} })
+        } else {
+            late.remove(0)
+        };
+        if answer(next).is_err() {
+            return;
+        }
+    }
+}
+
 fn p09_a_session_opens_on_a_stream() {
     let log = json!({ "level": "info", "data": "starting" });
     let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": log });

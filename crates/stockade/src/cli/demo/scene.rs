@@ -202,6 +202,7 @@ pub(super) fn whole(ledger: &Path) -> Result<Outcome, Trouble> {
         }
         Verdict::Whole(it) => Err(format!("not as expected: {} records unsigned", it.unsealed)),
         Verdict::Broken(it) => Err(format!("not as expected: {it}")),
+        Verdict::Nothing => Err("not as expected: there is no ledger".to_owned()),
     })
 }
 
@@ -213,7 +214,9 @@ pub(super) fn broken(ledger: &Path) -> Result<Outcome, Trouble> {
             Ok(Seen { happened: "found", by: Some("audit verify"), why })
         }
         Verdict::Broken(it) => Err(format!("not as expected: {it}")),
-        Verdict::Whole(_) => Err("not as expected: the change was not found".to_owned()),
+        Verdict::Whole(_) | Verdict::Nothing => {
+            Err("not as expected: the change was not found".to_owned())
+        }
     })
 }
 

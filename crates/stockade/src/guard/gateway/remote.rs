@@ -19,6 +19,7 @@ use stockade_wire::events::Events;
 use stockade_wire::http::client::HttpSession;
 use stockade_wire::http::connection::HttpUpstream;
 use stockade_wire::http::headers::{PARAM, SendHeaders};
+use stockade_wire::http::pool::Lease;
 use stockade_wire::sse::server::{Outgoing, encode};
 use stockade_wire::upstream::Reply;
 use tokio::sync::oneshot;
@@ -222,42 +223,30 @@ impl Exchange {
         match reply {
             Reply::Later if self.id.is_none() => answer::empty(StatusCode::ACCEPTED),
             Reply::Later => self.unanswered("accepted, and not answered", StatusCode::BAD_GATEWAY),
-            Reply::Body { status, bytes } => {
+            Reply::Body { status, bytes, lease } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                self.answered(bytes, status)
+                self.answered(bytes, lease, status)
             }
             Reply::Events(events) => self.stream(events, late),
         }
     }
 
     /// One answer, in one piece.
-    fn answered(&self, bytes: Bytes, status: StatusCode) -> Answer {
+    fn answered(&self, bytes: Bytes, lease: Lease, status: StatusCode) -> Answer {
         let Some(id) = &self.id else {
             let passed = if status.is_success() { StatusCode::ACCEPTED } else { status };
             return answer::empty(passed);
         };
-        // An error that names no request answers the one that this response belongs to.
-        let event = match self.unaddressed(&bytes, id) {
-            Some(message) => Event::Said(Box::new(message)),
-            None => Event::Heard { from: Side::Server, bytes },
-        };
-        match self.conversation.take(event) {
+        match self.conversation.take(Event::Answered { id: id.clone(), bytes }) {
             Ok(sends) => match sends.iter().find(|it| it.to() == Side::Client) {
-                Some(message) => self.deliver(message, status),
+                Some(message) => {
+                    lease.settle();
+                    self.deliver(message, status)
+                }
                 None => self.unanswered("the server answered something else", status),
             },
             Err(unrecorded) => answer::unrecorded(Some(id), &unrecorded),
         }
-    }
-
-    fn unaddressed(&self, bytes: &Bytes, id: &Id) -> Option<Message> {
-        const SHORT: usize = 64 << 10;
-        let short = bytes.len() <= SHORT && memchr::memmem::find(bytes, b"\"error\"").is_some();
-        let limits = stockade_core::json::Limits::default();
-        let message =
-            short.then(|| Message::parse(Side::Server, bytes.clone(), &limits).ok())??;
-        let unaddressed = message.kind() == Kind::Error && message.id().is_none();
-        unaddressed.then(|| message.addressed(id).ok())?
     }
 
     fn deliver(&self, message: &Cleared, status: StatusCode) -> Answer {
@@ -347,6 +336,9 @@ pub fn judged(
             for message in sends {
                 match message.to() {
                     Side::Client => {
+                        if id.is_some() && answers(&message) == id.as_ref() {
+                            events.settle();
+                        }
                         out.extend_from_slice(&named(&next.id, next.retry, message.bytes()));
                     }
                     Side::Server => {
@@ -362,6 +354,12 @@ pub fn judged(
             }
         }
     })
+}
+
+/// The request that a message answers.
+fn answers(message: &Cleared) -> Option<&Id> {
+    let message = message.message();
+    message.id().filter(|_| matches!(message.kind(), Kind::Result | Kind::Error))
 }
 
 /// An event, under the name that the server gave it.
