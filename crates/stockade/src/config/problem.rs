@@ -102,7 +102,9 @@ impl ConfigError {
     /// What to do, in one line.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Read { .. } => Some("name another file with `--policy`".to_owned()),
+            Self::Read { .. } => {
+                Some("name a policy file that is there and can be read".to_owned())
+            }
             Self::TooLong { .. } | Self::NotUtf8 { .. } | Self::Problems(_) => None,
             Self::Writable { path } => Some(format!("chmod o-w {}", path.display())),
             Self::NoServer { nearest, .. } => nearest.as_ref().map(|it| format!("there is `{it}`")),

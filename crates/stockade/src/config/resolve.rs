@@ -13,6 +13,7 @@ use stockade_core::policy::{
     Action, Condition, Effect, Limits, Origin, Pattern, Policy, Test, ToolRule, Tools, When,
 };
 use stockade_store::{Keep, Options};
+use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
 
 use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, ServerTable, Tool};
@@ -464,7 +465,8 @@ impl Making<'_> {
 
     fn url(&mut self, url: &At<String>) {
         if let Err(error) = HttpUpstream::check(&url.value) {
-            let says = format!("this is not the URL of a server: {error}");
+            let why = if let WireError::Url(why) = error { why } else { "it cannot be used" };
+            let says = format!("this is not the URL of a server: {why}");
             self.reader.wrong(url.span.clone(), says, "`https://HOST/PATH` is wanted");
         }
     }
@@ -522,6 +524,19 @@ impl Making<'_> {
                 let says = if one.value == "*" { says } else { "this is not a name".to_owned() };
                 self.reader.wrong(one.span.clone(), says, "a whole name is wanted");
                 self.reader.help("list the names that you need".to_owned());
+            }
+        }
+        for one in origins.iter().flat_map(|it| &it.value).filter(|it| !it.value.contains('*')) {
+            // As a browser sends it (Fetch standard, "Origin header"): nothing else could ever match.
+            let uri = one.value.parse::<http::Uri>();
+            let is_origin = uri.is_ok_and(|it| {
+                it.scheme_str().zip(it.authority().map(http::uri::Authority::as_str)).is_some_and(
+                    |(scheme, host)| one.value.eq_ignore_ascii_case(&format!("{scheme}://{host}")),
+                )
+            });
+            if !is_origin && !one.value.is_empty() {
+                let says = "this is not the origin of a page".to_owned();
+                self.reader.wrong(one.span.clone(), says, "`https://HOST` is wanted");
             }
         }
         let names = |list: &Option<At<Vec<At<String>>>>| {

@@ -341,7 +341,7 @@ url = "file:///etc/passwd"
         3 | [servers.git]
           |          ^^^ this server
 
-        error: this is not the URL of a server
+        error: this is not the URL of a server: it cannot be read
          --> stockade.toml:7:7
           |
         7 | url = "file:///etc/passwd"
@@ -510,6 +510,16 @@ origins = ["https://*.example"]
           |
           = help: list the names that you need
     "#);
+}
+
+#[test]
+fn an_origin_is_what_a_browser_sends() {
+    let origins = |text: &str| resolve(text).http.origins;
+    assert_eq!(origins("http.origins = ['https://a.example:8443']"), ["https://a.example:8443"]);
+    for bad in ["foo", "a.example", "https://a.example/", "https://a.example/page"] {
+        let says = broken(&format!("http.origins = ['{bad}']"));
+        assert!(says.contains("this is not the origin of a page"), "{bad}: {says}");
+    }
 }
 
 #[test]
