@@ -54,6 +54,7 @@ const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 /// run outside of its sandbox as soon as somebody commits, opens an editor or changes into the
 /// directory.
 const TRUSTED: &[&str] = &[
+    ".git",
     ".git/hooks",
     ".git/config",
     ".git/config.worktree",
@@ -371,6 +372,11 @@ impl<'a> Draft<'a> {
             let path = root.path.join(trusted);
             // A link is not followed: what it leads to is not in this root, or is found by itself.
             if path.canonicalize().ok().as_ref() != Some(&path) {
+                continue;
+            }
+            // In a second working tree, this file says where the hooks are. As a directory it is
+            // the repository, and the server's to use.
+            if *trusted == ".git" && path.is_dir() {
                 continue;
             }
             let above = path.ancestors().skip(1).take_while(|it| *it != root.path);

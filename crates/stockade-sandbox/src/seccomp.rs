@@ -83,12 +83,14 @@ macro_rules! setuid_mode {
     };
 }
 
-/// The same, if the call makes a file.
+/// The same, if the call makes a file: by `O_CREAT`, or without a name by `O_TMPFILE`.
 macro_rules! setuid_mode_if_made {
     ($flags:literal, $mode:literal) => {
         &[
             &[Masked($flags, 0o100, 0o100), Masked($mode, 0o4000, 0o4000)],
             &[Masked($flags, 0o100, 0o100), Masked($mode, 0o2000, 0o2000)],
+            &[Masked($flags, 0o20_000_000, 0o20_000_000), Masked($mode, 0o4000, 0o4000)],
+            &[Masked($flags, 0o20_000_000, 0o20_000_000), Masked($mode, 0o2000, 0o2000)],
         ]
     };
 }

@@ -144,6 +144,12 @@ pub(crate) fn break_out(around: &Around) {
         let made = around.at(&format!("rw/made-{mode:o}"));
         let how = OpenOptions::new().write(true).create_new(true).mode(mode).open(made);
         tell(&format!("create {mode:o}"), how);
+        let nameless = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_TMPFILE)
+            .mode(mode)
+            .open(around.at("rw"));
+        tell(&format!("create {mode:o} without a name"), nameless);
     }
     for pid in [1, -1, 0x7fff_0000] {
         // To itself as well would be the end of this test; 0 asks only whether it may.
