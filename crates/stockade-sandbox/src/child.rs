@@ -303,7 +303,18 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
         (Step::Place, _) => {
             let place = usize::try_from(failure.place).ok();
             let mount = cell.zip(place).and_then(|(cell, place)| cell.mounts.get(place));
-            Error::Place { path: mount.map(|it| it.at.clone()).unwrap_or_default(), source }
+            let path = mount.map(|it| it.at.clone()).unwrap_or_default();
+            if failure.errno != Errno::PERM.raw_os_error() {
+                return Error::Place { path, source };
+            }
+            // What is wrong is not the place, but that nothing can be mounted: root of a container
+            // has less than an ordinary user there, who may have a namespace of its own.
+            Error::CannotEnforce {
+                guarantee: Guarantee::Files,
+                feature: format!("no mount of `{}`", path.display()),
+                source,
+                remedy: "run it as an ordinary user, or in a container with CAP_SYS_ADMIN",
+            }
         }
         (step, _) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {

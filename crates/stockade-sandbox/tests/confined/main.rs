@@ -62,6 +62,8 @@ const CASES: &[Case] = &[
     ("what a killed keeper leaves is swept by the next", a_killed_keeper_is_swept_after),
     ("limits are in force where control groups can be made", limits_are_in_force),
     ("a named weakness is shown as one", a_named_weakness_is_shown),
+    ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
+    ("two servers have nothing of each other", two_servers_are_apart),
 ];
 
 fn main() -> ExitCode {
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         ["probe", "greed", ref rest @ ..] => probe::greed(&Around::from_words(rest)),
         ["probe", "fork-bomb", ..] => probe::fork_bomb(),
         ["probe", "memory-bomb", ..] => probe::memory_bomb(),
+        ["probe", "nest", top, ..] => nest(top),
         ["as-guard"] => be_the_guard(),
         ["as-nobody", ..] => return run("an ordinary user", words.get(1).copied()),
         _ => return run_all(words.iter().find(|it| !it.starts_with('-')).copied()),
@@ -400,6 +403,45 @@ fn a_named_weakness_is_shown(ground: &Ground) {
         }
         Err(other) => panic!("{other:?}"),
     }
+}
+
+/// A sandbox is a machine that gives no namespaces.
+fn nothing_starts_without_a_namespace(ground: &Ground) {
+    assert_eq!(output(&ground.probe("nest")), "privileges\n");
+    assert!(!ground.at("rw/made").exists());
+}
+
+fn nest(top: &str) {
+    let spec = Spec {
+        command: vec!["touch".into(), format!("{top}/rw/made").into()],
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        cwd: Some("/".into()),
+        confine: Some(Box::new(Confinement {
+            allow_weaker: Guarantee::WEAKER.into(),
+            ..Confinement::default()
+        })),
+    };
+    match launch(&spec) {
+        Err(Error::CannotEnforce { guarantee, .. }) => println!("{guarantee}"),
+        other => println!("{other:?}"),
+    }
+}
+
+fn two_servers_are_apart(ground: &Ground) {
+    let script =
+        "echo mine > /tmp/mine; echo mine > /dev/shm/mine; echo mine > ~/mine; echo up; cat";
+    let one = launch(&ground.confined(&["sh", "-c", script])).unwrap();
+    let mut up = File::from(one.take_stdout().unwrap());
+    up.read_exact(&mut [0; 3]).unwrap();
+    let look = format!(
+        "ls /tmp /dev/shm ~ | grep mine; ls /proc | grep -c '^[0-9]'; kill -9 {} 2>/dev/null; kill -0 {} 2>/dev/null && echo there; true",
+        one.pid(),
+        one.pid(),
+    );
+    // The processes are the shell and the two of the pipe.
+    let said = output(&ground.confined(&["sh", "-c", &look]));
+    assert!(said == "2\n" || said == "3\n", "{said}");
+    assert_eq!(one.wait_for(Duration::ZERO).unwrap(), None, "the other one was killed");
 }
 
 fn be_the_guard() {
