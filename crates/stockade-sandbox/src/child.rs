@@ -377,8 +377,8 @@ fn ended(process: BorrowedFd<'_>, until: Instant) -> io::Result<bool> {
     }
 }
 
-/// The pid of a process in another pid namespace, as it is in ours.
-fn pid_behind(pidfd: &OwnedFd) -> io::Result<u32> {
+/// The pid of a process as `/proc` has it, whatever pid namespace the process is in.
+pub(crate) fn pid_behind(pidfd: &OwnedFd) -> io::Result<u32> {
     let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     let pid = about.lines().find_map(|it| it.strip_prefix("Pid:")?.trim().parse().ok());
     pid.filter(|it| *it != 0).ok_or_else(|| io::ErrorKind::InvalidData.into())

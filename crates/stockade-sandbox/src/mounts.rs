@@ -18,9 +18,12 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{WaitOptions, chdir, fchdir, pivot_root, umask, waitpid};
+use rustix::process::{
+    PidfdFlags, WaitOptions, chdir, fchdir, pidfd_open, pivot_root, umask, waitpid,
+};
 
 use crate::cell::{Cell, Kind, Mount, Owner, What};
+use crate::child::pid_behind;
 use crate::message::{Failure, Step};
 use crate::raw::{self, Alone, Side};
 
@@ -90,8 +93,10 @@ fn mapping(owner: Owner, cell: &Cell, alone: Alone) -> io::Result<OwnedFd> {
         }
         Side::Parent(pid) => pid,
     };
-    let about = format!("/proc/{}", holder.as_raw_nonzero());
     let map = || {
+        // `/proc` may be that of a pid namespace around ours, where the pid is another.
+        let pid = pid_behind(&pidfd_open(holder, PidfdFlags::empty())?)?;
+        let about = format!("/proc/{pid}");
         fs::write(format!("{about}/uid_map"), format!("{} {} 1", owner.uid, cell.uid))?;
         fs::write(format!("{about}/gid_map"), format!("{} {} 1", owner.gid, cell.gid))?;
         Ok(OwnedFd::from(fs::File::open(format!("{about}/ns/user"))?))

@@ -6,6 +6,7 @@
 )]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -54,6 +55,26 @@ fn a_root_is_written_only_if_it_may_be() {
     assert_eq!(text(&out.stdout), "x\n", "{}", text(&out.stderr));
     assert!(text(&out.stderr).contains("Read-only file system"), "{}", text(&out.stderr));
     assert!(!root.path().join("other").exists());
+}
+
+#[test]
+fn a_guarded_server_can_be_in_it() {
+    let (root, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, state) = (root.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let stockade_itself = env!("CARGO_BIN_EXE_stockade");
+    let held = [stockade_itself, "sandbox", "--allow-weaker", "memory", "--root", dir, "--"];
+    let server = [stockade_itself, "example", "hardened", "--root", dir];
+    let args = [&["run", "--state", state, "--"], &held[..], &server].concat();
+    let mut command = stockade(Path::new(stockade_itself), &args);
+    let mut guard = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;
+    let mut input = guard.stdin.take().unwrap();
+    writeln!(input, "{hello}").unwrap();
+    let mut answer = String::new();
+    BufReader::new(guard.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    assert!(answer.contains(r#""name":"hardened""#), "{answer}");
+    drop(input);
+    assert!(guard.wait().unwrap().success());
 }
 
 #[test]
