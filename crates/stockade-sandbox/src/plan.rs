@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -47,6 +48,10 @@ const ETC: &[&str] = &[
     "/etc/protocols",
     "/etc/services",
 ];
+
+/// How directories below `/etc` begin in which distributions keep what belongs to a runtime: without
+/// its `java.security`, for example, Java does not start.
+const ETC_OF_RUNTIMES: &[&str] = &["java", "python3", "perl"];
 
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
@@ -314,6 +319,13 @@ impl<'a> Draft<'a> {
                     self.bind(at, at.to_owned(), Kind::Read, None);
                 }
                 Err(_) => {}
+            }
+        }
+        for entry in fs::read_dir("/etc").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let begins = |it: &&str| name.as_bytes().starts_with(it.as_bytes());
+            if ETC_OF_RUNTIMES.iter().any(begins) && entry.file_type().is_ok_and(|it| it.is_dir()) {
+                self.bind(&entry.path(), entry.path(), Kind::Read, None);
             }
         }
         for at in DEVICES.iter().map(Path::new).filter(|it| it.exists()) {

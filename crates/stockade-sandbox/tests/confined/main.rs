@@ -228,8 +228,18 @@ print(subprocess.check_output(['echo', '42']))";
     let node = "const fs = require('fs'); fs.writeFileSync('n', 'x');
 new (require('worker_threads').Worker)('', { eval: true });
 console.log(require('child_process').execSync('echo 42') + '')";
-    for (program, args) in [("python3", ["-c", python]), ("node", ["-e", node])] {
-        let words = [&[program][..], &args].concat();
+    let java = "public class T { public static void main(String[] a) throws Exception {
+java.nio.file.Files.writeString(java.nio.file.Path.of(\"j\"), \"x\");
+System.out.println(java.security.SecureRandom.getInstanceStrong() == null ? 0 : 42); } }";
+    fs::write(ground.at("ro/T.java"), java).unwrap();
+    let class = ground.text("ro/T.java");
+    for (program, args) in [
+        ("python3", &["-c", python][..]),
+        ("node", &["-e", node]),
+        ("perl", &["-e", "print 42"]),
+        ("java", &[&class]),
+    ] {
+        let words = [&[program][..], args].concat();
         match launch(&ground.confined(&words)) {
             Err(Error::NotFound { .. }) => println!("    no {program} here, so not tried"),
             other => {
