@@ -63,7 +63,7 @@ pub enum Access {
 /// How much a server may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory of all processes together, swap included.
+    /// Memory of all processes together, and swap where the kernel counts that.
     pub memory_bytes: Option<u64>,
     /// Processes and threads.
     pub pids: u32,

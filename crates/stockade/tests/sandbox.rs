@@ -45,16 +45,17 @@ fn a_root_is_written_only_if_it_may_be() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().to_str().unwrap();
     let write = ["--", "sh", "-c", "pwd; echo x > made; ls; cat /proc/self/environ"];
-    let out = sandbox(&[&["--root", dir], &write[..]].concat());
+    let out = sandbox(&[&["--root", &format!("{dir}:rw")], &write[..]].concat());
     let said = text(&out.stdout);
     assert!(said.starts_with(&format!("{dir}\nmade\n")), "{said}{}", text(&out.stderr));
     assert!(!said.contains("s3cret"), "{said}");
     assert!(root.path().join("made").exists());
-    let read_only = format!("{dir}:ro");
-    let out = sandbox(&["--root", &read_only, "--", "sh", "-c", "cat made && echo x > other"]);
-    assert_eq!(text(&out.stdout), "x\n", "{}", text(&out.stderr));
-    assert!(text(&out.stderr).contains("Read-only file system"), "{}", text(&out.stderr));
-    assert!(!root.path().join("other").exists());
+    for read_only in [dir.to_owned(), format!("{dir}:ro")] {
+        let out = sandbox(&["--root", &read_only, "--", "sh", "-c", "cat made && echo x > other"]);
+        assert_eq!(text(&out.stdout), "x\n", "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("Read-only file system"), "{}", text(&out.stderr));
+        assert!(!root.path().join("other").exists());
+    }
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn a_guarded_server_can_be_in_it() {
 fn a_dry_run_starts_nothing() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().to_str().unwrap();
-    let out = sandbox(&["--root", dir, "--dry-run", "--", "touch", "made"]);
+    let out = sandbox(&["--root", &format!("{dir}:rw"), "--dry-run", "--", "touch", "made"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     let said = text(&out.stdout);
     assert!(said.contains(&format!("read, write  {dir}")), "{said}");

@@ -20,8 +20,8 @@ use crate::failure::{Exit, Failure};
 /// Run a command in a sandbox: its roots, no network, bounded memory and processes
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  stockade sandbox --root ~/notes:ro -- python3 -c 'import os; print(os.listdir())'
-  stockade sandbox --root . --memory 512M --dry-run -- node build/index.js
+  stockade sandbox --root ~/notes -- python3 -c 'import os; print(os.listdir())'
+  stockade sandbox --root .:rw --memory 512M --dry-run -- node build/index.js
 
 Files are seen if they are below a root, below /usr, or installed with the program itself; a script
 that is an argument needs a root. HOME and /tmp are empty and private. What is written in a root
@@ -30,8 +30,8 @@ cannot be executed there.
 Exit codes: that of the command, or 128 and the signal that ended it; 4 when it cannot be started;
 97 when a guarantee cannot be enforced here.")]
 pub(super) struct Sandbox {
-    /// A directory or file that the command may use. ":ro" may follow, or ":rw", which is meant
-    /// without. May be repeated
+    /// A directory or file that the command may read, or with ":rw" behind it write as well. May be
+    /// repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]", value_parser = root)]
     roots: Vec<Root>,
     /// Another place that programs are executed from, read only. May be repeated
@@ -40,7 +40,7 @@ pub(super) struct Sandbox {
     /// Pass this variable of the environment on. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
-    /// Memory of all processes together, swap included: bytes, or with K, M or G
+    /// Memory of all processes together: bytes, or with K, M or G
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1G")]
     memory: u64,
     /// Processors, such as 0.5 or 2 [default: not limited]
@@ -180,7 +180,7 @@ fn root(text: &str) -> Result<Root, String> {
     let (path, access) = match text.rsplit_once(':') {
         Some((path, "ro")) => (path, Access::Read),
         Some((path, "rw")) => (path, Access::Write),
-        _ => (text, Access::Write),
+        _ => (text, Access::Read),
     };
     if path.is_empty() {
         return Err("it names no directory".to_owned());
@@ -239,9 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn a_root_is_writable_unless_it_says_otherwise() {
+    fn a_root_is_read_only_unless_it_says_otherwise() {
         let parsed = |text: &str| root(text).map(|it| (it.path, it.access));
-        assert_eq!(parsed("/a"), Ok(("/a".into(), Access::Write)));
+        assert_eq!(parsed("/a"), Ok(("/a".into(), Access::Read)));
         assert_eq!(parsed("/a:rw"), Ok(("/a".into(), Access::Write)));
         assert_eq!(parsed("/a:b:ro"), Ok(("/a:b".into(), Access::Read)));
         assert!(parsed(":ro").is_err());
