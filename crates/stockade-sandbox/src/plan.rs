@@ -275,6 +275,7 @@ impl<'a> Draft<'a> {
         }
         draft.cwd = working_directory(spec, &roots, &here);
         draft.programs(spec, confinement, &roots)?;
+        draft.hold_in_place(&roots);
         if draft.cwd.as_os_str().is_empty() {
             let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
             draft.cwd = home.unwrap_or_else(|| "/tmp".into());
@@ -377,8 +378,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Inside of a writable root, what others trust is read only. Its directory is mounted on
-    /// itself, since a directory that something is mounted on cannot be moved out of the way.
+    /// Inside of a writable root, what others trust is read only.
     fn protect(&mut self, root: &Root, owner: Option<Owner>) {
         for trusted in TRUSTED {
             let path = root.path.join(trusted);
@@ -391,11 +391,26 @@ impl<'a> Draft<'a> {
             if *trusted == ".git" && path.is_dir() {
                 continue;
             }
-            let above = path.ancestors().skip(1).take_while(|it| *it != root.path);
-            for above in above {
-                self.bind(above, above.to_owned(), Kind::Write, owner);
-            }
             self.bind(&path, path.clone(), Kind::Read, owner);
+        }
+    }
+
+    /// What is read only inside of a writable root stays where it is: the directories on the way are
+    /// mounted on themselves, since a directory that something is mounted on cannot be moved away
+    /// for another to take its place.
+    fn hold_in_place(&mut self, roots: &[Root]) {
+        for root in roots.iter().filter(|it| it.access == Access::Write) {
+            let Some(What::Bind { owner, .. }) = self.mounts.get(&root.path) else { continue };
+            let owner = *owner;
+            let inside: Vec<PathBuf> = self.mounts.keys().cloned().collect();
+            for path in inside.iter().filter(|it| it.starts_with(&root.path)) {
+                let above = path.ancestors().skip(1);
+                for above in above.take_while(|it| it.starts_with(&root.path) && *it != root.path) {
+                    let from = above.to_owned();
+                    let hold = || What::Bind { from, kind: Kind::Write, owner };
+                    self.mounts.entry(above.to_owned()).or_insert_with(hold);
+                }
+            }
         }
     }
 

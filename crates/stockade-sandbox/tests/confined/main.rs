@@ -64,6 +64,7 @@ const CASES: &[Case] = &[
     ("a named weakness is shown as one", a_named_weakness_is_shown),
     ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
     ("two servers have nothing of each other", two_servers_are_apart),
+    ("what is read only in a writable root stays in its place", read_only_stays_in_place),
 ];
 
 fn main() -> ExitCode {
@@ -452,6 +453,21 @@ fn two_servers_are_apart(ground: &Ground) {
     let said = output(&ground.confined(&["sh", "-c", &look]));
     assert!(said == "2\n" || said == "3\n", "{said}");
     assert_eq!(one.wait_for(Duration::ZERO).unwrap(), None, "the other one was killed");
+}
+
+fn read_only_stays_in_place(ground: &Ground) {
+    fs::create_dir_all(ground.at("rw/deep/er/kept")).unwrap();
+    let mut spec = ground.confined(&[
+        "sh",
+        "-c",
+        "mv deep away; mv deep/er deep/away; rm -rf deep/er; echo x > deep/er/kept/new; echo x > deep/new",
+    ]);
+    let kept = Root { path: ground.at("rw/deep/er/kept"), access: Access::Read };
+    spec.confine.as_mut().unwrap().roots.push(kept);
+    output(&spec);
+    assert!(ground.at("rw/deep/er/kept").exists());
+    assert!(!ground.at("rw/deep/er/kept/new").exists());
+    assert!(ground.at("rw/deep/new").exists());
 }
 
 fn be_the_guard() {
