@@ -17,9 +17,10 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::cell::Cell;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{Ends, Error, KEEPER_ARG, Spec};
+use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Spec, plan};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
@@ -62,6 +63,7 @@ impl fmt::Display for Exit {
 pub struct Child {
     pid: u32,
     ends: Ends,
+    containment: Containment,
     stdin: Mutex<Option<OwnedFd>>,
     stdout: Mutex<Option<OwnedFd>>,
     stderr: Mutex<Option<OwnedFd>>,
@@ -88,6 +90,11 @@ impl Child {
     /// By what means everything that the server starts is ended.
     pub fn ends(&self) -> Ends {
         self.ends
+    }
+
+    /// How far each guarantee holds, and by what.
+    pub fn containment(&self) -> &Containment {
+        &self.containment
     }
 
     /// The end of the pipe that is written to; once.
@@ -189,7 +196,9 @@ impl Drop for Child {
 fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let at = |step| move |source| Error::Start { step, source };
     spec.check()?;
+    let plan = plan(spec)?;
     let order = spec.encode()?;
+    let cell = plan.cell.as_ref().map(Cell::encode);
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
     let (their_stdin, stdin) = pipe()?;
     let (stdout, their_stdout) = pipe()?;
@@ -198,7 +207,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
 
     let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
     // If this fails, the keeper is gone, and may have said why.
-    let sent = Order::send(&mut keeper.control, &order, ends, stdio);
+    let sent = Order::send(&mut keeper.control, &order, cell.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
     let (ends, warden, server) = match Answer::receive(&keeper.control) {
         Ok(Some((Answer::Started(ends), fds))) => {
@@ -206,7 +215,9 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
                 .map_err(|_| at("no word of the warden")(io::ErrorKind::InvalidData.into()))?;
             (ends, warden, server)
         }
-        Ok(Some((Answer::Failed(failure), _))) => return Err(failed(spec, ends, failure)),
+        Ok(Some((Answer::Failed(failure), _))) => {
+            return Err(failed(spec, plan.cell.as_ref(), ends, failure));
+        }
         Ok(Some((Answer::Exited(_), _)) | None) => {
             sent.map_err(at("the keeper took no order"))?;
             let gone = io::ErrorKind::UnexpectedEof.into();
@@ -220,6 +231,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     Ok(Child {
         pid,
         ends,
+        containment: plan.into_containment(),
         stdin: Mutex::new(Some(stdin)),
         stdout: Mutex::new(Some(stdout)),
         stderr: Mutex::new(Some(stderr)),
@@ -272,7 +284,7 @@ impl Drop for Keeper {
     }
 }
 
-fn failed(spec: &Spec, wanted: Option<Ends>, failure: Failure) -> Error {
+fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failure) -> Error {
     let source = io::Error::from_raw_os_error(failure.errno);
     let program = spec.command.first().map(PathBuf::from).unwrap_or_default();
     match (failure.step, Errno::from_raw_os_error(failure.errno)) {
@@ -282,13 +294,72 @@ fn failed(spec: &Spec, wanted: Option<Ends>, failure: Failure) -> Error {
         }
         (Step::Interpreter, _) => Error::NoInterpreter { program },
         (Step::Directory, _) => {
-            Error::Directory { path: spec.cwd.clone().unwrap_or_default(), source }
+            let path = cell.map(|it| it.cwd.clone()).or(spec.cwd.clone()).unwrap_or_default();
+            Error::Directory { path, source }
         }
         (Step::Namespace | Step::Proc, _) => {
             Error::NotPermitted { ends: wanted.unwrap_or(Ends::Subreaper), source }
         }
-        (step, _) => Error::Start { step: step.says(), source },
+        (Step::Place, _) => {
+            let place = usize::try_from(failure.place).ok();
+            let mount = cell.zip(place).and_then(|(cell, place)| cell.mounts.get(place));
+            let path = mount.map(|it| it.at.clone()).unwrap_or_default();
+            if failure.errno != Errno::PERM.raw_os_error() {
+                return Error::Place { path, source };
+            }
+            // What is wrong is not the place, but that nothing can be mounted: root of a container
+            // has less than an ordinary user there, who may have a namespace of its own.
+            Error::CannotEnforce {
+                guarantee: Guarantee::Files,
+                feature: format!("no mount of `{}`", path.display()),
+                source,
+                remedy: "run it as an ordinary user, or in a container with CAP_SYS_ADMIN",
+            }
+        }
+        (step, _) => match guarantee_of(step) {
+            Some((guarantee, remedy)) => {
+                let feature = step.says().to_owned();
+                Error::CannotEnforce { guarantee, feature, source, remedy }
+            }
+            None => Error::Start { step: step.says(), source },
+        },
     }
+}
+
+/// What is not guaranteed when a step of the sandbox fails, and what can be done about it.
+fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
+    const USER_NAMESPACES: &str = "permit user namespaces: `sysctl user.max_user_namespaces` above \
+         0; on Ubuntu an AppArmor profile with `userns,` for stockade; in a container a seccomp \
+         profile that leaves `clone` and `unshare`";
+    let kernel = "use a Linux kernel that has it";
+    Some(match step {
+        Step::UserNamespace | Step::Identity => (Guarantee::Privileges, USER_NAMESPACES),
+        Step::Separate => (Guarantee::Files, USER_NAMESPACES),
+        Step::Group => (
+            Guarantee::Memory,
+            "run it where control groups can be made, or allow `memory` to be weaker",
+        ),
+        Step::Root => (Guarantee::Files, "permit mounts in a user namespace"),
+        Step::Landlock => (Guarantee::Files, kernel),
+        Step::Loopback => (Guarantee::Network, USER_NAMESPACES),
+        Step::Keyring => (Guarantee::Environment, kernel),
+        Step::Limits => (Guarantee::Pids, "raise the limits of this user (`ulimit -H -a`)"),
+        Step::Privileges => (Guarantee::Privileges, kernel),
+        Step::Filter => (Guarantee::Calls, kernel),
+        Step::Order
+        | Step::Alone
+        | Step::Keep
+        | Step::Namespace
+        | Step::Proc
+        | Step::Fork
+        | Step::Session
+        | Step::Directory
+        | Step::Stdio
+        | Step::Descriptors
+        | Step::Interpreter
+        | Step::Execute
+        | Step::Place => return None,
+    })
 }
 
 /// Waits for the process behind a pidfd. A process in a pid namespace has ended when all in it
@@ -306,8 +377,8 @@ fn ended(process: BorrowedFd<'_>, until: Instant) -> io::Result<bool> {
     }
 }
 
-/// The pid of a process in another pid namespace, as it is in ours.
-fn pid_behind(pidfd: &OwnedFd) -> io::Result<u32> {
+/// The pid of a process as `/proc` has it, whatever pid namespace the process is in.
+pub(crate) fn pid_behind(pidfd: &OwnedFd) -> io::Result<u32> {
     let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     let pid = about.lines().find_map(|it| it.strip_prefix("Pid:")?.trim().parse().ok());
     pid.filter(|it| *it != 0).ok_or_else(|| io::ErrorKind::InvalidData.into())

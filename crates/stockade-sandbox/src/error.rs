@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use crate::Ends;
+use crate::{Ends, Guarantee};
 
 /// Why a server did not start, or did not go.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,32 @@ pub enum Error {
         ends: Ends,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// A guarantee was demanded that this machine does not give, and nothing was started.
+    #[error("cannot enforce `{guarantee}`: {feature}")]
+    CannotEnforce {
+        /// What was demanded.
+        guarantee: Guarantee,
+        /// What would enforce it.
+        feature: String,
+        /// Why it does not.
+        source: io::Error,
+        /// What can be done about it.
+        remedy: &'static str,
+    },
+    /// A root, or a place of programs, is not there or cannot be shown.
+    #[error("cannot show `{}` to the server", path.display())]
+    Place {
+        /// The place as it was given.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A root would show the machine.
+    #[error("`{}` cannot be a root: it holds, or is in, /proc, /sys or /dev", path.display())]
+    NeverARoot {
+        /// The root as it was given.
+        path: PathBuf,
     },
     /// A step between the guard and the server failed.
     #[error("cannot start the server: {step}")]

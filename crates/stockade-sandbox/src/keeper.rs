@@ -14,6 +14,8 @@ use rustix::process::{
 };
 
 use crate::Ends;
+use crate::cell::Cell;
+use crate::confine::{self, Prepared};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
 use crate::sweep::sweep;
@@ -52,7 +54,9 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     // order.
     setsid().map_err(|errno| Step::Keep.because(errno))?;
     let order = Order::receive(control).map_err(|error| Step::Order.because_io(&error))?;
-    let (means, warden) = start_warden(alone, control, order)?;
+    // What was made is removed when this ends, after everybody in it has.
+    let prepared = order.cell.as_ref().map(|it| Prepared::new(it, alone)).transpose()?;
+    let (means, warden) = start_warden(alone, control, order, prepared.as_ref())?;
     // The keeper has nothing to hide, but it is one of the two that hold the wall: nobody of the
     // same user may trace it.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
@@ -76,10 +80,15 @@ pub(crate) enum Means {
 
 impl Means {
     /// Best first.
-    fn allowed_by(ends: Option<Ends>) -> Vec<Self> {
+    fn allowed_by(order: &Order) -> Vec<Self> {
+        if let Some(Cell { uid, gid, .. }) = order.cell {
+            // A sandbox is made of namespaces, and there is no other way to make one.
+            let only = Self::UserAndPidNamespace { uid, gid };
+            return if order.ends == Some(Ends::Subreaper) { Vec::new() } else { vec![only] };
+        }
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         let namespaces = [Self::PidNamespace, Self::UserAndPidNamespace { uid, gid }];
-        match ends {
+        match order.ends {
             None => [&namespaces[..], &[Self::Subreaper]].concat(),
             Some(Ends::Namespace) => namespaces.to_vec(),
             Some(Ends::Subreaper) => vec![Self::Subreaper],
@@ -103,24 +112,38 @@ impl Means {
 }
 
 /// Starts the warden by the first means that this machine permits.
-fn start_warden(alone: Alone, control: &UnixStream, order: Order) -> Result<(Means, Pid), Failure> {
+fn start_warden(
+    alone: Alone,
+    control: &UnixStream,
+    order: Order,
+    prepared: Option<&Prepared>,
+) -> Result<(Means, Pid), Failure> {
     let keep = |errno| Step::Keep.because(errno);
     let keeper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(keep)?;
     let mut failure = Step::Namespace.because(Errno::PERM);
-    for means in Means::allowed_by(order.ends) {
+    for means in Means::allowed_by(&order) {
         if means == Means::Subreaper {
             set_child_subreaper(Some(getpid())).map_err(keep)?;
         }
         let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC).map_err(keep)?;
-        let pid = match alone.fork(means.clone_flags()) {
+        let forked = match &order.cell {
+            Some(cell) => confine::fork_as_server(cell, alone, means.clone_flags()),
+            None => {
+                let forked = alone.fork_into(means.clone_flags());
+                forked.map_err(|error| Step::Namespace.because_io(&error))
+            }
+        };
+        let pid = match forked {
             Err(error) => {
-                failure = Step::Namespace.because_io(&error);
+                failure = error;
                 continue;
             }
             Ok(Side::Child) => {
                 drop(ready);
-                let Err::<Infallible, _>(failure) =
-                    warden::run(alone, Warden { means, control, keeper, says_ready, order });
+                let Err::<Infallible, _>(failure) = warden::run(
+                    alone,
+                    Warden { means, control, keeper, says_ready, order, prepared },
+                );
                 let _ = Answer::Failed(failure).send(control, &[]);
                 raw::leave(1);
             }

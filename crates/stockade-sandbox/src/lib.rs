@@ -1,4 +1,4 @@
-//! Starts a server's process and leaves nothing of it behind.
+//! Starts a server's process, in a sandbox if one is asked for, and leaves nothing of it behind.
 //!
 //! Three processes stand between the guard and nothing:
 //!
@@ -18,23 +18,43 @@
 //! The tie between guard and keeper is the socket alone. `PR_SET_PDEATHSIG` would fire when the
 //! guard's *thread* that launched the server ends, which in a thread pool is not the guard's end.
 //!
-//! What this is not, yet: a sandbox. The server sees the files, the network and the `/proc` of the
+//! What holds a server is said by [`Spec::confine`]. With it, the warden makes namespaces of its
+//! own before it starts the server, puts together a root that holds what was asked for and nothing
+//! else, gives away every privilege, and puts itself behind Landlock and seccomp; the server is
+//! forked from it and has the same walls (`confine.rs` has the order). [`plan`](plan()) says what
+//! will be done without doing it, and [`Child::containment`] how far each [`Guarantee`] holds.
+//! What was demanded and cannot be enforced is a reason not to start.
+//!
+//! Without it there is no sandbox: the server sees the files, the network and the `/proc` of the
 //! machine, and may do what its user may do. In particular a server that wants to can stop or kill
 //! the processes of its user, the guard among them. Two things do differ in a pid namespace: a
 //! server's own pid is small and means another process in `/proc`, which is still the machine's;
 //! and where an ordinary user needs a user namespace for it, setuid programs such as `sudo` do not
 //! raise a server's privileges.
 //!
+//! What a sandbox needs beyond a server's certain end is Linux 6.12 with Landlock, user namespaces,
+//! and for limits of memory and processors a place where control groups can be made.
+//!
 //! Linux 5.11 or newer, and no other system.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("a server's processes can be ended for certain on Linux only");
 
+mod cell;
+mod cgroup;
 mod child;
+mod codec;
+mod confine;
 mod error;
+mod guarantee;
 mod keeper;
+mod landlock;
 mod message;
+mod mounts;
+mod plan;
+mod prefix;
 mod raw;
+mod seccomp;
 mod server;
 mod spec;
 mod sweep;
@@ -42,9 +62,11 @@ mod warden;
 
 pub use child::{Child, Exit, launch, launch_as};
 pub use error::Error;
+pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
+pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
-pub use spec::Spec;
+pub use spec::{Access, Confinement, Limits, Root, Spec};
 
 use std::fmt;
 

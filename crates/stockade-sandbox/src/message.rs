@@ -13,6 +13,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use crate::cell::Cell;
 use crate::spec::SPEC_BYTES_MAX;
 use crate::{Ends, Exit, Spec};
 
@@ -20,6 +21,8 @@ use crate::{Ends, Exit, Spec};
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) spec: Spec,
+    /// What holds the server, if something does.
+    pub(crate) cell: Option<Cell>,
     /// The means that must hold; the best that is possible when there is none.
     pub(crate) ends: Option<Ends>,
     /// The server's ends of its standard input, output and error.
@@ -40,6 +43,8 @@ pub(crate) enum Answer {
 pub(crate) struct Failure {
     pub(crate) step: Step,
     pub(crate) errno: i32,
+    /// Which mount of the cell it is about, where it is about one.
+    pub(crate) place: i32,
 }
 
 /// The steps between the order and the running server.
@@ -57,10 +62,22 @@ pub(crate) enum Step {
     Descriptors,
     Interpreter,
     Execute,
+    Group,
+    Identity,
+    UserNamespace,
+    Keyring,
+    Separate,
+    Place,
+    Root,
+    Loopback,
+    Limits,
+    Privileges,
+    Landlock,
+    Filter,
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 24] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -73,15 +90,27 @@ impl Step {
         Self::Descriptors,
         Self::Interpreter,
         Self::Execute,
+        Self::Group,
+        Self::Identity,
+        Self::UserNamespace,
+        Self::Keyring,
+        Self::Separate,
+        Self::Place,
+        Self::Root,
+        Self::Loopback,
+        Self::Limits,
+        Self::Privileges,
+        Self::Landlock,
+        Self::Filter,
     ];
 
     pub(crate) fn because(self, errno: Errno) -> Failure {
-        Failure { step: self, errno: errno.raw_os_error() }
+        Failure { step: self, errno: errno.raw_os_error(), place: 0 }
     }
 
     pub(crate) fn because_io(self, error: &io::Error) -> Failure {
         let errno = error.raw_os_error().unwrap_or(Errno::PROTO.raw_os_error());
-        Failure { step: self, errno }
+        Failure { step: self, errno, place: 0 }
     }
 
     pub(crate) fn says(self) -> &'static str {
@@ -98,47 +127,67 @@ impl Step {
             Self::Descriptors => "inherited descriptors could not be closed",
             Self::Interpreter => "no such interpreter",
             Self::Execute => "the program could not be executed",
+            Self::Group => "no control group",
+            Self::Identity => "no ordinary uid",
+            Self::UserNamespace => "no user namespace",
+            Self::Keyring => "no keyring of its own",
+            Self::Separate => "no namespaces of its own",
+            Self::Place => "a place could not be mounted",
+            Self::Root => "no root of its own",
+            Self::Loopback => "no loopback interface",
+            Self::Limits => "no limits",
+            Self::Privileges => "privileges could not be given away",
+            Self::Landlock => "no Landlock",
+            Self::Filter => "no seccomp filter",
         }
     }
 }
 
 impl Failure {
-    pub(crate) const BYTES: usize = 8;
+    pub(crate) const BYTES: usize = 12;
+
+    /// The same, about one mount of the cell.
+    pub(crate) fn at(self, place: usize) -> Self {
+        Self { place: i32::try_from(place).unwrap_or(i32::MAX), ..self }
+    }
 
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let step = Step::ALL.iter().position(|it| *it == self.step);
         let step = step.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1);
-        pack([step, self.errno])
+        pack([step, self.errno, self.place])
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let [step, errno] = unpack(bytes)?;
+        let [step, errno, place] = unpack(bytes)?;
         let step = *Step::ALL.get(usize::try_from(step).ok()?)?;
-        Some(Self { step, errno })
+        Some(Self { step, errno, place })
     }
 }
 
 impl Answer {
-    const BYTES: usize = 12;
+    const BYTES: usize = 16;
 
     fn to_bytes(self) -> [u8; Self::BYTES] {
-        let (kind, [a, b]) = match self {
-            Self::Started(Ends::Namespace) => (0, [0, 0]),
-            Self::Started(Ends::Subreaper) => (0, [1, 0]),
-            Self::Failed(failure) => (1, unpack(&failure.to_bytes()).unwrap_or([-1, 0])),
-            Self::Exited(Exit::Code(code)) => (2, [0, code]),
-            Self::Exited(Exit::Signal(signal)) => (2, [1, signal]),
+        let (kind, [a, b, c]) = match self {
+            Self::Started(Ends::Namespace) => (0, [0, 0, 0]),
+            Self::Started(Ends::Subreaper) => (0, [1, 0, 0]),
+            Self::Failed(failure) => (1, unpack(&failure.to_bytes()).unwrap_or([-1, 0, 0])),
+            Self::Exited(Exit::Code(code)) => (2, [0, code, 0]),
+            Self::Exited(Exit::Signal(signal)) => (2, [1, signal, 0]),
         };
-        pack([kind, a, b])
+        pack([kind, a, b, c])
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match unpack(bytes)? {
-            [0, 0, 0] => Some(Self::Started(Ends::Namespace)),
-            [0, 1, 0] => Some(Self::Started(Ends::Subreaper)),
-            [1, step, errno] => Failure::from_bytes(&pack::<2, 8>([step, errno])).map(Self::Failed),
-            [2, 0, code] => Some(Self::Exited(Exit::Code(code))),
-            [2, 1, signal] => Some(Self::Exited(Exit::Signal(signal))),
+            [0, 0, 0, 0] => Some(Self::Started(Ends::Namespace)),
+            [0, 1, 0, 0] => Some(Self::Started(Ends::Subreaper)),
+            [1, step, errno, place] => {
+                let failure = pack::<3, { Failure::BYTES }>([step, errno, place]);
+                Failure::from_bytes(&failure).map(Self::Failed)
+            }
+            [2, 0, code, 0] => Some(Self::Exited(Exit::Code(code))),
+            [2, 1, signal, 0] => Some(Self::Exited(Exit::Signal(signal))),
             _ => None,
         }
     }
@@ -160,24 +209,31 @@ impl Answer {
 }
 
 impl Order {
-    const HEAD_BYTES: usize = 8;
+    const HEAD_BYTES: usize = 12;
 
-    /// `spec` is the encoded [`Spec`]. It goes over the socket and not as arguments or variables
+    /// `spec` is the encoded [`Spec`], and `cell` the encoded [`Cell`]. They go over the socket and not as arguments or variables
     /// of the keeper, which every process of the machine, or of the user, may read.
     pub(crate) fn send(
         socket: &mut UnixStream,
         spec: &[u8],
+        cell: Option<&[u8]>,
         ends: Option<Ends>,
         stdio: [BorrowedFd<'_>; 3],
     ) -> io::Result<()> {
-        let length = i32::try_from(spec.len()).map_err(io::Error::other)?;
+        let length = |it: &[u8]| i32::try_from(it.len()).map_err(io::Error::other);
+        let cell_length = cell.map_or(Ok(-1), length)?;
         let wanted = match ends {
             None => 0,
             Some(Ends::Namespace) => 1,
             Some(Ends::Subreaper) => 2,
         };
-        send(socket, &pack::<2, { Self::HEAD_BYTES }>([wanted, length]), &stdio)?;
-        io::Write::write_all(socket, spec)
+        send(
+            socket,
+            &pack::<3, { Self::HEAD_BYTES }>([wanted, length(spec)?, cell_length]),
+            &stdio,
+        )?;
+        io::Write::write_all(socket, spec)?;
+        io::Write::write_all(socket, cell.unwrap_or_default())
     }
 
     pub(crate) fn receive(socket: &mut UnixStream) -> io::Result<Self> {
@@ -185,21 +241,28 @@ impl Order {
         let mut head = [0; Self::HEAD_BYTES];
         let (count, fds) = receive(socket, &mut head)?;
         let stdio = <[OwnedFd; 3]>::try_from(fds).map_err(|_| garbled())?;
-        let [wanted, length] = head.get(..count).and_then(unpack).ok_or_else(garbled)?;
+        let [wanted, length, cell_length] =
+            head.get(..count).and_then(unpack).ok_or_else(garbled)?;
         let ends = match wanted {
             0 => None,
             1 => Some(Ends::Namespace),
             2 => Some(Ends::Subreaper),
             _ => return Err(garbled()),
         };
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        if length > SPEC_BYTES_MAX {
-            return Err(garbled());
-        }
-        let mut bytes = vec![0; length];
-        socket.read_exact(&mut bytes)?;
-        let spec = Spec::decode(&bytes).ok_or_else(garbled)?;
-        Ok(Self { spec, ends, stdio })
+        let mut read = |length: i32| {
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            if length > SPEC_BYTES_MAX {
+                return Err(garbled());
+            }
+            let mut bytes = vec![0; length];
+            socket.read_exact(&mut bytes).map(|()| bytes)
+        };
+        let spec = Spec::decode(&read(length)?).ok_or_else(garbled)?;
+        let cell = match cell_length {
+            -1 => None,
+            length => Some(Cell::decode(&read(length)?).ok_or_else(garbled)?),
+        };
+        Ok(Self { spec, cell, ends, stdio })
     }
 }
 
@@ -249,7 +312,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_makes_no_sense_is_an_error() {
-        for bytes in [&[9; 12][..], &[0; 11], &[1, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0]] {
+        for bytes in [&[9; 16][..], &[0; 15], &[1, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             let (here, there) = UnixStream::pair().unwrap();
             send(&here, bytes, &[]).unwrap();
             assert!(Answer::receive(&there).is_err(), "{bytes:?}");
@@ -260,7 +323,7 @@ mod tests {
     fn every_answer_arrives_as_it_was_sent() {
         let exits = [Exit::Code(3), Exit::Code(-1), Exit::Signal(9)].map(Answer::Exited);
         let ends = [Ends::Namespace, Ends::Subreaper].map(Answer::Started);
-        let failures = Step::ALL.map(|step| Answer::Failed(Failure { step, errno: 13 }));
+        let failures = Step::ALL.map(|step| Answer::Failed(Failure { step, errno: 13, place: 7 }));
         let (here, there) = UnixStream::pair().unwrap();
         for answer in exits.into_iter().chain(ends).chain(failures) {
             answer.send(&here, &[here.as_fd()]).unwrap();

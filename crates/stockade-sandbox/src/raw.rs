@@ -1,15 +1,18 @@
-//! The calls that rustix does not offer: fork, exec, signals, and the mass closing of descriptors.
-//! All `unsafe` code of the crate is here, and nothing else is.
+//! The calls that rustix does not offer: fork, exec, signals, the mass closing of descriptors, the
+//! attributes of mounts, keyrings, and the loopback interface. All `unsafe` code of the crate is
+//! here, and nothing else is.
 #![allow(unsafe_code, reason = "fork, exec and signal dispositions have no safe interface")]
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use rustix::io::Errno;
 use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
 
 pub(crate) const NEW_USER: u64 = libc::CLONE_NEWUSER.cast_unsigned() as u64;
 pub(crate) const NEW_PID: u64 = libc::CLONE_NEWPID.cast_unsigned() as u64;
@@ -33,9 +36,20 @@ impl Alone {
         }
     }
 
-    /// Forks, into new namespaces if `flags` name some. `clone3` is used for its arguments, which
-    /// are the same on every architecture.
-    pub(crate) fn fork(self, flags: u64) -> io::Result<Side> {
+    /// Forks, by the call that a sandbox leaves: it refuses `clone3`.
+    pub(crate) fn fork(self) -> io::Result<Side> {
+        let signal = libc::c_long::from(libc::SIGCHLD);
+        let none: libc::c_long = 0;
+        // SAFETY: without CLONE_VM and without a stack the child runs on a copy of this memory,
+        // and the other arguments are not looked at. `self` proves that there is no other thread,
+        // so the copy is not of a state in which some lock is held for ever.
+        let answer = unsafe { libc::syscall(libc::SYS_clone, signal, none, none, none, none) };
+        side(answer)
+    }
+
+    /// Forks into new namespaces. `clone3` is used for its arguments, which are the same on every
+    /// architecture.
+    pub(crate) fn fork_into(self, flags: u64) -> io::Result<Side> {
         // The first version of `struct clone_args`: flags, pidfd, child_tid, parent_tid,
         // exit_signal, stack, stack_size, tls.
         let mut args = [0_u64; 8];
@@ -47,12 +61,17 @@ impl Alone {
         // thread, so the copy is not of a state in which some lock is held for ever.
         let answer =
             unsafe { libc::syscall(libc::SYS_clone3, args.as_mut_ptr(), size_of_val(&args)) };
-        if answer < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let pid = i32::try_from(answer).ok().and_then(Pid::from_raw);
-        Ok(pid.map_or(Side::Child, Side::Parent))
+        side(answer)
     }
+}
+
+/// Reads what a fork returned; `errno` is still that of the call.
+fn side(answer: libc::c_long) -> io::Result<Side> {
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let pid = i32::try_from(answer).ok().and_then(Pid::from_raw);
+    Ok(pid.map_or(Side::Child, Side::Parent))
 }
 
 /// Becomes another program, or says why not.
@@ -130,6 +149,71 @@ pub(crate) fn child_ends() -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made `fd`, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Changes a mount, and all below it if `recursive`. These attributes are set and none is cleared;
+/// nothing that is mounted there later is seen elsewhere. With a user namespace, the ids of its
+/// files are mapped as that one says.
+pub(crate) fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    recursive: bool,
+    attributes: u64,
+    ids: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
+    let flags = libc::AT_EMPTY_PATH | recursive;
+    let ids_attribute = if ids.is_some() { MOUNT_ATTR_IDMAP } else { 0 };
+    let ids = ids.map_or(0, |it| u64::from(it.as_raw_fd().unsigned_abs()));
+    // `struct mount_attr`: what is set, what is cleared, the propagation, the user namespace.
+    let change = [attributes | ids_attribute, 0, libc::MS_PRIVATE, ids];
+    // SAFETY: the path is an empty, terminated string, and `change` is a valid `mount_attr` of the
+    // given size; both outlive the call, which writes to neither.
+    let answer = unsafe {
+        let (path, change) = (c"".as_ptr(), change.as_ptr());
+        let bytes = size_of::<[u64; 4]>();
+        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, flags, change, bytes)
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Leaves namespaces for new ones.
+pub(crate) fn unshare(namespaces: UnshareFlags) -> Result<(), Errno> {
+    // SAFETY: what is unsafe about this call is to stop sharing descriptors between threads; no
+    // caller asks for that, and whoever forks here has one thread (`Alone`).
+    unsafe { rustix::thread::unshare_unsafe(namespaces) }
+}
+
+/// Leaves the user's keys behind, for a keyring that is empty.
+pub(crate) fn new_session_keyring() -> io::Result<()> {
+    const JOIN_SESSION_KEYRING: c_int = 1;
+    let unnamed = ptr::null::<c_char>();
+    // SAFETY: without a name, the call takes no memory of ours.
+    let answer = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, unnamed) };
+    if answer >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Brings up the loopback interface of this network namespace.
+pub(crate) fn bring_loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a zeroed `ifreq` is a valid one: all of it is integers and arrays of them.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(*b"lo") {
+        *place = c_char::from_ne_bytes([byte]);
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
+    // SAFETY: this request reads a valid `ifreq`, which outlives the call.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Which version of Landlock this kernel has; 0 for none.
+pub(crate) fn landlock_version() -> u32 {
+    const ASK_VERSION: u32 = 1;
+    let none = ptr::null::<u64>();
+    // SAFETY: with this flag the call takes no memory, and makes nothing.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, ASK_VERSION) };
+    u32::try_from(answer).unwrap_or(0)
 }
 
 fn signal_set(signal: Option<c_int>) -> libc::sigset_t {

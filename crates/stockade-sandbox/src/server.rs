@@ -14,7 +14,7 @@ use crate::message::{Failure, Order, Step};
 use crate::raw;
 
 /// Where a program is looked for when the server's environment has no `PATH`.
-const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Becomes the server, or says why not. `dies_with` is the warden, where the kernel does not end
 /// the server with it anyway.
@@ -40,7 +40,8 @@ fn prepare(order: &Order, dies_with: Option<Pid>) -> Result<(), Failure> {
     rustix::stdio::dup2_stdout(stdout).map_err(stdio)?;
     rustix::stdio::dup2_stderr(stderr).map_err(stdio)?;
     raw::close_others_on_exec().map_err(|error| Step::Descriptors.because_io(&error))?;
-    if let Some(cwd) = &order.spec.cwd {
+    let cwd = order.cell.as_ref().map(|it| &it.cwd).or(order.spec.cwd.as_ref());
+    if let Some(cwd) = cwd {
         chdir(cwd).map_err(|errno| Step::Directory.because(errno))?;
     }
     raw::forget_signals();

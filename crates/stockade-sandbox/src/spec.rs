@@ -1,10 +1,13 @@
-//! What to start, as plain data. Not what it may do: that joins when there is a sandbox.
+//! What to start, and what holds it, as plain data. How that is done on this machine is a
+//! [`Plan`](crate::Plan).
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::Error;
+use crate::codec::{Reader, Writer};
+use crate::{Error, Guarantee};
 
 /// The kernel takes at most 6 MiB of arguments and environment, so no larger spec could start.
 pub(crate) const SPEC_BYTES_MAX: usize = 6 << 20;
@@ -17,8 +20,77 @@ pub struct Spec {
     pub command: Vec<OsString>,
     /// The whole environment of the server: nothing is added to it.
     pub env: Vec<(OsString, OsString)>,
-    /// The server's working directory; the guard's own when there is none.
+    /// The server's working directory; the guard's own when there is none, or in a sandbox the
+    /// first root, if the guard's own is in none of them.
     pub cwd: Option<PathBuf>,
+    /// What holds the server; nothing does when there is none.
+    pub confine: Option<Box<Confinement>>,
+}
+
+/// What a server may see, reach and use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// Directories and files of the machine that the server is there for.
+    pub roots: Vec<Root>,
+    /// More places that programs are executed from. They are read only, like `/usr` and where the
+    /// command itself is installed, which are there in any case.
+    pub programs: Vec<PathBuf>,
+    /// How much the server may use.
+    pub limits: Limits,
+    /// Guarantees that may hold less than fully. Without its name here, one that cannot be
+    /// enforced is a reason not to start.
+    pub allow_weaker: Vec<Guarantee>,
+}
+
+/// A place that a server is there for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// Where it is; the server sees it at the same path.
+    pub path: PathBuf,
+    /// What may be done there.
+    pub access: Access,
+}
+
+/// What may be done in a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Files are read, and may be executed.
+    Read,
+    /// Files are read and written, and none is executed: what a server writes does not run.
+    Write,
+}
+
+/// How much a server may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all processes together, and swap where the kernel counts that.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Thousandths of one processor.
+    pub cpu_thousandths: Option<u32>,
+    /// Descriptors that one process may have open.
+    pub open_files: u32,
+    /// The length of one file.
+    pub file_bytes: u64,
+    /// What `/tmp`, `/dev/shm` and the private `HOME` hold, each.
+    pub scratch_bytes: u64,
+    /// How long the server may run.
+    pub time: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: Some(1 << 30),
+            pids: 256,
+            cpu_thousandths: None,
+            open_files: 1024,
+            file_bytes: 1 << 30,
+            scratch_bytes: 64 << 20,
+            time: None,
+        }
+    }
 }
 
 impl Spec {
@@ -42,72 +114,42 @@ impl Spec {
         Ok(())
     }
 
-    /// Counts and lengths first, then bytes. Read by [`decode`](Self::decode) of the same binary,
-    /// so there is no version in it.
+    /// All but [`confine`](Self::confine): to the keeper that travels as what was planned of it.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
-        let mut out = Vec::new();
-        put_count(&mut out, self.command.len())?;
+        let mut out = Writer::default();
+        out.count(self.command.len());
         for word in &self.command {
-            put(&mut out, word.as_bytes())?;
+            out.bytes(word.as_bytes());
         }
-        put_count(&mut out, self.env.len())?;
+        out.count(self.env.len());
         for (name, value) in &self.env {
-            put(&mut out, name.as_bytes())?;
-            put(&mut out, value.as_bytes())?;
+            out.bytes(name.as_bytes());
+            out.bytes(value.as_bytes());
         }
-        put_count(&mut out, self.cwd.iter().len())?;
+        out.count(self.cwd.iter().len());
         if let Some(cwd) = &self.cwd {
-            put(&mut out, cwd.as_os_str().as_bytes())?;
+            out.path(cwd);
         }
+        let out = out.finish();
         if out.len() > SPEC_BYTES_MAX {
             return Err(Error::TooLarge { bytes_max: SPEC_BYTES_MAX });
         }
         Ok(out)
     }
 
-    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let from = &mut bytes;
-        let mut spec = Self::default();
-        for _ in 0..take_count(from)? {
-            spec.command.push(take(from)?);
-        }
-        for _ in 0..take_count(from)? {
-            spec.env.push((take(from)?, take(from)?));
-        }
-        for _ in 0..take_count(from)? {
-            spec.cwd = Some(take(from)?.into());
-        }
-        bytes.is_empty().then_some(spec)
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let from = &mut Reader(bytes);
+        let command = from.many(Reader::text)?;
+        let env = from.many(|it| Some((it.text()?, it.text()?)))?;
+        let cwd = from.many(Reader::path)?.pop();
+        from.is_empty().then_some(Self { command, env, cwd, confine: None })
     }
-}
-
-fn put_count(out: &mut Vec<u8>, count: usize) -> Result<(), Error> {
-    let count = u32::try_from(count).map_err(|_| Error::TooLarge { bytes_max: SPEC_BYTES_MAX })?;
-    out.extend(count.to_le_bytes());
-    Ok(())
-}
-
-fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
-    put_count(out, bytes.len())?;
-    out.extend(bytes);
-    Ok(())
-}
-
-fn take_count(from: &mut &[u8]) -> Option<usize> {
-    let (count, rest) = from.split_first_chunk::<4>()?;
-    *from = rest;
-    usize::try_from(u32::from_le_bytes(*count)).ok()
-}
-
-fn take(from: &mut &[u8]) -> Option<OsString> {
-    let length = take_count(from)?;
-    let (bytes, rest) = from.split_at_checked(length)?;
-    *from = rest;
-    Some(OsString::from_vec(bytes.to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn spec() -> Spec {
@@ -115,6 +157,7 @@ mod tests {
             command: vec!["node".into(), OsString::from_vec(vec![0xff, b' ', b'\n'])],
             env: vec![("PATH".into(), "/bin".into()), ("EMPTY".into(), "".into())],
             cwd: Some("/srv".into()),
+            confine: None,
         }
     }
 

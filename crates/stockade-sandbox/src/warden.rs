@@ -6,8 +6,9 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
@@ -15,6 +16,8 @@ use rustix::process::{
     pidfd_open, set_child_subreaper, set_dumpable_behavior, set_parent_process_death_signal, wait,
 };
 
+use crate::cell::Cell;
+use crate::confine::{self, Prepared};
 use crate::keeper::Means;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
@@ -37,18 +40,24 @@ pub(crate) struct Warden<'a> {
     /// One byte goes here when the means hold; a [`Failure`] when they do not.
     pub(crate) says_ready: OwnedFd,
     pub(crate) order: Order,
+    /// What the keeper made ready for the cell, if there is one.
+    pub(crate) prepared: Option<&'a Prepared>,
 }
 
 /// Returns only what went wrong before the server was running.
 pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failure> {
-    let Warden { means, control, keeper, says_ready, order } = warden;
-    if let Err(failure) = take_hold(means) {
+    let Warden { means, control, keeper, says_ready, order, prepared } = warden;
+    if let Err(failure) = take_hold(means, order.cell.as_ref()) {
         let _ = rustix::io::write(&says_ready, &failure.to_bytes());
         raw::leave(1);
     }
     rustix::io::write(&says_ready, &[1]).map_err(|errno| Step::Keep.because(errno))?;
     drop(says_ready);
 
+    let time = order.cell.as_ref().and_then(|it| it.time);
+    if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
+        confine::enter(cell, prepared, alone)?;
+    }
     let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
     let server = start_server(alone, means, order)?;
     let watch = || -> Result<(), Errno> {
@@ -64,7 +73,8 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     // Nothing else is done before: no server is too short-lived to have had a pid.
     let known = retry_on_intr(|| rustix::io::read(control, &mut [0; 1])) == Ok(1);
     let mut exit = None;
-    while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server) {
+    let until = time.map(|it| Instant::now() + it);
+    while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server, until) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
         }
@@ -81,11 +91,16 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
 }
 
 /// Comes into the position that `means` promises.
-fn take_hold(means: Means) -> Result<(), Failure> {
+fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
     match means {
         Means::PidNamespace => {}
         Means::UserAndPidNamespace { uid, gid } => {
-            map_ids(uid, gid).map_err(|error| Step::Namespace.because_io(&error))?;
+            let map = || map_ids(uid, gid);
+            match cell {
+                Some(cell) => confine::become_server(cell, map)
+                    .map_err(|error| Step::UserNamespace.because_io(&error))?,
+                None => map().map_err(|error| Step::Namespace.because_io(&error))?,
+            }
         }
         Means::Subreaper => {
             sweep::check().map_err(|error| Step::Proc.because_io(&error))?;
@@ -112,7 +127,7 @@ fn start_server(alone: Alone, means: Means, order: Order) -> Result<Pid, Failure
     let fork = |errno| Step::Fork.because(errno);
     let (failed, says_failed) = pipe_with(PipeFlags::CLOEXEC).map_err(fork)?;
     let warden = getpid();
-    let server = match alone.fork(0).map_err(|error| Step::Fork.because_io(&error))? {
+    let server = match alone.fork().map_err(|error| Step::Fork.because_io(&error))? {
         Side::Child => {
             let orphaned_by = (means.ends() == Ends::Subreaper).then_some(warden);
             let failure = server::become_it(&order, orphaned_by);
@@ -135,14 +150,24 @@ fn start_server(alone: Alone, means: Means, order: Order) -> Result<Pid, Failure
 }
 
 /// Waits until something happened, and does what the guard asks. False when it is time to end.
-fn stand_watch(control: &UnixStream, keeper: &OwnedFd, child_ends: &OwnedFd, server: Pid) -> bool {
+fn stand_watch(
+    control: &UnixStream,
+    keeper: &OwnedFd,
+    child_ends: &OwnedFd,
+    server: Pid,
+    until: Option<Instant>,
+) -> bool {
     let mut watched = [
         PollFd::new(control, PollFlags::IN),
         PollFd::new(keeper, PollFlags::IN),
         PollFd::new(child_ends, PollFlags::IN),
     ];
-    if retry_on_intr(|| poll(&mut watched, None)).is_err() {
-        return false;
+    let left = until.map(|it| it.saturating_duration_since(Instant::now()));
+    let left = left.and_then(|it| Timespec::try_from(it).ok());
+    match retry_on_intr(|| poll(&mut watched, left.as_ref())) {
+        // Its time is over.
+        Ok(0) | Err(_) => return false,
+        Ok(_) => {}
     }
     let [asked, orphaned, child_ended] = watched.map(|it| !it.revents().is_empty());
     if orphaned {

@@ -384,6 +384,7 @@ fn command(words: &[&str]) -> Spec {
         command: words.iter().map(OsString::from).collect(),
         env: vec![("PATH".into(), path)],
         cwd: Some("/".into()),
+        confine: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod example;
 mod explain;
 mod policy;
 mod run;
+mod sandbox;
 mod serve;
 
 use std::io;
@@ -31,7 +32,8 @@ const EXITS: &str = "Exit codes:
   0  ok
   1  findings, or something is not as it should be
   2  usage or configuration, or the ledger cannot be written
-  4  the server cannot be reached or started, or ended by itself";
+  4  the server cannot be reached or started, or ended by itself
+  97 a guarantee of the sandbox cannot be enforced here, so nothing was started";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -41,6 +43,8 @@ enum Command {
     Run(run::Run),
     /// Guard one server for many clients, over HTTP on this machine
     Serve(serve::Serve),
+    /// Run a command in a sandbox: its roots, no network, bounded memory and processes
+    Sandbox(sandbox::Sandbox),
     /// Start one of the two reference servers
     Example(example::Example),
     /// Check a policy, or explain what it decides
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Demo(it) => it.run(),
         Command::Run(it) => it.run(),
         Command::Serve(it) => it.run(),
+        Command::Sandbox(it) => it.run(),
         Command::Example(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
         Command::Audit(it) => it.run(),

@@ -14,6 +14,8 @@ pub enum Exit {
     Usage,
     /// 4: the server cannot be reached or started, or ended by itself.
     Server,
+    /// 97: a guarantee of the sandbox cannot be enforced here, so nothing was started.
+    Unenforced,
 }
 
 impl From<Exit> for ExitCode {
@@ -22,6 +24,7 @@ impl From<Exit> for ExitCode {
             Exit::Findings => 1,
             Exit::Usage => 2,
             Exit::Server => 4,
+            Exit::Unenforced => 97,
         })
     }
 }

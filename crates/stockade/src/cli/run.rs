@@ -27,7 +27,7 @@ use crate::guard::{Conversation, Guard, Unrecorded};
 /// Variables that a program may need to find its way about, and that carry no secret. All others
 /// are passed only by name: what a client's configuration gives to the guard is not for whatever
 /// the guard starts.
-const ENVIRONMENT: &[&str] = &[
+pub(super) const ENVIRONMENT: &[&str] = &[
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "LANG", "LC_ALL",
     "LC_CTYPE",
 ];
@@ -154,7 +154,8 @@ impl Shared {
                 .flat_map(|it| &it.env)
                 .map(|(name, value)| (OsString::from(name.clone()), OsString::from(value.clone()))),
         );
-        let here = |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None });
+        let here =
+            |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None, confine: None });
         let target = match (upstream, command, configured.map(|it| &it.target)) {
             (Some(url), ..) => Target::Url(url.to_owned()),
             (None, [_, ..], _) => return Ok(here(command.to_vec())),

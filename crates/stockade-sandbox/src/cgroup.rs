@@ -1,0 +1,333 @@
+//! Control groups: where one can be made, what is written to it, and that it goes again. They are
+//! what limits memory, since `RLIMIT_AS` breaks runtimes that reserve address space and
+//! `RLIMIT_DATA` does not count shared mappings. Version 1, version 2 and both at once are known.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, open};
+use rustix::io::Errno;
+use rustix::process::getpid;
+
+use crate::Limits;
+use crate::cell::{Group, Setting};
+
+/// What every group of ours is called, so that a later run can tell what an earlier one left.
+const NAME: &str = "stockade-";
+
+/// How long a group may take to become empty when all of its processes were killed.
+const EMPTY_MAX: Duration = Duration::from_secs(2);
+
+/// The period over which a share of the processors is given, in microseconds: the kernel's own.
+const PERIOD_US: u64 = 100_000;
+
+/// The groups that this machine lets us make, and which limits they hold.
+#[derive(Debug, Default)]
+pub(crate) struct Possible {
+    pub(crate) groups: Vec<Group>,
+    pub(crate) memory: bool,
+    pub(crate) pids: bool,
+    pub(crate) cpu: bool,
+}
+
+/// Looks where groups can be made. Nothing is changed.
+pub(crate) fn possible(limits: &Limits) -> Possible {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let ours = read("/proc/self/cgroup");
+    let mounts = read("/proc/self/mountinfo");
+    let mut found = Possible::default();
+    let wanted = [
+        (Controller::Memory, limits.memory_bytes.is_some()),
+        (Controller::Pids, true),
+        (Controller::Cpu, limits.cpu_thousandths.is_some()),
+    ];
+    for (controller, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
+        let Some((below, version)) = place(controller, &ours, &mounts) else { continue };
+        let settings = settings(controller, version, limits);
+        match controller {
+            Controller::Memory => found.memory = true,
+            Controller::Pids => found.pids = true,
+            Controller::Cpu => found.cpu = true,
+        }
+        match found.groups.iter_mut().find(|it| it.below == below) {
+            Some(group) => group.settings.extend(settings),
+            None => found.groups.push(Group { below, settings }),
+        }
+    }
+    found
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Pids,
+    Cpu,
+}
+
+impl Controller {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Pids => "pids",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+/// A directory below which a group with this controller can be made.
+fn place(controller: Controller, ours: &str, mounts: &str) -> Option<(PathBuf, Version)> {
+    if let Some(own) = own_group(ours, Some(controller.name()))
+        && let Some((root, at)) = mounted(mounts, "cgroup", Some(controller.name()))
+    {
+        let directory = at.join(own.strip_prefix(root).ok()?);
+        return is_ours(&directory).then_some((directory, Version::One));
+    }
+    let own = own_group(ours, None)?;
+    let (root, at) = mounted(mounts, "cgroup2", None)?;
+    let own = at.join(own.strip_prefix(root).ok()?);
+    // A group that hands controllers on has no processes of its own, so it is one above ours. To
+    // move a process there, `cgroup.procs` of what both have in common must be writable.
+    let above = own.ancestors().take_while(|it| it.starts_with(&at));
+    let hands_on = |it: &&Path| {
+        let on = fs::read_to_string(it.join("cgroup.subtree_control")).unwrap_or_default();
+        on.split_whitespace().any(|it| it == controller.name())
+    };
+    let mut fit = above.filter(hands_on).filter(|it| is_ours(it));
+    let fit = fit.find(|it| permitted(&it.join("cgroup.procs"), Access::WRITE_OK));
+    fit.map(|it| (it.to_owned(), Version::Two))
+}
+
+/// Our own group in the hierarchy with this controller, or in that of version 2.
+fn own_group<'a>(ours: &'a str, controller: Option<&str>) -> Option<&'a Path> {
+    ours.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let fits = match controller {
+            Some(name) => controllers.split(',').any(|it| it == name),
+            None => controllers.is_empty(),
+        };
+        fits.then(|| Path::new(path))
+    })
+}
+
+/// Which part of the hierarchy is mounted where.
+fn mounted<'a>(
+    mounts: &'a str,
+    kind: &str,
+    controller: Option<&str>,
+) -> Option<(&'a Path, PathBuf)> {
+    mounts.lines().find_map(|line| {
+        let (mount, about) = line.split_once(" - ")?;
+        let mut about = about.split(' ');
+        let is_kind = about.next() == Some(kind);
+        let options = about.nth(1)?;
+        let fits = controller.is_none_or(|name| options.split(',').any(|it| it == name));
+        let mut mount = mount.split(' ').skip(3);
+        let (root, at) = (mount.next()?, mount.next()?);
+        // A backslash begins an escape: such a place is passed over rather than guessed.
+        let plain = !root.contains('\\') && !at.contains('\\');
+        (is_kind && fits && plain).then(|| (Path::new(root), PathBuf::from(at)))
+    })
+}
+
+fn is_ours(directory: &Path) -> bool {
+    permitted(directory, Access::WRITE_OK | Access::EXEC_OK)
+}
+
+fn permitted(path: &Path, access: Access) -> bool {
+    accessat(CWD, path, access, AtFlags::EACCESS).is_ok()
+}
+
+fn settings(controller: Controller, version: Version, limits: &Limits) -> Vec<Setting> {
+    let memory = limits.memory_bytes.unwrap_or(u64::MAX);
+    let quota_us = u64::from(limits.cpu_thousandths.unwrap_or(1000)) * (PERIOD_US / 1000);
+    match (controller, version) {
+        (Controller::Memory, Version::One) => vec![
+            Setting::new("memory.limit_in_bytes", memory),
+            Setting::new("memory.memsw.limit_in_bytes", memory).optional(),
+        ],
+        (Controller::Memory, Version::Two) => {
+            vec![Setting::new("memory.max", memory), Setting::new("memory.swap.max", 0).optional()]
+        }
+        // One more, for the warden.
+        (Controller::Pids, _) => vec![Setting::new("pids.max", limits.pids.saturating_add(1))],
+        (Controller::Cpu, Version::One) => vec![
+            Setting::new("cpu.cfs_period_us", PERIOD_US),
+            Setting::new("cpu.cfs_quota_us", quota_us),
+        ],
+        (Controller::Cpu, Version::Two) => {
+            vec![Setting::new("cpu.max", format!("{quota_us} {PERIOD_US}"))]
+        }
+    }
+}
+
+/// Groups that were made, with their limits in force. They are removed when this is dropped, for
+/// which whoever was in them must have ended.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    groups: Vec<(PathBuf, OwnedFd)>,
+    doors: Vec<OwnedFd>,
+}
+
+impl Made {
+    /// Makes them all, or none.
+    pub(crate) fn new(groups: &[Group]) -> io::Result<Self> {
+        let mut made = Self::default();
+        for group in groups {
+            sweep(&group.below);
+            made.add(group)?;
+        }
+        Ok(made)
+    }
+
+    fn add(&mut self, group: &Group) -> io::Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let pid = getpid().as_raw_nonzero();
+        let path = group.below.join(format!("{NAME}{pid}-{}", now.as_nanos()));
+        fs::create_dir(&path)?;
+        let directory = open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let locked = directory.and_then(|it| {
+            flock(&it, FlockOperation::NonBlockingLockShared)?;
+            Ok(it)
+        });
+        // The lock tells other runs that somebody is alive behind this group. One that sweeps in
+        // this very moment may have removed it; then nothing is started.
+        let lock = locked.inspect_err(|_| {
+            let _ = fs::remove_dir(&path);
+        })?;
+        self.groups.push((path.clone(), lock));
+        for Setting { file, value, optional } in &group.settings {
+            match fs::OpenOptions::new().write(true).open(path.join(file)) {
+                Ok(mut it) => it.write_all(value.as_bytes())?,
+                Err(error) if *optional && error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let door = open(path.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        self.doors.push(door?);
+        Ok(())
+    }
+
+    /// Moves this process into them. The doors were opened by the keeper, and it is the keeper's
+    /// rights that count.
+    pub(crate) fn enter(&self) -> Result<(), Errno> {
+        self.doors.iter().try_for_each(|door| rustix::io::write(door, b"0").map(|_| ()))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let until = Instant::now() + EMPTY_MAX;
+        for (path, _) in &self.groups {
+            // A process that was killed stays in its group for a moment.
+            while let Err(error) = fs::remove_dir(path)
+                && error.kind() == io::ErrorKind::ResourceBusy
+                && Instant::now() < until
+            {
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+}
+
+/// Removes what runs left that were killed together with their keeper. A group with processes in
+/// it, or whose keeper lives, stays.
+fn sweep(below: &Path) {
+    for entry in fs::read_dir(below).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(NAME) {
+            continue;
+        }
+        let directory = open(entry.path(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let free = |it: &OwnedFd| flock(it, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if directory.is_ok_and(|it| free(&it)) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "4:memory:/a/b\n1:cpu,cpuacct:/\n0::/user.slice/x.scope\n";
+    const MOUNTS: &str = "\
+        30 25 0:26 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n\
+        33 25 0:29 /a /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+        34 25 0:30 / /sys/fs/cg\\040roup rw - cgroup cgroup rw,cpu,cpuacct\n";
+
+    #[test]
+    fn the_own_group_is_found_in_each_layout() {
+        assert_eq!(own_group(HYBRID, Some("memory")), Some(Path::new("/a/b")));
+        assert_eq!(own_group(HYBRID, Some("cpu")), Some(Path::new("/")));
+        assert_eq!(own_group(HYBRID, Some("pids")), None);
+        assert_eq!(own_group(HYBRID, None), Some(Path::new("/user.slice/x.scope")));
+        assert_eq!(own_group("garbage\n::", Some("memory")), None);
+    }
+
+    #[test]
+    fn a_mount_is_found_by_what_it_controls() {
+        let unified = (Path::new("/"), PathBuf::from("/sys/fs/cgroup/unified"));
+        assert_eq!(mounted(MOUNTS, "cgroup2", None), Some(unified));
+        let memory = (Path::new("/a"), PathBuf::from("/sys/fs/cgroup/memory"));
+        assert_eq!(mounted(MOUNTS, "cgroup", Some("memory")), Some(memory));
+        assert_eq!(mounted(MOUNTS, "cgroup", Some("cpu")), None, "a name that needs decoding");
+        assert_eq!(mounted("garbage\n - \n", "cgroup", None), None);
+    }
+
+    #[test]
+    fn both_versions_get_every_limit() {
+        let limits = Limits {
+            memory_bytes: Some(1 << 20),
+            pids: 9,
+            cpu_thousandths: Some(1500),
+            ..Limits::default()
+        };
+        let said = |controller, version| {
+            let settings = settings(controller, version, &limits);
+            let said = settings.iter().map(|it| format!("{}={}", it.file, it.value));
+            said.collect::<Vec<_>>().join(" ")
+        };
+        for (controller, one, two) in [
+            (
+                Controller::Memory,
+                "memory.limit_in_bytes=1048576 memory.memsw.limit_in_bytes=1048576",
+                "memory.max=1048576 memory.swap.max=0",
+            ),
+            (Controller::Pids, "pids.max=10", "pids.max=10"),
+            (
+                Controller::Cpu,
+                "cpu.cfs_period_us=100000 cpu.cfs_quota_us=150000",
+                "cpu.max=150000 100000",
+            ),
+        ] {
+            assert_eq!(said(controller, Version::One), one);
+            assert_eq!(said(controller, Version::Two), two);
+        }
+    }
+
+    #[test]
+    fn what_is_handed_on_decides_where_a_group_of_version_two_is() {
+        let tree = std::env::temp_dir().join(format!("stockade-cgroup-{}", std::process::id()));
+        let own = tree.join("app.slice/x.scope");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(tree.join("app.slice/cgroup.subtree_control"), "memory pids\n").unwrap();
+        fs::write(tree.join("app.slice/cgroup.procs"), "").unwrap();
+        fs::write(own.join("cgroup.subtree_control"), "\n").unwrap();
+        let mounts = format!("30 25 0:26 / {} rw - cgroup2 cgroup2 rw\n", tree.display());
+        let found = |controller| place(controller, "0::/app.slice/x.scope\n", &mounts);
+        let expected = Some((tree.join("app.slice"), Version::Two));
+        assert_eq!(found(Controller::Memory), expected);
+        assert_eq!(found(Controller::Cpu), None, "it is not handed on");
+        fs::remove_dir_all(&tree).unwrap();
+    }
+}

@@ -1,0 +1,55 @@
+//! The second wall around files: Landlock says of every place what may be done there, also where a
+//! mount would permit more. It also keeps signals and abstract sockets within the sandbox. All of
+//! it is a hard requirement: a kernel that knows less refuses.
+
+use std::io;
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, Scope,
+};
+
+use crate::cell::{Cell, Kind, Mount, What};
+
+/// What is required; see `LANDLOCK_MIN` in `plan.rs`.
+const VERSION: ABI = ABI::V6;
+
+/// From here on, for this process and all that it starts. The cell must be the root already.
+pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(VERSION))
+        .and_then(|it| it.scope(Scope::from_all(VERSION)))
+        .and_then(Ruleset::create)
+        .map_err(io::Error::other)?;
+    let seen = PathFd::new("/").map_err(io::Error::other)?;
+    let look = AccessFs::ReadFile | AccessFs::ReadDir;
+    rules = rules.add_rule(PathBeneath::new(seen, look)).map_err(io::Error::other)?;
+    for Mount { at, what } in &cell.mounts {
+        let Some(rights) = rights(what) else { continue };
+        let place = PathFd::new(at).map_err(io::Error::other)?;
+        let of_files = AccessFs::from_file(VERSION);
+        let rights = if at.is_dir() { rights } else { rights & of_files };
+        rules = rules.add_rule(PathBeneath::new(place, rights)).map_err(io::Error::other)?;
+    }
+    rules.restrict_self().map(|_| ()).map_err(io::Error::other)
+}
+
+/// What may be done in a place beyond looking at it.
+fn rights(what: &What) -> Option<BitFlags<AccessFs>> {
+    // Nobody makes devices or sockets; and what can be written cannot be executed.
+    let write = AccessFs::from_all(VERSION)
+        & !(AccessFs::Execute
+            | AccessFs::MakeChar
+            | AccessFs::MakeBlock
+            | AccessFs::MakeSock
+            | AccessFs::IoctlDev);
+    match what {
+        What::Bind { kind: Kind::Read, .. } => Some(AccessFs::Execute.into()),
+        What::Bind { kind: Kind::Write, .. } | What::Scratch { .. } => Some(write),
+        What::Bind { kind: Kind::Device, .. } => {
+            Some(AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate)
+        }
+        What::Proc => None,
+    }
+}

@@ -1,0 +1,260 @@
+//! Builds what a server sees: an empty root in memory, with the places of its [`Cell`] mounted in
+//! it, and then nothing else. A place is looked up once, without following a link, and it is what
+//! was found then that is mounted: nobody can put another in its stead meanwhile.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
+
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, symlinkat,
+};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    mount_change, move_mount, open_tree, unmount,
+};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    PidfdFlags, WaitOptions, chdir, fchdir, pidfd_open, pivot_root, umask, waitpid,
+};
+
+use crate::cell::{Cell, Kind, Mount, Owner, What};
+use crate::child::pid_behind;
+use crate::message::{Failure, Step};
+use crate::raw::{self, Alone, Side};
+
+/// Where the new root is put together. It is over what is there in this mount namespace only, and
+/// gone with the old root.
+const WORKSHOP: &str = "/tmp";
+
+/// Names of files that one scratch directory holds, which cost memory as well.
+const SCRATCH_FILES_MAX: u32 = 65536;
+
+/// The root holds directories, links and short files.
+const ROOT_BYTES: u64 = 4 << 20;
+
+/// Places of the machine, held so that they stay what they are: one for each mount that is a bind.
+pub(crate) type Pinned = Vec<Option<OwnedFd>>;
+
+/// Takes hold of every place, as whoever calls this: root's keeper for what only root can reach.
+pub(crate) fn pin(cell: &Cell, alone: Alone) -> Result<Pinned, Failure> {
+    let mut mappings: Vec<(Owner, OwnedFd)> = Vec::new();
+    let mut pin_one = |mount: &Mount| {
+        let What::Bind { from, kind, owner } = &mount.what else { return Ok(None) };
+        if let Some(owner) = *owner
+            && mappings.iter().all(|(it, _)| *it != owner)
+        {
+            mappings.push((owner, mapping(owner, cell, alone)?));
+        }
+        let ids = mappings.iter().find(|(it, _)| Some(*it) == *owner).map(|(_, it)| it.as_fd());
+        clone_of(from, *kind, ids).map(Some)
+    };
+    let pinned = cell.mounts.iter().enumerate().map(|(place, mount)| {
+        pin_one(mount).map_err(|error: io::Error| Step::Place.because_io(&error).at(place))
+    });
+    pinned.collect()
+}
+
+/// A mount of its own of what is at a path, not yet anywhere.
+fn clone_of(path: &Path, kind: Kind, ids: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let place = openat2(CWD, path, flags, Mode::empty(), resolve)?;
+    let is_directory = FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir();
+    let mut how = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    how.set(OpenTreeFlags::AT_RECURSIVE, is_directory);
+    let tree = open_tree(&place, "", how)?;
+    let no_suid = MountAttrFlags::MOUNT_ATTR_NOSUID;
+    let attributes = no_suid
+        | match kind {
+            Kind::Read => MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV,
+            Kind::Write => MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC,
+            Kind::Device => MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        };
+    raw::set_mount_attributes(tree.as_fd(), is_directory, attributes.bits().into(), ids)?;
+    Ok(tree)
+}
+
+/// A user namespace in which the server's ids are those of an owner of files. A mount that is
+/// mapped by it shows the owner's files as the server's own, and makes new ones the owner's.
+fn mapping(owner: Owner, cell: &Cell, alone: Alone) -> io::Result<OwnedFd> {
+    let (until_mapped, mapped) = pipe_with(PipeFlags::CLOEXEC)?;
+    let holder = match alone.fork_into(raw::NEW_USER)? {
+        Side::Child => {
+            drop(mapped);
+            let _ = retry_on_intr(|| rustix::io::read(&until_mapped, &mut [0; 1]));
+            raw::leave(0);
+        }
+        Side::Parent(pid) => pid,
+    };
+    let map = || {
+        // `/proc` may be that of a pid namespace around ours, where the pid is another.
+        let pid = pid_behind(&pidfd_open(holder, PidfdFlags::empty())?)?;
+        let about = format!("/proc/{pid}");
+        fs::write(format!("{about}/uid_map"), format!("{} {} 1", owner.uid, cell.uid))?;
+        fs::write(format!("{about}/gid_map"), format!("{} {} 1", owner.gid, cell.gid))?;
+        Ok(OwnedFd::from(fs::File::open(format!("{about}/ns/user"))?))
+    };
+    let namespace = map();
+    drop(mapped);
+    let _ = retry_on_intr(|| waitpid(Some(holder), WaitOptions::empty()));
+    namespace
+}
+
+/// Puts everything together and makes it the root; the root of the machine is gone after it.
+pub(crate) fn build(cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failure> {
+    let root = |errno| Step::Root.because(errno);
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(root)?;
+    let new = memory(ROOT_BYTES, 0o755).map_err(root)?;
+    put(&new, CWD.as_fd(), WORKSHOP.as_ref()).map_err(root)?;
+    // Directories that are made on the way to a mount are to be passed by the server.
+    let mask = umask(Mode::from_raw_mode(0o022));
+    for (at, to) in &cell.links {
+        if cell.mounts.iter().all(|it| !at.starts_with(&it.at)) {
+            link(&new, at, to).map_err(root)?;
+        }
+    }
+    for (at, bytes) in &cell.files {
+        write(&new, at, bytes).map_err(root)?;
+    }
+    for (place, (mount, pinned)) in cell.mounts.iter().zip(pinned).enumerate() {
+        put_mount(&new, mount, pinned.as_ref())
+            .map_err(|errno| Step::Place.because(errno).at(place))?;
+    }
+    for (at, to) in &cell.links {
+        if cell.mounts.iter().any(|it| at.starts_with(&it.at)) {
+            // Into what is mounted; where it is read only, or taken, nothing is there to be had.
+            let _ = link(&new, at, to);
+        }
+    }
+    umask(mask);
+    fchdir(&new).map_err(root)?;
+    pivot_root(".", ".").map_err(root)?;
+    // The old root lies on the new one now.
+    unmount(".", UnmountFlags::DETACH).map_err(root)?;
+    chdir("/").map_err(root)?;
+    let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into();
+    raw::set_mount_attributes(new.as_fd(), false, read_only, None)
+        .map_err(|error| Step::Root.because_io(&error))
+}
+
+fn put_mount(root: &OwnedFd, mount: &Mount, pinned: Option<&OwnedFd>) -> Result<(), Errno> {
+    let tree = match &mount.what {
+        What::Bind { .. } => {
+            let tree = pinned.ok_or(Errno::NOENT)?;
+            let is_directory = FileType::from_raw_mode(fstat(tree)?.st_mode).is_dir();
+            let at = find_or_make(root, &mount.at, is_directory)?;
+            return put(tree, at.as_fd(), Path::new(""));
+        }
+        What::Scratch { bytes, mode } => Some(memory(*bytes, *mode)?),
+        // In some containers a new `/proc` is not permitted. Then there is none, which is less
+        // than a server may expect, and no wall the lower for it.
+        What::Proc => match processes() {
+            Ok(tree) => Some(tree),
+            Err(Errno::PERM) => None,
+            Err(errno) => return Err(errno),
+        },
+    };
+    let at = find_or_make(root, &mount.at, true)?;
+    tree.map_or(Ok(()), |it| put(&it, at.as_fd(), Path::new("")))
+}
+
+/// An empty directory in memory.
+fn memory(bytes: u64, mode: u32) -> Result<OwnedFd, Errno> {
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "size", bytes.to_string())?;
+    fsconfig_set_string(&context, "mode", format!("{mode:o}"))?;
+    fsconfig_set_string(&context, "nr_inodes", SCRATCH_FILES_MAX.to_string())?;
+    mounted(&context)
+}
+
+/// The processes of this namespace and nothing else of the kernel: no `/proc/sys`, whose files
+/// look at the uid of whoever writes to them.
+fn processes() -> Result<OwnedFd, Errno> {
+    let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "subset", "pid")?;
+    fsconfig_set_string(&context, "hidepid", "invisible")?;
+    mounted(&context)
+}
+
+fn mounted(context: &OwnedFd) -> Result<OwnedFd, Errno> {
+    fsconfig_create(context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn put(tree: &OwnedFd, at: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
+    let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    let to = MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let how = if path.as_os_str().is_empty() { from | to } else { from };
+    move_mount(tree, "", at, path, how)
+}
+
+/// What is at a path inside of the new root, made if it is not there. No link is followed: one in
+/// a writable root could lead the mount astray.
+fn find_or_make(root: &OwnedFd, path: &Path, directory: bool) -> Result<OwnedFd, Errno> {
+    let mut at = rustix::io::fcntl_dupfd_cloexec(root, 3)?;
+    let mut names = names(path).peekable();
+    while let Some(name) = names.next() {
+        let is_file = names.peek().is_none() && !directory;
+        at = match step_into(&at, name) {
+            Err(Errno::NOENT) => {
+                if is_file {
+                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                    openat(&at, name, flags, Mode::from_raw_mode(0o644))?;
+                } else {
+                    mkdirat(&at, name, Mode::from_raw_mode(0o755))?;
+                }
+                step_into(&at, name)?
+            }
+            found => found?,
+        };
+    }
+    Ok(at)
+}
+
+fn step_into(at: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    openat2(at, name, flags, Mode::empty(), resolve)
+}
+
+fn link(root: &OwnedFd, at: &Path, to: &Path) -> Result<(), Errno> {
+    let (above, name) = above(root, at)?;
+    match symlinkat(to, &above, name) {
+        Err(Errno::EXIST) => Ok(()),
+        made => made,
+    }
+}
+
+fn write(root: &OwnedFd, at: &Path, bytes: &[u8]) -> Result<(), Errno> {
+    let (above, name) = above(root, at)?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(&above, name, flags, Mode::from_raw_mode(0o644))?;
+    match rustix::io::write(&file, bytes)? {
+        written if written == bytes.len() => Ok(()),
+        _ => Err(Errno::NOSPC),
+    }
+}
+
+fn above<'a>(root: &OwnedFd, path: &'a Path) -> Result<(OwnedFd, &'a OsStr), Errno> {
+    let name = path.file_name().ok_or(Errno::INVAL)?;
+    Ok((find_or_make(root, path.parent().ok_or(Errno::INVAL)?, true)?, name))
+}
+
+fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter_map(|it| match it {
+        Component::Normal(name) => Some(name),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            None
+        }
+    })
+}

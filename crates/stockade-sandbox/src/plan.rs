@@ -1,0 +1,661 @@
+//! What will be done for a spec on this machine, worked out without doing any of it. The sandbox is
+//! built from exactly this, so that what is shown and what is done cannot differ.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::process::{getegid, geteuid};
+
+use crate::cell::{Cell, Kind, Mount, Owner, What};
+use crate::cgroup::{self, Possible};
+use crate::guarantee::Held;
+use crate::prefix::{Needed, Search};
+use crate::server::PATH_DEFAULT;
+use crate::{
+    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Spec, Strength, raw, seccomp,
+};
+
+/// Who a server of root is, where its roots do not say: nobody.
+const NOBODY: u32 = 65534;
+
+/// What programs are made of, on every Linux. Where one is a link, the server sees the same link.
+const SYSTEM: &[&str] =
+    &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"];
+
+/// What programs read below `/etc` that says nothing about this machine's users and networks.
+const ETC: &[&str] = &[
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates/extracted",
+    "/etc/crypto-policies",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/mime.types",
+    "/etc/protocols",
+    "/etc/services",
+];
+
+/// How directories below `/etc` begin in which distributions keep what belongs to a runtime: without
+/// its `java.security`, for example, Java does not start.
+const ETC_OF_RUNTIMES: &[&str] = &["java", "python3", "perl"];
+
+const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// Files in a project that its other tools execute or trust. A server that could write them would
+/// run outside of its sandbox as soon as somebody commits, opens an editor or changes into the
+/// directory.
+const TRUSTED: &[&str] = &[
+    ".git",
+    ".git/hooks",
+    ".git/config",
+    ".git/config.worktree",
+    ".git/info/attributes",
+    ".gitmodules",
+    ".husky",
+    ".vscode",
+    ".idea",
+    ".devcontainer",
+    ".envrc",
+    ".env",
+    ".mcp.json",
+    ".cursor",
+    ".claude",
+    ".github/workflows",
+    ".bashrc",
+    ".bash_profile",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".gitconfig",
+    ".npmrc",
+    ".ssh",
+];
+
+/// Places that are never a root: what they show is the machine, not files.
+const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
+
+/// The oldest Landlock that holds truncation, devices, signals and abstract sockets.
+const LANDLOCK_MIN: u32 = 6;
+
+/// What will be done for a [`Spec`], and how far its guarantees will hold. Shown, it is a page for
+/// a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub(crate) cell: Option<Cell>,
+    containment: Containment,
+}
+
+/// Works out what [`launch`](crate::launch()) would do. Nothing is started, made or changed.
+///
+/// It fails when a guarantee cannot be enforced here and may not be weaker. That the machine
+/// permits what is planned is found out only by doing it.
+pub fn plan(spec: &Spec) -> Result<Plan, Error> {
+    spec.check()?;
+    let Some(confinement) = &spec.confine else {
+        return Ok(Plan { cell: None, containment: unconfined() });
+    };
+    let possible = cgroup::possible(&confinement.limits);
+    let landlock = raw::landlock_version();
+    let containment = promise(confinement, &possible, landlock)?;
+    let cell = Draft::new(spec, confinement)?.finish(possible, landlock >= LANDLOCK_MIN);
+    Ok(Plan { cell: Some(cell), containment })
+}
+
+impl Plan {
+    /// How far each guarantee will hold.
+    pub fn containment(&self) -> &Containment {
+        &self.containment
+    }
+
+    pub(crate) fn into_containment(self) -> Containment {
+        self.containment
+    }
+}
+
+/// Without a sandbox. That everything goes with the guard depends on the machine, and is what
+/// [`Child::ends`](crate::Child::ends) says.
+fn unconfined() -> Containment {
+    let held = |guarantee| {
+        let (strength, by) = match guarantee {
+            Guarantee::Environment => (Strength::Enforced, "execve, close_range"),
+            Guarantee::End => (Strength::Partly, "a pid namespace if permitted, or a subreaper"),
+            Guarantee::Files
+            | Guarantee::Network
+            | Guarantee::Processes
+            | Guarantee::Privileges
+            | Guarantee::Calls
+            | Guarantee::Memory
+            | Guarantee::Pids
+            | Guarantee::Cpu
+            | Guarantee::Time => (Strength::Not, "there is no sandbox"),
+        };
+        Held { guarantee, strength, by: by.to_owned() }
+    };
+    Containment(Guarantee::ALL.map(held).into())
+}
+
+/// How far each guarantee holds with what this machine has, or which one stops the start.
+fn promise(it: &Confinement, possible: &Possible, landlock: u32) -> Result<Containment, Error> {
+    let limits = &it.limits;
+    let mut held = Vec::new();
+    let mut enforced =
+        |guarantee, by: String| held.push(Held { guarantee, strength: Strength::Enforced, by });
+    enforced(Guarantee::Network, "a network namespace with loopback only, seccomp".into());
+    enforced(Guarantee::Processes, "a pid namespace, its own /proc, seccomp".into());
+    enforced(
+        Guarantee::Privileges,
+        "an ordinary uid, a user namespace, no capabilities, no_new_privs".into(),
+    );
+    enforced(Guarantee::Calls, format!("seccomp, {} calls refused", seccomp::refused().count()));
+    enforced(Guarantee::Environment, "execve, close_range, a keyring of its own".into());
+    enforced(Guarantee::End, "the pid namespace ends with its first process".into());
+    let by = if possible.pids {
+        "RLIMIT_NPROC of the user namespace, a cgroup"
+    } else {
+        "RLIMIT_NPROC of the user namespace"
+    };
+    enforced(Guarantee::Pids, format!("at most {}: {by}", limits.pids));
+    if let Some(time) = limits.time {
+        enforced(Guarantee::Time, format!("at most {} s: the warden", time.as_secs()));
+    }
+    let mut or_weaker = |guarantee, holds: bool, strength, by: &str, refusal: Refusal| {
+        if holds {
+            held.push(Held { guarantee, strength: Strength::Enforced, by: by.to_owned() });
+            return Ok(());
+        }
+        if !it.allow_weaker.contains(&guarantee) {
+            return Err(refusal.of(guarantee));
+        }
+        held.push(Held { guarantee, strength, by: refusal.cause.to_string() });
+        Ok(())
+    };
+    let has_landlock = landlock >= LANDLOCK_MIN;
+    let by = "a file system of its own, Landlock";
+    or_weaker(
+        Guarantee::Files,
+        has_landlock,
+        Strength::Partly,
+        by,
+        Refusal {
+            feature: "Landlock",
+            cause: match landlock {
+                0 => "mounts only: this kernel has no Landlock, or it is not in `lsm=`".to_owned(),
+                version => format!("mounts only: Landlock is version {version}, and 6 is needed"),
+            },
+            remedy: "use Linux 6.12 or newer with `landlock` in `lsm=`, or allow `files` to be weaker",
+        },
+    )?;
+    let no_group = |what| Refusal {
+        feature: "a control group",
+        cause: format!("no control group with `{what}` can be made by this user"),
+        remedy: CGROUP_REMEDY,
+    };
+    if let Some(bytes) = limits.memory_bytes {
+        let by = format!("at most {bytes} bytes: a cgroup");
+        or_weaker(Guarantee::Memory, possible.memory, Strength::Not, &by, no_group("memory"))?;
+    }
+    if let Some(share) = limits.cpu_thousandths {
+        let by = format!("at most {share}/1000 of a processor: a cgroup");
+        or_weaker(Guarantee::Cpu, possible.cpu, Strength::Not, &by, no_group("cpu"))?;
+    }
+    held.sort_by_key(|it| it.guarantee);
+    Ok(Containment(held))
+}
+
+const CGROUP_REMEDY: &str = "start it where this user may make control groups \
+     (`systemd-run --user --scope …`), or allow the guarantee to be weaker";
+
+/// Why a guarantee is not given, and what would give it.
+struct Refusal {
+    feature: &'static str,
+    cause: String,
+    remedy: &'static str,
+}
+
+impl Refusal {
+    fn of(self, guarantee: Guarantee) -> Error {
+        let source = io::Error::new(io::ErrorKind::Unsupported, self.cause);
+        Error::CannotEnforce {
+            guarantee,
+            feature: self.feature.into(),
+            source,
+            remedy: self.remedy,
+        }
+    }
+}
+
+/// A cell while it is drawn up.
+struct Draft<'a> {
+    limits: &'a Limits,
+    uid: u32,
+    gid: u32,
+    drops: bool,
+    /// By path, so that parents come first and a path is mounted once; what is said later holds.
+    mounts: BTreeMap<PathBuf, What>,
+    links: Vec<(PathBuf, PathBuf)>,
+    home: Option<PathBuf>,
+    cwd: PathBuf,
+}
+
+impl<'a> Draft<'a> {
+    fn new(spec: &Spec, confinement: &'a Confinement) -> Result<Self, Error> {
+        let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let roots = real_roots(&confinement.roots, &here)?;
+        let (uid, gid, drops) = identity(&roots)?;
+        let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
+        let mut draft = Self {
+            limits: &confinement.limits,
+            uid,
+            gid,
+            drops,
+            mounts: BTreeMap::new(),
+            links: Vec::new(),
+            home,
+            cwd: PathBuf::new(),
+        };
+        draft.system();
+        draft.scratch(&roots);
+        for (root, asked) in roots.iter().zip(&confinement.roots) {
+            draft.root(root)?;
+            draft.alias(&here.join(&asked.path), &root.path);
+        }
+        draft.cwd = working_directory(spec, &roots, &here);
+        draft.programs(spec, confinement, &roots)?;
+        draft.hold_in_place(&roots);
+        if draft.cwd.as_os_str().is_empty() {
+            let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
+            draft.cwd = home.unwrap_or_else(|| "/tmp".into());
+        }
+        Ok(draft)
+    }
+
+    fn finish(self, possible: Possible, landlock: bool) -> Cell {
+        let files = self.etc();
+        let mut mounts: Vec<Mount> =
+            self.mounts.into_iter().map(|(at, what)| Mount { at, what }).collect();
+        mounts.sort_by_key(|it| it.at.components().count());
+        Cell {
+            uid: self.uid,
+            gid: self.gid,
+            drops: self.drops,
+            mounts,
+            files,
+            links: self.links,
+            cwd: self.cwd,
+            pids: self.limits.pids,
+            open_files: self.limits.open_files,
+            file_bytes: self.limits.file_bytes,
+            time: self.limits.time,
+            landlock,
+            groups: possible.groups,
+        }
+    }
+
+    fn system(&mut self) {
+        for at in SYSTEM.iter().chain(ETC).map(Path::new) {
+            let Ok(about) = fs::symlink_metadata(at) else { continue };
+            match fs::read_link(at) {
+                // A link out of what is shown leads nowhere, so it is followed here.
+                Ok(to) if leads_to_system(at, &to) => self.links.push((at.to_owned(), to)),
+                Ok(_) => {
+                    if let Ok(real) = at.canonicalize() {
+                        self.bind(at, real, Kind::Read, None);
+                    }
+                }
+                Err(_) if about.is_dir() || about.is_file() => {
+                    self.bind(at, at.to_owned(), Kind::Read, None);
+                }
+                Err(_) => {}
+            }
+        }
+        for entry in fs::read_dir("/etc").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let begins = |it: &&str| name.as_bytes().starts_with(it.as_bytes());
+            if ETC_OF_RUNTIMES.iter().any(begins) && entry.file_type().is_ok_and(|it| it.is_dir()) {
+                self.bind(&entry.path(), entry.path(), Kind::Read, None);
+            }
+        }
+        for at in DEVICES.iter().map(Path::new).filter(|it| it.exists()) {
+            self.bind(at, at.to_owned(), Kind::Device, None);
+        }
+        for (at, to) in [
+            ("/dev/fd", "/proc/self/fd"),
+            ("/dev/stdin", "/proc/self/fd/0"),
+            ("/dev/stdout", "/proc/self/fd/1"),
+            ("/dev/stderr", "/proc/self/fd/2"),
+            ("/var/tmp", "/tmp"),
+        ] {
+            self.links.push((at.into(), to.into()));
+        }
+        self.mounts.insert("/proc".into(), What::Proc);
+    }
+
+    /// Nobody else's temporary files, and a home that is empty.
+    fn scratch(&mut self, roots: &[Root]) {
+        let bytes = self.limits.scratch_bytes;
+        for at in ["/tmp", "/dev/shm"] {
+            self.mounts.insert(at.into(), What::Scratch { bytes, mode: 0o1777 });
+        }
+        let Some(home) = self.home.clone() else { return };
+        // A root that holds the home was asked for, and so is the home in it. And nothing is put
+        // over what programs are made of.
+        let is_shown = roots.iter().any(|it| home.starts_with(&it.path));
+        let is_system = SYSTEM.iter().chain(NEVER).any(|it| home.starts_with(it));
+        if !is_shown && !is_system && !self.mounts.contains_key(&home) {
+            self.mounts.insert(home, What::Scratch { bytes, mode: 0o700 });
+        }
+    }
+
+    fn root(&mut self, root: &Root) -> Result<(), Error> {
+        let place = |source| Error::Place { path: root.path.clone(), source };
+        let about = fs::metadata(&root.path).map_err(place)?;
+        // As root, a server that is somebody else must still be able to use what it is there for:
+        // whose files these are is mapped to who the server is.
+        let owner = Owner { uid: about.uid(), gid: about.gid() };
+        let owner = (self.drops && owner.uid != self.uid).then_some(owner);
+        let kind = match root.access {
+            Access::Read => Kind::Read,
+            Access::Write => Kind::Write,
+        };
+        self.bind(&root.path, root.path.clone(), kind, owner);
+        if root.access == Access::Write {
+            self.protect(root, owner);
+        }
+        Ok(())
+    }
+
+    /// Inside of a writable root, what others trust is read only.
+    fn protect(&mut self, root: &Root, owner: Option<Owner>) {
+        for trusted in TRUSTED {
+            let path = root.path.join(trusted);
+            // A link is not followed: what it leads to is not in this root, or is found by itself.
+            if path.canonicalize().ok().as_ref() != Some(&path) {
+                continue;
+            }
+            // In a second working tree, this file says where the hooks are. As a directory it is
+            // the repository, and the server's to use.
+            if *trusted == ".git" && path.is_dir() {
+                continue;
+            }
+            self.bind(&path, path.clone(), Kind::Read, owner);
+        }
+    }
+
+    /// What is read only inside of a writable root stays where it is: the directories on the way are
+    /// mounted on themselves, since a directory that something is mounted on cannot be moved away
+    /// for another to take its place.
+    fn hold_in_place(&mut self, roots: &[Root]) {
+        for root in roots.iter().filter(|it| it.access == Access::Write) {
+            let Some(What::Bind { owner, .. }) = self.mounts.get(&root.path) else { continue };
+            let owner = *owner;
+            let inside: Vec<PathBuf> = self.mounts.keys().cloned().collect();
+            for path in inside.iter().filter(|it| it.starts_with(&root.path)) {
+                let above = path.ancestors().skip(1);
+                for above in above.take_while(|it| it.starts_with(&root.path) && *it != root.path) {
+                    let from = above.to_owned();
+                    let hold = || What::Bind { from, kind: Kind::Write, owner };
+                    self.mounts.entry(above.to_owned()).or_insert_with(hold);
+                }
+            }
+        }
+    }
+
+    /// What the command is installed in, and what was named beside it.
+    fn programs(
+        &mut self,
+        spec: &Spec,
+        confinement: &Confinement,
+        roots: &[Root],
+    ) -> Result<(), Error> {
+        let path = variable(spec, "PATH").unwrap_or(OsStr::new(PATH_DEFAULT));
+        let mut homes: Vec<PathBuf> = self.home.iter().cloned().chain(env::home_dir()).collect();
+        let real: Vec<PathBuf> = homes.iter().filter_map(|it| it.canonicalize().ok()).collect();
+        homes.extend(real);
+        let mut seen: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+        let readable = roots.iter().filter(|it| it.access == Access::Read);
+        seen.extend(readable.map(|it| it.path.clone()));
+        let root_paths: Vec<PathBuf> = roots.iter().map(|it| it.path.clone()).collect();
+        let search = Search { path, homes: &homes, seen: &seen, roots: &root_paths };
+        let program = spec.command.first().and_then(|it| search.find(it, &self.cwd));
+        let Needed { places, links } = program.map(|it| search.follow(&it)).unwrap_or_default();
+        let named = confinement.programs.iter().map(|path| {
+            let real = path.canonicalize();
+            real.map_err(|source| Error::Place { path: path.clone(), source })
+        });
+        for place in places.into_iter().map(Ok).chain(named) {
+            let place = place?;
+            self.bind(&place, place.clone(), Kind::Read, None);
+        }
+        self.links.extend(links);
+        Ok(())
+    }
+
+    /// A root that was named by another path is found there too.
+    fn alias(&mut self, asked: &Path, real: &Path) {
+        if asked != real && is_plain(asked) {
+            self.links.push((asked.to_owned(), real.to_owned()));
+        }
+    }
+
+    fn bind(&mut self, at: &Path, from: PathBuf, kind: Kind, owner: Option<Owner>) {
+        self.mounts.insert(at.to_owned(), What::Bind { from, kind, owner });
+    }
+
+    /// Who and where the server is, as far as it needs to know.
+    fn etc(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let home = self.home.as_deref().unwrap_or(Path::new("/")).display();
+        let (uid, gid) = (self.uid, self.gid);
+        [
+            (
+                "/etc/passwd",
+                format!(
+                    "root:x:0:0:root:/:/bin/false\nserver:x:{uid}:{gid}:server:{home}:/bin/sh\n"
+                ),
+            ),
+            ("/etc/group", format!("root:x:0:\nserver:x:{gid}:\n")),
+            ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
+            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
+            ("/etc/resolv.conf", String::new()),
+        ]
+        .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
+        .into()
+    }
+}
+
+/// Whether the link is one within what every server sees.
+fn leads_to_system(at: &Path, to: &Path) -> bool {
+    let to = at.parent().unwrap_or(Path::new("/")).join(to);
+    let plain = to.components().all(|it| it != Component::ParentDir);
+    plain && (to.starts_with("/usr") || SYSTEM.iter().any(|it| to.starts_with(it)))
+}
+
+/// The roots as they really are: no link in their paths, and none that shows the machine.
+fn real_roots(roots: &[Root], here: &Path) -> Result<Vec<Root>, Error> {
+    let real = |root: &Root| {
+        let place = |source| Error::Place { path: root.path.clone(), source };
+        let path = here.join(&root.path).canonicalize().map_err(place)?;
+        let shows_machine =
+            NEVER.iter().map(Path::new).any(|it| it.starts_with(&path) || path.starts_with(it));
+        if shows_machine {
+            return Err(Error::NeverARoot { path: root.path.clone() });
+        }
+        Ok(Root { path, access: root.access })
+    };
+    roots.iter().map(real).collect()
+}
+
+/// Who the server is. Root's servers are whoever owns their first writable root.
+fn identity(roots: &[Root]) -> Result<(u32, u32, bool), Error> {
+    if !geteuid().is_root() {
+        return Ok((geteuid().as_raw(), getegid().as_raw(), false));
+    }
+    let written = roots.iter().find(|it| it.access == Access::Write);
+    let about = written.map(|it| {
+        let place = |source| Error::Place { path: it.path.clone(), source };
+        fs::metadata(&it.path).map_err(place)
+    });
+    let (uid, gid) = about.transpose()?.map_or((0, 0), |it| (it.uid(), it.gid()));
+    let or_nobody = |id| if id == 0 { NOBODY } else { id };
+    Ok((or_nobody(uid), or_nobody(gid), true))
+}
+
+/// The directory that the server starts in; empty where nothing says one.
+fn working_directory(spec: &Spec, roots: &[Root], here: &Path) -> PathBuf {
+    if let Some(cwd) = &spec.cwd {
+        return here.join(cwd);
+    }
+    let real = here.canonicalize().unwrap_or_default();
+    if roots.iter().any(|it| real.starts_with(&it.path)) {
+        return real;
+    }
+    let first = roots.iter().find(|it| it.path.is_dir());
+    first.map(|it| it.path.clone()).unwrap_or_default()
+}
+
+fn variable<'a>(spec: &'a Spec, name: &str) -> Option<&'a OsStr> {
+    spec.env.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_os_str())
+}
+
+/// An absolute path without `..`, other than `/`.
+fn is_plain(path: &Path) -> bool {
+    let mut parts = path.components();
+    parts.next() == Some(Component::RootDir)
+        && parts.clone().count() > 0
+        && parts.all(|it| matches!(it, Component::Normal(_)))
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(cell) = &self.cell else {
+            writeln!(out, "no sandbox\n\nguarantees")?;
+            return self.containment.fmt(out);
+        };
+        let from = if cell.drops { "; the guard is root, the server is not" } else { "" };
+        writeln!(out, "runs as uid {}, gid {}{from}", cell.uid, cell.gid)?;
+        writeln!(out, "starts in {}", cell.cwd.display())?;
+        writeln!(out, "\nsees")?;
+        for Mount { at, what } in &cell.mounts {
+            let at = at.display();
+            match what {
+                What::Bind { from, kind, owner } => {
+                    let kind = match kind {
+                        Kind::Read => "read only",
+                        Kind::Write => "read, write",
+                        Kind::Device => "device",
+                    };
+                    write!(out, "  {kind:<12} {at}")?;
+                    if Path::new(&from) != Path::new(&at.to_string()) {
+                        write!(out, " (which is {})", from.display())?;
+                    }
+                    match owner {
+                        Some(Owner { uid, .. }) => writeln!(out, " (uid {uid} is the server)")?,
+                        None => writeln!(out)?,
+                    }
+                }
+                What::Scratch { bytes, .. } => {
+                    writeln!(out, "  empty        {at} (in memory, {bytes} bytes)")?;
+                }
+                What::Proc => writeln!(out, "  processes    {at} (its own, where permitted)")?,
+            }
+        }
+        for (at, _) in &cell.files {
+            writeln!(out, "  made up      {}", at.display())?;
+        }
+        for (at, to) in &cell.links {
+            writeln!(out, "  link         {} to {}", at.display(), to.display())?;
+        }
+        writeln!(out, "\nmay use")?;
+        writeln!(out, "  {} processes and threads", cell.pids)?;
+        writeln!(out, "  {} descriptors a process", cell.open_files)?;
+        writeln!(out, "  {} bytes a file", cell.file_bytes)?;
+        for group in &cell.groups {
+            for setting in &group.settings {
+                let below = group.below.display();
+                writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
+            }
+        }
+        writeln!(out, "\nis refused these calls of the kernel")?;
+        for refused in seccomp::refused() {
+            let name = refused.name.trim_start_matches("SYS_");
+            let sometimes = if refused.is_always() { "" } else { ", with some arguments" };
+            writeln!(out, "  {name}{sometimes}: {}", refused.why)?;
+        }
+        writeln!(out, "\nguarantees")?;
+        self.containment.fmt(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn possible(memory: bool) -> Possible {
+        Possible { memory, pids: memory, cpu: memory, groups: Vec::new() }
+    }
+
+    #[test]
+    fn what_cannot_be_enforced_stops_the_start_unless_it_is_named() {
+        let demand = |allow_weaker: &[Guarantee]| Confinement {
+            limits: Limits { cpu_thousandths: Some(500), ..Limits::default() },
+            allow_weaker: allow_weaker.to_vec(),
+            ..Confinement::default()
+        };
+        let refused = |confinement: &Confinement, groups, landlock| match promise(
+            confinement,
+            &possible(groups),
+            landlock,
+        ) {
+            Err(Error::CannotEnforce { guarantee, .. }) => Some(guarantee),
+            other => {
+                other.unwrap();
+                None
+            }
+        };
+        assert_eq!(refused(&demand(&[]), true, 6), None);
+        assert_eq!(refused(&demand(&[]), true, 5), Some(Guarantee::Files));
+        assert_eq!(refused(&demand(&[Guarantee::Files]), true, 0), None);
+        assert_eq!(refused(&demand(&[Guarantee::Files]), false, 0), Some(Guarantee::Memory));
+        assert_eq!(refused(&demand(&[Guarantee::Memory]), false, 7), Some(Guarantee::Cpu));
+        let weak = demand(&[Guarantee::Memory, Guarantee::Cpu, Guarantee::Files]);
+        let held = promise(&weak, &possible(false), 3).unwrap();
+        assert_eq!(held.of(Guarantee::Memory), Some(Strength::Not));
+        assert_eq!(held.of(Guarantee::Cpu), Some(Strength::Not));
+        assert_eq!(held.of(Guarantee::Files), Some(Strength::Partly));
+        assert_eq!(held.of(Guarantee::Pids), Some(Strength::Enforced));
+        assert_eq!(held.of(Guarantee::Time), None, "it was not demanded");
+    }
+
+    #[test]
+    fn what_shows_the_machine_is_never_a_root() {
+        for path in ["/", "/proc", "/proc/self", "/sys/kernel", "/dev", "/dev/shm", "/usr/../proc"]
+        {
+            let root = Root { path: path.into(), access: Access::Read };
+            let refused = real_roots(&[root], Path::new("/"));
+            assert!(matches!(refused, Err(Error::NeverARoot { .. })), "{path}: {refused:?}");
+        }
+        let none = Root { path: "/no/such/place".into(), access: Access::Read };
+        assert!(matches!(real_roots(&[none], Path::new("/")), Err(Error::Place { .. })));
+    }
+
+    #[test]
+    fn without_a_sandbox_nothing_is_claimed() {
+        let spec = Spec { command: vec!["true".into()], ..Spec::default() };
+        let plan = plan(&spec).unwrap();
+        assert_eq!(plan.containment().of(Guarantee::Files), Some(Strength::Not));
+        assert!(plan.to_string().starts_with("no sandbox\n"));
+    }
+}

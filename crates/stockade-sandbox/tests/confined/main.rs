@@ -1,0 +1,622 @@
+//! Starts real servers in the sandbox: one that tries to get out, and one that wants to work. This
+//! binary is the guard, the keeper, and (copied to where everybody may read it) the server. What is
+//! tried inside is tried without a sandbox as well, where it must succeed: a probe that cannot
+//! would show nothing. Run by root, everything is run again as an ordinary user.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
+)]
+
+mod probe;
+
+use std::env;
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt;
+use std::panic::catch_unwind;
+use std::path::PathBuf;
+use std::process::{self, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use stockade_sandbox::{
+    Access, Child, Confinement, Error, Exit, Guarantee, KEEPER_ARG, Limits, Root, Spec, Strength,
+    keeper_main_if_asked, launch, plan,
+};
+
+use probe::Around;
+
+const NOBODY: u32 = 65534;
+
+/// A claim, and what shows it.
+type Case = (&'static str, fn(&Ground));
+
+const CASES: &[Case] = &[
+    ("what is tried inside succeeds outside", what_is_tried_succeeds_outside),
+    ("nothing outside of the roots is reached", nothing_outside_is_reached),
+    ("no way out is open", no_way_out_is_open),
+    ("a server is unprivileged", a_server_is_unprivileged),
+    ("environment and descriptors are clean", environment_and_descriptors_are_clean),
+    ("what servers need works", what_servers_need_works),
+    ("interpreters work", interpreters_work),
+    ("a fork bomb is bounded", a_fork_bomb_is_bounded),
+    ("descriptors, files and scratch space are bounded", greed_is_bounded),
+    ("a memory bomb is killed, or its limit demanded in vain", a_memory_bomb_is_killed),
+    ("a server is ended when its time is over", time_is_over),
+    ("what is written belongs to the owner of the root", ownership_is_kept),
+    ("a root that shows the machine is refused", a_root_that_shows_the_machine),
+    ("a plan starts nothing and says what holds", a_plan_says_what_holds),
+    ("no control group is left", no_group_is_left),
+    ("no control group is left by a guard that was killed", a_killed_guard_leaves_no_group),
+    ("what a killed keeper leaves is swept by the next", a_killed_keeper_is_swept_after),
+    ("limits are in force where control groups can be made", limits_are_in_force),
+    ("a named weakness is shown as one", a_named_weakness_is_shown),
+    ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
+    ("two servers have nothing of each other", two_servers_are_apart),
+    ("what is read only in a writable root stays in its place", read_only_stays_in_place),
+];
+
+fn main() -> ExitCode {
+    keeper_main_if_asked();
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        ["probe", "reach", ref rest @ ..] => probe::reach(&Around::from_words(rest)),
+        ["probe", "break-out", ref rest @ ..] => probe::break_out(&Around::from_words(rest)),
+        ["probe", "work", ref rest @ ..] => probe::work(&Around::from_words(rest)),
+        ["probe", "greed", ref rest @ ..] => probe::greed(&Around::from_words(rest)),
+        ["probe", "fork-bomb", ..] => probe::fork_bomb(),
+        ["probe", "memory-bomb", ..] => probe::memory_bomb(),
+        ["probe", "nest", top, ..] => nest(top),
+        ["as-guard"] => be_the_guard(),
+        ["as-nobody", ..] => return run("an ordinary user", words.get(1).copied()),
+        _ => return run_all(words.iter().find(|it| !it.starts_with('-')).copied()),
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_all(filter: Option<&str>) -> ExitCode {
+    if !rustix::process::geteuid().is_root() {
+        println!("not run as root, so not tried as root");
+        return run("this user", filter);
+    }
+    let as_root = run("root", filter);
+    let as_nobody = Command::new("/proc/self/exe")
+        .arg("as-nobody")
+        .args(filter)
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .status()
+        .expect("this test can drop to an ordinary user");
+    if as_nobody.success() { as_root } else { ExitCode::FAILURE }
+}
+
+fn run(who: &str, filter: Option<&str>) -> ExitCode {
+    let ground = Ground::new();
+    match launch(&ground.confined(&["true"])) {
+        Err(error @ Error::CannotEnforce { .. }) => {
+            println!("{who}: not run: {error}: {:?}", std::error::Error::source(&error));
+            return ExitCode::SUCCESS;
+        }
+        started => drop(started.unwrap()),
+    }
+    let mut code = ExitCode::SUCCESS;
+    for (name, case) in CASES.iter().filter(|(it, _)| filter.is_none_or(|f| it.contains(f))) {
+        let ground = Ground::new();
+        let fine = catch_unwind(std::panic::AssertUnwindSafe(|| case(&ground))).is_ok();
+        println!("{who}: {name} ... {}", if fine { "ok" } else { "FAILED" });
+        if !fine {
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+fn what_is_tried_succeeds_outside(ground: &Ground) {
+    let spec = Spec { confine: None, ..ground.probe("reach") };
+    let said = output(&spec);
+    for name in [
+        "read outside",
+        "list outside",
+        "read by a link in the root",
+        "read by dots",
+        "read by a link of its own",
+        "make a hard link to outside",
+        "write outside",
+        "list the parent of its roots",
+        "see processes of others",
+        "connect by tcp",
+        "be answered by udp",
+        "connect to a unix socket outside",
+        "connect to a unix socket in a root",
+        "connect to an abstract socket",
+    ] {
+        assert!(said.contains(&format!("{name}: DONE\n")), "{name}: {said}");
+    }
+}
+
+fn nothing_outside_is_reached(ground: &Ground) {
+    // This one would be inherited: it is not marked to be closed.
+    let leak = rustix::io::dup(File::open("/").unwrap()).unwrap();
+    assert!(leak.as_raw_fd() > 2);
+    must_hold(&output(&ground.probe("reach")), 18);
+    assert_eq!(fs::read_to_string(ground.at("outside/canary")).unwrap(), "CANARY");
+    assert!(!ground.at("outside/new").exists());
+}
+
+fn no_way_out_is_open(ground: &Ground) {
+    must_hold(&output(&ground.probe("break-out")), 90);
+    for (path, text) in
+        [("rw/.git/config", "trusted"), ("rw/.mcp.json", "trusted"), ("ro/file", "read me")]
+    {
+        assert_eq!(fs::read_to_string(ground.at(path)).unwrap(), text, "{path}");
+    }
+    assert!(!ground.at("rw/.git/hooks/pre-commit").exists());
+    for entry in fs::read_dir(ground.at("rw")).unwrap().flatten() {
+        let mode = entry.metadata().unwrap().mode();
+        assert_eq!(mode & 0o6000, 0, "{:?} is setuid", entry.path());
+    }
+}
+
+fn must_hold(said: &str, at_least: usize) {
+    assert!(!said.contains("DONE"), "{said}");
+    let held = said.lines().filter(|it| it.contains(": held (")).count();
+    assert!(held >= at_least, "only {held} were tried: {said}");
+}
+
+fn a_server_is_unprivileged(ground: &Ground) {
+    let status = output(&ground.confined(&["cat", "/proc/self/status"]));
+    let field = |name: &str| {
+        let line = status.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(":\t"));
+        line.unwrap_or_else(|| panic!("{name} in {status}")).to_owned()
+    };
+    for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(field(name), "0000000000000000", "{name}");
+    }
+    assert_eq!((field("NoNewPrivs"), field("Seccomp")), ("1".into(), "2".into()));
+    assert!(field("Uid").split('\t').all(|it| it == NOBODY.to_string() || it == our_uid()));
+    assert!(!field("Uid").split('\t').any(|it| it == "0"));
+    // And it is who it says to be outside, too.
+    let child = launch(&ground.confined(&["cat"])).unwrap();
+    let outside = fs::metadata(format!("/proc/{}", child.pid())).unwrap().uid();
+    assert_ne!(outside, 0);
+    assert!(
+        child
+            .containment()
+            .0
+            .iter()
+            .all(|it| it.guarantee == Guarantee::Memory || it.strength == Strength::Enforced)
+    );
+}
+
+fn environment_and_descriptors_are_clean(ground: &Ground) {
+    let leak = rustix::io::dup(File::open("/").unwrap()).unwrap();
+    let script = "env | sort; ls /proc/self/fd | tr '\\n' ' '; pwd";
+    let said = output(&ground.confined(&["sh", "-c", script]));
+    let home = ground.home();
+    let expected =
+        format!("HOME={home}\nPATH=/usr/local/bin:/usr/bin:/bin\nPWD={}\n", ground.text("rw"));
+    assert_eq!(said, format!("{expected}0 1 2 3 {}\n", ground.text("rw")));
+    drop(leak);
+}
+
+fn what_servers_need_works(ground: &Ground) {
+    let said = output(&ground.probe("work"));
+    assert!(!said.contains("BROKEN"), "{said}");
+    assert_eq!(said.lines().filter(|it| it.ends_with(": works")).count(), 15, "{said}");
+    assert_eq!(fs::read_to_string(ground.at("rw/renamed")).unwrap(), "by the server");
+}
+
+fn interpreters_work(ground: &Ground) {
+    let python = "import sqlite3, subprocess, threading, tempfile, multiprocessing, ssl, sys
+db = sqlite3.connect('t.db'); db.execute('pragma journal_mode=wal'); db.execute('create table t(x)')
+t = threading.Thread(target=lambda: None); t.start(); t.join()
+tempfile.NamedTemporaryFile().write(b'x')
+multiprocessing.Lock()
+print(subprocess.check_output(['echo', '42']))";
+    let node = "const fs = require('fs'); fs.writeFileSync('n', 'x');
+new (require('worker_threads').Worker)('', { eval: true });
+console.log(require('child_process').execSync('echo 42') + '')";
+    let java = "public class T { public static void main(String[] a) throws Exception {
+java.nio.file.Files.writeString(java.nio.file.Path.of(\"j\"), \"x\");
+System.out.println(java.security.SecureRandom.getInstanceStrong() == null ? 0 : 42); } }";
+    fs::write(ground.at("ro/T.java"), java).unwrap();
+    let class = ground.text("ro/T.java");
+    for (program, args) in [
+        ("python3", &["-c", python][..]),
+        ("node", &["-e", node]),
+        ("perl", &["-e", "print 42"]),
+        ("java", &[&class]),
+    ] {
+        let words = [&[program][..], args].concat();
+        match launch(&ground.confined(&words)) {
+            Err(Error::NotFound { .. }) => println!("    no {program} here, so not tried"),
+            other => {
+                let child = other.unwrap();
+                let (said, errors) = (read(child.take_stdout()), read(child.take_stderr()));
+                assert!(said.contains("42"), "{program}: {said} {errors}");
+                assert_eq!(child.wait().unwrap(), Exit::Code(0), "{program}");
+            }
+        }
+    }
+}
+
+fn a_fork_bomb_is_bounded(ground: &Ground) {
+    let mut spec = ground.probe("fork-bomb");
+    limits(&mut spec).pids = 20;
+    // The first is the server itself.
+    assert_eq!(output(&spec), "processes: 19\n");
+}
+
+fn greed_is_bounded(ground: &Ground) {
+    let mut spec = ground.probe("greed");
+    limits(&mut spec).scratch_bytes = 8 << 20;
+    let said = output(&spec);
+    assert!(said.contains("a file of a terabyte: held (File too large"), "{said}");
+    assert!(said.contains("scratch: 7\n") || said.contains("scratch: 8\n"), "{said}");
+    let count = said.lines().find_map(|it| it.strip_prefix("descriptors: ")).unwrap();
+    assert!((1000..1024).contains(&count.parse::<u32>().unwrap()), "{said}");
+}
+
+fn a_memory_bomb_is_killed(ground: &Ground) {
+    let mut spec = ground.probe("memory-bomb");
+    limits(&mut spec).memory_bytes = Some(64 << 20);
+    spec.confine.as_mut().unwrap().allow_weaker.clear();
+    match launch(&spec) {
+        Err(Error::CannotEnforce { guarantee, .. }) => assert_eq!(guarantee, Guarantee::Memory),
+        started => {
+            let child = started.unwrap();
+            assert_eq!(child.containment().of(Guarantee::Memory), Some(Strength::Enforced));
+            assert_eq!(child.wait().unwrap(), Exit::Signal(9));
+            assert_eq!(read(child.take_stdout()), "");
+        }
+    }
+}
+
+fn time_is_over(ground: &Ground) {
+    let mut spec = ground.confined(&["sleep", "1000"]);
+    limits(&mut spec).time = Some(Duration::from_secs(1));
+    let start = Instant::now();
+    assert_eq!(launch(&spec).unwrap().wait().unwrap(), Exit::Signal(9));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+fn ownership_is_kept(ground: &Ground) {
+    output(&ground.confined(&["sh", "-c", "echo x > made"]));
+    let root = fs::metadata(ground.at("rw")).unwrap();
+    let made = fs::metadata(ground.at("rw/made")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (root.uid(), root.gid()));
+}
+
+fn a_root_that_shows_the_machine(ground: &Ground) {
+    for path in ["/", "/proc", "/sys", "/dev/shm"] {
+        let mut spec = ground.confined(&["true"]);
+        let roots = &mut spec.confine.as_mut().unwrap().roots;
+        roots.push(Root { path: path.into(), access: Access::Read });
+        assert!(matches!(launch(&spec), Err(Error::NeverARoot { .. })), "{path}");
+    }
+}
+
+fn a_plan_says_what_holds(ground: &Ground) {
+    let spec = ground.confined(&["touch", "made"]);
+    let plan = plan(&spec).unwrap();
+    assert_eq!(plan.containment().of(Guarantee::Network), Some(Strength::Enforced));
+    let shown = plan.to_string();
+    assert!(shown.contains(&format!("read, write  {}", ground.text("rw"))), "{shown}");
+    assert!(!ground.at("rw/made").exists());
+    assert_eq!(launch(&spec).unwrap().containment(), plan.containment());
+}
+
+fn no_group_is_left(ground: &Ground) {
+    let before = groups();
+    let child =
+        launch(&ground.confined(&["sh", "-c", "(setsid sleep 1000 &) ; exec cat"])).unwrap();
+    if child.containment().of(Guarantee::Memory) == Some(Strength::Enforced) {
+        assert!(groups().len() > before.len());
+    } else {
+        println!("    no control groups here, so not seen to go");
+    }
+    drop(child);
+    assert_eq!(groups(), before);
+}
+
+fn a_killed_guard_leaves_no_group(_: &Ground) {
+    let before = groups();
+    let mut guard = Command::new("/proc/self/exe")
+        .arg("as-guard")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    guard.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    kill_process(Pid::from_child(&guard), Signal::KILL).unwrap();
+    guard.wait().unwrap();
+    // It could not clean up its own ground.
+    let ground = format!("stockade-confined-{}-0", guard.id());
+    fs::remove_dir_all(env::temp_dir().join(ground)).unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while groups() != before && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(groups(), before);
+}
+
+fn a_killed_keeper_is_swept_after(ground: &Ground) {
+    let before = groups();
+    let child =
+        launch(&ground.confined(&["sh", "-c", "(setsid sleep 1000 &) ; exec cat"])).unwrap();
+    let server = child.pid();
+    kill_process(keeper_of_ours(), Signal::KILL).unwrap();
+    assert_eq!(child.wait().unwrap(), Exit::Signal(9));
+    assert!(!PathBuf::from(format!("/proc/{server}")).exists(), "the server is left");
+    drop(launch(&ground.confined(&["true"])).unwrap());
+    assert_eq!(groups(), before);
+}
+
+fn keeper_of_ours() -> Pid {
+    let ours = format!("\nPPid:\t{}\n", process::id());
+    let mut keepers = fs::read_dir("/proc").unwrap().flatten().filter_map(|it| {
+        let status = fs::read_to_string(it.path().join("status")).ok()?;
+        let words = fs::read(it.path().join("cmdline")).ok()?;
+        let is_it = status.contains(&ours) && words.ends_with(format!("{KEEPER_ARG}\0").as_bytes());
+        is_it.then(|| Pid::from_raw(it.file_name().to_str()?.parse().ok()?)).flatten()
+    });
+    keepers.next().expect("a guard that launched has a keeper")
+}
+
+fn limits_are_in_force(ground: &Ground) {
+    let mut spec = ground.confined(&["cat"]);
+    *limits(&mut spec) = Limits {
+        memory_bytes: Some(64 << 20),
+        cpu_thousandths: Some(500),
+        pids: 7,
+        ..Limits::default()
+    };
+    spec.confine.as_mut().unwrap().allow_weaker.push(Guarantee::Cpu);
+    let child = launch(&spec).unwrap();
+    for guarantee in [Guarantee::Memory, Guarantee::Cpu] {
+        if child.containment().of(guarantee) != Some(Strength::Enforced) {
+            println!("    {guarantee} cannot be limited here, so not tried");
+            return;
+        }
+    }
+    let set = |file: &str| {
+        let read = groups().into_iter().filter_map(|it| fs::read_to_string(it.join(file)).ok());
+        read.map(|it| it.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let memory = [set("memory.max"), set("memory.limit_in_bytes")].concat();
+    assert_eq!(memory, ["67108864"]);
+    assert!(set("pids.max").contains(&"8".to_owned()));
+    let cpu = [set("cpu.max"), set("cpu.cfs_quota_us")].concat();
+    assert!(cpu == ["50000 100000"] || cpu == ["50000"], "{cpu:?}");
+    drop(child);
+}
+
+fn a_named_weakness_is_shown(ground: &Ground) {
+    let mut spec = ground.confined(&["true"]);
+    limits(&mut spec).memory_bytes = Some(1 << 30);
+    let with = launch(&spec).unwrap().containment().of(Guarantee::Memory);
+    spec.confine.as_mut().unwrap().allow_weaker.clear();
+    match launch(&spec) {
+        Ok(_) => assert_eq!(with, Some(Strength::Enforced)),
+        Err(Error::CannotEnforce { guarantee: Guarantee::Memory, remedy, .. }) => {
+            assert_eq!(with, Some(Strength::Not));
+            assert!(!remedy.is_empty());
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// A sandbox is a machine that gives no namespaces.
+fn nothing_starts_without_a_namespace(ground: &Ground) {
+    assert_eq!(output(&ground.probe("nest")), "privileges\n");
+    assert!(!ground.at("rw/made").exists());
+}
+
+fn nest(top: &str) {
+    let spec = Spec {
+        command: vec!["touch".into(), format!("{top}/rw/made").into()],
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        cwd: Some("/".into()),
+        confine: Some(Box::new(Confinement {
+            allow_weaker: Guarantee::WEAKER.into(),
+            ..Confinement::default()
+        })),
+    };
+    match launch(&spec) {
+        Err(Error::CannotEnforce { guarantee, .. }) => println!("{guarantee}"),
+        other => println!("{other:?}"),
+    }
+}
+
+fn two_servers_are_apart(ground: &Ground) {
+    let script =
+        "echo mine > /tmp/mine; echo mine > /dev/shm/mine; echo mine > ~/mine; echo up; cat";
+    let one = launch(&ground.confined(&["sh", "-c", script])).unwrap();
+    let mut up = File::from(one.take_stdout().unwrap());
+    up.read_exact(&mut [0; 3]).unwrap();
+    let look = format!(
+        "ls /tmp /dev/shm ~ | grep mine; ls /proc | grep -c '^[0-9]'; kill -9 {} 2>/dev/null; kill -0 {} 2>/dev/null && echo there; true",
+        one.pid(),
+        one.pid(),
+    );
+    // The processes are the shell and the two of the pipe.
+    let said = output(&ground.confined(&["sh", "-c", &look]));
+    assert!(said == "2\n" || said == "3\n", "{said}");
+    assert_eq!(one.wait_for(Duration::ZERO).unwrap(), None, "the other one was killed");
+}
+
+fn read_only_stays_in_place(ground: &Ground) {
+    fs::create_dir_all(ground.at("rw/deep/er/kept")).unwrap();
+    let mut spec = ground.confined(&[
+        "sh",
+        "-c",
+        "mv deep away; mv deep/er deep/away; rm -rf deep/er; echo x > deep/er/kept/new; echo x > deep/new",
+    ]);
+    let kept = Root { path: ground.at("rw/deep/er/kept"), access: Access::Read };
+    spec.confine.as_mut().unwrap().roots.push(kept);
+    output(&spec);
+    assert!(ground.at("rw/deep/er/kept").exists());
+    assert!(!ground.at("rw/deep/er/kept/new").exists());
+    assert!(ground.at("rw/deep/new").exists());
+}
+
+fn be_the_guard() {
+    let ground = Ground::new();
+    let child = launch(&ground.confined(&["sleep", "1000"])).unwrap();
+    println!("up");
+    let _ = std::io::stdin().read(&mut [0]);
+    drop(child);
+}
+
+/// Every control group of ours, wherever it is.
+fn groups() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut places = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(place) = places.pop() {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|it| it.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().starts_with("stockade-") {
+                found.push(entry.path());
+            }
+            places.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A place with roots, and with what is not to be reached from them.
+struct Ground {
+    top: PathBuf,
+    around: Around,
+    // Somebody listens for as long as this is there.
+    _tcp: TcpListener,
+    _sockets: (UnixListener, UnixListener, UnixListener, UnixDatagram),
+}
+
+impl Ground {
+    fn new() -> Self {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("stockade-confined-{}-{count}", process::id());
+        let top = env::temp_dir().canonicalize().unwrap().join(&name);
+        for place in ["outside", "rw/.git/hooks", "ro", "home"] {
+            fs::create_dir_all(top.join(place)).unwrap();
+        }
+        for (at, text) in [
+            ("outside/canary", "CANARY"),
+            ("ro/file", "read me"),
+            ("rw/.git/config", "trusted"),
+            ("rw/.mcp.json", "trusted"),
+            ("rw/.envrc", "trusted"),
+            ("home/secret", "CANARY"),
+        ] {
+            fs::write(top.join(at), text).unwrap();
+        }
+        symlink("../outside/canary", top.join("rw/link")).unwrap();
+        fs::copy("/proc/self/exe", top.join("server")).unwrap();
+        fs::set_permissions(top.join("server"), fs::Permissions::from_mode(0o755)).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sockets = (
+            UnixListener::bind(top.join("outside/socket")).unwrap(),
+            UnixListener::bind(top.join("rw/socket")).unwrap(),
+            UnixListener::bind_addr(&UnixAddr::from_abstract_name(&name).unwrap()).unwrap(),
+            UnixDatagram::bind(top.join("rw/datagrams")).unwrap(),
+        );
+        let around = Around {
+            top: top.to_str().unwrap().to_owned(),
+            tcp: tcp.local_addr().unwrap(),
+            udp: udp.local_addr().unwrap(),
+            name,
+        };
+        // Answers whoever asks, until the process ends.
+        thread::spawn(move || {
+            while let Ok((_, from)) = udp.recv_from(&mut [0; 8]) {
+                let _ = udp.send_to(b"pong", from);
+            }
+        });
+        Self { top, around, _tcp: tcp, _sockets: sockets }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.top.join(path)
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.at(path).to_str().unwrap().to_owned()
+    }
+
+    fn home(&self) -> String {
+        self.text("home")
+    }
+
+    /// A command with both roots. Memory is limited where it can be.
+    fn confined(&self, words: &[&str]) -> Spec {
+        let env = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", &self.home())];
+        let root = |path: &str, access| Root { path: self.at(path), access };
+        let confine = Confinement {
+            roots: vec![root("rw", Access::Write), root("ro", Access::Read)],
+            allow_weaker: vec![Guarantee::Memory],
+            ..Confinement::default()
+        };
+        Spec {
+            command: words.iter().map(Into::into).collect(),
+            env: env.map(|(name, value)| (name.into(), value.into())).into(),
+            cwd: None,
+            confine: Some(Box::new(confine)),
+        }
+    }
+
+    fn probe(&self, what: &str) -> Spec {
+        let (server, tcp, udp) =
+            (self.text("server"), self.around.tcp.to_string(), self.around.udp.to_string());
+        let Around { top, name, .. } = &self.around;
+        self.confined(&[&server, "probe", what, top, &tcp, &udp, name])
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.top);
+    }
+}
+
+fn limits(spec: &mut Spec) -> &mut Limits {
+    &mut spec.confine.as_mut().unwrap().limits
+}
+
+fn our_uid() -> String {
+    rustix::process::geteuid().as_raw().to_string()
+}
+
+/// What a server says until it ends, and that it ended well.
+fn output(spec: &Spec) -> String {
+    let child: Child = launch(spec).unwrap();
+    drop(child.take_stdin());
+    let said = read(child.take_stdout());
+    let errors = read(child.take_stderr());
+    assert_eq!(child.wait().unwrap(), Exit::Code(0), "{said}{errors}");
+    said
+}
+
+fn read(pipe: Option<std::os::fd::OwnedFd>) -> String {
+    let mut text = String::new();
+    File::from(pipe.unwrap()).read_to_string(&mut text).unwrap();
+    text
+}

@@ -1,0 +1,132 @@
+//! `stockade sandbox`, from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const NOBODY: u32 = 65534;
+
+/// Runs it without a limit of memory, which not everybody can have.
+fn sandbox(args: &[&str]) -> Output {
+    let all = [&["sandbox", "--allow-weaker", "memory"], args].concat();
+    stockade(Path::new(env!("CARGO_BIN_EXE_stockade")), &all).output().unwrap()
+}
+
+fn stockade(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("PATH", "/usr/bin:/bin").env("SECRET", "s3cret");
+    command.stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn what_is_said_and_how_it_ended_is_passed_on() {
+    let out = sandbox(&["--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+    assert_eq!((text(&out.stdout), text(&out.stderr)), ("out\n".into(), "err\n".into()));
+    assert_eq!(out.status.code(), Some(7));
+    let killed = sandbox(&["--time", "1", "--", "sleep", "1000"]);
+    assert_eq!(killed.status.code(), Some(128 + 9));
+}
+
+#[test]
+fn a_root_is_written_only_if_it_may_be() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().to_str().unwrap();
+    let write = ["--", "sh", "-c", "pwd; echo x > made; ls; cat /proc/self/environ"];
+    let out = sandbox(&[&["--root", &format!("{dir}:rw")], &write[..]].concat());
+    let said = text(&out.stdout);
+    assert!(said.starts_with(&format!("{dir}\nmade\n")), "{said}{}", text(&out.stderr));
+    assert!(!said.contains("s3cret"), "{said}");
+    assert!(root.path().join("made").exists());
+    for read_only in [dir.to_owned(), format!("{dir}:ro")] {
+        let out = sandbox(&["--root", &read_only, "--", "sh", "-c", "cat made && echo x > other"]);
+        assert_eq!(text(&out.stdout), "x\n", "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("Read-only file system"), "{}", text(&out.stderr));
+        assert!(!root.path().join("other").exists());
+    }
+}
+
+#[test]
+fn a_guarded_server_can_be_in_it() {
+    let (root, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, state) = (root.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let stockade_itself = env!("CARGO_BIN_EXE_stockade");
+    let held = [stockade_itself, "sandbox", "--allow-weaker", "memory", "--root", dir, "--"];
+    let server = [stockade_itself, "example", "hardened", "--root", dir];
+    let args = [&["run", "--state", state, "--"], &held[..], &server].concat();
+    let mut command = stockade(Path::new(stockade_itself), &args);
+    let mut guard = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;
+    let mut input = guard.stdin.take().unwrap();
+    writeln!(input, "{hello}").unwrap();
+    let mut answer = String::new();
+    BufReader::new(guard.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    assert!(answer.contains(r#""name":"hardened""#), "{answer}");
+    drop(input);
+    assert!(guard.wait().unwrap().success());
+}
+
+#[test]
+fn a_dry_run_starts_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().to_str().unwrap();
+    let out = sandbox(&["--root", &format!("{dir}:rw"), "--dry-run", "--", "touch", "made"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let said = text(&out.stdout);
+    assert!(said.contains(&format!("read, write  {dir}")), "{said}");
+    assert!(said.contains("network      enforced"), "{said}");
+    assert!(!root.path().join("made").exists());
+}
+
+#[test]
+fn what_makes_no_sense_is_a_matter_of_usage() {
+    for args in [
+        &["--root", "/proc", "--", "true"][..],
+        &["--root", "/no/such/place", "--", "true"],
+        &["--memory", "lots", "--", "true"],
+        &["--allow-weaker", "network", "--", "true"],
+        &[],
+    ] {
+        assert_eq!(sandbox(args).status.code(), Some(2), "{args:?}");
+    }
+    assert_eq!(sandbox(&["--", "no-such-program-of-any-name"]).status.code(), Some(4));
+}
+
+#[test]
+fn what_cannot_be_enforced_is_exit_97_and_two_lines() {
+    let (program, place) = (env!("CARGO_BIN_EXE_stockade"), tempfile::tempdir().unwrap());
+    let copy = place.path().join("stockade");
+    fs::copy(program, &copy).unwrap();
+    for path in [place.path(), &copy] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = stockade(&copy, &["sandbox", "--", "true"]);
+    command.current_dir("/");
+    // Root can limit memory nearly everywhere; an ordinary user without a place for it cannot.
+    if fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0) {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let out = command.output().unwrap();
+    let said = text(&out.stderr);
+    if out.status.code() == Some(0) {
+        println!("this user can limit memory, so not tried");
+        return;
+    }
+    assert_eq!(out.status.code(), Some(97), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let [what, help] = lines[..] else { panic!("{said}") };
+    assert!(what.starts_with("error: cannot enforce `memory`: "), "{said}");
+    assert!(help.starts_with("help: "), "{said}");
+}
