@@ -59,7 +59,9 @@ for case in "echo 1" "echo 16" "echo 128" "big 16" "list 4"; do
 done
 
 echo; echo "### sessions: KiB of each, of 10,000 that are open, and what is not given back when all are closed"; echo
-"$bin/mcpb-load" sessions --url http://$ours/mcp --at 0,10000 --close --pid "$guard" | python3 -c '
+# Of a guard that has done nothing yet: one that has keeps room that sessions then fit into.
+serve 127.0.0.1:9402 --upstream http://$up/mcp
+"$bin/mcpb-load" sessions --url http://127.0.0.1:9402/mcp --at 0,10000 --close --pid "${pids[-1]}" | python3 -c '
 import json, sys
 none, all_, closed = (it["pss_kb"] for it in json.load(sys.stdin)["marks"])
 print(f"{(all_ - none) / 10000:.1f} each, {(closed - none) / 10000:.1f} kept")'
