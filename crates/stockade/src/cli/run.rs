@@ -27,7 +27,7 @@ use crate::guard::{Conversation, Guard, Unrecorded};
 /// Variables that a program may need to find its way about, and that carry no secret. All others
 /// are passed only by name: what a client's configuration gives to the guard is not for whatever
 /// the guard starts.
-pub(super) const ENVIRONMENT: &[&str] = &[
+const ENVIRONMENT: &[&str] = &[
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "LANG", "LC_ALL",
     "LC_CTYPE",
 ];
@@ -147,7 +147,7 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
-        let mut env = self.environment()?;
+        let mut env = environment(&self.env)?;
         env.extend(
             configured
                 .into_iter()
@@ -184,29 +184,29 @@ impl Shared {
             Failure::new(Exit::Usage, says).from(error).help(help)
         })
     }
+}
 
-    fn environment(&self) -> Result<Vec<(OsString, OsString)>, Failure> {
-        let mut env = Vec::new();
-        for name in ENVIRONMENT {
-            env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
-        }
-        for name in &self.env {
-            // What stands behind the sign is a value, perhaps a secret, and is not said again.
-            if let Some((name, _)) = name.split_once('=') {
-                let says = format!("`--env {name}=` with a value: only the name is wanted");
-                let help =
-                    format!("set `{name}` where the guard is started, and write `--env {name}`");
-                return Err(Failure::new(Exit::Usage, says).help(help));
-            }
-            let value = std::env::var_os(name).ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
-                    .help("set it, or leave `--env` away")
-            })?;
-            env.retain(|(it, _)| *it != **name);
-            env.push((name.into(), value));
-        }
-        Ok(env)
+/// The environment of what is started: what every program needs, and what is passed on by name.
+pub(super) fn environment(names: &[String]) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut env = Vec::new();
+    for name in ENVIRONMENT {
+        env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
     }
+    for name in names {
+        // What stands behind the sign is a value, perhaps a secret, and is not said again.
+        if let Some((name, _)) = name.split_once('=') {
+            let says = format!("`--env {name}=` with a value: only the name is wanted");
+            let help = format!("set `{name}` in the environment, and write `--env {name}`");
+            return Err(Failure::new(Exit::Usage, says).help(help));
+        }
+        let value = std::env::var_os(name).ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
+                .help("set it, or leave `--env` away")
+        })?;
+        env.retain(|(it, _)| *it != **name);
+        env.push((name.into(), value));
+    }
+    Ok(env)
 }
 
 impl Where {

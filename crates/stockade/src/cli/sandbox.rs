@@ -14,7 +14,7 @@ use stockade_sandbox::{
     Access, Child, Confinement, Error, Guarantee, Limits, Root, Spec, launch, plan,
 };
 
-use super::run::ENVIRONMENT;
+use super::run::environment;
 use crate::failure::{Exit, Failure};
 
 /// Run a command in a sandbox: its roots, no network, bounded memory and processes
@@ -83,17 +83,7 @@ impl Sandbox {
     }
 
     fn spec(&self) -> Result<Spec, Failure> {
-        let mut env = Vec::new();
-        for name in ENVIRONMENT.iter().filter(|it| !self.env.iter().any(|other| other == *it)) {
-            env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
-        }
-        for name in &self.env {
-            let value = std::env::var_os(name).ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
-                    .help("set it, or leave `--env` away")
-            })?;
-            env.push((name.into(), value));
-        }
+        let env = environment(&self.env)?;
         let limits = Limits {
             memory_bytes: Some(self.memory),
             pids: self.pids,

@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod floods;
 mod front_door;
 mod harness;
 mod input;
@@ -43,6 +44,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("protocol", protocol::ROWS),
+    ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
     ("input", input::ROWS),
     ("output", output::ROWS),
