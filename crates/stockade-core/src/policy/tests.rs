@@ -351,6 +351,17 @@ fn an_expression_that_a_caller_could_make_expensive_is_not_taken() {
 }
 
 /// Every policy of up to three rules out of some, and each of those with one deny more.
+/// A loop looks through the text once for each value, and a caller chooses both.
+#[test]
+fn a_loop_over_much_denies() {
+    let list = |values: usize| json!({ "l": vec!["x"; values], "s": "a".repeat(600_000) });
+    let looped = policy(Effect::Deny, vec![when(Effect::Allow, "!args.l.exists(x, args.s == x)")]);
+    check(&looped, "t", &list(10), "allow", "tools[0]");
+    check(&looped, "t", &list(9000), "deny", "tools[0]");
+    let once = policy(Effect::Deny, vec![when(Effect::Allow, "size(args.l) + size(args.s) > 0")]);
+    check(&once, "t", &list(9000), "allow", "tools[0]");
+}
+
 #[test]
 fn a_deny_more_never_opens_anything() {
     let effects = [Effect::Allow, Effect::Ask, Effect::Deny];
