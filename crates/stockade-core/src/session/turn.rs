@@ -18,6 +18,8 @@ use crate::record::{self, Noted, Status};
 use crate::revision::{self, Revision};
 use crate::subject::Facts;
 
+const OTHER_ANSWER: &str = "something else than the answer to the request it was sent back for";
+
 /// One event, being taken in.
 pub(super) struct Turn<'s> {
     pub(super) session: &'s mut Session,
@@ -51,41 +53,32 @@ impl Turn<'_> {
 
     /// What a server has sent back for the request `id` of its client.
     pub(super) fn answered(&mut self, id: &Id, bytes: Bytes) {
-        const OTHER: &str = "something else than the answer to the request it was sent back for";
         if self.known(&bytes, Some(id)) {
             return;
         }
-        let answers = |it: &Message| matches!(it.kind(), Kind::Result | Kind::Error);
-        match Frame::parse(Side::Server, bytes, &self.policy.limits.json()) {
-            Ok(Frame::One(message)) if answers(&message) && message.id() == Some(id) => {
-                self.answer(*message);
-            }
+        let parts = match Frame::parse(Side::Server, bytes, &self.policy.limits.json()) {
+            Ok(Frame::One(message)) => vec![Ok(*message)],
+            Ok(Frame::Batch(parts)) if self.has_batches() => parts,
+            Ok(Frame::Batch(_)) => return self.violation(Side::Server, "", OTHER_ANSWER),
+            Err(malformed) => vec![Err(malformed)],
+        };
+        for part in parts {
             // An error that names no request answers the one that it was sent back for.
-            Ok(Frame::One(message)) if message.kind() == Kind::Error && message.id().is_none() => {
-                match message.addressed(id) {
-                    Ok(message) => self.answer(message),
-                    Err(malformed) => self.malformed(Side::Server, &malformed),
+            let answer = part.and_then(|it| match (it.kind(), it.id()) {
+                (Kind::Error, None) => it.addressed(id),
+                _ => Ok(it),
+            });
+            match answer {
+                Ok(it)
+                    if matches!(it.kind(), Kind::Result | Kind::Error) && it.id() == Some(id) =>
+                {
+                    self.answer(it);
                 }
-            }
-            Ok(Frame::One(message)) => {
-                self.violation(Side::Server, message.method().unwrap_or_default(), OTHER);
-            }
-            Ok(Frame::Batch(parts)) if self.has_batches() => {
-                for part in parts {
-                    match part {
-                        Ok(message) if answers(&message) && message.id() == Some(id) => {
-                            self.answer(message);
-                        }
-                        Ok(message) => {
-                            let method = message.method().unwrap_or_default();
-                            self.violation(Side::Server, method, OTHER);
-                        }
-                        Err(malformed) => self.malformed(Side::Server, &malformed),
-                    }
+                Ok(it) => {
+                    self.violation(Side::Server, it.method().unwrap_or_default(), OTHER_ANSWER);
                 }
+                Err(malformed) => self.malformed(Side::Server, &malformed),
             }
-            Ok(Frame::Batch(_)) => self.violation(Side::Server, "", OTHER),
-            Err(malformed) => self.malformed(Side::Server, &malformed),
         }
     }
 
