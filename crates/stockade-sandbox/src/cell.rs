@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
 
+/// Where a group says how many processes may be in it, in both versions.
+pub(crate) const PIDS_MAX: &str = "pids.max";
+
 /// A server's confinement, worked out for this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -78,6 +81,11 @@ pub(crate) struct Setting {
 }
 
 impl Cell {
+    /// Whether a control group counts the processes.
+    pub(crate) fn counts_processes(&self) -> bool {
+        self.groups.iter().flat_map(|it| &it.settings).any(|it| it.file == PIDS_MAX)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         for number in [self.uid, self.gid, self.drops.into(), self.pids, self.open_files] {

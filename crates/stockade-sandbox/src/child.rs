@@ -19,8 +19,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::Cell;
 use crate::message::{Answer, Failure, Order, Step};
+use crate::reached::{self, Reached};
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Spec, plan};
+use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Limits, Spec, plan};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
@@ -69,7 +70,16 @@ pub struct Child {
     stderr: Mutex<Option<OwnedFd>>,
     keeper: Keeper,
     warden: OwnedFd,
-    exit: Mutex<Option<Exit>>,
+    /// How much the server may use, if it is held.
+    limits: Option<Limits>,
+    settled: Mutex<Option<Settled>>,
+}
+
+/// What is known when nothing is left.
+#[derive(Debug, Clone)]
+struct Settled {
+    exit: Exit,
+    reached: Vec<Reached>,
 }
 
 /// The keeper and the socket that ties it, and the warden, to this process.
@@ -132,6 +142,11 @@ impl Child {
         Ok(Some(self.settle()))
     }
 
+    /// Which limits the server ran into; none before it has ended and was waited for.
+    pub fn reached(&self) -> Vec<Reached> {
+        lock(&self.settled).as_ref().map(|it| it.reached.clone()).unwrap_or_default()
+    }
+
     /// Asks the server to end, in the order that MCP has for stdio: closes its input, then sends
     /// SIGTERM to its process group, then kills; with this much time before each next step. An
     /// input that was taken is the taker's to close, before this is called.
@@ -171,22 +186,32 @@ impl Child {
 
     /// Both are gone, so nothing here blocks: reaps the keeper and reads what the warden left.
     fn settle(&self) -> Exit {
-        let mut exit = lock(&self.exit);
-        *exit.get_or_insert_with(|| {
+        let mut settled = lock(&self.settled);
+        let settled = settled.get_or_insert_with(|| {
             self.keeper.reap();
             // A warden that said nothing was killed, and its server with it.
-            let killed = Exit::Signal(Signal::KILL.as_raw());
-            match Answer::receive(&self.keeper.control) {
-                Ok(Some((Answer::Exited(exit), _))) => exit,
-                Ok(_) | Err(_) => killed,
+            let mut exit = Exit::Signal(Signal::KILL.as_raw());
+            let mut told = Vec::new();
+            // All of it is here by now, or never comes.
+            let _ = self.keeper.control.set_nonblocking(true);
+            while let Ok(Some((answer, _))) = Answer::receive(&self.keeper.control) {
+                match answer {
+                    Answer::Exited(it) => exit = it,
+                    Answer::Reached(limit) => told.push(limit),
+                    Answer::Started(_) | Answer::Failed(_) => {}
+                }
             }
-        })
+            let limits = self.limits.as_ref();
+            let reached = limits.map(|it| reached::reached(&told, exit, it)).unwrap_or_default();
+            Settled { exit, reached }
+        });
+        settled.exit
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if lock(&self.exit).is_none() {
+        if lock(&self.settled).is_none() {
             // There is nobody to tell of a process that the kernel does not let go of.
             let _ = self.kill();
         }
@@ -218,7 +243,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         Ok(Some((Answer::Failed(failure), _))) => {
             return Err(failed(spec, plan.cell.as_ref(), ends, failure));
         }
-        Ok(Some((Answer::Exited(_), _)) | None) => {
+        Ok(Some((Answer::Exited(_) | Answer::Reached(_), _)) | None) => {
             sent.map_err(at("the keeper took no order"))?;
             let gone = io::ErrorKind::UnexpectedEof.into();
             return Err(at("the keeper ended without a word")(gone));
@@ -237,7 +262,8 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         stderr: Mutex::new(Some(stderr)),
         keeper,
         warden,
-        exit: Mutex::new(None),
+        limits: spec.confine.as_ref().map(|it| it.limits.clone()),
+        settled: Mutex::new(None),
     })
 }
 

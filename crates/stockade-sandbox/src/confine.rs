@@ -26,6 +26,7 @@ use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
 use crate::raw::{self, Alone, Side};
+use crate::reached::Limit;
 use crate::seccomp::Filters;
 
 /// So much memory may be locked: enough for a key, too little to starve the machine.
@@ -45,6 +46,11 @@ impl Prepared {
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
         let pinned = cell.drops.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
+    }
+
+    /// Which limits were run into, when all is over.
+    pub(crate) fn reached(&self) -> Vec<Limit> {
+        self.groups.reached()
     }
 }
 
@@ -110,7 +116,7 @@ fn separate() -> Result<(), Errno> {
     sethostname(b"stockade")
 }
 
-fn loopback() -> io::Result<()> {
+pub(crate) fn loopback() -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
     raw::bring_loopback_up(socket.as_fd())
@@ -120,8 +126,9 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Nofile, cell.open_files.into()),
-        // In a user namespace of one's own, nobody else's processes count. The warden does.
-        (Resource::Nproc, u64::from(cell.pids) + 1),
+        // In a user namespace of one's own, nobody else's processes count. The warden does. Where
+        // a group counts as well, that is to be what refuses: it tells.
+        (Resource::Nproc, u64::from(cell.pids) + if cell.counts_processes() { 2 } else { 1 }),
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),
     ] {
@@ -132,7 +139,7 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
 }
 
 /// Gives away every capability, and every way to get one.
-fn privileges() -> Result<(), Errno> {
+pub(crate) fn privileges() -> Result<(), Errno> {
     for capability in CapabilitySet::all() {
         match remove_capability_from_bounding_set(capability) {
             // The kernel does not know so many.

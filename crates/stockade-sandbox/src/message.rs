@@ -14,6 +14,7 @@ use rustix::net::{
 };
 
 use crate::cell::Cell;
+use crate::reached::Limit;
 use crate::spec::SPEC_BYTES_MAX;
 use crate::{Ends, Exit, Spec};
 
@@ -36,6 +37,8 @@ pub(crate) enum Answer {
     Started(Ends),
     Failed(Failure),
     Exited(Exit),
+    /// A limit was run into.
+    Reached(Limit),
 }
 
 /// The step that failed, and what the kernel said.
@@ -174,6 +177,10 @@ impl Answer {
             Self::Failed(failure) => (1, unpack(&failure.to_bytes()).unwrap_or([-1, 0, 0])),
             Self::Exited(Exit::Code(code)) => (2, [0, code, 0]),
             Self::Exited(Exit::Signal(signal)) => (2, [1, signal, 0]),
+            Self::Reached(limit) => {
+                let place = Limit::ALL.iter().position(|it| *it == limit);
+                (3, [place.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1), 0, 0])
+            }
         };
         pack([kind, a, b, c])
     }
@@ -188,6 +195,9 @@ impl Answer {
             }
             [2, 0, code, 0] => Some(Self::Exited(Exit::Code(code))),
             [2, 1, signal, 0] => Some(Self::Exited(Exit::Signal(signal))),
+            [3, limit, 0, 0] => {
+                Limit::ALL.get(usize::try_from(limit).ok()?).copied().map(Self::Reached)
+            }
             _ => None,
         }
     }
@@ -323,9 +333,10 @@ mod tests {
     fn every_answer_arrives_as_it_was_sent() {
         let exits = [Exit::Code(3), Exit::Code(-1), Exit::Signal(9)].map(Answer::Exited);
         let ends = [Ends::Namespace, Ends::Subreaper].map(Answer::Started);
+        let reached = Limit::ALL.map(Answer::Reached);
         let failures = Step::ALL.map(|step| Answer::Failed(Failure { step, errno: 13, place: 7 }));
         let (here, there) = UnixStream::pair().unwrap();
-        for answer in exits.into_iter().chain(ends).chain(failures) {
+        for answer in exits.into_iter().chain(ends).chain(reached).chain(failures) {
             answer.send(&here, &[here.as_fd()]).unwrap();
             let (arrived, fds) = Answer::receive(&there).unwrap().unwrap();
             assert_eq!((arrived, fds.len()), (answer, 1));

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// What programs are made of, on every Linux. Where one is a link, the server sees the same link.
 const SYSTEM: &[&str] =
@@ -89,7 +89,7 @@ const TRUSTED: &[&str] = &[
 const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// The oldest Landlock that holds truncation, devices, signals and abstract sockets.
-const LANDLOCK_MIN: u32 = 6;
+pub(crate) const LANDLOCK_MIN: u32 = 6;
 
 /// What will be done for a [`Spec`], and how far its guarantees will hold. Shown, it is a page for
 /// a person.

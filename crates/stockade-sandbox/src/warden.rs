@@ -21,6 +21,7 @@ use crate::confine::{self, Prepared};
 use crate::keeper::Means;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
+use crate::reached::Limit;
 use crate::sweep::{self, sweep};
 use crate::{Ends, Exit, server};
 
@@ -79,10 +80,14 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
         }
     }
+    let is_over = exit.is_none() && until.is_some_and(|it| it <= Instant::now());
     if means.ends() == Ends::Subreaper {
         sweep(|pid, status| {
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
         });
+    }
+    if is_over {
+        let _ = Answer::Reached(Limit::Time).send(control, &[]);
     }
     if let Some(exit) = exit {
         let _ = Answer::Exited(exit).send(control, &[]);
@@ -115,7 +120,7 @@ fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
 
 /// Every id of the server stays what it is outside. Supplementary groups stay in force, but cannot
 /// be changed, without which the kernel would not let an ordinary user map a group.
-fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
+pub(crate) fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))

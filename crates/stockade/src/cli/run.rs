@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -290,12 +291,14 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
             let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;
-            let mut how = vec![match process.exit().await {
+            let exit = match process.exit().await {
                 Ok(stockade_sandbox::Exit::Code(code)) => format!("ended with exit code {code}"),
                 Ok(stockade_sandbox::Exit::Signal(it)) => format!("was killed by signal {it}"),
                 Err(error) => format!("ended, and nobody knows how: {error}"),
-            }];
-            how.extend(process.last_lines());
+            };
+            let exit: Vec<String> = iter::once(exit).chain(process.reached()).collect();
+            let how: Vec<String> =
+                iter::once(exit.join("; ")).chain(process.last_lines()).collect();
             (ended, Some(how.join("\n  ")))
         }
         Where::There(http) => {

@@ -53,7 +53,11 @@ impl Sandbox {
         let child = launch(&spec).map_err(|it| not_started(&it))?;
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
-        Ok(match exit.map_err(|it| not_started(&it))? {
+        let exit = exit.map_err(|it| not_started(&it))?;
+        for reached in child.reached() {
+            anstream::eprintln!("note: {reached}");
+        }
+        Ok(match exit {
             stockade_sandbox::Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             stockade_sandbox::Exit::Signal(it) => {
                 ExitCode::from(u8::try_from(it.saturating_add(128)).unwrap_or(1))

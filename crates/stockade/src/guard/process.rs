@@ -93,7 +93,13 @@ impl Process {
 
     /// Ends it, at once or in MCP's order, and says how it ended.
     pub async fn end(&self) -> String {
-        self.exit().await.map_or_else(|it| it, |it| it.to_string())
+        let exit = self.exit().await.map_or_else(|it| it, |it| it.to_string());
+        std::iter::once(exit).chain(self.reached()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Which limits it ran into, once it has ended.
+    pub fn reached(&self) -> impl Iterator<Item = String> {
+        self.child.reached().into_iter().map(|it| it.to_string())
     }
 
     /// The same, for whoever says it in other words; or why it is not known.
