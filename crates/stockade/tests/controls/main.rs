@@ -22,6 +22,7 @@ mod front_door;
 mod harness;
 mod input;
 mod ledger;
+mod limits;
 mod output;
 mod processes;
 mod protocol;
@@ -52,6 +53,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
     ("roots", roots::ROWS),
+    ("limits", limits::ROWS),
 ];
 
 fn main() -> ExitCode {
