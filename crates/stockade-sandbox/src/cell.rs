@@ -18,6 +18,9 @@ pub(crate) struct Cell {
     pub(crate) gid: u32,
     /// Whether keeper and guard are root, and only the server is not.
     pub(crate) drops: bool,
+    /// Whether the server gets namespaces of its own. Without them the places are where they are
+    /// on the machine, and Landlock alone says which of them it may use.
+    pub(crate) namespaces: bool,
     /// Parents before what is mounted in them.
     pub(crate) mounts: Vec<Mount>,
     /// Files that are written for the server, below `/etc`.
@@ -93,6 +96,7 @@ impl Cell {
         }
         out.number(self.file_bytes);
         out.number(self.landlock.into());
+        out.number(self.namespaces.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
         if let Some(time) = self.time {
@@ -135,6 +139,7 @@ impl Cell {
             open_files: from.small()?,
             file_bytes: from.number()?,
             landlock: from.flag()?,
+            namespaces: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
@@ -234,6 +239,7 @@ mod tests {
             file_bytes: u64::MAX,
             time: Some(Duration::from_secs(3)),
             landlock: true,
+            namespaces: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],

@@ -28,6 +28,7 @@ use crate::mounts::{self, Pinned};
 use crate::raw::{self, Alone, Side};
 use crate::reached::Limit;
 use crate::seccomp::Filters;
+use crate::sweep;
 
 /// So much memory may be locked: enough for a key, too little to starve the machine.
 const LOCKED_BYTES: u64 = 64 << 10;
@@ -44,8 +45,14 @@ impl Prepared {
     pub(crate) fn new(cell: &Cell, alone: Alone) -> Result<Self, Failure> {
         let groups =
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
-        let pinned = cell.drops.then(|| mounts::pin(cell, alone)).transpose()?;
+        let pins = cell.drops && cell.namespaces;
+        let pinned = pins.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
+    }
+
+    /// Moves this process, and what it will start, to where its limits are.
+    pub(crate) fn enter_groups(&self) -> Result<(), Failure> {
+        self.groups.enter().map_err(|errno| Step::Group.because(errno))
     }
 
     /// Which limits were run into, when all is over.
@@ -63,7 +70,8 @@ pub(crate) fn fork_as_server(cell: &Cell, alone: Alone, flags: u64) -> Result<Si
         set_thread_res_gid(None, Some(Gid::from_raw(cell.gid)), None).map_err(identity)?;
         set_thread_res_uid(None, Some(Uid::from_raw(cell.uid)), None).map_err(identity)?;
     }
-    let side = alone.fork_into(flags).map_err(|error| Step::UserNamespace.because_io(&error))?;
+    let step = if flags == 0 { Step::Fork } else { Step::UserNamespace };
+    let side = alone.fork_into(flags).map_err(|error| step.because_io(&error))?;
     if cell.drops && matches!(side, Side::Parent(_)) {
         set_thread_res_uid(None, Some(Uid::ROOT), None).map_err(identity)?;
         set_thread_res_gid(None, Some(Gid::ROOT), None).map_err(identity)?;
@@ -85,7 +93,7 @@ pub(crate) fn become_server(cell: &Cell, map_ids: impl Fn() -> io::Result<()>) -
 
 /// Goes into the cell. Nothing leads out again.
 pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<(), Failure> {
-    prepared.groups.enter().map_err(|errno| Step::Group.because(errno))?;
+    prepared.enter_groups()?;
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
     separate().map_err(|errno| Step::Separate.because(errno))?;
     // Nothing that is started inside may have a user namespace of its own, which would come with
@@ -97,12 +105,32 @@ pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<()
     }
     loopback().map_err(|error| Step::Loopback.because_io(&error))?;
     limits(cell).map_err(|errno| Step::Limits.because(errno))?;
-    let filters = Filters::new().map_err(|error| Step::Filter.because_io(&error))?;
+    let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
         landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
+}
+
+/// What holds a server where there are no namespaces: Landlock, filters and limits. Only the server
+/// is in it and not the warden, which Landlock then keeps out of its reach.
+pub(crate) fn hold(cell: &Cell) -> Result<(), Failure> {
+    raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
+    limits(cell).map_err(|errno| Step::Limits.because(errno))?;
+    let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
+    no_privileges().map_err(|errno| Step::Privileges.because(errno))?;
+    landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
+    filters.apply().map_err(|error| Step::Filter.because_io(&error))
+}
+
+/// As an ordinary user, who has no capabilities and no right to say that there will be none:
+/// without new privileges there will not.
+fn no_privileges() -> Result<(), Errno> {
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    set_no_new_privs(true)
 }
 
 fn separate() -> Result<(), Errno> {
@@ -126,9 +154,7 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Nofile, cell.open_files.into()),
-        // In a user namespace of one's own, nobody else's processes count. The warden does. Where
-        // a group counts as well, that is to be what refuses: it tells.
-        (Resource::Nproc, u64::from(cell.pids) + if cell.counts_processes() { 2 } else { 1 }),
+        (Resource::Nproc, processes_max(cell)),
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),
     ] {
@@ -136,6 +162,19 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
+}
+
+/// What the kernel is told, which counts the warden as well. In a user namespace of one's own nobody
+/// else's processes count; elsewhere all of this user's do.
+fn processes_max(cell: &Cell) -> u64 {
+    let most = u64::from(cell.pids) + 1;
+    match (cell.counts_processes(), cell.namespaces) {
+        // The group is to be what refuses: it tells.
+        (true, true) => most + 1,
+        (true, false) => u64::from(u32::MAX),
+        (false, true) => most,
+        (false, false) => most + sweep::tasks_of(cell.uid),
+    }
 }
 
 /// Gives away every capability, and every way to get one.

@@ -144,7 +144,7 @@ const ROWS: &[Row] = {
         },
         row("Landlock", Trial::Landlock, &[Files, Processes], landlock),
         row("seccomp", Trial::Seccomp, &[Calls, Network], kernel_option),
-        row("no capabilities", Trial::Privileges, &[Privileges], newer_kernel),
+        row("no capabilities", Trial::Privileges, &[Privileges], user_namespaces),
         row("a keyring of its own", Trial::Keyring, &[Environment], kernel_option),
         row("close_range", Trial::Descriptors, &[Environment], newer_kernel),
         row("pidfd", Trial::Pidfd, &[End], newer_kernel),

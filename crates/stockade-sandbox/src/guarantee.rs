@@ -49,7 +49,8 @@ impl Guarantee {
 
     /// Those that [`Confinement::allow_weaker`](crate::Confinement::allow_weaker) may name. The
     /// others are either enforced or nothing is started.
-    pub const WEAKER: [Self; 3] = [Self::Files, Self::Memory, Self::Cpu];
+    pub const WEAKER: [Self; 6] =
+        [Self::Files, Self::Processes, Self::End, Self::Memory, Self::Pids, Self::Cpu];
 
     /// Its name, as it is written on a command line.
     pub fn name(self) -> &'static str {

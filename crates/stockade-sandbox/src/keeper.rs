@@ -89,10 +89,14 @@ pub(crate) enum Means {
 impl Means {
     /// Best first.
     fn allowed_by(order: &Order) -> Vec<Self> {
-        if let Some(Cell { uid, gid, .. }) = order.cell {
-            // A sandbox is made of namespaces, and there is no other way to make one.
-            let only = Self::UserAndPidNamespace { uid, gid };
-            return if order.ends == Some(Ends::Subreaper) { Vec::new() } else { vec![only] };
+        if let Some(Cell { uid, gid, namespaces, .. }) = order.cell {
+            // What was planned is what was promised, and nothing else takes its place.
+            let only = match namespaces {
+                true => Self::UserAndPidNamespace { uid, gid },
+                false => Self::Subreaper,
+            };
+            let fits = order.ends.is_none_or(|it| it == only.ends());
+            return if fits { vec![only] } else { Vec::new() };
         }
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         let namespaces = [Self::PidNamespace, Self::UserAndPidNamespace { uid, gid }];

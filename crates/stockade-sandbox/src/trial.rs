@@ -29,7 +29,7 @@ use rustix::thread::{
     set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::cell::{Kind, Owner};
+use crate::cell::{Cell, Kind, Owner};
 use crate::cgroup::{self, Made};
 use crate::plan::{LANDLOCK_MIN, NOBODY};
 use crate::raw::{self, Alone, NEW_PID, NEW_USER, Side};
@@ -60,12 +60,14 @@ pub(crate) enum Trial {
     Memory,
     Pids,
     Cpu,
+    /// All that a server needs to be apart from others, at once.
+    Apart,
     /// Nothing but to start: for a launch that is itself what is tried.
     Nothing,
 }
 
 impl Trial {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::UserNamespace,
         Self::PidNamespace,
         Self::NetworkNamespace,
@@ -83,6 +85,7 @@ impl Trial {
         Self::Memory,
         Self::Pids,
         Self::Cpu,
+        Self::Apart,
         Self::Nothing,
     ];
 
@@ -106,6 +109,7 @@ impl Trial {
             Self::Memory => "memory",
             Self::Pids => "pids",
             Self::Cpu => "cpu",
+            Self::Apart => "apart",
             Self::Nothing => "nothing",
         }
     }
@@ -151,6 +155,7 @@ impl Trial {
             Self::Memory => memory(alone),
             Self::Pids => pids(alone),
             Self::Cpu => cpu(),
+            Self::Apart => apart(alone),
             Self::Nothing => Ok(String::new()),
         }
     }
@@ -245,6 +250,20 @@ fn other_namespaces(alone: Alone) -> io::Result<String> {
     Ok("ipc, uts, cgroup".to_owned())
 }
 
+/// As [`confine::enter`] does it, and for root what its keeper does before.
+fn apart(alone: Alone) -> io::Result<String> {
+    if geteuid().is_root() {
+        mounts::clone_of(Path::new("/usr"), Kind::Read, None)?;
+    }
+    in_namespace(alone, NEW_PID, || {
+        raw::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS)?;
+        raw::unshare(UnshareFlags::NEWCGROUP)?;
+        confine::loopback()?;
+        a_root_of_its_own()
+    })?;
+    Ok(String::new())
+}
+
 /// The steps in which a server's root is put together, each looked at for what it is for.
 fn a_root_of_its_own() -> io::Result<()> {
     let at = |step: &'static str| move |it: Errno| io::Error::other(format!("{step}: {it}"));
@@ -305,7 +324,7 @@ fn seccomp() -> io::Result<String> {
     let ask = || raw::unshare(UnshareFlags::empty());
     let before = ask();
     set_no_new_privs(true)?;
-    Filters::new()?.apply()?;
+    Filters::new(&Cell { namespaces: true, ..Cell::default() })?.apply()?;
     expect(ask() == Err(Errno::PERM), "it refuses nothing")?;
     let also = if before.is_err() { ", as did another filter before it" } else { "" };
     Ok(format!("and it refuses{also}"))

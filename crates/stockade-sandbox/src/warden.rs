@@ -57,7 +57,10 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
 
     let time = order.cell.as_ref().and_then(|it| it.time);
     if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
-        confine::enter(cell, prepared, alone)?;
+        match cell.namespaces {
+            true => confine::enter(cell, prepared, alone)?,
+            false => prepared.enter_groups()?,
+        }
     }
     let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
     let server = start_server(alone, means, order)?;
@@ -108,6 +111,10 @@ fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
             }
         }
         Means::Subreaper => {
+            if let Some(cell) = cell {
+                confine::become_server(cell, || Ok(()))
+                    .map_err(|error| Step::Identity.because_io(&error))?;
+            }
             sweep::check().map_err(|error| Step::Proc.because_io(&error))?;
             return set_child_subreaper(Some(getpid())).map_err(|it| Step::Keep.because(it));
         }
@@ -135,7 +142,11 @@ fn start_server(alone: Alone, means: Means, order: Order) -> Result<Pid, Failure
     let server = match alone.fork().map_err(|error| Step::Fork.because_io(&error))? {
         Side::Child => {
             let orphaned_by = (means.ends() == Ends::Subreaper).then_some(warden);
-            let failure = server::become_it(&order, orphaned_by);
+            let cell = order.cell.as_ref().filter(|it| !it.namespaces);
+            let failure = match cell.map_or(Ok(()), confine::hold) {
+                Ok(()) => server::become_it(&order, orphaned_by),
+                Err(failure) => failure,
+            };
             let _ = rustix::io::write(&says_failed, &failure.to_bytes());
             raw::leave(127);
         }

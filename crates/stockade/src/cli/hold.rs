@@ -31,7 +31,8 @@ pub(super) struct Hold {
     /// How long it may run, in seconds [default: not limited]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time: Option<u64>,
-    /// Start although this guarantee (files, memory or cpu) cannot be enforced. May be repeated
+    /// Start although this guarantee (files, processes, end, memory, pids or cpu) cannot be enforced.
+    /// May be repeated
     #[arg(long, value_name = "GUARANTEE")]
     allow_weaker: Vec<Guarantee>,
     /// Say what would be done, and how far each guarantee would hold; start nothing

@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod doctor;
 mod floods;
 mod front_door;
 mod harness;
@@ -54,6 +55,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("processes", processes::ROWS),
     ("roots", roots::ROWS),
     ("limits", limits::ROWS),
+    ("doctor", doctor::ROWS),
 ];
 
 fn main() -> ExitCode {
