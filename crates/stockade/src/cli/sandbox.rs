@@ -73,8 +73,9 @@ impl Sandbox {
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
-        let confine = sandbox.confinement(&roots);
-        let env = environment(&self.env, confine.is_some())?;
+        let mut confine = sandbox.confinement(&roots);
+        let mut env = environment(&self.env, confine.is_some())?;
+        self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         Ok(Spec { command: self.command.clone(), env, cwd: None, confine })
     }
 }
