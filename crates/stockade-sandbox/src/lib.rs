@@ -71,7 +71,7 @@ pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use reached::Reached;
-pub use spec::{Access, Confinement, Limits, Root, Spec};
+pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
 
 use std::fmt;
 

@@ -21,7 +21,8 @@ use crate::prefix::{Needed, Search};
 use crate::server::PATH_DEFAULT;
 use crate::trial::Trial;
 use crate::{
-    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Spec, Strength, raw, seccomp,
+    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Secret, Spec, Strength, raw,
+    seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
@@ -112,11 +113,11 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     };
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
-    let apart = apart(confinement);
-    let containment =
-        promise(confinement, &possible, landlock, apart.as_ref().err().map(String::as_str))?;
-    let has_landlock = landlock >= LANDLOCK_MIN;
-    let cell = Draft::new(spec, confinement)?.finish(possible, has_landlock, apart.is_ok());
+    let alone = apart(confinement).err();
+    let containment = promise(confinement, &possible, landlock, alone.as_deref())?;
+    let draft = Draft::new(spec, confinement)?;
+    let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
+    let cell = draft.finish(secrets, possible, has_landlock, alone.is_none());
     Ok(Plan { cell: Some(cell), containment })
 }
 
@@ -164,7 +165,15 @@ fn promise(
     let mut promised = Promised { held: Vec::new(), allow_weaker: &it.allow_weaker };
     match alone {
         None => promised.by_namespaces(&it.limits, possible, landlock)?,
-        Some(why) => promised.without_namespaces(&it.limits, possible, landlock, why)?,
+        Some(why) => {
+            if !it.secrets.is_empty() {
+                let (feature, cause) = ("namespaces, and secrets need them", why.to_owned());
+                let remedy =
+                    "permit user namespaces (`stockade doctor` says how), or give no secret";
+                return Err(Refusal { feature, cause, remedy }.of(Guarantee::Environment));
+            }
+            promised.without_namespaces(&it.limits, possible, landlock, why)?;
+        }
     }
     promised.enforced(Guarantee::Environment, "execve, close_range, a keyring of its own");
     promised.limits(&it.limits, possible)?;
@@ -413,8 +422,15 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    fn finish(mut self, possible: Possible, landlock: bool, namespaces: bool) -> Cell {
+    fn finish(
+        mut self,
+        secrets: &[Secret],
+        possible: Possible,
+        landlock: bool,
+        namespaces: bool,
+    ) -> Cell {
         let mut files = self.etc();
+        files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
         if !namespaces {
             // Nothing can be put anywhere: what there is, is what the machine has.
             self.mounts.retain(|_, it| matches!(it, What::Bind { .. }));
@@ -838,6 +854,13 @@ mod tests {
         ] {
             assert_eq!(held.of(guarantee), Some(strength), "{guarantee}");
         }
+        let secrets = vec![Secret { name: "TOKEN".into(), value: b"x".into() }];
+        let secret = Confinement { secrets, ..demand(&Guarantee::WEAKER) };
+        let secret = promise(&secret, &possible(true), 7, Some("EPERM"));
+        assert!(matches!(
+            secret,
+            Err(Error::CannotEnforce { guarantee: Guarantee::Environment, .. })
+        ));
         let neither = check(&Guarantee::WEAKER, true, 5);
         assert!(matches!(neither, Err(Error::CannotEnforce { guarantee: Files, .. })));
     }

@@ -40,9 +40,9 @@ fn ask(name: &'static str) -> Engine {
 fn said(program: &str, word: &str) -> Result<String, String> {
     let mut command = Command::new(program);
     command.arg(word).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|it| match it.kind() {
-        std::io::ErrorKind::NotFound => "it is not installed".to_owned(),
-        _ => it.to_string(),
+    let mut child = command.spawn().map_err(|error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        if is_missing { "it is not installed".to_owned() } else { error.to_string() }
     })?;
     let until = Instant::now() + ANSWER_MAX;
     // What it says fits into its pipes, or it has said enough.
