@@ -241,6 +241,7 @@ impl Refusal {
 /// A cell while it is drawn up.
 struct Draft<'a> {
     limits: &'a Limits,
+    trace: bool,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -259,6 +260,7 @@ impl<'a> Draft<'a> {
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
+            trace: confinement.trace,
             uid,
             gid,
             drops,
@@ -302,6 +304,7 @@ impl<'a> Draft<'a> {
             time: self.limits.time,
             landlock,
             groups: possible.groups,
+            trace: self.trace,
         }
     }
 
@@ -587,6 +590,9 @@ impl fmt::Display for Plan {
                 let below = group.below.display();
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
+        }
+        if cell.trace {
+            writeln!(out, "\nis watched: what it opens, changes, starts and connects to is noted")?;
         }
         writeln!(out, "\nis refused these calls of the kernel")?;
         for refused in seccomp::refused() {
