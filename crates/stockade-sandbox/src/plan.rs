@@ -276,7 +276,7 @@ impl<'a> Draft<'a> {
             draft.alias(&here.join(&asked.path), &root.path);
         }
         draft.cwd = working_directory(spec, &roots, &here);
-        draft.programs(spec, confinement, &roots)?;
+        draft.programs(spec, confinement, &roots, &here)?;
         draft.hold_in_place(&roots);
         if draft.cwd.as_os_str().is_empty() {
             let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
@@ -423,6 +423,7 @@ impl<'a> Draft<'a> {
         spec: &Spec,
         confinement: &Confinement,
         roots: &[Root],
+        here: &Path,
     ) -> Result<(), Error> {
         let path = variable(spec, "PATH").unwrap_or(OsStr::new(PATH_DEFAULT));
         let mut homes: Vec<PathBuf> = self.home.iter().cloned().chain(env::home_dir()).collect();
@@ -443,8 +444,28 @@ impl<'a> Draft<'a> {
             let place = place?;
             self.bind(&place, place.clone(), Kind::Read, None);
         }
+        if let Some((named, place)) = search.script(&spec.command, here) {
+            if !search.is_in_a_root(&place) {
+                self.bind(&place, place.clone(), Kind::Read, None);
+            }
+            if named.is_relative() && spec.cwd.is_none() {
+                self.start_in(here);
+            }
+        }
         self.links.extend(links);
         Ok(())
+    }
+
+    /// A script that was named relative to this directory must be found there, also where nothing
+    /// of the directory itself is seen.
+    fn start_in(&mut self, here: &Path) {
+        let real = here.canonicalize().unwrap_or_default();
+        let is_there = |it: &PathBuf| real.starts_with(it) || it.starts_with(&real);
+        if !self.mounts.keys().any(is_there) {
+            let bytes = self.limits.scratch_bytes;
+            self.mounts.insert(real.clone(), What::Scratch { bytes, mode: 0o700 });
+        }
+        self.cwd = real;
     }
 
     /// A root that was named by another path is found there too.

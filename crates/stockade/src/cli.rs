@@ -7,6 +7,7 @@ mod audit;
 mod demo;
 mod example;
 mod explain;
+mod hold;
 mod policy;
 mod run;
 mod sandbox;
