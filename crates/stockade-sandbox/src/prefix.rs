@@ -309,4 +309,45 @@ mod tests {
         tree.check("work/loop", &[], &[], &["work/loop"]);
         tree.check("work/none", &[], &[], &[]);
     }
+
+    #[test]
+    fn a_script_shows_what_it_is_installed_in_and_never_a_home() {
+        let tree = Tree::new(
+            "script",
+            &[
+                "home/.ssh/id: secret",
+                "home/one.py: x",
+                "home/package.json: {}",
+                "home/app/package.json: {}",
+                "home/app/node_modules/@org/tool/package.json: {}",
+                "home/app/node_modules/@org/tool/dist/index.js: x",
+                "home/app/src/deep/main.ts: x",
+                "work/loose/script.py: x",
+                "work/link.py -> loose/script.py",
+                "data/notes.txt: x",
+            ],
+        );
+        let check = |command: &[&str], roots: &[&str], expected: Option<&str>| {
+            let roots: Vec<PathBuf> = roots.iter().map(|it| tree.0.join(it)).collect();
+            let homes = [tree.0.join("home")];
+            let search = Search { path: OsStr::new(""), homes: &homes, seen: &[], roots: &roots };
+            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+            let found = search.script(&command, &tree.0).map(|(_, place)| place);
+            assert_eq!(found, expected.map(|it| tree.0.join(it)), "{command:?}");
+        };
+        check(&["node", "home/app/src/deep/main.ts"], &[], Some("home/app"));
+        check(&["/usr/bin/node", "--x", "home/app/src/deep/main.ts"], &[], Some("home/app"));
+        let tool = "home/app/node_modules/@org/tool/dist/index.js";
+        check(&["node", tool, "data/notes.txt"], &[], Some("home/app/node_modules"));
+        check(&["python3.12", "work/loose/script.py"], &[], Some("work/loose"));
+        check(&["python3", "work/link.py"], &[], Some("work/loose"));
+        // A home is not shown because a script lies in it, nor because somebody made it a project.
+        check(&["python3", "home/one.py"], &[], Some("home/one.py"));
+        // A root in it is mounted on it.
+        check(&["node", "home/app/src/deep/main.ts"], &["home/app/src"], Some("home/app"));
+        check(&["node"], &[], None);
+        check(&["node", "home/none.js"], &[], None);
+        check(&["node", "data"], &[], None);
+        check(&["cat", "data/notes.txt"], &[], None);
+    }
 }
