@@ -9,6 +9,7 @@ mod example;
 mod explain;
 mod hold;
 mod policy;
+mod report;
 mod run;
 mod sandbox;
 mod serve;

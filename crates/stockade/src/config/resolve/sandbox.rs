@@ -38,6 +38,7 @@ impl Sandbox {
                 programs: self.programs.clone(),
                 limits: self.limits.clone(),
                 allow_weaker: self.allow_weaker.clone(),
+                trace: false,
             })),
         }
     }
