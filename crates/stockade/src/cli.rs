@@ -8,6 +8,7 @@ mod demo;
 mod example;
 mod explain;
 mod hold;
+mod learn;
 mod policy;
 mod report;
 mod run;
