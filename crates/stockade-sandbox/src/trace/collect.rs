@@ -1,8 +1,9 @@
 //! What was touched, as a list that is bounded: whoever is watched decides how long it would be.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many different things of one sort are kept by name. Of the others it is said how many came,
@@ -69,8 +70,8 @@ pub struct Touch {
     /// Whether the sandbox was in the way.
     pub refused: bool,
     /// A path, with a slash behind it if it is a directory, or an address. `ROOT/**` stands for
-    /// what was not kept by name.
-    pub what: PathBuf,
+    /// what was not kept by name. Not a `Path`, for which that slash would not count.
+    pub what: OsString,
 }
 
 /// What was touched in some time: each thing once, sorted.
@@ -88,9 +89,9 @@ pub struct Touched {
 
 impl Touched {
     /// What was touched in this way, and let pass or not.
-    pub fn of(&self, how: How, refused: bool) -> impl Iterator<Item = &Path> {
+    pub fn of(&self, how: How, refused: bool) -> impl Iterator<Item = &OsStr> {
         let of = move |it: &&Touch| it.how == how && it.refused == refused;
-        self.touches.iter().filter(of).map(|it| it.what.as_path())
+        self.touches.iter().filter(of).map(|it| it.what.as_os_str())
     }
 
     /// Whether nothing was.
@@ -177,7 +178,7 @@ impl Window {
         self.touched.more += 1;
         if let Some(root) = root {
             // There are no more of these than roots.
-            let what = root.join("**");
+            let what = root.join("**").into_os_string();
             self.touched.touches.insert(Touch { what, ..touch.clone() });
         }
     }
@@ -187,8 +188,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn touch(how: How, what: impl AsRef<Path>) -> Touch {
-        Touch { how, refused: false, what: what.as_ref().to_owned() }
+    fn touch(how: How, what: impl Into<OsString>) -> Touch {
+        Touch { how, refused: false, what: what.into() }
     }
 
     #[test]
@@ -202,9 +203,12 @@ mod tests {
         trace.note(&touch(How::Write, "/root/x"), Some(Path::new("/root")));
         let touched = trace.close("call").unwrap();
         assert_eq!(touched.of(How::Read, false).count(), SORT_MAX + 1);
-        assert!(touched.of(How::Read, false).any(|it| it == Path::new("/root/**")));
+        assert!(touched.of(How::Read, false).any(|it| it == "/root/**"));
         assert_eq!(touched.more, 10_000 - SORT_MAX as u64);
         assert_eq!(touched.of(How::Write, false).count(), 1);
+        trace.note(&touch(How::Read, "/root/a"), None);
+        trace.note(&touch(How::Read, "/root/a/"), None);
+        assert_eq!(trace.outside().touches.len(), 2, "a directory is another than a file");
     }
 
     #[test]
@@ -219,10 +223,10 @@ mod tests {
         trace.note(&touch(How::Read, "/second"), None);
         let two = trace.close("two").unwrap();
         let names = |it: &Touched| it.touches.iter().map(|it| it.what.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&one), [Path::new("/both"), Path::new("/first")]);
-        assert_eq!(names(&two), [Path::new("/both"), Path::new("/second")]);
+        assert_eq!(names(&one), ["/both", "/first"]);
+        assert_eq!(names(&two), ["/both", "/second"]);
         assert_eq!((one.among, two.among), (2, 2));
-        assert_eq!(names(&trace.outside()), [Path::new("/before")]);
+        assert_eq!(names(&trace.outside()), ["/before"]);
         assert!(trace.outside().is_empty());
         assert_eq!(trace.close("one"), None);
     }

@@ -268,6 +268,7 @@ mod tests {
         let place = std::env::temp_dir().join(name.replace(['(', ')'], ""));
         let _ = fs::remove_dir_all(&place);
         fs::create_dir_all(place.join("a/b")).unwrap();
+        fs::create_dir(place.join("proc")).unwrap();
         place.canonicalize().unwrap()
     }
 

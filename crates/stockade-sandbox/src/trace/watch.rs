@@ -1,5 +1,6 @@
 //! The guard's side: what the kernel tells of, looked into, noted, and let go on.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,11 +173,11 @@ impl Watch {
             Deed::Execute => How::Execute,
         };
         let noted = |refused: bool, path: &Path, root: Option<&Path>| {
-            let touch = Touch { how, refused, what: path.to_owned() };
+            let touch = Touch { how, refused, what: path.into() };
             Some((touch, root.filter(|_| !refused).map(Path::to_owned)))
         };
         let used = |place: &Path| {
-            Some((Touch { how: How::Use, refused: false, what: place.to_owned() }, None))
+            Some((Touch { how: How::Use, refused: false, what: place.into() }, None))
         };
         match found {
             Found::Own => None,
@@ -279,9 +280,9 @@ fn addressed(how: How, address: &Address) -> Noted {
             let own = it.ip().is_loopback() || it.ip().is_unspecified();
             let reach = if own { How::Own } else { How::Connect };
             let how = if how == How::Listen { How::Listen } else { reach };
-            (how, !own, PathBuf::from(it.to_string()))
+            (how, !own, OsString::from(it.to_string()))
         }
-        Address::Path(path) => (how, true, path.clone()),
+        Address::Path(path) => (how, true, path.into()),
     };
     (Touch { how, refused, what }, None)
 }

@@ -1,5 +1,6 @@
 //! What `stockade sandbox --trace` says in the end: what the command has touched.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -67,7 +68,7 @@ fn in_lines(touched: &Touched) -> String {
     ];
     let mut text = String::new();
     for (how, refused, says) in sorts {
-        let mut things = touched.of(how, refused).map(Path::to_string_lossy).peekable();
+        let mut things = touched.of(how, refused).map(OsStr::to_string_lossy).peekable();
         if things.peek().is_some() {
             text.push_str(&format!("{says}\n"));
         }

@@ -2,7 +2,7 @@
 //! sandbox, in the words of the ledger.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stockade_core::catalog::Claims;
@@ -84,7 +84,7 @@ impl session::Watch for Watch {
 
 /// What was touched, as the ledger keeps it.
 pub fn in_words(touched: &stockade_sandbox::Touched) -> Touched {
-    let text = |it: &Path| it.to_string_lossy().into_owned();
+    let text = |it: &OsStr| it.to_string_lossy().into_owned();
     let of = |how: How| touched.of(how, false).map(text).collect::<Vec<_>>();
     let refused = How::ALL.into_iter().flat_map(|how| {
         touched.of(how, true).map(move |it| format!("{how} {}", it.display()))

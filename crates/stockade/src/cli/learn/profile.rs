@@ -39,21 +39,23 @@ impl Profile {
         profile.programs = programs.filter(used).cloned().collect();
         profile.programs.sort();
         profile.programs.dedup();
-        let covered = |it: &&PathBuf| !session.roots.iter().any(|(root, _)| it.starts_with(root));
-        let outside = session.read.iter().chain(&session.written).filter(covered);
-        profile.left.extend(outside.map(|it| format!("{} is in no root", it.display())));
+        let is_outside = |it: &&String| {
+            !session.roots.iter().any(|(root, _)| Path::new(it).starts_with(root))
+        };
+        let outside = session.read.iter().chain(&session.written).filter(is_outside);
+        profile.left.extend(outside.map(|it| format!("{it} is in no root")));
         profile
     }
 
     fn root(&mut self, root: &Path, writes: bool, session: &Session, homes: &[PathBuf]) {
         // The deepest root is whose it is.
-        let is_here = |it: &&PathBuf| {
+        let is_here = |it: &&Path| {
             let roots = session.roots.iter().map(|(it, _)| it);
             let holds = roots.filter(|root| it.starts_with(root));
             holds.max_by_key(|it| it.components().count()).is_some_and(|it| it == root)
         };
-        let places = |touched: &BTreeSet<PathBuf>| -> BTreeSet<PathBuf> {
-            touched.iter().filter(is_here).map(|it| place(it, root)).collect()
+        let places = |touched: &BTreeSet<String>| -> BTreeSet<PathBuf> {
+            touched.iter().map(Path::new).filter(is_here).map(|it| place(it, root)).collect()
         };
         let (read, written) = (places(&session.read), places(&session.written));
         let (read, written) = if writes { (read, written) } else { (&read | &written, BTreeSet::new()) };
@@ -117,7 +119,7 @@ mod tests {
             let (path, mode) = it.split_once(':').unwrap();
             (PathBuf::from(path), mode == "rw")
         };
-        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
+        let paths = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
         Session {
             roots: roots.iter().map(root).collect(),
             read: paths(read),

@@ -19,8 +19,9 @@ pub(super) struct Session {
     pub(super) programs: Vec<PathBuf>,
     /// The tools whose calls were answered.
     pub(super) tools: BTreeSet<String>,
-    pub(super) read: BTreeSet<PathBuf>,
-    pub(super) written: BTreeSet<PathBuf>,
+    /// Paths as they were noted, with a slash behind those of directories.
+    pub(super) read: BTreeSet<String>,
+    pub(super) written: BTreeSet<String>,
     /// Programs that were started, and places that files were used of.
     pub(super) used: BTreeSet<PathBuf>,
     pub(super) reached: BTreeSet<String>,
@@ -87,8 +88,8 @@ impl Session {
         }
         let programs = list(touched, "programs").map(PathBuf::from);
         self.programs.extend(programs);
-        self.read.extend(list(touched, "read").map(PathBuf::from));
-        self.written.extend(list(touched, "written").map(PathBuf::from));
+        self.read.extend(list(touched, "read").map(str::to_owned));
+        self.written.extend(list(touched, "written").map(str::to_owned));
         self.used.extend(list(touched, "used").map(PathBuf::from));
         self.used.extend(list(touched, "executed").map(PathBuf::from));
         self.reached.extend(list(touched, "reached").map(str::to_owned));
