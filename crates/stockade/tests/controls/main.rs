@@ -26,6 +26,7 @@ mod output;
 mod processes;
 mod protocol;
 mod roots;
+mod touched;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
     ("roots", roots::ROWS),
+    ("touched", touched::ROWS),
 ];
 
 fn main() -> ExitCode {
