@@ -198,7 +198,8 @@ mod tests {
     fn a_tool_claims_what_it_says_and_no_more() {
         let claims = |annotations: Value| {
             let tool = json!({ "name": "a", "annotations": annotations });
-            let claims = Definition::read(Document::from_value(&tool).unwrap().root()).unwrap().claims;
+            let claims =
+                Definition::read(Document::from_value(&tool).unwrap().root()).unwrap().claims;
             (claims.writes_nothing, claims.reaches_nobody)
         };
         assert_eq!(claims(json!({})), (false, false));

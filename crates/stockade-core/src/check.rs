@@ -6,9 +6,9 @@ mod observed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub(crate) use self::observed::observed;
 use crate::finding::{At, Defaults, FINDINGS_MAX, Finding, Findings, Rule, Severity};
 use crate::policy::Action;
-pub(crate) use self::observed::observed;
 use crate::subject::{Facts, Subject};
 
 /// Looks at subjects and says what it sees.

@@ -344,6 +344,10 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
                 remedy: "run it as an ordinary user, or in a container with CAP_SYS_ADMIN",
             }
         }
+        (Step::Trace, Errno::AGAIN) => Error::Start {
+            step: "to be traced it needs one process more than it may have, for a moment",
+            source,
+        },
         (step, _) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {
                 let feature = step.says().to_owned();

@@ -234,14 +234,13 @@ pub(crate) fn landlock_version() -> u32 {
 /// call made, and told, again and again.
 pub(crate) fn tell_of_calls(filter: &[sock_filter]) -> io::Result<OwnedFd> {
     const SET_FILTER: c_int = 1;
-    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
-    let program =
-        libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut().cast() };
+    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut().cast() };
     // SAFETY: `program` points to as many instructions as it says, which the kernel copies and does
     // not write to; both outlive the call. The two `sock_filter` have the same four fields, as C.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_seccomp, SET_FILTER, flags, &raw const program) };
+    let answer = unsafe { libc::syscall(libc::SYS_seccomp, SET_FILTER, flags, &raw const program) };
     let fd = RawFd::try_from(answer).unwrap_or(-1);
     if fd < 0 {
         return Err(io::Error::last_os_error());
@@ -274,9 +273,8 @@ pub(crate) fn told(listener: BorrowedFd<'_>) -> io::Result<Told> {
     // integers.
     let mut told: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: this request writes one `seccomp_notif`, to one that outlives the call.
-    let answer = unsafe {
-        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut told)
-    };
+    let answer =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut told) };
     if answer != 0 {
         return Err(io::Error::last_os_error());
     }

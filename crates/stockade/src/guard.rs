@@ -160,7 +160,11 @@ fn tell(record: &Record) {
     for noted in record.findings.iter().filter(|it| it.rule == check::OBSERVED.id) {
         let tool = visible(&redacted(record.tool.as_deref().unwrap_or_default()));
         let says = visible(&noted.says);
-        anstream::eprintln!("note: the tool `{tool}` {says} (call {}; {})", record.call, noted.rule);
+        anstream::eprintln!(
+            "note: the tool `{tool}` {says} (call {}; {})",
+            record.call,
+            noted.rule
+        );
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn observed(claims: Claims, touched: &Touched) -> Vec<Finding> {
 const REACH: &str = "connect ";
 
 fn finding(says: &str, what: &[String]) -> Finding {
-    let named: Vec<&str> = what.iter().take(NAMED_MAX).map(|it| it.trim_start_matches(REACH)).collect();
+    let named: Vec<&str> =
+        what.iter().take(NAMED_MAX).map(|it| it.trim_start_matches(REACH)).collect();
     let more = match what.len() - named.len() {
         0 => String::new(),
         more => format!(" and {more} more"),

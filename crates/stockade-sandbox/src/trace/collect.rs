@@ -32,15 +32,8 @@ pub enum How {
 
 impl How {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
-        Self::Read,
-        Self::Write,
-        Self::Execute,
-        Self::Connect,
-        Self::Own,
-        Self::Listen,
-        Self::Use,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Write, Self::Execute, Self::Connect, Self::Own, Self::Listen, Self::Use];
 
     /// Its name, for a program.
     pub fn name(self) -> &'static str {

@@ -8,9 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{
-    FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2, readlinkat,
-};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// As many as the kernel follows.
@@ -19,17 +17,28 @@ const LINKS_MAX: usize = 40;
 /// What a path leads to.
 #[derive(Debug)]
 pub(super) enum Found {
-    There { path: PathBuf, about: Stat },
+    There {
+        path: PathBuf,
+        about: Stat,
+    },
     /// Nothing is there, or what is before it in the path is no directory.
-    Missing { path: PathBuf },
+    Missing {
+        path: PathBuf,
+    },
     /// It may not be looked at.
-    Closed { path: PathBuf },
+    Closed {
+        path: PathBuf,
+    },
     /// A descriptor that has no name among the files.
-    NoFile { name: PathBuf },
+    NoFile {
+        name: PathBuf,
+    },
     /// Something of the process itself, in `/proc`.
     Own,
     /// It leads through another process. What is said of it is the path as it was given.
-    Unknown { path: PathBuf },
+    Unknown {
+        path: PathBuf,
+    },
 }
 
 /// Who asks, and in which root.
@@ -179,7 +188,8 @@ impl Asker<'_> {
     fn is(&self, number: u32) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.thread));
         let status = status.unwrap_or_default();
-        let lines = status.lines().filter(|it| it.starts_with("NStgid:") || it.starts_with("NSpid:"));
+        let lines =
+            status.lines().filter(|it| it.starts_with("NStgid:") || it.starts_with("NSpid:"));
         let mut own = lines.filter_map(|it| it.split_whitespace().last()?.parse().ok());
         own.any(|it: u32| it == number)
     }
@@ -264,7 +274,8 @@ mod tests {
     }
 
     fn place() -> PathBuf {
-        let name = format!("stockade-resolve-{}-{:?}", std::process::id(), std::thread::current().id());
+        let name =
+            format!("stockade-resolve-{}-{:?}", std::process::id(), std::thread::current().id());
         let place = std::env::temp_dir().join(name.replace(['(', ')'], ""));
         let _ = fs::remove_dir_all(&place);
         fs::create_dir_all(place.join("a/b")).unwrap();

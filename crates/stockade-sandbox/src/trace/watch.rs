@@ -34,7 +34,9 @@ type Noted = (Touch, Option<PathBuf>);
 enum Deed {
     Read,
     /// And made, if it is not there.
-    Write { makes: bool },
+    Write {
+        makes: bool,
+    },
     /// The same, without being opened: whether that is permitted is up to its directory.
     Change,
     Make,
@@ -91,7 +93,8 @@ impl Watch {
         let asker = Asker { root: root.as_fd(), thread: told.thread };
         let memory = Memory::of(told.thread)?;
         let parts = calls::parts(told.number).iter();
-        let noted = parts.map(|it| self.part(*it, told, asker, &memory)).collect::<Option<Vec<_>>>();
+        let noted =
+            parts.map(|it| self.part(*it, told, asker, &memory)).collect::<Option<Vec<_>>>();
         self.root = Some(root);
         noted.map(|it| it.into_iter().flatten().collect())
     }
@@ -187,19 +190,16 @@ impl Watch {
             Found::Unknown { path } => noted(false, path, None),
             Found::Closed { path } => noted(true, path, None),
             Found::Missing { path } => {
-                let makes = matches!(
-                    deed,
-                    Deed::Write { makes: true } | Deed::Make | Deed::Replace
-                );
+                let makes =
+                    matches!(deed, Deed::Write { makes: true } | Deed::Make | Deed::Replace);
                 match self.places.at(path) {
                     Place::Hidden => noted(true, path, None),
                     Place::Root { root, writes } if makes => noted(!writes, path, Some(root)),
                     Place::Programs(_) if makes => noted(true, path, None),
                     Place::Scratch(at) if makes => used(at),
-                    Place::Root { .. }
-                    | Place::Programs(_)
-                    | Place::Scratch(_)
-                    | Place::Nobody => None,
+                    Place::Root { .. } | Place::Programs(_) | Place::Scratch(_) | Place::Nobody => {
+                        None
+                    }
                 }
             }
             Found::There { .. } if deed == Deed::Make => None,

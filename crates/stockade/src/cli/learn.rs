@@ -83,10 +83,8 @@ fn in_force(search: &Search, session: &Session) -> Result<Resolved, Failure> {
     }
     let names: Vec<&str> = resolved.servers.iter().map(|it| it.name.as_str()).collect();
     let says = format!("the policy has no server `{}`, which the session was with", session.server);
-    Err(Failure::new(Exit::Usage, says).help(format!(
-        "name the policy that was used; this one has {}",
-        names.join(", ")
-    )))
+    Err(Failure::new(Exit::Usage, says)
+        .help(format!("name the policy that was used; this one has {}", names.join(", "))))
 }
 
 /// What is proposed must be a policy, whatever is in the ledger.
@@ -104,11 +102,10 @@ fn check(proposed: &str, session: &Session, in_force: &Resolved) -> Result<(), F
 /// A file that is there is somebody's policy.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: io::Error| {
-        let help = match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                "what is there is left as it is; name a file that is not, and compare the two"
-            }
-            _ => "name a file that can be made after `--write`",
+        let help = if error.kind() == io::ErrorKind::AlreadyExists {
+            "what is there is left as it is; name a file that is not, and compare the two"
+        } else {
+            "name a file that can be made after `--write`"
         };
         let says = format!("cannot write the policy to `{}`", path.display());
         Failure::new(Exit::Usage, says).from(error).help(help)

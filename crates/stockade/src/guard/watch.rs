@@ -86,9 +86,9 @@ impl session::Watch for Watch {
 pub fn in_words(touched: &stockade_sandbox::Touched) -> Touched {
     let text = |it: &OsStr| it.to_string_lossy().into_owned();
     let of = |how: How| touched.of(how, false).map(text).collect::<Vec<_>>();
-    let refused = How::ALL.into_iter().flat_map(|how| {
-        touched.of(how, true).map(move |it| format!("{how} {}", it.display()))
-    });
+    let refused = How::ALL
+        .into_iter()
+        .flat_map(|how| touched.of(how, true).map(move |it| format!("{how} {}", it.display())));
     Touched {
         read: of(How::Read),
         written: of(How::Write),

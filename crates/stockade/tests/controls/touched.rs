@@ -281,13 +281,17 @@ fn x13_calls_at_once_are_told_apart_or_said_to_be() {
     probe.end();
     let mut outcomes = place.outcomes();
     // In the order in which they began.
-    outcomes.sort_by_key(|it| it["call"].as_str().unwrap().rsplit('.').next().unwrap().parse::<u32>().unwrap());
+    outcomes.sort_by_key(|it| {
+        it["call"].as_str().unwrap().rsplit('.').next().unwrap().parse::<u32>().unwrap()
+    });
     for record in outcomes.iter().take(4) {
         assert_eq!(record["touched"]["among"], 2, "{record}");
     }
     assert!(outcomes[4]["touched"]["among"].is_null());
     assert_eq!(list(&outcomes[4], "written"), BTreeSet::new());
-    for (record, written) in outcomes.iter().zip(["write/one", "write/one", "write/two", "write/two"]) {
+    for (record, written) in
+        outcomes.iter().zip(["write/one", "write/one", "write/two", "write/two"])
+    {
         assert_eq!(list(record, "written"), place.paths(&[written]), "{record}");
     }
     // Beside a call that may write, nobody knows who did; where neither may, each is suspect.
@@ -320,10 +324,10 @@ fn x13_what_is_outside_of_calls_is_written_down() {
     wait_for("the server to write", || place.path("write/later").exists().then_some(()));
     probe.end();
     let [begun, outside] = place.home.records_of("touched").try_into().unwrap();
-    assert_eq!(list(&begun, "roots"), [
-        format!("{}:ro", place.text("read")),
-        format!("{}:rw", place.text("write")),
-    ].into());
+    assert_eq!(
+        list(&begun, "roots"),
+        [format!("{}:ro", place.text("read")), format!("{}:rw", place.text("write")),].into()
+    );
     assert_eq!(list(&outside, "written"), place.paths(&["write/later"]), "{outside}");
     assert!(list(&outside, "executed").iter().any(|it| it.contains("python3")), "{outside}");
     assert_eq!(rules(&place.outcomes()[0]), [""; 0], "it is of no call");
@@ -431,13 +435,15 @@ fn x13_what_is_learnt_is_what_was_used() {
         let written = place.learn(&["--write", file.to_str().unwrap()]);
         assert_eq!((written.status.code(), said(&written.stdout)), (Some(0), String::new()));
         assert_eq!(fs::read_to_string(&file).unwrap(), policy);
-        let checked = place.stockade(&["policy", "check", file.to_str().unwrap()]).output().unwrap();
+        let checked =
+            place.stockade(&["policy", "check", file.to_str().unwrap()]).output().unwrap();
         assert_eq!(checked.status.code(), Some(0), "{}", said(&checked.stderr));
         let mut run = place.held("run");
         run.arg("--policy").arg(&file).args(place.server());
         let mut probe = Probe::of(&mut run).begin();
         assert_eq!(text(&probe.ask(&used(&place))), "done done done no");
-        let beyond = [("write", "write/new"), ("read", "read/deep/other"), ("write", "read/deep/x")];
+        let beyond =
+            [("write", "write/new"), ("read", "read/deep/other"), ("write", "read/deep/x")];
         let answer = probe.ask(&place.asks("beyond", "plain", &beyond));
         assert!(text(&answer).ends_with("done no"), "{answer}");
         // All of this is in `/tmp`, which a server has to itself where nothing is shown.
@@ -463,7 +469,11 @@ fn x13_learning_writes_and_loosens_nothing() {
     let before = said(&place.home.audit(&["export"]).stdout);
     let learnt = place.learn(&[]);
     let proposed = said(&learnt.stdout);
-    for part in ["effect = \"deny\"\ntool = \"searches\"", "effect = \"ask\"\ntool = \"closed\"", "default = \"deny\""] {
+    for part in [
+        "effect = \"deny\"\ntool = \"searches\"",
+        "effect = \"ask\"\ntool = \"closed\"",
+        "default = \"deny\"",
+    ] {
         assert!(proposed.contains(part), "{part}: {proposed}");
     }
     assert!(said(&learnt.stderr).contains("-default = \"allow\"\n"), "{}", said(&learnt.stderr));
@@ -479,8 +489,11 @@ fn x13_learning_writes_and_loosens_nothing() {
     assert_eq!(said(&place.learn(&["--session", &name]).stdout), proposed);
 }
 
+/// What is done, and to what.
+type Deeds = &'static [(&'static str, &'static str)];
+
 /// Calls, and whether they are as the server has said.
-const CLAIMS: &[(&str, &[(&str, &str)], bool)] = &[
+const CLAIMS: &[(&str, Deeds, bool)] = &[
     ("reads", &[("read", "read/deep/file"), ("list", "write/there")], true),
     ("reads", &[("write", "/tmp/x"), ("write", "/dev/shm/x"), ("own", "")], true),
     ("reads", &[("run", "program/tool"), ("read", "/etc/shadow")], true),

@@ -39,9 +39,8 @@ impl Profile {
         profile.programs = programs.filter(used).cloned().collect();
         profile.programs.sort();
         profile.programs.dedup();
-        let is_outside = |it: &&String| {
-            !session.roots.iter().any(|(root, _)| Path::new(it).starts_with(root))
-        };
+        let is_outside =
+            |it: &&String| !session.roots.iter().any(|(root, _)| Path::new(it).starts_with(root));
         let outside = session.read.iter().chain(&session.written).filter(is_outside);
         profile.left.extend(outside.map(|it| format!("{it} is in no root")));
         profile
@@ -58,12 +57,14 @@ impl Profile {
             touched.iter().map(Path::new).filter(is_here).map(|it| place(it, root)).collect()
         };
         let (read, written) = (places(&session.read), places(&session.written));
-        let (read, written) = if writes { (read, written) } else { (&read | &written, BTreeSet::new()) };
+        let (read, written) =
+            if writes { (read, written) } else { (&read | &written, BTreeSet::new()) };
         for (places, writes) in [(read, false), (written, true)] {
             for narrowed in narrowed(&places, homes) {
                 if is_too_much(&narrowed, homes) {
                     let path = narrowed.display();
-                    self.left.push(format!("{path} as a whole is never a root: name what is in it"));
+                    self.left
+                        .push(format!("{path} as a whole is never a root: name what is in it"));
                 } else {
                     self.roots.push((narrowed, writes));
                 }
@@ -131,7 +132,8 @@ mod tests {
     fn learnt(roots: &[&str], read: &[&str], written: &[&str]) -> Vec<String> {
         let profile = Profile::of(&session(roots, read, written), &["/home/me".into()]);
         let mode = |writes: bool| if writes { "rw" } else { "ro" };
-        let roots = profile.roots.iter().map(|(it, writes)| format!("{}:{}", it.display(), mode(*writes)));
+        let roots =
+            profile.roots.iter().map(|(it, writes)| format!("{}:{}", it.display(), mode(*writes)));
         roots.chain(profile.left).collect()
     }
 

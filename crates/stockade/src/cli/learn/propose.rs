@@ -27,7 +27,9 @@ pub(super) fn propose(session: &Session, profile: &Profile, in_force: &Resolved)
     tools(&mut policy, session, in_force);
     notes.extend(profile.left.iter().map(|it| format!("Not in it: {it}.")));
     notes.extend(session.reached.iter().map(|it| {
-        format!("Not in it: {it} was reached. Name the host in the list of the network, if it may be.")
+        format!(
+            "Not in it: {it} was reached. Name the host in the list of the network, if it may be."
+        )
     }));
     if session.more > 0 {
         notes.push(format!(
@@ -77,9 +79,11 @@ fn roots(
         // Without any, nothing would bound the arguments of calls: that is not less.
         roots = session.roots.iter().map(|(path, _)| (path.clone(), false)).collect();
         if !roots.is_empty() {
-            notes.push("Nothing in the roots was touched; without any, arguments would be about \
+            notes.push(
+                "Nothing in the roots was touched; without any, arguments would be about \
                         anything, so they are kept, to be read."
-                .to_owned());
+                    .to_owned(),
+            );
         }
     }
     if roots.is_empty() {
@@ -93,12 +97,12 @@ fn roots(
         });
         if !given && !in_force.roots.is_empty() {
             let path = path.display();
-            notes.push(format!("More than the policy in force gives: {path}, of the command line."));
+            notes
+                .push(format!("More than the policy in force gives: {path}, of the command line."));
         }
     }
     let mode = |writes: bool| if writes { "rw" } else { "ro" };
-    let list =
-        roots.iter().map(|(path, writes)| format!("{}:{}", path.display(), mode(*writes)));
+    let list = roots.iter().map(|(path, writes)| format!("{}:{}", path.display(), mode(*writes)));
     let list: Array = list.collect();
     // Those of a server stand for those of all.
     match own(policy, in_force).filter(|it| it.contains_key("roots")) {
@@ -117,10 +121,7 @@ fn put(table: &mut dyn TableLike, key: &str, to: impl Into<Value>) {
 }
 
 /// The table of the server, if the policy has one.
-fn own<'d>(
-    policy: &'d mut DocumentMut,
-    in_force: &Resolved,
-) -> Option<&'d mut dyn TableLike> {
+fn own<'d>(policy: &'d mut DocumentMut, in_force: &Resolved) -> Option<&'d mut dyn TableLike> {
     let name = &in_force.server.as_ref()?.name;
     policy.get_mut("servers")?.get_mut(name.as_str())?.as_table_like_mut()
 }
@@ -184,7 +185,8 @@ fn narrow(
         }
         let id = format!("{prefix}[{place}]");
         let is_about = |tool: &&String| {
-            let call = CallFacts { tool: tool.as_str(), arguments: None, client: None, principal: None };
+            let call =
+                CallFacts { tool: tool.as_str(), arguments: None, client: None, principal: None };
             in_force.policy.weigh(&call).any(|(rule, outcome)| {
                 let elsewhere = matches!(outcome, Outcome::OtherServer | Outcome::OtherTool);
                 rule.origin.id == id && !elsewhere

@@ -88,8 +88,12 @@ impl Session {
         }
         let programs = list(touched, "programs").map(PathBuf::from);
         self.programs.extend(programs);
-        self.read.extend(list(touched, "read").map(str::to_owned));
-        self.written.extend(list(touched, "written").map(str::to_owned));
+        for (name, into) in [("read", &mut self.read), ("written", &mut self.written)] {
+            // What was too long to be kept whole is no path.
+            let (cut, whole) = list(touched, name).partition::<Vec<_>, _>(|it| it.ends_with('…'));
+            into.extend(whole.into_iter().map(str::to_owned));
+            self.more = self.more.saturating_add(u64::try_from(cut.len()).unwrap_or(u64::MAX));
+        }
         self.used.extend(list(touched, "used").map(PathBuf::from));
         self.used.extend(list(touched, "executed").map(PathBuf::from));
         self.reached.extend(list(touched, "reached").map(str::to_owned));
