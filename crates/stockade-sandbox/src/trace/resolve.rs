@@ -268,15 +268,22 @@ mod tests {
     use super::*;
 
     /// What a path leads to in a made-up root, or for `/proc` in this process's own.
-    fn find(root: &Path, path: &Path, follows: bool) -> Found {
+    fn find(root: &Path, path: &str, follows: bool) -> (&'static str, PathBuf) {
         let root = File::open(root).unwrap();
-        Asker { root: root.as_fd(), thread: std::process::id() }.find(path, follows)
+        let asker = Asker { root: root.as_fd(), thread: std::process::id() };
+        match asker.find(Path::new(path), follows) {
+            Found::There { path, .. } => ("there", path),
+            Found::Missing { path } => ("missing", path),
+            Found::Closed { path } => ("closed", path),
+            Found::NoFile { name } => ("no file", name),
+            Found::Own => ("own", PathBuf::new()),
+            Found::Unknown { path } => ("unknown", path),
+        }
     }
 
     fn place() -> PathBuf {
-        let name =
-            format!("stockade-resolve-{}-{:?}", std::process::id(), std::thread::current().id());
-        let place = std::env::temp_dir().join(name.replace(['(', ')'], ""));
+        let place = format!("stockade-resolve-{}", std::process::id());
+        let place = std::env::temp_dir().join(place);
         let _ = fs::remove_dir_all(&place);
         fs::create_dir_all(place.join("a/b")).unwrap();
         fs::create_dir(place.join("proc")).unwrap();
@@ -291,34 +298,22 @@ mod tests {
         symlink("../file", place.join("a/b/up")).unwrap();
         symlink("loop", place.join("loop")).unwrap();
         symlink("/proc/self/fd", place.join("fds")).unwrap();
-        let there = |path: &str| match find(&place, Path::new(path), true) {
-            Found::There { path, .. } => path,
-            other => panic!("{path}: {other:?}"),
-        };
+        let found = |path: &str| find(&place, path, true);
         for path in ["/a/file", "/whole", "/a/b/up", "/a/b/../file", "/../../a/./file", "a//file"] {
-            assert_eq!(there(path), Path::new("/a/file"), "{path}");
+            assert_eq!(found(path), ("there", "/a/file".into()), "{path}");
         }
-        assert_eq!(there("/"), Path::new("/"));
-        assert_eq!(there("/a/b/.."), Path::new("/a"));
-        let missing = |path: &str| match find(&place, Path::new(path), true) {
-            Found::Missing { path } => path,
-            other => panic!("{path}: {other:?}"),
-        };
-        assert_eq!(missing("/a/none/deep"), Path::new("/a/none/deep"));
-        assert_eq!(missing("/a/file/deep"), Path::new("/a/file/deep"));
-        missing("/loop");
-        let itself = find(&place, Path::new("/whole"), false);
-        assert!(matches!(itself, Found::There { path, .. } if path == Path::new("/whole")));
-        // What is open is found by way of any link, and under its own name.
+        assert_eq!(found("/"), ("there", "/".into()));
+        assert_eq!(found("/a/b/.."), ("there", "/a".into()));
+        assert_eq!(found("/a/none/deep"), ("missing", "/a/none/deep".into()));
+        assert_eq!(found("/a/file/deep"), ("missing", "/a/file/deep".into()));
+        assert_eq!(found("/loop"), ("missing", "/loop".into()));
+        assert_eq!(find(&place, "/whole", false), ("there", "/whole".into()));
+        // What is open is found by way of any link, and under its own name; which is not in the
+        // made-up root, but in that of this process.
         let open = File::open(place.join("a/file")).unwrap();
         for path in ["/fds", "/proc/self/fd", "/proc/thread-self/fd"] {
             let path = format!("{path}/{}", open.as_raw_fd());
-            let found = match find(&place, Path::new(&path), true) {
-                Found::There { path, .. } | Found::Missing { path } => path,
-                other => panic!("{path}: {other:?}"),
-            };
-            // The root of this process is another than the made-up one.
-            assert_eq!(found, place.join("a/file"), "{path}");
+            assert_eq!(found(&path), ("missing", place.join("a/file")), "{path}");
         }
         fs::remove_dir_all(&place).unwrap();
     }
@@ -326,14 +321,7 @@ mod tests {
     #[test]
     fn what_leads_through_proc_is_its_own_or_unknown() {
         let own = std::process::id();
-        let kind = |path: &str| match find(Path::new("/"), Path::new(path), true) {
-            Found::There { .. } => "there",
-            Found::Own => "own",
-            Found::Unknown { .. } => "unknown",
-            Found::NoFile { .. } => "no file",
-            Found::Missing { .. } => "missing",
-            Found::Closed { .. } => "closed",
-        };
+        let kind = |path: &str| find(Path::new("/"), path, true).0;
         assert_eq!(kind("/proc/self/status"), "own");
         assert_eq!(kind(&format!("/proc/{own}/status")), "own");
         assert_eq!(kind("/proc/self/exe"), "there");
