@@ -49,9 +49,22 @@ const fn at(directory: u8, path: u8) -> At {
 const CHANGE_AT: Part = Part::Change { at: at(0, 1), follows: true };
 const REMOVE_AT: Part = Part::Change { at: at(0, 1), follows: false };
 
+/// The numbers of calls. The newest have the same number on every machine, and no name in `libc`.
+#[allow(non_upper_case_globals, reason = "they are named as `libc` names all others")]
+mod number {
+    use std::ffi::c_long;
+
+    pub(super) use libc::*;
+
+    pub(super) const SYS_fchmodat2: c_long = 452;
+    pub(super) const SYS_setxattrat: c_long = 463;
+    pub(super) const SYS_removexattrat: c_long = 466;
+    pub(super) const SYS_file_setattr: c_long = 469;
+}
+
 macro_rules! traced {
     ($($call:ident: $($part:expr),+;)*) => {
-        &[$(Traced { number: libc::$call, parts: &[$($part),+] }),*]
+        &[$(Traced { number: number::$call, parts: &[$($part),+] }),*]
     };
 }
 
@@ -72,6 +85,9 @@ const EVERYWHERE: &[Traced] = traced! {
     SYS_lsetxattr: Part::Change { at: path(0), follows: false };
     SYS_removexattr: Part::Change { at: path(0), follows: true };
     SYS_lremovexattr: Part::Change { at: path(0), follows: false };
+    SYS_setxattrat: CHANGE_AT;
+    SYS_removexattrat: CHANGE_AT;
+    SYS_file_setattr: CHANGE_AT;
     SYS_fchmod: Part::ChangeOpen(0);
     SYS_fchown: Part::ChangeOpen(0);
     SYS_fsetxattr: Part::ChangeOpen(0);

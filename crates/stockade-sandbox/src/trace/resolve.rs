@@ -67,7 +67,17 @@ impl Asker<'_> {
 
     /// What the kernel says a descriptor is, looked up.
     pub(super) fn find_open(&self, name: &Path) -> Found {
-        if is_file(name) { self.find(name, false) } else { Found::NoFile { name: name.to_owned() } }
+        let no_file = || Found::NoFile { name: name.to_owned() };
+        if !has_path(name) {
+            return no_file();
+        }
+        match self.find(name, false) {
+            // It was removed, unless this is its name: then it was found.
+            Found::Missing { .. } if name.as_os_str().as_bytes().ends_with(b" (deleted)") => {
+                no_file()
+            }
+            found => found,
+        }
     }
 
     /// Follows a whole path, and if `follows`, a link at its end as well.
@@ -89,7 +99,7 @@ impl Asker<'_> {
                     about = None;
                     continue;
                 }
-                Step::Over(to) if is_file(&to) => to,
+                Step::Over(to) if has_path(&to) => to,
                 Step::Over(name) => return Found::NoFile { name },
                 Step::Own => return Found::Own,
                 Step::Unknown => return Found::Unknown { path: path.to_owned() },
@@ -245,10 +255,9 @@ fn put_before(left: &mut VecDeque<OsString>, path: &Path) {
     }
 }
 
-/// Whether the kernel names a file, and not a pipe, a socket, or what was removed.
-fn is_file(name: &Path) -> bool {
-    let bytes = name.as_os_str().as_bytes();
-    bytes.starts_with(b"/") && !bytes.ends_with(b" (deleted)")
+/// Whether the kernel says a path, and not the name of a pipe or a socket.
+fn has_path(name: &Path) -> bool {
+    name.as_os_str().as_bytes().starts_with(b"/")
 }
 
 fn is_link(about: &Stat) -> bool {
@@ -332,5 +341,9 @@ mod tests {
         assert_eq!(kind("/proc/self/map_files/1-2"), "unknown");
         let (read, _write) = rustix::pipe::pipe().unwrap();
         assert_eq!(kind(&format!("/proc/self/fd/{}", read.as_raw_fd())), "no file");
+        let root = File::open("/").unwrap();
+        let asker = Asker { root: root.as_fd(), thread: own };
+        let removed = asker.find_open(Path::new("/memfd:x (deleted)"));
+        assert!(matches!(removed, Found::NoFile { .. }), "{removed:?}");
     }
 }

@@ -114,6 +114,7 @@ WAY";
         "os.utime(mine)",
         "os.setxattr('file', 'user.x', b'x') if 'user.x' else None",
         "os.rename('file', 'file2')",
+        "import ctypes; ctypes.CDLL(None).syscall(463, -100, b'file', 0, b'user.x', None, 0)",
         "os.chdir('/proc/self/fd'); through(str(mine))",
     ] {
         fs::write(ground.at("rw/file"), "x").unwrap();
@@ -132,6 +133,14 @@ WAY";
             let _ = fs::remove_file(ground.at(made));
         }
     }
+    // What is called as if it were removed.
+    let name = "made (deleted)";
+    fs::write(ground.at("rw").join(name), "x").unwrap();
+    let script = format!(
+        "import os\nit = os.open('{name}', os.O_RDONLY)\nos.close(os.open(f'/proc/self/fd/{{it}}', os.O_WRONLY))\nos.fchmod(it, 0o600)"
+    );
+    let (_, touched) = watched(ground.confined(&["python3", "-c", &script]));
+    assert_eq!(names(&touched, How::Write, false), [ground.text(&format!("rw/{name}"))].into());
     // What goes through another of its processes is named, if not by its own name.
     let other = "import os, subprocess
 other = subprocess.Popen(['sleep', '100'], stdin=open('file'))
