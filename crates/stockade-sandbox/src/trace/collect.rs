@@ -25,8 +25,8 @@ pub enum How {
     Own,
     /// An address was listened at.
     Listen,
-    /// Files of this place were used that is no root: programs and what they are made of, or empty
-    /// space for temporary files.
+    /// Files of this place were used that is no root: programs and what they are made of, empty
+    /// space for temporary files, or a secret.
     Use,
 }
 

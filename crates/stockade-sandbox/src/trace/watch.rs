@@ -15,6 +15,7 @@ use super::read::{Address, Memory};
 use super::resolve::{Asker, Found, root_of};
 use super::{How, Touch, Trace};
 use crate::raw::{self, Told};
+use crate::spec::SECRETS_DIR;
 
 /// Watches one server.
 #[derive(Debug)]
@@ -208,6 +209,7 @@ impl Watch {
                 let may = |wanted: u32| self.permits(about, wanted);
                 match (self.places.at(path), how) {
                     (Place::Nobody | Place::Hidden, How::Execute) => noted(true, &shown, None),
+                    (Place::Hidden, How::Read) if path.starts_with(SECRETS_DIR) => used(path),
                     (Place::Nobody, _) | (Place::Hidden, How::Read) => None,
                     (Place::Hidden, _) => noted(true, &shown, None),
                     (Place::Scratch(_), How::Execute) => noted(true, &shown, None),

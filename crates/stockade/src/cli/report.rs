@@ -59,7 +59,7 @@ fn in_lines(touched: &Touched) -> String {
         (How::Connect, false, "reached"),
         (How::Own, false, "reached, of its own"),
         (How::Listen, false, "listened at"),
-        (How::Use, false, "used: programs, and empty space"),
+        (How::Use, false, "used, and in no root"),
         (How::Read, true, "refused to read"),
         (How::Write, true, "refused to write"),
         (How::Execute, true, "refused to execute"),

@@ -98,7 +98,8 @@ impl Sandbox {
             };
             confine.as_mut().ok_or_else(nothing)?.trace = true;
         }
-        let env = environment(&self.env, confine.is_some())?;
+        let mut env = environment(&self.env, confine.is_some())?;
+        self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         Ok(Spec { command: self.command.clone(), env, cwd: None, confine })
     }
 }

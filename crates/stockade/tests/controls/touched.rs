@@ -337,10 +337,11 @@ fn x13_a_command_says_what_it_touched() {
     for user in each_user() {
         let place = Place::new(user);
         let root = format!("{}:rw", place.text("write"));
-        let script = "cat there/file; echo x > made; cat /etc/shadow; printf '\\033[2J' > /dev/null; \
+        let script = "cat there/file; echo x > made; cat /etc/shadow; cat /run/secrets/WORD > made; printf '\\033[2J' > /dev/null; \
                       : > \"$(printf 'a\\033b')\"; exit 7";
         let run = |options: &[&str]| {
             let mut sandbox = place.stockade(&["sandbox", "--allow-weaker", "memory"]);
+            sandbox.env("WORD", "s3cret").args(["--secret", "WORD"]);
             sandbox.args(["--root", &root]).args(options).args(["--", "sh", "-c", script]);
             sandbox.stdin(Stdio::null()).output().unwrap()
         };
@@ -355,10 +356,12 @@ fn x13_a_command_says_what_it_touched() {
             "executed\n  /usr/bin/cat\n".to_owned(),
             "refused to read\n".to_owned(),
             "  /etc/shadow\n".to_owned(),
+            "  /run/secrets/WORD\n".to_owned(),
         ] {
             assert!(told.contains(&part), "{part}: {told}");
         }
         assert!(!said(&out.stdout).contains("refused"), "that is the command's");
+        assert!(!told.contains("s3cret"), "{told}");
         let report = place.path("write/report");
         let out = run(&[&format!("--trace={}", report.display()), "--format", "json"]);
         assert!(!said(&out.stderr).contains("refused"), "{}", said(&out.stderr));
