@@ -89,7 +89,12 @@ impl Watch {
     fn look(&mut self, told: &Told) -> Option<Vec<Noted>> {
         let root = match self.root.take() {
             Some(root) => root,
-            None => root_of(told.thread)?,
+            None => {
+                let root = root_of(told.thread)?;
+                // That of another process, which has the number now, would not be the server's, and
+                // is not looked into.
+                raw::still_waits(self.listener.as_fd(), told.id).then_some(root)?
+            }
         };
         let asker = Asker { root: root.as_fd(), thread: told.thread };
         let memory = Memory::of(told.thread)?;
@@ -159,8 +164,14 @@ impl Watch {
                 return None;
             }
         }
+        let is_directory =
+            matches!(&found, Found::There { about, .. } if kind(about) == FileType::Directory);
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || has(libc::O_TRUNC);
         let makes = has(libc::O_CREAT) || has(libc::O_TMPFILE);
+        if is_directory && writes && !has(libc::O_TMPFILE) {
+            // A directory is not opened to be written, but for a file in it without a name.
+            return None;
+        }
         let deed = if writes || makes { Deed::Write { makes } } else { Deed::Read };
         match (&found, deed) {
             // A file that is there is not made, and may be read only.
@@ -300,8 +311,7 @@ fn kind(about: &Stat) -> FileType {
 
 /// Descriptors and flags are the low half of an argument.
 fn low(argument: u64) -> i32 {
-    let [low, _] = [argument & 0xffff_ffff, argument >> 32];
-    u32::try_from(low).unwrap_or_default().cast_signed()
+    u32::try_from(argument & 0xffff_ffff).unwrap_or_default().cast_signed()
 }
 
 /// Whether the call is gone, or a signal came.
