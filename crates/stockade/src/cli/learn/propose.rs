@@ -40,13 +40,17 @@ pub(super) fn propose(session: &Session, profile: &Profile, in_force: &Resolved)
     }
     notes.extend(session.refused.iter().map(|it| format!("Refused, and not in it: {it}")));
     let mut said = format!(
-        "# Proposed by `stockade policy learn` from the session {} with `{}`.\n",
+        "# Proposed by `stockade policy learn` from the session {} with `{}`. Names that were only\n\
+         # looked at, and not opened, were not seen.\n",
         visible(&session.name),
         visible(&session.server)
     );
     let policy = policy.to_string();
     said.push_str(policy.trim_start_matches('\n'));
     if !said.ends_with('\n') {
+        said.push('\n');
+    }
+    if !notes.is_empty() {
         said.push('\n');
     }
     for note in notes {
@@ -243,7 +247,7 @@ mod tests {
         Profile { roots: vec![("/srv/a".into(), true)], ..Profile::default() }
     }
 
-    /// What is proposed, which is a policy, and without its first line.
+    /// What is proposed, which is a policy, and without its first two lines.
     fn proposed(text: &str, server: Option<&str>) -> String {
         let said = propose(&session(), &profile(), &in_force(text, server));
         let policy = in_force(&said, server).policy;
@@ -253,7 +257,7 @@ mod tests {
             let after = policy.call(&call).verdict.name();
             assert!(after == before || after == "deny", "{tool}: {before}, then {after}: {said}");
         }
-        said.lines().skip(1).map(|it| format!("{it}\n")).collect()
+        said.lines().skip(2).map(|it| format!("{it}\n")).collect()
     }
 
     #[test]
@@ -283,6 +287,7 @@ mod tests {
         [[tools]]
         effect = "deny"
         tool = "rm*"
+
         # More than the policy in force gives: /srv/a, of the command line.
         "#);
     }
@@ -303,6 +308,7 @@ mod tests {
         [[servers.files.tools]]
         effect = "allow"
         tool = ['odd\[\*\]', "read_file"]
+
         # Not in it: the server `other`, which the session was not with.
         "#);
     }
@@ -319,8 +325,8 @@ mod tests {
         let said = propose(&session, &profile, &in_force("", None));
         assert_eq!(in_force(&said, None).roots.len(), 1, "{said}");
         let notes: Vec<&str> = said.lines().filter(|it| it.starts_with("# ")).collect();
-        assert_eq!(notes.len(), 5, "{said}");
-        assert!(notes[4].starts_with("# Refused, and not in it: read /a"), "{said}");
+        assert_eq!(notes.len(), 6, "{said}");
+        assert!(notes[5].starts_with("# Refused, and not in it: read /a"), "{said}");
     }
 
     #[test]
