@@ -106,8 +106,9 @@ struct Row {
 impl Row {
     fn tried(&self) -> Feature {
         let (works, found, remedy) = match self.trial.carry_out() {
-            Ok(found) => (Works::Yes, found, None),
-            Err(why) => (Works::No, why, Some((self.remedy)())),
+            Ok(Ok(found)) => (Works::Yes, found, None),
+            Ok(Err(why)) => (Works::No, why, Some((self.remedy)())),
+            Err(error) => (Works::Unknown, error.to_string(), None),
         };
         let Self { name, needed_for, .. } = *self;
         Feature { name, works, found, needed_for, remedy }

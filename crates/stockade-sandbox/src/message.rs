@@ -39,6 +39,8 @@ pub(crate) enum Answer {
     Exited(Exit),
     /// A limit was run into.
     Reached(Limit),
+    /// From now on the kernel tells of the server's calls, by the descriptor that comes with it.
+    Traced,
 }
 
 /// The step that failed, and what the kernel said.
@@ -77,10 +79,11 @@ pub(crate) enum Step {
     Privileges,
     Landlock,
     Filter,
+    Trace,
 }
 
 impl Step {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -105,6 +108,7 @@ impl Step {
         Self::Privileges,
         Self::Landlock,
         Self::Filter,
+        Self::Trace,
     ];
 
     pub(crate) fn because(self, errno: Errno) -> Failure {
@@ -142,6 +146,7 @@ impl Step {
             Self::Privileges => "privileges could not be given away",
             Self::Landlock => "no Landlock",
             Self::Filter => "no seccomp filter",
+            Self::Trace => "what it touches cannot be told",
         }
     }
 }
@@ -181,6 +186,7 @@ impl Answer {
                 let place = Limit::ALL.iter().position(|it| *it == limit);
                 (3, [place.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1), 0, 0])
             }
+            Self::Traced => (4, [0, 0, 0]),
         };
         pack([kind, a, b, c])
     }
@@ -198,6 +204,7 @@ impl Answer {
             [3, limit, 0, 0] => {
                 Limit::ALL.get(usize::try_from(limit).ok()?).copied().map(Self::Reached)
             }
+            [4, 0, 0, 0] => Some(Self::Traced),
             _ => None,
         }
     }
@@ -336,7 +343,8 @@ mod tests {
         let reached = Limit::ALL.map(Answer::Reached);
         let failures = Step::ALL.map(|step| Answer::Failed(Failure { step, errno: 13, place: 7 }));
         let (here, there) = UnixStream::pair().unwrap();
-        for answer in exits.into_iter().chain(ends).chain(reached).chain(failures) {
+        let answers = exits.into_iter().chain(ends).chain(reached).chain(failures);
+        for answer in answers.chain([Answer::Traced]) {
             answer.send(&here, &[here.as_fd()]).unwrap();
             let (arrived, fds) = Answer::receive(&there).unwrap().unwrap();
             assert_eq!((arrived, fds.len()), (answer, 1));

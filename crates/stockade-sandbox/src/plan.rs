@@ -166,11 +166,13 @@ fn promise(
     match alone {
         None => promised.by_namespaces(&it.limits, possible, landlock)?,
         Some(why) => {
-            if !it.secrets.is_empty() {
-                let (feature, cause) = ("namespaces, and secrets need them", why.to_owned());
-                let remedy =
-                    "permit user namespaces (`stockade doctor` says how), or give no secret";
-                return Err(Refusal { feature, cause, remedy }.of(Guarantee::Environment));
+            let needs = [
+                (!it.secrets.is_empty(), "namespaces, which secrets need", Guarantee::Environment),
+                (it.trace, "namespaces, which a trace needs", Guarantee::Calls),
+            ];
+            if let Some((_, feature, guarantee)) = needs.into_iter().find(|(asked, ..)| *asked) {
+                let remedy = "permit user namespaces (`stockade doctor` says how), or do without";
+                return Err(Refusal { feature, cause: why.to_owned(), remedy }.of(guarantee));
             }
             promised.without_namespaces(&it.limits, possible, landlock, why)?;
         }
@@ -332,7 +334,11 @@ fn apart(confinement: &Confinement) -> Result<(), String> {
     {
         return Ok(());
     }
-    ASKED.get_or_init(|| Trial::Apart.carry_out().map(|_| ())).clone()
+    let ask = || match Trial::Apart.carry_out() {
+        Ok(tried) => tried.map(|_| ()),
+        Err(error) => Err(format!("it cannot be tried: {error}")),
+    };
+    ASKED.get_or_init(ask).clone()
 }
 
 fn speaks_against_namespaces() -> bool {
@@ -380,6 +386,7 @@ impl Refusal {
 /// A cell while it is drawn up.
 struct Draft<'a> {
     limits: &'a Limits,
+    trace: bool,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -398,6 +405,7 @@ impl<'a> Draft<'a> {
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
+            trace: confinement.trace,
             uid,
             gid,
             drops,
@@ -458,6 +466,7 @@ impl<'a> Draft<'a> {
             landlock,
             namespaces,
             groups: possible.groups,
+            trace: self.trace,
         }
     }
 
@@ -767,6 +776,9 @@ impl fmt::Display for Plan {
                 let below = group.below.display();
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
+        }
+        if cell.trace {
+            writeln!(out, "\nis watched: what it opens, changes, starts and connects to is noted")?;
         }
         writeln!(out, "\nis refused these calls of the kernel")?;
         let more = seccomp::refused_without_namespaces().filter(|_| !cell.namespaces);

@@ -114,18 +114,19 @@ impl Trial {
         }
     }
 
-    /// Tries it in a process of its own. What was found, or why it does not work.
-    pub(crate) fn carry_out(self) -> Result<String, String> {
+    /// Tries it in a process of its own: what was found, or why it does not work. It fails where there
+    /// is no such process.
+    pub(crate) fn carry_out(self) -> io::Result<Result<String, String>> {
         let mut command = Command::new("/proc/self/exe");
         command.arg(KEEPER_ARG).arg(self.word()).env_clear().stdin(Stdio::null());
-        let out = command.output().map_err(|it| it.to_string())?;
+        let out = command.output()?;
         let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-        match out.status.code() {
+        Ok(match out.status.code() {
             Some(0) => Ok(said),
             Some(_) => Err(said),
             // A filter of a container may kill for what it does not know.
             None => Err(format!("the process that tried it was ended: {}", out.status)),
-        }
+        })
     }
 
     fn try_it(self, alone: Alone) -> io::Result<String> {

@@ -28,6 +28,7 @@ mod output;
 mod processes;
 mod protocol;
 mod roots;
+mod touched;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("roots", roots::ROWS),
     ("limits", limits::ROWS),
     ("doctor", doctor::ROWS),
+    ("touched", touched::ROWS),
 ];
 
 fn main() -> ExitCode {
