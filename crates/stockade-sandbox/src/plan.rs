@@ -1,25 +1,27 @@
 //! What will be done for a spec on this machine, worked out without doing any of it. The sandbox is
 //! built from exactly this, so that what is shown and what is done cannot differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::process::{getegid, geteuid};
 
-use crate::cell::{Cell, Kind, Mount, Owner, What};
+use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
 use crate::guarantee::Held;
+use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Search};
 use crate::server::PATH_DEFAULT;
 use crate::{
-    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Spec, Strength, raw, seccomp,
+    Access, Confinement, Containment, Error, Guarantee, Limits, Network, Root, Spec, Strength, raw, seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
@@ -96,6 +98,7 @@ const LANDLOCK_MIN: u32 = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) cell: Option<Cell>,
+    network: Network,
     containment: Containment,
 }
 
@@ -106,13 +109,17 @@ pub struct Plan {
 pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     spec.check()?;
     let Some(confinement) = &spec.confine else {
-        return Ok(Plan { cell: None, containment: unconfined() });
+        return Ok(Plan {
+            cell: None,
+            network: Network::default(),
+            containment: unconfined(),
+        });
     };
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
     let containment = promise(confinement, &possible, landlock)?;
     let cell = Draft::new(spec, confinement)?.finish(possible, landlock >= LANDLOCK_MIN);
-    Ok(Plan { cell: Some(cell), containment })
+    Ok(Plan { cell: Some(cell), network: confinement.network.clone(), containment })
 }
 
 impl Plan {
@@ -154,7 +161,11 @@ fn promise(it: &Confinement, possible: &Possible, landlock: u32) -> Result<Conta
     let mut held = Vec::new();
     let mut enforced =
         |guarantee, by: String| held.push(Held { guarantee, strength: Strength::Enforced, by });
-    enforced(Guarantee::Network, "a network namespace with loopback only, seccomp".into());
+    let mut by = "a network namespace with loopback only, seccomp".to_owned();
+    if !it.network.is_empty() {
+        by = format!("{by}; the guard connects it to {} and nobody else", it.network);
+    }
+    enforced(Guarantee::Network, by);
     enforced(Guarantee::Processes, "a pid namespace, its own /proc, seccomp".into());
     enforced(
         Guarantee::Privileges,
@@ -241,6 +252,7 @@ impl Refusal {
 /// A cell while it is drawn up.
 struct Draft<'a> {
     limits: &'a Limits,
+    network: &'a Network,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -259,6 +271,7 @@ impl<'a> Draft<'a> {
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
+            network: &confinement.network,
             uid,
             gid,
             drops,
@@ -302,6 +315,8 @@ impl<'a> Draft<'a> {
             time: self.limits.time,
             landlock,
             groups: possible.groups,
+            doors: doors(self.network),
+            addresses: addresses(self.network),
         }
     }
 
@@ -480,6 +495,11 @@ impl<'a> Draft<'a> {
     fn etc(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let home = self.home.as_deref().unwrap_or(Path::new("/")).display();
         let (uid, gid) = (self.uid, self.gid);
+        let (hosts, resolver) = if self.network.is_empty() {
+            ("files", String::new())
+        } else {
+            ("files dns", format!("nameserver {GATE}\n"))
+        };
         [
             (
                 "/etc/passwd",
@@ -489,12 +509,36 @@ impl<'a> Draft<'a> {
             ),
             ("/etc/group", format!("root:x:0:\nserver:x:{gid}:\n")),
             ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
-            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
-            ("/etc/resolv.conf", String::new()),
+            ("/etc/nsswitch.conf", format!("passwd: files\ngroup: files\nhosts: {hosts}\n")),
+            ("/etc/resolv.conf", resolver),
         ]
         .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
         .into()
     }
+}
+
+/// What is listened on for a server that may reach somebody. Each port is taken at every address,
+/// so that the guard sees under which of its made-up addresses a name was connected to, however
+/// many names there are.
+fn doors(network: &Network) -> Vec<Door> {
+    if network.is_empty() {
+        return Vec::new();
+    }
+    let ports = network.ports();
+    let gates = [GATE_DNS, GATE_PROXY].into_iter().filter(|it| !ports.contains(&it.port()));
+    let everywhere = ports.iter().map(|it| SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, *it));
+    let connections = gates.chain(everywhere).map(|at| Door { kind: Way::Connections, at });
+    [Door { kind: Way::Datagrams, at: GATE_DNS }].into_iter().chain(connections).collect()
+}
+
+/// Destinations that are addresses are found by programs that know nothing of proxies, if they are
+/// addresses inside. All of `127.0.0.0/8` are; those of sixteen bytes are for the proxy alone.
+fn addresses(network: &Network) -> Vec<Ipv4Addr> {
+    let all = network.destinations().iter().filter_map(|it| match it.address()? {
+        IpAddr::V4(address) if !address.is_loopback() => Some(address),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    });
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether the link is one within what every server sees.
@@ -598,6 +642,17 @@ impl fmt::Display for Plan {
         }
         for (at, to) in &cell.links {
             writeln!(out, "  link         {} to {}", at.display(), to.display())?;
+        }
+        writeln!(out, "\nreaches")?;
+        for it in self.network.destinations() {
+            writeln!(out, "  {it}")?;
+        }
+        match self.network.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(", ") {
+            ports if ports.is_empty() => writeln!(out, "  nobody")?,
+            ports => writeln!(
+                out,
+                "  by name or by the proxy {GATE_PROXY}; the ports {ports} are taken inside"
+            )?,
         }
         writeln!(out, "\nmay use")?;
         writeln!(out, "  {} processes and threads", cell.pids)?;
