@@ -201,6 +201,14 @@ impl Destination {
         }
     }
 
+    /// The name, where it is one and not an address or many names.
+    pub fn name(&self) -> Option<&str> {
+        match &self.whom {
+            Whom::Host(Host::Name(name)) => Some(name),
+            Whom::Host(Host::Address(_)) | Whom::Below(_) => None,
+        }
+    }
+
     fn is_of(&self, host: &Host) -> bool {
         match (&self.whom, host) {
             (Whom::Host(it), host) => it == host,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stockade_sandbox::{Error, Guarantee};
+use stockade_sandbox::{Error, Guarantee, Network};
 
 use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
@@ -19,6 +19,11 @@ pub(super) struct Hold {
     /// Another place that programs are executed from, read only. May be repeated
     #[arg(long = "program", value_name = "DIR")]
     programs: Vec<PathBuf>,
+    /// Whom it may reach, and nobody else: hosts by name or address, between commas. Without a port
+    /// it is 443; `*.` in front means every name below; an address behind `=` is the name's, in place
+    /// of what it resolves to, and may be a private one [default: none]
+    #[arg(long = "net", value_name = "HOST[:PORT][=ADDR],…|none")]
+    network: Option<Network>,
     /// Memory of all its processes together: bytes, or with K, M or G [default: 1G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
@@ -50,6 +55,7 @@ impl Hold {
         Sandbox {
             backend: self.backend.unwrap_or(before.backend),
             programs: [before.programs.clone(), self.programs.clone()].concat(),
+            network: self.network.clone().unwrap_or_else(|| before.network.clone()),
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
         }

@@ -5,20 +5,24 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
 use stockade_sandbox::{Child, Error, Spec, launch, plan};
 
 use super::hold::{Hold, not_started};
-use super::run::environment;
+use super::run::{environment, runtime};
 use crate::config;
 use crate::failure::{Exit, Failure};
+use crate::guard::egress::{Egress, Shown};
 
-/// Run a command in a sandbox: its roots, no network, bounded memory and processes
+/// Run a command in a sandbox: its roots, no network but what is named, bounded memory and
+/// processes
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockade sandbox --root ~/notes -- python3 -c 'import os; print(os.listdir())'
+  stockade sandbox --net api.example.com,db.internal:5432=10.0.0.5 -- python3 report.py
   stockade sandbox --root .:rw --memory 512M --dry-run -- node build/index.js
 
 Files are seen if they are below a root, below /usr, or installed with the program or the script
@@ -51,6 +55,22 @@ impl Sandbox {
             return Ok(ExitCode::SUCCESS);
         }
         let child = launch(&spec).map_err(|it| not_started(&it))?;
+        if let (Some(doors), Some(confine)) = (child.take_doors(), &spec.confine) {
+            let network = confine.network.clone();
+            let runtime = runtime(1)?;
+            // It ends with this process, which ends with the command.
+            thread::spawn(move || {
+                runtime.block_on(async {
+                    match Egress::open(doors, network, Arc::new(Shown)) {
+                        Ok(egress) => {
+                            std::future::pending::<()>().await;
+                            drop(egress);
+                        }
+                        Err(error) => anstream::eprintln!("note: nobody is reached: {error}"),
+                    }
+                });
+            });
+        }
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
         Ok(match exit.map_err(|it| not_started(&it))? {

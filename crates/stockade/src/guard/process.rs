@@ -17,6 +17,7 @@ use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
 use super::Guard;
+use super::egress::{Egress, Recorded};
 
 /// How long a server may take to end by itself, at each step of MCP's shutdown ("stdio ›
 /// Shutdown").
@@ -33,6 +34,9 @@ pub struct Process {
     /// Takes in what it says on standard error.
     errors: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// Its way out, if it has one. It holds sockets of the process's own network, which is there
+    /// for as long as they are.
+    egress: Mutex<Option<Egress>>,
 }
 
 /// A process that has just started, with its ends.
@@ -53,7 +57,7 @@ pub enum StartError {
     #[error(transparent)]
     Launch(#[from] stockade_sandbox::Error),
     /// Its pipes.
-    #[error("cannot use the pipes of the server")]
+    #[error("cannot use the pipes or sockets of the server")]
     Pipes(#[from] std::io::Error),
 }
 
@@ -68,6 +72,7 @@ impl Process {
         parties: &Parties,
         show: bool,
     ) -> Result<Started, StartError> {
+        let network = spec.confine.as_ref().map(|it| it.network.clone()).unwrap_or_default();
         let spec = spec.clone();
         let launched = tokio::task::spawn_blocking(move || stockade_sandbox::launch(&spec)).await;
         let child = launched.map_err(std::io::Error::other)??;
@@ -75,6 +80,9 @@ impl Process {
         let input = child.take_stdin().ok_or_else(missing)?;
         let output = child.take_stdout().ok_or_else(missing)?;
         let errors = child.take_stderr().ok_or_else(missing)?;
+        let recorded = || Recorded { guard: Arc::clone(guard), parties: parties.clone() };
+        let open = |doors| Egress::open(doors, network, Arc::new(recorded()));
+        let egress = Mutex::new(child.take_doors().map(open).transpose()?);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
         let errors = tokio::spawn(listen(
             errors,
@@ -87,7 +95,7 @@ impl Process {
         let (input, _) = StdioWriter::new(pipe::Sender::from_owned_fd(input)?).share(&limits);
         let output = Lines::new(pipe::Receiver::from_owned_fd(output)?, &limits);
         let errors = tokio::sync::Mutex::new(Some(errors));
-        let process = Self { child: Arc::new(child), errors, last_lines };
+        let process = Self { child: Arc::new(child), errors, last_lines, egress };
         Ok(Started { process, input, output })
     }
 
@@ -104,6 +112,7 @@ impl Process {
             // All of it is in the pipe by now: nothing is left that could write more.
             let _read = tokio::time::timeout(GRACE, errors).await;
         }
+        drop(self.egress.lock().unwrap_or_else(PoisonError::into_inner).take());
         ended.map_err(|it| it.to_string())?.map_err(|it| it.to_string())
     }
 
