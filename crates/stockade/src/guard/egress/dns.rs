@@ -55,7 +55,7 @@ pub(super) async fn serve_stream(mut stream: impl Stream, way: &Way) {
 }
 
 /// The answer to a question; nothing, to what is none.
-fn answer(way: &Way, bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn answer(way: &Way, bytes: &[u8]) -> Option<Vec<u8>> {
     let asked = Packet::parse(bytes).ok()?;
     if asked.has_flags(PacketFlag::RESPONSE) {
         return None;

@@ -128,6 +128,7 @@ async fn forwarded(
         None => format!("{asked}:{PORT_DEFAULT}"),
     };
     let (host, port) = way.parse(&whole)?;
+    for_whom(&request, &host, port).map_err(|why| way.refuse(&whole, None, &why))?;
     let Reached { host, port, stream } = way.connect(&host, port).await?;
     let mut sender = open(stream, beside).await?;
     send(&mut sender, request, &host, port, beside).await

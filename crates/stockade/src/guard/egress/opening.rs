@@ -9,6 +9,10 @@ const BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// What every TLS record of a handshake begins with.
 const HANDSHAKE: u8 = 22;
+/// What HTTP/2 begins with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+const METHODS: &[&str] =
+    &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
 /// What a connection begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +68,21 @@ impl Look {
         match httparse::Request::new(&mut headers).parse(&self.bytes) {
             Ok(httparse::Status::Partial) => None,
             Ok(httparse::Status::Complete(_)) => Some(Opening::Http),
-            // It is one, and whoever reads the whole of it says so.
-            Err(httparse::Error::TooManyHeaders) => Some(Opening::Http),
+            // Whoever reads the whole of it says no.
+            Err(_) if self.is_meant_as_http() => Some(Opening::Http),
             Err(_) => Some(Opening::Other),
         }
+    }
+
+    /// Whether somebody more lenient might take it for a request: by its method, or by what stands
+    /// in its first line. HTTP/2 without TLS is something else, and begins in one way only.
+    fn is_meant_as_http(&self) -> bool {
+        let text = self.bytes.trim_ascii_start();
+        let is_method = |it: &&[u8]| text.strip_prefix(*it).is_some_and(|rest| rest.starts_with(b" "));
+        let line = text.split(|it| *it == b'\n').next().unwrap_or_default();
+        !text.starts_with(PREFACE)
+            && (METHODS.iter().any(|it| is_method(&it.as_bytes()))
+                || memchr::memmem::find(line, b"HTTP/").is_some())
     }
 }
 
