@@ -69,11 +69,11 @@ mod warden;
 pub use child::{Child, Doors, Exit, launch, launch_as};
 pub use error::Error;
 pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
-pub use network::{Destination, Host, Network, NoDestination};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
+pub use network::{Destination, Host, Network, NoDestination};
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
-pub use spec::{Access, Confinement, Limits, Root, Spec};
+pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
 
 use std::fmt;
 

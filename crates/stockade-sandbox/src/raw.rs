@@ -221,8 +221,7 @@ pub(crate) fn add_loopback_address(
     for (place, byte) in places.zip(name.bytes()) {
         *place = c_char::from_ne_bytes([byte]);
     }
-    for (what, octets) in
-        [(libc::SIOCSIFADDR, address.octets()), (libc::SIOCSIFNETMASK, [0xff; 4])]
+    for (what, octets) in [(libc::SIOCSIFADDR, address.octets()), (libc::SIOCSIFNETMASK, [0xff; 4])]
     {
         // As a `sockaddr_in`: two bytes of port, then the address.
         let [a, b, c, d] = octets.map(|it| c_char::from_ne_bytes([it]));

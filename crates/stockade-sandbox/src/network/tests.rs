@@ -166,7 +166,8 @@ fn a_network_is_read_whole_or_refused() {
 
 #[test]
 fn only_what_is_listed_is_found() {
-    let all = network("api.example.com,*.example.com:443=10.0.0.1,*.a.example.com=10.0.0.2,10.0.0.9:80");
+    let all =
+        network("api.example.com,*.example.com:443=10.0.0.1,*.a.example.com=10.0.0.2,10.0.0.9:80");
     for (text, port, pinned) in [
         ("api.example.com", 443, None),
         ("API.EXAMPLE.COM.", 443, None),
@@ -199,7 +200,8 @@ fn only_what_is_listed_is_found() {
 fn a_proxy_is_asked_for_a_host_and_a_port() {
     assert_eq!(Host::parse_with_port("a.example:80"), Ok((host("a.example"), 80)));
     assert_eq!(Host::parse_with_port("[::1]:80"), Ok((host("::1"), 80)));
-    for text in ["a.example", "::1:80", "a.example:", "a.example:80@b:1", "a@b:80", ":80", "a:b:80"] {
+    for text in ["a.example", "::1:80", "a.example:", "a.example:80@b:1", "a@b:80", ":80", "a:b:80"]
+    {
         assert!(Host::parse_with_port(text).is_err(), "{text}");
     }
 }

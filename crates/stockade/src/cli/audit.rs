@@ -220,8 +220,17 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
         None => String::new(),
     };
     let names = [
-        "kind", "peer", "call", "method", "tool", "destination", "address", "decision", "status",
-        "rule", "says",
+        "kind",
+        "peer",
+        "call",
+        "method",
+        "tool",
+        "destination",
+        "address",
+        "decision",
+        "status",
+        "rule",
+        "says",
     ];
     let mark = is_open.then(|| format!("({NO_OUTCOME})"));
     let words = names.iter().map(|it| text(it)).filter(|it| !it.is_empty()).chain(mark);

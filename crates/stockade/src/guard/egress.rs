@@ -226,9 +226,11 @@ impl Way {
             (None, Host::Address(address)) => return Ok(vec![*address]),
             (None, Host::Name(name)) => name,
         };
-        let resolved = self.reach.resolve(name).await.map_err(|error| {
-            Refused::Unreachable(format!("cannot resolve {name}: {error}"))
-        })?;
+        let resolved = self
+            .reach
+            .resolve(name)
+            .await
+            .map_err(|error| Refused::Unreachable(format!("cannot resolve {name}: {error}")))?;
         let judged = resolved.iter().map(|it| (*it, dial::judge(&*self.reach, *it)));
         let (fine, bad): (Vec<_>, Vec<_>) = judged.partition(|(_, why)| why.is_ok());
         match (fine.is_empty(), bad.first()) {
@@ -236,9 +238,7 @@ impl Way {
                 Err(self.refuse(asked, Some(*address), &format!("its address may not be: {why}")))
             }
             (true, _) => Err(Refused::Unreachable(format!("{name} has no address"))),
-            (false, _) => {
-                Ok(fine.into_iter().map(|it| it.0).take(dial::ADDRESSES_MAX).collect())
-            }
+            (false, _) => Ok(fine.into_iter().map(|it| it.0).take(dial::ADDRESSES_MAX).collect()),
         }
     }
 

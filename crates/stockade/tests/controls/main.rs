@@ -22,6 +22,7 @@ mod front_door;
 mod harness;
 mod input;
 mod ledger;
+mod network;
 mod output;
 mod processes;
 mod protocol;
@@ -51,6 +52,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("network", network::ROWS),
     ("roots", roots::ROWS),
 ];
 

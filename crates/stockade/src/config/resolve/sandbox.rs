@@ -39,6 +39,7 @@ impl Sandbox {
                 roots: roots.iter().map(root).collect(),
                 programs: self.programs.clone(),
                 network: self.network.clone(),
+                secrets: Vec::new(),
                 limits: self.limits.clone(),
                 allow_weaker: self.allow_weaker.clone(),
             })),

@@ -72,10 +72,8 @@ pub(super) fn answer(way: &Way, bytes: &[u8]) -> Option<Vec<u8>> {
                 Found::Nobody => RCODE::NameError,
                 Found::TooMany => RCODE::ServerFailure,
                 Found::Address(address) => {
-                    let in_internet = matches!(
-                        question.qclass,
-                        QCLASS::CLASS(CLASS::IN) | QCLASS::ANY
-                    );
+                    let in_internet =
+                        matches!(question.qclass, QCLASS::CLASS(CLASS::IN) | QCLASS::ANY);
                     let of_four = matches!(question.qtype, QTYPE::TYPE(TYPE::A) | QTYPE::ANY);
                     // It has no other record: no IPv6, and no other port or keys (HTTPS, SVCB).
                     if in_internet && of_four {

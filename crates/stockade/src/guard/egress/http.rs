@@ -208,7 +208,8 @@ async fn send(
     beside: &Beside,
 ) -> Result<Response<Body>, Refused> {
     let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    *request.uri_mut() = path.parse::<Uri>().map_err(|_| Refused::Forbidden("no path".to_owned()))?;
+    *request.uri_mut() =
+        path.parse::<Uri>().map_err(|_| Refused::Forbidden("no path".to_owned()))?;
     *request.version_mut() = Version::HTTP_11;
     let whom = if port == PORT_DEFAULT { host.to_string() } else { format!("{host}:{port}") };
     let whom = HeaderValue::try_from(whom).map_err(|it| Refused::Forbidden(it.to_string()))?;
@@ -261,7 +262,9 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|it| it.split(','))
         .filter_map(|it| it.trim().parse().ok())
         // These are about the message, whatever it says.
-        .filter(|it| ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(it))
+        .filter(|it| {
+            ![header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(it)
+        })
         .collect();
     for name in OF_ONE_CONNECTION {
         headers.remove(*name);

@@ -78,7 +78,8 @@ impl Look {
     /// in its first line. HTTP/2 without TLS is something else, and begins in one way only.
     fn is_meant_as_http(&self) -> bool {
         let text = self.bytes.trim_ascii_start();
-        let is_method = |it: &&[u8]| text.strip_prefix(*it).is_some_and(|rest| rest.starts_with(b" "));
+        let is_method =
+            |it: &&[u8]| text.strip_prefix(*it).is_some_and(|rest| rest.starts_with(b" "));
         let line = text.split(|it| *it == b'\n').next().unwrap_or_default();
         !text.starts_with(PREFACE)
             && (METHODS.iter().any(|it| is_method(&it.as_bytes()))

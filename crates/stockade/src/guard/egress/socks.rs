@@ -48,10 +48,7 @@ pub(super) async fn serve(mut stream: impl Stream, way: &Arc<Way>) {
 }
 
 /// Whom a client wants, or what it is told instead.
-async fn asked(
-    stream: &mut impl Stream,
-    way: &Way,
-) -> io::Result<Result<(Host, u16), Reply>> {
+async fn asked(stream: &mut impl Stream, way: &Way) -> io::Result<Result<(Host, u16), Reply>> {
     let garbled = || io::Error::from(io::ErrorKind::InvalidData);
     if stream.read_u8().await? != VERSION {
         return Err(garbled());

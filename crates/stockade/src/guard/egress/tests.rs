@@ -216,7 +216,12 @@ fn a_beginning_is_known_however_it_is_cut() {
         assert_eq!(*last, Some(expected));
         assert_eq!(look.bytes, bytes, "all of it is passed on");
     }
-    for other in [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], b"*1\r\n$4\r\nPING\r\n", b"EHLO me\r\n", b"SSH-2.0-x\r\n"] {
+    for other in [
+        &b"\0\0\0\x08\x04\xd2\x16\x2f"[..],
+        b"*1\r\n$4\r\nPING\r\n",
+        b"EHLO me\r\n",
+        b"SSH-2.0-x\r\n",
+    ] {
         assert_eq!(opening(other), Some(Opening::Other), "{other:?}");
     }
     // What somebody lenient could take for a request is not something else.
@@ -332,7 +337,8 @@ async fn every_request_is_for_the_host_that_was_asked_for() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("hi"), "{answer}");
     assert!(heard.starts_with("GET /x HTTP/1.1\r\n"), "{heard}");
     assert!(heard.contains("host: a.example:8080\r\n"), "{heard}");
-    let second = "GET /1 HTTP/1.1\r\nHost: A.example\r\n\r\nGET /2 HTTP/1.1\r\nHost: b.example\r\n\r\n";
+    let second =
+        "GET /1 HTTP/1.1\r\nHost: A.example\r\n\r\nGET /2 HTTP/1.1\r\nHost: b.example\r\n\r\n";
     let (answer, heard) = relayed(second).await;
     assert!(answer.contains("200 OK") && answer.contains("403 Forbidden"), "{answer}");
     assert!(heard.contains("/1") && !heard.contains("/2"), "{heard}");
@@ -346,7 +352,10 @@ async fn every_request_is_for_the_host_that_was_asked_for() {
         "GET http://b.example/ HTTP/1.1\r\nHost: a.example:8080\r\n\r\n",
     ] {
         let (answer, heard) = relayed(bad).await;
-        assert!(answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.0 403"), "{bad}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.0 403"),
+            "{bad}: {answer}"
+        );
         assert_eq!(heard, "", "{bad}");
     }
     // What hides one request in another cannot be read at all.
