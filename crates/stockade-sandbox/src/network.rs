@@ -225,6 +225,10 @@ impl FromStr for Destination {
 
     /// Reads `HOST[:PORT][=ADDRESS]`. A host is a name, `*.` and a name, or an address.
     fn from_str(text: &str) -> Result<Self, NoDestination> {
+        if text == "none" {
+            let why = "`none` stands alone, and means nobody";
+            return Err(NoDestination::Host { text: text.to_owned(), why });
+        }
         let (place, pinned) = match text.split_once('=') {
             Some((place, address)) => (place, Some(address)),
             None => (text, None),
@@ -354,14 +358,8 @@ impl FromStr for Network {
         if text == "none" {
             return Ok(Self::default());
         }
-        let one = |text: &str| match text.trim() {
-            "none" => {
-                let why = "`none` stands alone";
-                Err(NoDestination::Host { text: text.to_owned(), why })
-            }
-            text => text.parse(),
-        };
-        Self::new(text.split(',').map(one).collect::<Result<Vec<_>, _>>()?)
+        let all = text.split(',').map(|it| it.trim().parse());
+        Self::new(all.collect::<Result<Vec<_>, _>>()?)
     }
 }
 

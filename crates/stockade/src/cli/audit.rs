@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "start",
     "stop",
     "decision",
@@ -21,6 +21,7 @@ const KINDS: [&str; 11] = [
     "violation",
     "refusal",
     "stderr",
+    "egress",
     "policy",
     "ledger.recovered",
     "ledger.removed",

@@ -271,9 +271,9 @@ fn ask(way: &Way, name: &str, kind: TYPE) -> (RCODE, Vec<Ipv4Addr>) {
     let answer = dns::answer(way, &question.build_bytes_vec().unwrap()).unwrap();
     let answer = Packet::parse(&answer).unwrap();
     assert_eq!((answer.id(), answer.questions.len()), (7, 1));
-    let addresses = answer.answers.iter().map(|it| match &it.rdata {
-        RData::A(it) => Ipv4Addr::from_bits(it.address),
-        other => panic!("{other:?}"),
+    let addresses = answer.answers.iter().map(|it| {
+        let RData::A(it) = &it.rdata else { panic!("{it:?}") };
+        Ipv4Addr::from_bits(it.address)
     });
     (answer.rcode(), addresses.collect())
 }
