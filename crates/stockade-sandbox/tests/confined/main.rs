@@ -226,6 +226,22 @@ fn doors_are_apart(ground: &Ground) {
     assert!(none.take_doors().is_none());
     drop((child, doors, none));
 
+    // A listed address is one inside, and says itself which it is.
+    let connects = ["bash", "-c", "exec 3<>/dev/tcp/10.0.0.5/5432; cat"];
+    let child = launch(&may_reach(ground.confined(&connects), list)).unwrap();
+    let doors = child.take_doors().unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    let accepted = loop {
+        let found = doors.connections.iter().find_map(|it| it.accept().ok());
+        assert!(Instant::now() < until, "nobody came");
+        if let Some((stream, _)) = found {
+            break stream;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(accepted.local_addr().unwrap().to_string(), "10.0.0.5:5432");
+    drop((child, doors, accepted));
+
     // As closed as without a list, for whoever is not on it.
     must_hold(&output(&may_reach(ground.probe("reach"), list)), 18);
     must_hold(&output(&may_reach(ground.probe("break-out"), list)), 90);

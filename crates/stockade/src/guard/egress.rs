@@ -47,7 +47,7 @@ use self::names::Names;
 pub use self::witness::{Decision, Recorded, Shown, Witness};
 
 /// So many connections of one server are open at once. Those to come wait.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 128;
 /// How long a server may take to say whom it wants.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// How long an established connection may be silent.

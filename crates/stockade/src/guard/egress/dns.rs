@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simple_dns::rdata::{A, RData};
-use simple_dns::{CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE};
+use simple_dns::{
+    CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE, header_buffer,
+};
 use stockade_sandbox::Host;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
@@ -16,6 +18,8 @@ use super::{IDLE_MAX, REQUEST_MAX, Way};
 
 /// How long a program may remember an answer, in seconds. It holds for as long as the server lives.
 const TTL: u32 = 60;
+/// What may come beside a question: options, and a signature.
+const ADDITIONAL_MAX: u16 = 2;
 /// The longest question that is read.
 const QUESTION_BYTES_MAX: usize = 4096;
 
@@ -56,6 +60,9 @@ pub(super) async fn serve_stream(mut stream: impl Stream, way: &Way) {
 
 /// The answer to a question; nothing, to what is none.
 pub(super) fn answer(way: &Way, bytes: &[u8]) -> Option<Vec<u8>> {
+    if !is_one_question(bytes) {
+        return None;
+    }
     let asked = Packet::parse(bytes).ok()?;
     if asked.has_flags(PacketFlag::RESPONSE) {
         return None;
@@ -89,6 +96,16 @@ pub(super) fn answer(way: &Way, bytes: &[u8]) -> Option<Vec<u8>> {
         _ => RCODE::NotImplemented,
     };
     reply.build_bytes_vec().ok()
+}
+
+/// Before anything is read, by what the header says of the rest: the numbers in it are believed when
+/// memory is taken for what should follow.
+fn is_one_question(bytes: &[u8]) -> bool {
+    let counts = || -> simple_dns::Result<_> {
+        let others = (header_buffer::answers(bytes)?, header_buffer::name_servers(bytes)?);
+        Ok((header_buffer::questions(bytes)?, others, header_buffer::additional_records(bytes)?))
+    };
+    matches!(counts(), Ok((1, (0, 0), 0..=ADDITIONAL_MAX)))
 }
 
 enum Found {

@@ -297,11 +297,46 @@ fn listed_names_have_an_address_and_others_do_not_exist() {
         }
     }
     assert_eq!(kept.lines.lock().unwrap().len(), 12);
-    assert_eq!(dns::answer(&way, b"no question"), None);
+}
+
+#[test]
+fn what_is_no_question_has_no_answer() {
+    let way = way("a.example", &resolving(&[]), &Arc::default());
+    let mut question = Packet::new_query(7);
+    let kind = QTYPE::TYPE(TYPE::A);
+    let name = Name::new_unchecked("a.example");
+    question.questions.push(Question::new(name, kind, QCLASS::CLASS(CLASS::IN), false));
+    let whole = question.build_bytes_vec().unwrap();
+    assert!(dns::answer(&way, &whole).is_some());
+    for end in 0..whole.len() {
+        assert_eq!(dns::answer(&way, &whole[..end]), None, "cut at {end}");
+    }
+    // Every byte of it as every other: whatever comes of that, it comes to an end.
+    for at in 0..whole.len() {
+        for byte in 0..=u8::MAX {
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            dns::answer(&way, &changed);
+        }
+    }
+    // Numbers that nothing follows.
+    for at in [4, 6, 8, 10] {
+        let mut many = whole.clone();
+        many[at] = 0xff;
+        assert_eq!(dns::answer(&way, &many), None);
+    }
+    let mut answer = whole.clone();
+    answer[2] |= 0x80;
+    assert_eq!(dns::answer(&way, &answer), None, "an answer is no question");
 }
 
 /// A request over a connection that was made for `a.example:8080`, and what the two sides get.
 async fn relayed(request: &str) -> (String, String) {
+    answered(request, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", "").await
+}
+
+/// The same, with this answer, and with this said by the client after it.
+async fn answered(request: &str, answer: &'static str, then: &str) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let there = Some(listener.local_addr().unwrap());
     let reach = Arc::new(Scripted { there, ..Scripted::default() });
@@ -316,19 +351,44 @@ async fn relayed(request: &str) -> (String, String) {
                 Ok(0) | Err(_) => return heard,
             }
         }
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
-        stream.write_all(answer).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
         let _rest = stream.read_to_end(&mut heard).await;
         heard
     });
     let (mut client, inside) = tokio::io::duplex(64 << 10);
     let relay = tokio::spawn(async move { tunnel::pass(&way, inside, reached).await });
     client.write_all(request.as_bytes()).await.unwrap();
-    client.shutdown().await.unwrap();
     let mut answer = String::new();
+    if !then.is_empty() {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            assert_ne!(client.read_buf(&mut bytes).await.unwrap(), 0);
+        }
+        answer = String::from_utf8(bytes).unwrap();
+        client.write_all(then.as_bytes()).await.unwrap();
+    }
+    client.shutdown().await.unwrap();
     let _reset = client.read_to_string(&mut answer).await;
     relay.await.unwrap();
     (answer, String::from_utf8(server.await.unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn a_connection_becomes_a_websocket_and_nothing_else() {
+    let asks = |protocol: &str| {
+        let connection = "Connection: keep-alive, Upgrade";
+        format!("GET / HTTP/1.1\r\nHost: a.example\r\n{connection}\r\nUpgrade: {protocol}\r\n\r\n")
+    };
+    let agrees =
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let (answer, heard) = answered(&asks("WebSocket"), agrees, "\x01frames").await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    assert!(heard.contains("upgrade: websocket\r\n") && heard.ends_with("\x01frames"), "{heard}");
+    // In this the next request would be for whomever it says.
+    let (answer, heard) = relayed(&asks("h2c")).await;
+    assert!(answer.contains("200 OK") && !heard.contains("h2c"), "{answer}{heard}");
+    let (answer, _) = answered(&asks("h2c"), agrees, "").await;
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
 }
 
 #[tokio::test]

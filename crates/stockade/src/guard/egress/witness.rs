@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use stockade_core::message::Side;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::Parties;
 
@@ -49,7 +50,7 @@ impl Witness for Recorded {
             session: Arc::clone(&self.parties.session),
             principal: Arc::clone(&self.parties.principal),
             server: Arc::clone(&self.guard.server.name),
-            from: Some("server"),
+            from: Some(Side::Server.name()),
             destination: Some(destination.to_owned()),
             address,
             decision: Some(if allowed { "allow" } else { "deny" }),
