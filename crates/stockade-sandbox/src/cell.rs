@@ -34,6 +34,8 @@ pub(crate) struct Cell {
     pub(crate) doors: Vec<Door>,
     /// What is an address of the loopback interface besides `127.0.0.0/8`.
     pub(crate) addresses: Vec<Ipv4Addr>,
+    /// Whether the kernel tells the guard what the server touches.
+    pub(crate) trace: bool,
 }
 
 /// A socket inside whose owner is outside.
@@ -105,6 +107,7 @@ impl Cell {
         }
         out.number(self.file_bytes);
         out.number(self.landlock.into());
+        out.number(self.trace.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
         if let Some(time) = self.time {
@@ -157,6 +160,7 @@ impl Cell {
             open_files: from.small()?,
             file_bytes: from.number()?,
             landlock: from.flag()?,
+            trace: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
@@ -271,6 +275,7 @@ mod tests {
             file_bytes: u64::MAX,
             time: Some(Duration::from_secs(3)),
             landlock: true,
+            trace: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],

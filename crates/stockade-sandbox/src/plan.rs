@@ -251,6 +251,7 @@ impl Refusal {
 struct Draft<'a> {
     limits: &'a Limits,
     network: &'a Network,
+    trace: bool,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -270,6 +271,7 @@ impl<'a> Draft<'a> {
         let mut draft = Self {
             limits: &confinement.limits,
             network: &confinement.network,
+            trace: confinement.trace,
             uid,
             gid,
             drops,
@@ -316,6 +318,7 @@ impl<'a> Draft<'a> {
             groups: possible.groups,
             doors: doors(self.network),
             addresses: addresses(self.network),
+            trace: self.trace,
         }
     }
 
@@ -662,6 +665,9 @@ impl fmt::Display for Plan {
                 let below = group.below.display();
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
+        }
+        if cell.trace {
+            writeln!(out, "\nis watched: what it opens, changes, starts and connects to is noted")?;
         }
         writeln!(out, "\nis refused these calls of the kernel")?;
         for refused in seccomp::refused() {

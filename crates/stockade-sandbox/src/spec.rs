@@ -46,6 +46,9 @@ pub struct Confinement {
     /// Guarantees that may hold less than fully. Without its name here, one that cannot be
     /// enforced is a reason not to start.
     pub allow_weaker: Vec<Guarantee>,
+    /// Whether [`Child::trace`](crate::Child::trace) says what the server touches. It costs each
+    /// such call two switches to the guard and back.
+    pub trace: bool,
 }
 
 /// Something that only this server may know. It finds it in a file by this name in

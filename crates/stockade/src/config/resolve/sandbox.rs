@@ -42,6 +42,7 @@ impl Sandbox {
                 secrets: Vec::new(),
                 limits: self.limits.clone(),
                 allow_weaker: self.allow_weaker.clone(),
+                trace: false,
             })),
         }
     }
