@@ -105,28 +105,22 @@ async fn listen(listener: TcpListener, way: Arc<Way>, room: Arc<Semaphore>) {
 async fn serve(stream: TcpStream, way: &Arc<Way>) {
     let Ok(SocketAddr::V4(at)) = stream.local_addr() else { return };
     let _faster = stream.set_nodelay(true);
-    let asks = match (at, at == GATE_PROXY) {
-        (GATE_DNS, _) => Asks::Name,
-        (_, true) => {
-            let mut first = [0; 1];
-            match timeout(REQUEST_MAX, stream.peek(&mut first)).await {
-                Ok(Ok(1..)) if first == [socks::VERSION] => Asks::Socks,
-                Ok(Ok(1..)) => Asks::Http,
-                Ok(Ok(0) | Err(_)) | Err(_) => return,
-            }
+    let asks = if at == GATE_DNS {
+        Asks::Name
+    } else if at == GATE_PROXY {
+        let mut first = [0; 1];
+        match timeout(REQUEST_MAX, stream.peek(&mut first)).await {
+            Ok(Ok(1..)) if first == [socks::VERSION] => Asks::Socks,
+            Ok(Ok(1..)) => Asks::Http,
+            Ok(Ok(0) | Err(_)) | Err(_) => return,
         }
-        (_, false) => {
-            let host = Host::Address(IpAddr::V4(*at.ip()));
-            match way.connect(&host, at.port()).await {
-                Ok(reached) => Asks::Nothing(Box::new(reached)),
-                // The program was told by the kernel that it is connected. Now it is told
-                // otherwise, so that it does not look like an answer that is empty.
-                Err(_) => {
-                    let _harder = stream.set_zero_linger();
-                    return;
-                }
-            }
-        }
+    } else if let Ok(reached) = way.connect(&Host::Address((*at.ip()).into()), at.port()).await {
+        Asks::Nothing(Box::new(reached))
+    } else {
+        // The program was told by the kernel that it is connected. Now it is told otherwise, so
+        // that it does not look like an answer that is empty.
+        let _harder = stream.set_zero_linger();
+        return;
     };
     let (stream, last) = Noted::new(stream);
     let served = async {

@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -242,8 +241,7 @@ async fn send(
 }
 
 fn late() -> Refused {
-    let seconds = Duration::as_secs(&IDLE_MAX);
-    Refused::Unreachable(format!("no answer for {seconds} s"))
+    Refused::Unreachable(format!("no answer for {} s", IDLE_MAX.as_secs()))
 }
 
 /// Of the protocols that a connection can become, only this has no requests of its own, which would

@@ -332,11 +332,16 @@ fn what_is_no_question_has_no_answer() {
 
 /// A request over a connection that was made for `a.example:8080`, and what the two sides get.
 async fn relayed(request: &str) -> (String, String) {
-    answered(request, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", "").await
+    answered(request, "", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", "").await
 }
 
-/// The same, with this answer, and with this said by the client after it.
-async fn answered(request: &str, answer: &'static str, then: &str) -> (String, String) {
+/// The same, with this greeting and this answer, and with this said by the client after it.
+async fn answered(
+    request: &str,
+    greeting: &'static str,
+    answer: &'static str,
+    then: &str,
+) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let there = Some(listener.local_addr().unwrap());
     let reach = Arc::new(Scripted { there, ..Scripted::default() });
@@ -345,6 +350,7 @@ async fn answered(request: &str, answer: &'static str, then: &str) -> (String, S
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut heard = Vec::new();
+        stream.write_all(greeting.as_bytes()).await.unwrap();
         while !heard.ends_with(b"\r\n\r\n") {
             match stream.read_buf(&mut heard).await {
                 Ok(1..) => {}
@@ -357,6 +363,11 @@ async fn answered(request: &str, answer: &'static str, then: &str) -> (String, S
     });
     let (mut client, inside) = tokio::io::duplex(64 << 10);
     let relay = tokio::spawn(async move { tunnel::pass(&way, inside, reached).await });
+    if !greeting.is_empty() {
+        let mut greeted = vec![0; greeting.len()];
+        client.read_exact(&mut greeted).await.unwrap();
+        assert_eq!(greeted, greeting.as_bytes());
+    }
     client.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     if !then.is_empty() {
@@ -381,14 +392,21 @@ async fn a_connection_becomes_a_websocket_and_nothing_else() {
     };
     let agrees =
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
-    let (answer, heard) = answered(&asks("WebSocket"), agrees, "\x01frames").await;
+    let (answer, heard) = answered(&asks("WebSocket"), "", agrees, "\x01frames").await;
     assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
     assert!(heard.contains("upgrade: websocket\r\n") && heard.ends_with("\x01frames"), "{heard}");
     // In this the next request would be for whomever it says.
     let (answer, heard) = relayed(&asks("h2c")).await;
     assert!(answer.contains("200 OK") && !heard.contains("h2c"), "{answer}{heard}");
-    let (answer, _) = answered(&asks("h2c"), agrees, "").await;
+    let (answer, _) = answered(&asks("h2c"), "", agrees, "").await;
     assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+}
+
+#[tokio::test]
+async fn whoever_speaks_first_is_no_server_of_http() {
+    let says = "CONNECT {\"verbose\":false}\r\nPING\r\n\r\n";
+    let (answer, heard) = answered(says, "INFO {}\r\n", "+OK\r\n", "").await;
+    assert_eq!((answer.as_str(), heard.as_str()), ("+OK\r\n", says));
 }
 
 #[tokio::test]

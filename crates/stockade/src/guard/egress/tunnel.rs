@@ -36,13 +36,9 @@ pub(super) async fn pass(way: &Arc<Way>, mut inside: impl Stream, mut reached: R
             return;
         }
     };
-    let checked = opening.check(&reached.host, reached.port);
-    // In HTTP the server of it never speaks first.
-    let checked = match spoke && opening == Opening::Http {
-        true => Err("it begins with HTTP after an answer".to_owned()),
-        false => checked,
-    };
-    if let Err(why) = checked {
+    // Whoever has spoken first is no server of HTTP: NATS also has a `CONNECT`.
+    let opening = if spoke && opening == Opening::Http { Opening::Other } else { opening };
+    if let Err(why) = opening.check(&reached.host, reached.port) {
         way.refuse(&asked, None, &why);
         if matches!(opening, Opening::Tls(_)) {
             // It is a courtesy, and the connection ends in any case.
@@ -77,10 +73,11 @@ async fn begin(
         tokio::select! {
             got = inside.read(&mut there) => {
                 let count = got.map_err(|_| Unclear::Ended)?;
+                if count == 0 && look.bytes.is_empty() {
+                    return Ok((Opening::Other, Vec::new(), spoke));
+                }
                 if count == 0 {
-                    // It says nothing, or stops in the middle.
-                    let opening = if look.bytes.is_empty() { Opening::Other } else { return Err(Unclear::Ended) };
-                    return Ok((opening, look.bytes, spoke));
+                    return Err(Unclear::Ended);
                 }
                 if look.bytes.is_empty() {
                     until = Instant::now() + REQUEST_MAX;
