@@ -2,6 +2,7 @@
 //! It is made by the guard ([`plan`](crate::plan())), shown to whoever asks, and sent to the
 //! keeper, so that what is shown is what is done.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,8 +36,27 @@ pub(crate) struct Cell {
     /// Whether the second wall around files stands: without it, only the mounts do.
     pub(crate) landlock: bool,
     pub(crate) groups: Vec<Group>,
+    /// What is listened on inside, for the guard outside.
+    pub(crate) doors: Vec<Door>,
+    /// What is an address of the loopback interface besides `127.0.0.0/8`.
+    pub(crate) addresses: Vec<Ipv4Addr>,
     /// Whether the kernel tells the guard what the server touches.
     pub(crate) trace: bool,
+}
+
+/// A socket inside whose owner is outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Door {
+    pub(crate) kind: Way,
+    pub(crate) at: SocketAddrV4,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// UDP.
+    Datagrams,
+    /// TCP.
+    Connections,
 }
 
 /// One thing that is mounted for the server.
@@ -129,6 +149,16 @@ impl Cell {
                 out.number((*optional).into());
             }
         }
+        out.count(self.doors.len());
+        for Door { kind, at } in &self.doors {
+            out.number(u64::from(*kind == Way::Datagrams));
+            out.number(at.ip().to_bits().into());
+            out.number(at.port().into());
+        }
+        out.count(self.addresses.len());
+        for address in &self.addresses {
+            out.number(address.to_bits().into());
+        }
         out.finish()
     }
 
@@ -152,9 +182,24 @@ impl Cell {
             groups: from.many(|it| {
                 Some(Group { below: it.path()?, settings: it.many(Setting::decode)? })
             })?,
+            doors: from.many(Door::decode)?,
+            addresses: from.many(address)?,
         };
         from.is_empty().then_some(cell)
     }
+}
+
+impl Door {
+    fn decode(from: &mut Reader<'_>) -> Option<Self> {
+        let kind = if from.flag()? { Way::Datagrams } else { Way::Connections };
+        let address = address(from)?;
+        let port = from.number()?.try_into().ok()?;
+        Some(Self { kind, at: SocketAddrV4::new(address, port) })
+    }
+}
+
+fn address(from: &mut Reader<'_>) -> Option<Ipv4Addr> {
+    from.small().map(Ipv4Addr::from_bits)
 }
 
 impl Mount {
@@ -249,6 +294,11 @@ mod tests {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],
             }],
+            doors: vec![
+                Door { kind: Way::Datagrams, at: "127.64.0.1:53".parse().unwrap() },
+                Door { kind: Way::Connections, at: "0.0.0.0:443".parse().unwrap() },
+            ],
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 5)],
         }
     }
 

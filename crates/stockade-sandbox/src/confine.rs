@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{
     DumpableBehavior, Gid, Resource, Rlimit, Uid, getrlimit, set_dumpable_behavior, setrlimit,
 };
@@ -20,7 +21,7 @@ use rustix::thread::{
     set_thread_res_uid,
 };
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Door, Way};
 use crate::cgroup;
 use crate::landlock;
 use crate::message::{Failure, Step};
@@ -91,8 +92,13 @@ pub(crate) fn become_server(cell: &Cell, map_ids: impl Fn() -> io::Result<()>) -
     Ok(())
 }
 
-/// Goes into the cell. Nothing leads out again.
-pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<(), Failure> {
+/// Goes into the cell. Nothing leads out again. What comes back are its doors, which are for the
+/// guard.
+pub(crate) fn enter(
+    cell: &Cell,
+    prepared: &Prepared,
+    alone: Alone,
+) -> Result<Vec<OwnedFd>, Failure> {
     prepared.enter_groups()?;
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
     separate().map_err(|errno| Step::Separate.because(errno))?;
@@ -103,14 +109,17 @@ pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<()
         Some(pinned) => mounts::build(cell, pinned)?,
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
-    loopback().map_err(|error| Step::Loopback.because_io(&error))?;
+    loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
+    let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
+    let doors = doors.map_err(|errno| Step::Doors.because(errno))?;
     limits(cell).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
         landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
-    filters.apply().map_err(|error| Step::Filter.because_io(&error))
+    filters.apply().map_err(|error| Step::Filter.because_io(&error))?;
+    Ok(doors)
 }
 
 /// What holds a server where there are no namespaces: Landlock, filters and limits. Only the server
@@ -144,10 +153,34 @@ fn separate() -> Result<(), Errno> {
     sethostname(b"stockade")
 }
 
-pub(crate) fn loopback() -> io::Result<()> {
+/// Has this network namespace speak to itself, also at these addresses.
+pub(crate) fn loopback(addresses: &[Ipv4Addr]) -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
-    raw::bring_loopback_up(socket.as_fd())
+    raw::bring_loopback_up(socket.as_fd())?;
+    for (address, number) in addresses.iter().zip(1..) {
+        raw::add_loopback_address(socket.as_fd(), *address, number)?;
+    }
+    Ok(())
+}
+
+/// So many connections may wait for the guard to take them.
+const WAITING_MAX: i32 = 128;
+
+/// A socket of this network namespace stays one, whoever holds it.
+fn open(door: &Door) -> Result<OwnedFd, Errno> {
+    let kind = match door.kind {
+        Way::Datagrams => SocketType::DGRAM,
+        Way::Connections => SocketType::STREAM,
+    };
+    // Whoever gets it waits for many things at once.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, kind, flags, None)?;
+    bind(&socket, &door.at)?;
+    if door.kind == Way::Connections {
+        listen(&socket, WAITING_MAX)?;
+    }
+    Ok(socket)
 }
 
 fn limits(cell: &Cell) -> Result<(), Errno> {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum Guarantee {
     /// Only roots, and what programs need to run, can be read; only writable roots are written.
     Files,
-    /// There is nobody to connect to, and no name to resolve.
+    /// There is nobody to connect to, and no name to resolve, but what was named.
     Network,
     /// Processes of others are neither seen nor signalled nor traced.
     Processes,

@@ -33,7 +33,7 @@ pub(crate) struct Order {
 /// What keeper and warden tell the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The server runs; descriptors of warden and server come with it.
+    /// The server runs; descriptors of warden and server come with it, and those of the doors.
     Started(Ends),
     Failed(Failure),
     Exited(Exit),
@@ -75,6 +75,7 @@ pub(crate) enum Step {
     Place,
     Root,
     Loopback,
+    Doors,
     Limits,
     Privileges,
     Landlock,
@@ -83,7 +84,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -104,6 +105,7 @@ impl Step {
         Self::Place,
         Self::Root,
         Self::Loopback,
+        Self::Doors,
         Self::Limits,
         Self::Privileges,
         Self::Landlock,
@@ -142,6 +144,7 @@ impl Step {
             Self::Place => "a place could not be mounted",
             Self::Root => "no root of its own",
             Self::Loopback => "no loopback interface",
+            Self::Doors => "no sockets for whom it may reach",
             Self::Limits => "no limits",
             Self::Privileges => "privileges could not be given away",
             Self::Landlock => "no Landlock",
@@ -283,8 +286,11 @@ impl Order {
     }
 }
 
+/// Warden, server, and more doors than there can be.
+const FDS_MAX: usize = 64;
+
 fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -296,7 +302,7 @@ fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result
 }
 
 fn receive(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {
         let into = &mut [IoSliceMut::new(bytes)];

@@ -1,12 +1,13 @@
 //! What will be done for a spec on this machine, worked out without doing any of it. The sandbox is
 //! built from exactly this, so that what is shown and what is done cannot differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -14,15 +15,16 @@ use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
 
-use crate::cell::{Cell, Kind, Mount, Owner, What};
+use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
 use crate::guarantee::Held;
+use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Search};
 use crate::server::PATH_DEFAULT;
 use crate::trial::Trial;
 use crate::{
-    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Secret, Spec, Strength, raw,
-    seccomp,
+    Access, Confinement, Containment, Error, Guarantee, Limits, Network, Root, Secret, Spec,
+    Strength, raw, seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
@@ -99,6 +101,7 @@ pub(crate) const LANDLOCK_MIN: u32 = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) cell: Option<Cell>,
+    network: Network,
     containment: Containment,
 }
 
@@ -109,7 +112,7 @@ pub struct Plan {
 pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     spec.check()?;
     let Some(confinement) = &spec.confine else {
-        return Ok(Plan { cell: None, containment: unconfined() });
+        return Ok(Plan { cell: None, network: Network::default(), containment: unconfined() });
     };
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
@@ -118,7 +121,7 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     let draft = Draft::new(spec, confinement)?;
     let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
     let cell = draft.finish(secrets, possible, has_landlock, alone.is_none());
-    Ok(Plan { cell: Some(cell), containment })
+    Ok(Plan { cell: Some(cell), network: confinement.network.clone(), containment })
 }
 
 impl Plan {
@@ -164,11 +167,16 @@ fn promise(
 ) -> Result<Containment, Error> {
     let mut promised = Promised { held: Vec::new(), allow_weaker: &it.allow_weaker };
     match alone {
-        None => promised.by_namespaces(&it.limits, possible, landlock)?,
+        None => promised.by_namespaces(it, possible, landlock)?,
         Some(why) => {
             let needs = [
                 (!it.secrets.is_empty(), "namespaces, which secrets need", Guarantee::Environment),
                 (it.trace, "namespaces, which a trace needs", Guarantee::Calls),
+                (
+                    !it.network.is_empty(),
+                    "namespaces, which hosts that are named need",
+                    Guarantee::Network,
+                ),
             ];
             if let Some((_, feature, guarantee)) = needs.into_iter().find(|(asked, ..)| *asked) {
                 let remedy = "permit user namespaces (`stockade doctor` says how), or do without";
@@ -211,11 +219,15 @@ impl Promised<'_> {
 
     fn by_namespaces(
         &mut self,
-        limits: &Limits,
+        it: &Confinement,
         possible: &Possible,
         landlock: u32,
     ) -> Result<(), Error> {
-        self.enforced(Guarantee::Network, "a network namespace with loopback only, seccomp");
+        let mut by = "a network namespace with loopback only, seccomp".to_owned();
+        if !it.network.is_empty() {
+            by = format!("{by}; the guard connects it to {} and nobody else", it.network);
+        }
+        self.enforced(Guarantee::Network, by);
         self.enforced(Guarantee::Processes, "a pid namespace, its own /proc, seccomp");
         self.enforced(
             Guarantee::Privileges,
@@ -225,7 +237,7 @@ impl Promised<'_> {
         self.enforced(Guarantee::Calls, format!("seccomp, {calls} calls refused"));
         self.enforced(Guarantee::End, "the pid namespace ends with its first process");
         let group = if possible.pids { ", a cgroup" } else { "" };
-        let by = format!("at most {}: RLIMIT_NPROC of the user namespace{group}", limits.pids);
+        let by = format!("at most {}: RLIMIT_NPROC of the user namespace{group}", it.limits.pids);
         self.enforced(Guarantee::Pids, by);
         if landlock >= LANDLOCK_MIN {
             self.enforced(Guarantee::Files, "a file system of its own, Landlock");
@@ -386,6 +398,7 @@ impl Refusal {
 /// A cell while it is drawn up.
 struct Draft<'a> {
     limits: &'a Limits,
+    network: &'a Network,
     trace: bool,
     uid: u32,
     gid: u32,
@@ -405,6 +418,7 @@ impl<'a> Draft<'a> {
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
+            network: &confinement.network,
             trace: confinement.trace,
             uid,
             gid,
@@ -466,6 +480,8 @@ impl<'a> Draft<'a> {
             landlock,
             namespaces,
             groups: possible.groups,
+            doors: doors(self.network),
+            addresses: addresses(self.network),
             trace: self.trace,
         }
     }
@@ -645,6 +661,11 @@ impl<'a> Draft<'a> {
     fn etc(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let home = self.home.as_deref().unwrap_or(Path::new("/")).display();
         let (uid, gid) = (self.uid, self.gid);
+        let (hosts, resolver) = if self.network.is_empty() {
+            ("files", String::new())
+        } else {
+            ("files dns", format!("nameserver {GATE}\n"))
+        };
         [
             (
                 "/etc/passwd",
@@ -654,12 +675,36 @@ impl<'a> Draft<'a> {
             ),
             ("/etc/group", format!("root:x:0:\nserver:x:{gid}:\n")),
             ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
-            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
-            ("/etc/resolv.conf", String::new()),
+            ("/etc/nsswitch.conf", format!("passwd: files\ngroup: files\nhosts: {hosts}\n")),
+            ("/etc/resolv.conf", resolver),
         ]
         .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
         .into()
     }
+}
+
+/// What is listened on for a server that may reach somebody. Each port is taken at every address,
+/// so that the guard sees under which of its made-up addresses a name was connected to, however
+/// many names there are.
+fn doors(network: &Network) -> Vec<Door> {
+    if network.is_empty() {
+        return Vec::new();
+    }
+    let ports = network.ports();
+    let gates = [GATE_DNS, GATE_PROXY].into_iter().filter(|it| !ports.contains(&it.port()));
+    let everywhere = ports.iter().map(|it| SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, *it));
+    let connections = gates.chain(everywhere).map(|at| Door { kind: Way::Connections, at });
+    [Door { kind: Way::Datagrams, at: GATE_DNS }].into_iter().chain(connections).collect()
+}
+
+/// Destinations that are addresses are found by programs that know nothing of proxies, if they are
+/// addresses inside. All of `127.0.0.0/8` are; those of sixteen bytes are for the proxy alone.
+fn addresses(network: &Network) -> Vec<Ipv4Addr> {
+    let all = network.destinations().iter().filter_map(|it| match it.address()? {
+        IpAddr::V4(address) if !address.is_loopback() => Some(address),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    });
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether the link is one within what every server sees.
@@ -766,6 +811,17 @@ impl fmt::Display for Plan {
         }
         for (at, to) in &cell.links {
             writeln!(out, "  link         {} to {}", at.display(), to.display())?;
+        }
+        writeln!(out, "\nreaches")?;
+        for it in self.network.destinations() {
+            writeln!(out, "  {it}")?;
+        }
+        match self.network.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(", ") {
+            ports if ports.is_empty() => writeln!(out, "  nobody")?,
+            ports => writeln!(
+                out,
+                "  by name or by the proxy {GATE_PROXY}; the ports {ports} are taken inside"
+            )?,
         }
         writeln!(out, "\nmay use")?;
         writeln!(out, "  {} processes and threads", cell.pids)?;

@@ -225,7 +225,7 @@ fn in_fork(alone: Alone, flags: u64, it: impl FnOnce() -> io::Result<()>) -> io:
 fn network_namespace(alone: Alone) -> io::Result<String> {
     in_namespace(alone, 0, || {
         raw::unshare(UnshareFlags::NEWNET)?;
-        confine::loopback()?;
+        confine::loopback(&[])?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         TcpStream::connect(listener.local_addr()?)?;
         let elsewhere = TcpStream::connect("192.0.2.1:9");
@@ -259,7 +259,7 @@ fn apart(alone: Alone) -> io::Result<String> {
     in_namespace(alone, NEW_PID, || {
         raw::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS)?;
         raw::unshare(UnshareFlags::NEWCGROUP)?;
-        confine::loopback()?;
+        confine::loopback(&[])?;
         a_root_of_its_own()
     })?;
     Ok(String::new())

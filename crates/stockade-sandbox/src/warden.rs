@@ -56,22 +56,27 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     drop(says_ready);
 
     let time = order.cell.as_ref().and_then(|it| it.time);
-    if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
-        match cell.namespaces {
-            true => confine::enter(cell, prepared, alone)?,
-            false => prepared.enter_groups()?,
+    let doors = match (&order.cell, prepared) {
+        (Some(cell), Some(prepared)) if cell.namespaces => confine::enter(cell, prepared, alone)?,
+        (Some(_), Some(prepared)) => {
+            prepared.enter_groups()?;
+            Vec::new()
         }
-    }
+        (Some(_), None) | (None, _) => Vec::new(),
+    };
     let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
     let server = start_server(alone, means, order, control)?;
     let watch = || -> Result<(), Errno> {
         let me = pidfd_open(getpid(), PidfdFlags::empty())?;
         let it = pidfd_open(server, PidfdFlags::empty())?;
+        let fds: Vec<_> = [&me, &it].into_iter().chain(&doors).map(AsFd::as_fd).collect();
         // A guard that is gone is noticed below.
-        let _ = Answer::Started(means.ends()).send(control, &[me.as_fd(), it.as_fd()]);
+        let _ = Answer::Started(means.ends()).send(control, &fds);
         Ok(())
     };
     watch().map_err(|errno| Step::Keep.because(errno))?;
+    // From here on they are the guard's alone.
+    drop(doors);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 
     // Nothing else is done before: no server is too short-lived to have had a pid.

@@ -24,6 +24,7 @@ mod harness;
 mod input;
 mod ledger;
 mod limits;
+mod network;
 mod output;
 mod processes;
 mod protocol;
@@ -54,6 +55,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("network", network::ROWS),
     ("roots", roots::ROWS),
     ("limits", limits::ROWS),
     ("doctor", doctor::ROWS),
