@@ -28,6 +28,8 @@ pub(crate) struct Cell {
     pub(crate) time: Option<Duration>,
     /// Whether the second wall around files stands: without it, only the mounts do.
     pub(crate) landlock: bool,
+    /// Whether all that is not mounted is an image's, whose programs may be executed.
+    pub(crate) image: bool,
     pub(crate) groups: Vec<Group>,
 }
 
@@ -85,6 +87,7 @@ impl Cell {
         }
         out.number(self.file_bytes);
         out.number(self.landlock.into());
+        out.number(self.image.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
         if let Some(time) = self.time {
@@ -127,6 +130,7 @@ impl Cell {
             open_files: from.small()?,
             file_bytes: from.number()?,
             landlock: from.flag()?,
+            image: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
@@ -226,6 +230,7 @@ mod tests {
             file_bytes: u64::MAX,
             time: Some(Duration::from_secs(3)),
             landlock: true,
+            image: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],

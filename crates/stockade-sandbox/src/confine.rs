@@ -22,6 +22,7 @@ use rustix::thread::{
 
 use crate::cell::Cell;
 use crate::cgroup;
+use crate::engine::Ship;
 use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
@@ -40,10 +41,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn new(cell: &Cell, alone: Alone) -> Result<Self, Failure> {
+    pub(crate) fn new(cell: &Cell, ship: Option<&Ship>, alone: Alone) -> Result<Self, Failure> {
         let groups =
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
-        let pinned = cell.drops.then(|| mounts::pin(cell, alone)).transpose()?;
+        let pins = ship.map_or(cell.drops, |it| it.staged);
+        let pinned = pins.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
     }
 }
@@ -90,13 +92,21 @@ pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<()
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
     loopback().map_err(|error| Step::Loopback.because_io(&error))?;
-    limits(cell).map_err(|errno| Step::Limits.because(errno))?;
+    limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new().map_err(|error| Step::Filter.because_io(&error))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
         landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
+}
+
+/// Builds what an engine is given, in a mount namespace that goes with this process, and all that
+/// the engine mounts with it. The engine itself keeps its rights: what it starts has none.
+pub(crate) fn stage(ship: &Ship, cell: &Cell, prepared: &Prepared) -> Result<(), Failure> {
+    raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
+    raw::unshare(UnshareFlags::NEWNS).map_err(|errno| Step::Separate.because(errno))?;
+    mounts::stage(ship, cell, prepared.pinned.as_deref().unwrap_or_default())
 }
 
 fn separate() -> Result<(), Errno> {
@@ -116,7 +126,9 @@ fn loopback() -> io::Result<()> {
     raw::bring_loopback_up(socket.as_fd())
 }
 
-fn limits(cell: &Cell) -> Result<(), Errno> {
+/// Sets the limits that every process has. Without a user namespace of its own, a server's user
+/// may have other processes, and they would be counted with its own.
+pub(crate) fn limits(cell: &Cell, own_users: bool) -> Result<(), Errno> {
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Nofile, cell.open_files.into()),
@@ -125,6 +137,9 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),
     ] {
+        if resource == Resource::Nproc && !own_users {
+            continue;
+        }
         let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }

@@ -16,7 +16,9 @@ use rustix::process::{
 use crate::Ends;
 use crate::cell::Cell;
 use crate::confine::{self, Prepared};
+use crate::inside::{self, INSIDE_ARG};
 use crate::message::{Answer, Failure, Order, Step};
+use crate::undertaker::Undertaker;
 use crate::raw::{self, Alone, Side};
 use crate::sweep::sweep;
 use crate::warden::{self, Warden};
@@ -25,12 +27,16 @@ use crate::warden::{self, Warden};
 /// else comes over the socket that is its standard input.
 pub const KEEPER_ARG: &str = "--stockade-keeper";
 
-/// Becomes the keeper, and does not return, if this process was started as one. The binary's
+/// Becomes the keeper, or the first process of a container, and does not return, if this process was
+/// started as one. The binary's
 /// `main` must call this before anything else: a keeper that has threads refuses to work.
 pub fn keeper_main_if_asked() {
     let mut args = env::args_os().skip(1);
-    if args.next().is_none_or(|it| it != KEEPER_ARG) || args.next().is_some() {
-        return;
+    let (asked, more) = (args.next(), args.next());
+    match asked {
+        Some(it) if it == KEEPER_ARG && more.is_none() => {}
+        Some(it) if it == INSIDE_ARG && more.is_none() => inside::main(),
+        _ => return,
     }
     let Ok(control) = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else {
         process::exit(1);
@@ -55,7 +61,9 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     setsid().map_err(|errno| Step::Keep.because(errno))?;
     let order = Order::receive(control).map_err(|error| Step::Order.because_io(&error))?;
     // What was made is removed when this ends, after everybody in it has.
-    let prepared = order.cell.as_ref().map(|it| Prepared::new(it, alone)).transpose()?;
+    let prepare = |it| Prepared::new(it, order.ship.as_ref(), alone);
+    let prepared = order.cell.as_ref().map(prepare).transpose()?;
+    let undertaker = order.ship.clone().map(|it| Undertaker::new(it, alone)).transpose()?;
     let (means, warden) = start_warden(alone, control, order, prepared.as_ref())?;
     // The keeper has nothing to hide, but it is one of the two that hold the wall: nobody of the
     // same user may trace it.
@@ -64,6 +72,7 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     if means.ends() == Ends::Subreaper {
         sweep(|_, _| ());
     }
+    drop(undertaker);
     Ok(())
 }
 
@@ -81,9 +90,16 @@ pub(crate) enum Means {
 impl Means {
     /// Best first.
     fn allowed_by(order: &Order) -> Vec<Self> {
-        if let Some(Cell { uid, gid, .. }) = order.cell {
+        let only = match (&order.ship, &order.cell) {
+            // What an engine of ours starts ends with the namespace that it is started in.
+            (Some(ship), _) if ship.staged => Some(Self::PidNamespace),
             // A sandbox is made of namespaces, and there is no other way to make one.
-            let only = Self::UserAndPidNamespace { uid, gid };
+            (None, Some(Cell { uid, gid, .. })) => {
+                Some(Self::UserAndPidNamespace { uid: *uid, gid: *gid })
+            }
+            (Some(_), _) | (None, None) => None,
+        };
+        if let Some(only) = only {
             return if order.ends == Some(Ends::Subreaper) { Vec::new() } else { vec![only] };
         }
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
@@ -126,7 +142,7 @@ fn start_warden(
             set_child_subreaper(Some(getpid())).map_err(keep)?;
         }
         let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC).map_err(keep)?;
-        let forked = match &order.cell {
+        let forked = match order.confined() {
             Some(cell) => confine::fork_as_server(cell, alone, means.clone_flags()),
             None => {
                 let forked = alone.fork_into(means.clone_flags());

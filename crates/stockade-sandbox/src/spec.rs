@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
-use crate::{Error, Guarantee};
+use crate::{Engine, Error, Guarantee};
 
 /// The kernel takes at most 6 MiB of arguments and environment, so no larger spec could start.
 pub(crate) const SPEC_BYTES_MAX: usize = 6 << 20;
@@ -40,6 +40,8 @@ pub struct Confinement {
     /// Guarantees that may hold less than fully. Without its name here, one that cannot be
     /// enforced is a reason not to start.
     pub allow_weaker: Vec<Guarantee>,
+    /// The container engine that holds the server. Without one, it is held by walls of our own.
+    pub engine: Option<Engine>,
 }
 
 /// A place that a server is there for.

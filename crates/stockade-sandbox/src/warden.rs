@@ -47,7 +47,7 @@ pub(crate) struct Warden<'a> {
 /// Returns only what went wrong before the server was running.
 pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failure> {
     let Warden { means, control, keeper, says_ready, order, prepared } = warden;
-    if let Err(failure) = take_hold(means, order.cell.as_ref()) {
+    if let Err(failure) = take_hold(means, order.confined()) {
         let _ = rustix::io::write(&says_ready, &failure.to_bytes());
         raw::leave(1);
     }
@@ -56,9 +56,13 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
 
     let time = order.cell.as_ref().and_then(|it| it.time);
     if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
-        confine::enter(cell, prepared, alone)?;
+        match &order.ship {
+            None => confine::enter(cell, prepared, alone)?,
+            Some(ship) if ship.staged => confine::stage(ship, cell, prepared)?,
+            Some(_) => {}
+        }
     }
-    let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
+    let child_ends = raw::signals(&[Signal::CHILD]).map_err(|error| Step::Keep.because_io(&error))?;
     let server = start_server(alone, means, order)?;
     let watch = || -> Result<(), Errno> {
         let me = pidfd_open(getpid(), PidfdFlags::empty())?;
@@ -195,7 +199,7 @@ fn stand_watch(
 }
 
 impl Exit {
-    fn of(status: WaitStatus) -> Option<Self> {
+    pub(crate) fn of(status: WaitStatus) -> Option<Self> {
         let code = status.exit_status().map(Self::Code);
         code.or_else(|| status.terminating_signal().map(Self::Signal))
     }

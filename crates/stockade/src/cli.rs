@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
 
 mod audit;
+mod backend;
 mod demo;
 mod example;
 mod explain;

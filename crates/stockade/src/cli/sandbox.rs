@@ -14,6 +14,7 @@ use stockade_sandbox::{
     Access, Child, Confinement, Error, Guarantee, Limits, Root, Spec, launch, plan,
 };
 
+use super::backend::{Backend, help_for};
 use super::run::environment;
 use crate::failure::{Exit, Failure};
 
@@ -30,6 +31,8 @@ cannot be executed there.
 Exit codes: that of the command, or 128 and the signal that ended it; 4 when it cannot be started;
 97 when a guarantee cannot be enforced here.")]
 pub(super) struct Sandbox {
+    #[command(flatten)]
+    backend: Backend,
     /// A directory or file that the command may read, or with ":rw" behind it write as well. May be
     /// repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]", value_parser = root)]
@@ -96,12 +99,13 @@ impl Sandbox {
             programs: self.programs.clone(),
             limits,
             allow_weaker: self.allow_weaker.clone(),
+            engine: self.backend.engine()?,
         };
         Ok(Spec { command: self.command.clone(), env, cwd: None, confine: Some(Box::new(confine)) })
     }
 }
 
-fn not_started(error: Error) -> Failure {
+pub(super) fn not_started(error: Error) -> Failure {
     match error {
         Error::CannotEnforce { remedy, .. } => {
             Failure::rendered(Exit::Unenforced, format!("error: {}", chain(&error))).help(remedy)
@@ -124,6 +128,10 @@ fn not_started(error: Error) -> Failure {
         | Error::Wait { .. }
         | Error::StillThere { .. } => Failure::new(Exit::Server, chain(&error))
             .help("`--dry-run` says what the command sees; `--program DIR` shows it more"),
+        Error::NoEngine { .. }
+        | Error::Engine { .. }
+        | Error::NoImage { .. }
+        | Error::Image { .. } => Failure::new(Exit::Server, chain(&error)).help(help_for(&error)),
     }
 }
 
