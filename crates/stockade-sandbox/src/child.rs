@@ -22,9 +22,7 @@ use crate::engine::last_line;
 use crate::inside::{Letter, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{
-    Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Spec, plan,
-};
+use crate::{Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Spec, plan};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
@@ -74,6 +72,7 @@ pub struct Child {
     pid: u32,
     ends: Ends,
     containment: Containment,
+    in_container: bool,
     stdin: Mutex<Option<OwnedFd>>,
     stdout: Mutex<Option<OwnedFd>>,
     stderr: Mutex<Option<OwnedFd>>,
@@ -217,6 +216,12 @@ impl Child {
             // A warden that said nothing was killed, and its server with it.
             let killed = Exit::Signal(Signal::KILL.as_raw());
             match Answer::receive(&self.keeper.control) {
+                // A container's client has only codes to say it with.
+                Ok(Some((Answer::Exited(Exit::Code(code @ 129..=192)), _)))
+                    if self.in_container =>
+                {
+                    Exit::Signal(code - 128)
+                }
                 Ok(Some((Answer::Exited(exit), _))) => exit,
                 Ok(_) | Err(_) => killed,
             }
@@ -251,14 +256,8 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
 
     let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
     // If this fails, the keeper is gone, and may have said why.
-    let sent = Order::send(
-        &mut keeper.control,
-        &order,
-        cell.as_deref(),
-        ship.as_deref(),
-        ends,
-        stdio,
-    );
+    let sent =
+        Order::send(&mut keeper.control, &order, cell.as_deref(), ship.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
     let (ends, warden, server) = match Answer::receive(&keeper.control) {
         Ok(Some((Answer::Started(ends), fds))) => {
@@ -285,6 +284,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         pid,
         ends,
         containment: plan.into_containment(),
+        in_container: board.is_some(),
         stdin: Mutex::new(Some(stdin)),
         stdout: Mutex::new(Some(stdout)),
         stderr: Mutex::new(Some(stderr)),

@@ -21,7 +21,9 @@ use crate::codec::{Reader, Writer};
 pub use image::{Image, NotPinned};
 pub use look::{Seen, look};
 
-pub(crate) use command::{Client, SHOP, STAGED_ROOT, find, group, is_ours_to_mount, ours, unusable_podman};
+pub(crate) use command::{
+    Client, SHOP, STAGED_ROOT, find, group, is_ours_to_mount, ours, unusable_podman,
+};
 pub(crate) use image::{last_line, prepare};
 
 /// Where this binary is, and what it is loaded with, in every container.

@@ -137,6 +137,17 @@ impl Containment {
     pub fn of(&self, guarantee: Guarantee) -> Option<Strength> {
         self.0.iter().find(|it| it.guarantee == guarantee).map(|it| it.strength)
     }
+
+    /// One line for a person: what is enforced, and what is not and why.
+    pub fn in_brief(&self) -> String {
+        let of = |strength| self.0.iter().filter(move |it| it.strength == strength);
+        let names: Vec<&str> = of(Strength::Enforced).map(|it| it.guarantee.name()).collect();
+        let mut parts = vec![format!("the sandbox enforces {}", names.join(", "))];
+        for (strength, word) in [(Strength::Partly, "partly"), (Strength::Not, "not")] {
+            parts.extend(of(strength).map(|it| format!("{word} {} ({})", it.guarantee, it.by)));
+        }
+        parts.join("; ")
+    }
 }
 
 impl fmt::Display for Containment {

@@ -147,8 +147,8 @@ fn run() -> Result<Infallible, Failure> {
     // Whoever watches over this container outside is our parent there: without it, nobody would
     // pass anything on, and nobody would know that this is still running.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|it| Step::Keep.because(it))?;
-    let Letter { spec, cell, own_users } = Letter::receive(rustix::stdio::stdin())
-        .map_err(|error| Step::Order.because_io(&error))?;
+    let Letter { spec, cell, own_users } =
+        Letter::receive(rustix::stdio::stdin()).map_err(|error| Step::Order.because_io(&error))?;
     // An engine that was told to give privileges away and has not is not trusted with more.
     let status = fs::read_to_string("/proc/self/status")
         .map_err(|error| Step::Privileges.because_io(&error))?;

@@ -18,9 +18,9 @@ use crate::cell::Cell;
 use crate::confine::{self, Prepared};
 use crate::inside::{self, INSIDE_ARG};
 use crate::message::{Answer, Failure, Order, Step};
-use crate::undertaker::Undertaker;
 use crate::raw::{self, Alone, Side};
 use crate::sweep::sweep;
+use crate::undertaker::Undertaker;
 use crate::warden::{self, Warden};
 
 /// The argument that makes a binary a keeper. It alone is on the keeper's command line: everything

@@ -142,11 +142,7 @@ pub(crate) fn build(cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failu
 /// Puts everything together for an engine to take it as a root, beside a store for the engine: all
 /// of it in memory, and in this mount namespace only. Engines lock by files in `/dev/shm`, which
 /// they would share with those of the machine.
-pub(crate) fn stage(
-    ship: &Ship,
-    cell: &Cell,
-    pinned: &[Option<OwnedFd>],
-) -> Result<(), Failure> {
+pub(crate) fn stage(ship: &Ship, cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failure> {
     let root = |errno| Step::Root.because(errno);
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(root)?;
     let shop = memory(SHOP_BYTES, 0o711, None).map_err(root)?;

@@ -124,11 +124,7 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
 
 /// The same, where an engine makes namespaces and control groups. An engine is asked what it has,
 /// and an image is looked at.
-fn in_container(
-    spec: &Spec,
-    confinement: &Confinement,
-    engine: &Engine,
-) -> Result<Plan, Error> {
+fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Result<Plan, Error> {
     let program = engine.program;
     let path = engine::find(program.name()).ok_or(Error::NoEngine { engine: program })?;
     if program == EngineProgram::Podman
@@ -346,7 +342,7 @@ impl<'a> Draft<'a> {
             draft.alias(&here.join(&asked.path), &root.path);
         }
         draft.cwd = working_directory(spec, &roots, &here);
-        draft.programs(spec, confinement, &roots)?;
+        draft.programs(spec, confinement, &roots, &here)?;
         if confinement.engine.is_some() {
             for (from, at) in engine::ours(draft.image)? {
                 draft.bind(&at, from, Kind::Read, None);
@@ -502,6 +498,7 @@ impl<'a> Draft<'a> {
         spec: &Spec,
         confinement: &Confinement,
         roots: &[Root],
+        here: &Path,
     ) -> Result<(), Error> {
         let path = variable(spec, "PATH").unwrap_or(OsStr::new(PATH_DEFAULT));
         let mut homes: Vec<PathBuf> = self.home.iter().cloned().chain(env::home_dir()).collect();
@@ -523,8 +520,28 @@ impl<'a> Draft<'a> {
             let place = place?;
             self.bind(&place, place.clone(), Kind::Read, None);
         }
+        if let Some((named, place)) = search.script(&spec.command, here) {
+            if !search.is_in_a_root(&place) {
+                self.bind(&place, place.clone(), Kind::Read, None);
+            }
+            if named.is_relative() && spec.cwd.is_none() {
+                self.start_in(here);
+            }
+        }
         self.links.extend(links);
         Ok(())
+    }
+
+    /// A script that was named relative to this directory must be found there, also where nothing
+    /// of the directory itself is seen.
+    fn start_in(&mut self, here: &Path) {
+        let real = here.canonicalize().unwrap_or_default();
+        let is_there = |it: &PathBuf| real.starts_with(it) || it.starts_with(&real);
+        if !self.mounts.keys().any(is_there) {
+            let bytes = self.limits.scratch_bytes;
+            self.mounts.insert(real.clone(), What::Scratch { bytes, mode: 0o700 });
+        }
+        self.cwd = real;
     }
 
     /// A root that was named by another path is found there too.

@@ -2,7 +2,7 @@
 //! is in the same prefix (nvm, pyenv, uv, volta, a virtual environment). Never a home directory,
 //! nor what holds more than one program's files there.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +16,25 @@ const PROGRAM_DIRS: &[&str] = &["bin", "sbin", "libexec", "shims"];
 
 /// What a directory has that is a program's prefix, and not just a place with a `bin` in it.
 const PREFIX_SIGNS: &[&str] = &["lib", "lib64", "libexec", "pyvenv.cfg", "versions", "tools"];
+
+/// How the names of programs begin whose first argument that is a file is what they run.
+const INTERPRETERS: &[&str] = &[
+    "node", "python", "pypy", "deno", "bun", "tsx", "ts-node", "ruby", "perl", "php", "lua",
+    "java", "dotnet", "Rscript", "sh", "bash", "dash", "zsh",
+];
+
+/// What the directory of a whole program has, as against one that a script just lies in.
+const PROJECT_SIGNS: &[&str] = &[
+    "package.json",
+    "node_modules",
+    "pyproject.toml",
+    "setup.py",
+    "requirements.txt",
+    "deno.json",
+    "Gemfile",
+    "composer.json",
+    "pom.xml",
+];
 
 /// Below a home directory, these belong to many programs and hold credentials of some.
 const SHARED: &[&str] = &[".local", ".cargo", ".config", ".cache"];
@@ -84,6 +103,34 @@ impl Search<'_> {
         places.map(|it| it.join(program)).find(|it| it.is_file())
     }
 
+    /// The script that an interpreter is given, as it is named, and what it is installed in: the
+    /// nearest directory above that is a project's, or else its own, or else the script alone.
+    pub(crate) fn script<'c>(
+        &self,
+        command: &'c [OsString],
+        cwd: &Path,
+    ) -> Option<(&'c Path, PathBuf)> {
+        let (program, arguments) = command.split_first()?;
+        let name = Path::new(program).file_name()?.as_bytes();
+        let is_interpreter = INTERPRETERS.iter().any(|it| name.starts_with(it.as_bytes()));
+        let mut files = arguments.iter().map(Path::new);
+        let named = files.find(|it| is_interpreter && cwd.join(it).is_file())?;
+        let script = cwd.join(named).canonicalize().ok()?;
+        let above = || script.ancestors().skip(1).filter(|it| !self.is_of_many(it));
+        // What a package of npm needs lies beside it, not in it.
+        let packages = above().filter(|it| it.ends_with("node_modules")).last();
+        let is_project = |it: &&Path| PROJECT_SIGNS.iter().any(|sign| it.join(sign).exists());
+        let own = || above().find(|it| script.parent() == Some(it));
+        let place = packages.or_else(|| above().find(is_project)).or_else(own);
+        let place = place.unwrap_or(&script).to_owned();
+        Some((named, place))
+    }
+
+    /// What is a root, or in one, is seen by that.
+    pub(crate) fn is_in_a_root(&self, path: &Path) -> bool {
+        self.roots.iter().any(|it| path.starts_with(it))
+    }
+
     fn need(&self, needed: &mut Needed, place: &Path, queue: &mut Vec<PathBuf>) {
         if self.is_seen(place) || needed.places.iter().any(|it| place.starts_with(it)) {
             return;
@@ -121,14 +168,17 @@ impl Search<'_> {
         (is_prefix && self.may_be_shown(top)).then(|| top.to_owned())
     }
 
-    fn may_be_shown(&self, top: &Path) -> bool {
+    fn is_of_many(&self, top: &Path) -> bool {
         let is_home = self.homes.iter().any(|home| {
             home.starts_with(top) || SHARED.iter().any(|it| home.join(it).starts_with(top))
         });
+        // `/opt` and the like are of many programs, `/tmp` of everybody.
+        is_home || top.components().count() < 3
+    }
+
+    fn may_be_shown(&self, top: &Path) -> bool {
         let holds_a_root = self.roots.iter().any(|it| it.starts_with(top));
-        // `/opt` and the like are of many programs.
-        let is_top_level = top.components().count() < 3;
-        !is_home && !holds_a_root && !is_top_level
+        !self.is_of_many(top) && !holds_a_root
     }
 
     /// What the first line of a script names: the interpreter, and for `env` what that starts.
@@ -258,5 +308,46 @@ mod tests {
         tree.check("work/bin/server", &["work/notes"], &["work/bin/server"], &[]);
         tree.check("work/loop", &[], &[], &["work/loop"]);
         tree.check("work/none", &[], &[], &[]);
+    }
+
+    #[test]
+    fn a_script_shows_what_it_is_installed_in_and_never_a_home() {
+        let tree = Tree::new(
+            "script",
+            &[
+                "home/.ssh/id: secret",
+                "home/one.py: x",
+                "home/package.json: {}",
+                "home/app/package.json: {}",
+                "home/app/node_modules/@org/tool/package.json: {}",
+                "home/app/node_modules/@org/tool/dist/index.js: x",
+                "home/app/src/deep/main.ts: x",
+                "work/loose/script.py: x",
+                "work/link.py -> loose/script.py",
+                "data/notes.txt: x",
+            ],
+        );
+        let check = |command: &[&str], roots: &[&str], expected: Option<&str>| {
+            let roots: Vec<PathBuf> = roots.iter().map(|it| tree.0.join(it)).collect();
+            let homes = [tree.0.join("home")];
+            let search = Search { path: OsStr::new(""), homes: &homes, seen: &[], roots: &roots };
+            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+            let found = search.script(&command, &tree.0).map(|(_, place)| place);
+            assert_eq!(found, expected.map(|it| tree.0.join(it)), "{command:?}");
+        };
+        check(&["node", "home/app/src/deep/main.ts"], &[], Some("home/app"));
+        check(&["/usr/bin/node", "--x", "home/app/src/deep/main.ts"], &[], Some("home/app"));
+        let tool = "home/app/node_modules/@org/tool/dist/index.js";
+        check(&["node", tool, "data/notes.txt"], &[], Some("home/app/node_modules"));
+        check(&["python3.12", "work/loose/script.py"], &[], Some("work/loose"));
+        check(&["python3", "work/link.py"], &[], Some("work/loose"));
+        // A home is not shown because a script lies in it, nor because somebody made it a project.
+        check(&["python3", "home/one.py"], &[], Some("home/one.py"));
+        // A root in it is mounted on it.
+        check(&["node", "home/app/src/deep/main.ts"], &["home/app/src"], Some("home/app"));
+        check(&["node"], &[], None);
+        check(&["node", "home/none.js"], &[], None);
+        check(&["node", "data"], &[], None);
+        check(&["cat", "data/notes.txt"], &[], None);
     }
 }

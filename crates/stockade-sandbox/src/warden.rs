@@ -62,7 +62,8 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
             Some(_) => {}
         }
     }
-    let child_ends = raw::signals(&[Signal::CHILD]).map_err(|error| Step::Keep.because_io(&error))?;
+    let child_ends =
+        raw::signals(&[Signal::CHILD]).map_err(|error| Step::Keep.because_io(&error))?;
     let server = start_server(alone, means, order)?;
     let watch = || -> Result<(), Errno> {
         let me = pidfd_open(getpid(), PidfdFlags::empty())?;

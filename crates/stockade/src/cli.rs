@@ -4,10 +4,10 @@
 #![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
 
 mod audit;
-mod backend;
 mod demo;
 mod example;
 mod explain;
+mod hold;
 mod policy;
 mod run;
 mod sandbox;

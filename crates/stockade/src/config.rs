@@ -14,8 +14,9 @@ pub mod resolve;
 pub mod source;
 pub mod watch;
 
+pub use file::Backend;
 pub use problem::{ConfigError, Problem, Problems};
-pub use resolve::{Flags, Http, Resolved, Root, Server, Setting, Target};
+pub use resolve::{Flags, Http, Resolved, Root, Sandbox, Server, Setting, Target};
 pub use source::{Search, Source};
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ const SCENES: &[(&str, &str, Option<&str>)] = &[
     ("error_trace", "replaced", Some("error_detail")),
     ("oversized", "cut", Some("oversized_content")),
     ("sampling", "refused", Some("capability_not_negotiated")),
+    ("sandbox_read", "held", Some("sandbox")),
+    ("sandbox_write", "held", Some("sandbox")),
+    ("sandbox_process", "held", Some("sandbox")),
+    ("sandbox_network", "held", Some("sandbox")),
+    ("sandbox_privileges", "held", Some("sandbox")),
     ("http", "passed", None),
     ("http_mismatch", "refused", Some("protocol")),
     ("http_rebinding", "refused", Some("front door")),
@@ -84,7 +89,9 @@ fn a_program_reads_what_happened_in_every_scene() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     let text = String::from_utf8(output.stdout).unwrap();
     let scenes: Vec<Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
-    let told: Vec<_> = scenes
+    let held = scenes[0]["held"].as_str().unwrap();
+    assert!(held.starts_with("the sandbox enforces files, network, processes"), "{held}");
+    let told: Vec<_> = scenes[1..]
         .iter()
         .map(|it| {
             assert_eq!(it["as_expected"], true, "{it}");

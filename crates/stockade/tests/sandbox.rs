@@ -59,23 +59,31 @@ fn a_root_is_written_only_if_it_may_be() {
 }
 
 #[test]
-fn a_guarded_server_can_be_in_it() {
+fn a_guarded_server_is_in_it() {
     let (root, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (dir, state) = (root.path().to_str().unwrap(), state.path().to_str().unwrap());
-    let stockade_itself = env!("CARGO_BIN_EXE_stockade");
-    let held = [stockade_itself, "sandbox", "--allow-weaker", "memory", "--root", dir, "--"];
-    let server = [stockade_itself, "example", "hardened", "--root", dir];
-    let args = [&["run", "--state", state, "--"], &held[..], &server].concat();
-    let mut command = stockade(Path::new(stockade_itself), &args);
-    let mut guard = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;
+    let itself = env!("CARGO_BIN_EXE_stockade");
+    let about = "import json, os, sys\nasked = json.loads(sys.stdin.readline())\n\
+        print(json.dumps({'jsonrpc': '2.0', 'id': asked['id'], 'result': {'status': \
+        open('/proc/self/status').read(), 'here': os.listdir('.'), 'cwd': os.getcwd()}}), flush=True)\n\
+        sys.stdin.readline()";
+    let options = ["run", "--state", state, "--allow-weaker", "memory", "--root", dir, "--"];
+    let args = [&options[..], &["python3", "-c", about]].concat();
+    let mut command = stockade(Path::new(itself), &args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut guard = command.spawn().unwrap();
     let mut input = guard.stdin.take().unwrap();
-    writeln!(input, "{hello}").unwrap();
+    writeln!(input, r#"{{"jsonrpc":"2.0","id":1,"method":"ping"}}"#).unwrap();
     let mut answer = String::new();
     BufReader::new(guard.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-    assert!(answer.contains(r#""name":"hardened""#), "{answer}");
+    for sign in ["CapEff:\\t0000000000000000", "NoNewPrivs:\\t1", "Seccomp:\\t2", dir] {
+        assert!(answer.contains(sign), "{sign}: {answer}");
+    }
     drop(input);
-    assert!(guard.wait().unwrap().success());
+    let ended = guard.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    let said = text(&ended.stderr);
+    assert!(said.contains("note: the sandbox enforces files, network, processes"), "{said}");
 }
 
 #[test]

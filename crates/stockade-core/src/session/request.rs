@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+use url::Url;
+
 use super::client::Client;
 use super::effects::{clipped, reason};
 use super::turn::Turn;
@@ -55,6 +58,10 @@ impl Turn<'_> {
                 "a request of a server, which this revision forbids",
             );
         }
+        if from == Side::Server && &*waiting.method == "roots/list" && !self.policy.roots.is_empty()
+        {
+            return self.answer_roots(&id, &waiting);
+        }
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
         let mut judgement = self.judge(message, &waiting);
@@ -97,6 +104,20 @@ impl Turn<'_> {
                 self.refuse(from, &id, &waiting, &reason);
             }
         }
+    }
+
+    /// A server is told the roots that hold it, whatever its client would have said: those are what
+    /// its process sees and what arguments are held against.
+    fn answer_roots(&mut self, id: &Id, waiting: &Waiting) {
+        let mut record = self.exchange(record::Kind::Decision, waiting);
+        record.decision = Some("allow");
+        record.rule = Some("roots".to_owned());
+        record.says = "answered from the policy".to_owned();
+        self.effects.push(Effect::Record(Box::new(record)));
+        self.outcome(waiting, Status::Ok, |_| ());
+        let roots: Vec<_> = self.policy.roots.iter().filter_map(|it| root(it)).collect();
+        let result = json!({ "roots": roots });
+        self.own(Side::Server, &json!({ "jsonrpc": "2.0", "id": id.to_value(), "result": result }));
     }
 
     /// What is to be remembered of a request until it is answered.
@@ -215,6 +236,13 @@ impl Turn<'_> {
 fn listening<'s>(session: &'s Session, message: &Message) -> Option<&'s Waiting> {
     let id = message.meta(revision::META_SUBSCRIPTION).and_then(Id::read)?;
     session.waiting.get(&(Side::Client, id)).filter(|it| it.is_subscription())
+}
+
+/// A root as `roots/list` has it: a `file:` URI, and the last of its names.
+fn root(path: &str) -> Option<Value> {
+    let uri = Url::from_file_path(path).ok()?;
+    let name = path.rsplit('/').find(|it| !it.is_empty()).unwrap_or(path);
+    Some(json!({ "uri": uri.as_str(), "name": name }))
 }
 
 /// The tool that a request calls.

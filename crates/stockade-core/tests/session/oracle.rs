@@ -185,7 +185,10 @@ fn is_own(message: &Message) -> bool {
     let text = |pointer: &str| root.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     match message.kind() {
         Kind::Error => OWN_ERRORS.iter().any(|it| text("/error/message").starts_with(it)),
-        Kind::Result => text("/result/content/0/text").starts_with("refused by Stockade: "),
+        Kind::Result => {
+            text("/result/content/0/text").starts_with("refused by Stockade: ")
+                || (message.from() == Side::Client && root.pointer("/result/roots").is_some())
+        }
         Kind::Notification => {
             let alone = root.pointer("/params").and_then(Value::as_object);
             message.method() == Some("notifications/cancelled")

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! # A comment.
-//! policy: default secret=deny tools=deny:delete_*     what is judged by, from here on
+//! policy: default secret=deny tools=deny:delete_*     what is judged by, from here on (root=PATH)
 //! client> {"jsonrpc":"2.0","id":1,"method":"ping"}    what a side says
 //! server garbled: says                                what its transport could not take in
 //! client left: why
@@ -185,7 +185,7 @@ fn session(server: &Arc<Server>, number: usize) -> Session {
 }
 
 /// `default` or `transparent`, then what differs: `RULE=ACTION`, `tools=EFFECT:PATTERN`,
-/// `otherwise=EFFECT`.
+/// `otherwise=EFFECT`, `root=PATH`.
 fn policy(words: &str) -> Policy {
     let mut words = words.split_whitespace();
     let mut policy = match words.next() {
@@ -208,6 +208,7 @@ fn policy(words: &str) -> Policy {
                     when: None,
                 });
             }
+            ("root", path) => policy.roots.push(path.to_owned()),
             ("otherwise", name) => policy.tools.default = effect(name),
             (rule, name) => {
                 let action = Action::ALL.iter().find(|it| it.name() == name).expect(word);

@@ -107,7 +107,10 @@ impl Client {
             }
         }
         let spec = Spec { command: words.0, env, cwd: Some("/".into()), confine: None };
-        Ok(Self { spec, ship: Ship { name, staged, files, remove, env: client_env(engine.program) } })
+        Ok(Self {
+            spec,
+            ship: Ship { name, staged, files, remove, env: client_env(engine.program) },
+        })
     }
 }
 
@@ -214,9 +217,8 @@ impl Words {
             (&it.at, if read_only { "ro" } else { "rw,noexec" })
         });
         // What is mounted in one of them is there with it.
-        let outer = |at: &&PathBuf| {
-            cell.mounts.iter().all(|it| it.at == **at || !at.starts_with(&it.at))
-        };
+        let outer =
+            |at: &&PathBuf| cell.mounts.iter().all(|it| it.at == **at || !at.starts_with(&it.at));
         for (at, how) in made_up.chain(mounted).filter(|(at, _)| outer(at)) {
             let from = Path::new(STAGED_ROOT).join(at.strip_prefix("/").unwrap_or(at));
             let how = format!("{how},nosuid,nodev,bind-propagation=rprivate");

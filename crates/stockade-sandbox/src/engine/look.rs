@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use super::EngineProgram;
 use super::command::{client_env, find};
 use super::image::last_line;
-use super::EngineProgram;
 
 /// An engine that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]

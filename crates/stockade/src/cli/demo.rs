@@ -93,6 +93,7 @@ async fn scenes(stage: &mut Stage, report: &mut Report) -> Result<(), Trouble> {
     report.introduce(INTRODUCTION)?;
     let mut careful = Client::start(stage, Server::Hardened, script::can_be_asked()).await?;
     let mut watch = Watch::new(stage)?;
+    report.held(&watch.fresh()?)?;
     report.part("Honest calls, to the careful server")?;
     converse(&mut careful, &script::honest(), &mut watch, report).await?;
 
@@ -101,6 +102,9 @@ async fn scenes(stage: &mut Stage, report: &mut Report) -> Result<(), Trouble> {
     converse(&mut careless, &script::on_a_server(stage), &mut watch, report).await?;
     report.part("Attacks by the careless server, on its client")?;
     converse(&mut careless, &script::by_a_server(), &mut watch, report).await?;
+    report.part("Attacks by the careless server's process, on this machine")?;
+    let scenes = script::by_a_process(std::process::id());
+    converse(&mut careless, &scenes, &mut watch, report).await?;
 
     let web = Web::start(stage, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     watch.fresh()?;

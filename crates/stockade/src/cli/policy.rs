@@ -175,12 +175,14 @@ fn check(resolved: &Resolved, format: Format, out: &mut dyn Write) -> io::Result
     )?;
     writeln!(out, "  {}", count(resolved.servers.len(), "server", "servers"))?;
     if policy.roots.is_empty() {
-        writeln!(out, "  no roots: paths are not bounded by the guard")?;
+        writeln!(
+            out,
+            "  no roots: a server's process sees programs only; arguments are not bounded"
+        )?;
     }
     for root in &resolved.roots {
-        let mode = if root.write { "rw" } else { "ro" };
-        let place = &root.origin.place;
-        writeln!(out, "  root {} bounds arguments ({place}); `{mode}` is not enforced", root.path)?;
+        let mode = if root.write { "read, write" } else { "read only" };
+        writeln!(out, "  root {}, {mode} ({})", root.path, root.origin.place)?;
     }
     for it in said {
         writeln!(out, "  {} = {} ({})", it.key, it.value, it.place)?;
@@ -376,7 +378,7 @@ when = "args.size > 10"
         ok: stockade.toml
           3 rules about tools, else ask
           0 servers
-          root /srv/docs bounds arguments (stockade.toml:2); `rw` is not enforced
+          root /srv/docs, read, write (stockade.toml:2)
           severity.high = deny (stockade.toml:4)
           default = ask (stockade.toml:1)
         exit 0
@@ -392,7 +394,7 @@ when = "args.size > 10"
         1 | x = 1
           | ^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `ledger`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
         exit 2
         "#);
     }
@@ -400,7 +402,7 @@ when = "args.size > 10"
     #[test]
     fn a_program_is_told_the_same() {
         insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
-        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
         exit 2
         "#);
     }

@@ -1,6 +1,7 @@
 //! `stockade run`, and what it shares with `stockade serve`.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,13 +10,14 @@ use std::time::Duration;
 use clap::Args;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
-use stockade_sandbox::Spec;
+use stockade_sandbox::{Plan, Spec, plan};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
+use super::hold::{Hold, not_started};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -45,7 +47,7 @@ pub(super) struct Run {
     #[command(flatten)]
     shared: Shared,
     /// The server's command
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, help_heading = None, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -58,9 +60,9 @@ pub(super) struct Shared {
     /// The server of the policy file that this is
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
-    /// A directory that the arguments of calls may be about. May be repeated.
-    /// ":ro" or ":rw" may follow: kept for the sandbox, and not enforced in this version
-    #[arg(long = "root", value_name = "DIR")]
+    /// A directory that the server is there for: its process sees it, and arguments of calls may be
+    /// about it. With ":rw" behind it, the server may write there. May be repeated
+    #[arg(long = "root", value_name = "DIR[:ro|rw]")]
     roots: Vec<String>,
     /// Pass this variable of the environment on to the server. May be repeated
     #[arg(long, value_name = "NAME")]
@@ -73,6 +75,8 @@ pub(super) struct Shared {
     stderr: bool,
     #[command(flatten)]
     state: State,
+    #[command(flatten)]
+    hold: Hold,
 }
 
 /// Where the server is, as the command line or the policy file has it.
@@ -84,22 +88,63 @@ pub(super) enum Where {
     There(HttpUpstream),
 }
 
+/// What the policy and the command line come to, before anything is started or written.
+struct Found {
+    search: Search,
+    flags: Flags,
+    resolved: Resolved,
+    server: Where,
+    /// What will be done for the process, if the server is one.
+    plan: Option<Plan>,
+}
+
 /// A guard that is ready to stand.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) guard: Arc<Guard>,
     pub(super) resolved: Resolved,
     pub(super) server: Where,
+    /// What holds the server, for a person.
+    pub(super) held: String,
     pub(super) show_stderr: bool,
 }
 
 impl Shared {
-    /// Reads the policy, opens the ledger, and finds the server.
+    /// Reads the policy, finds the server, and opens the ledger. Nothing, where only the plan was
+    /// asked for: it is printed by then.
     pub(super) fn ready(
         &self,
         upstream: Option<&str>,
         command: &[OsString],
-    ) -> Result<Ready, Failure> {
+    ) -> Result<Option<Ready>, Failure> {
+        let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
+        if self.hold.dry_run {
+            let plan = plan.map(|it| it.to_string());
+            let plan = plan.unwrap_or_else(|| "a remote server: nothing is started\n".to_owned());
+            super::printed(io::stdout().lock().write_all(plan.as_bytes()))?;
+            return Ok(None);
+        }
+        let dir = self.state.ledger()?;
+        let ledger = Ledger::open_with(&dir, resolved.ledger).map_err(|error| {
+            Failure::new(Exit::Usage, format!("cannot open the ledger in `{}`", dir.display()))
+                .from(error)
+                .help(
+                    "nothing passes that cannot be recorded; name another directory with `--state`",
+                )
+        })?;
+        let name = resolved.server.as_ref().map(|it| it.name.clone());
+        let name = name.unwrap_or_else(|| server.name());
+        let live = Arc::new(Live::new(search, flags, &resolved));
+        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
+        let held = match (&server, plan) {
+            (Where::Here(Spec { confine: Some(_), .. }), Some(it)) => it.containment().in_brief(),
+            (Where::Here(_), _) => "no sandbox: the server may do what its user may".to_owned(),
+            (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
+        };
+        Ok(Some(Ready { guard, resolved, server, held, show_stderr: self.stderr }))
+    }
+
+    fn look(&self, upstream: Option<&str>, command: &[OsString]) -> Result<Found, Failure> {
         let search = Search::new(self.policy.as_deref());
         let flags = Flags {
             server: self.server.clone(),
@@ -125,19 +170,11 @@ impl Shared {
             .help(format!("say which it is with `--server NAME`: {}", names.join(", "))));
         }
         let server = self.find(upstream, command, &resolved)?;
-        let dir = self.state.ledger()?;
-        let ledger = Ledger::open_with(&dir, resolved.ledger).map_err(|error| {
-            Failure::new(Exit::Usage, format!("cannot open the ledger in `{}`", dir.display()))
-                .from(error)
-                .help(
-                    "nothing passes that cannot be recorded; name another directory with `--state`",
-                )
-        })?;
-        let name = resolved.server.as_ref().map(|it| it.name.clone());
-        let name = name.unwrap_or_else(|| server.name());
-        let live = Arc::new(Live::new(search, flags, &resolved));
-        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
-        Ok(Ready { guard, resolved, server, show_stderr: self.stderr })
+        let plan = match &server {
+            Where::Here(spec) => Some(plan(spec).map_err(|it| not_started(&it))?),
+            Where::There(_) => None,
+        };
+        Ok(Found { search, flags, resolved, server, plan })
     }
 
     fn find(
@@ -147,15 +184,15 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
-        let mut env = environment(&self.env)?;
+        let confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
+        let mut env = environment(&self.env, confine.is_some())?;
         env.extend(
             configured
                 .into_iter()
                 .flat_map(|it| &it.env)
                 .map(|(name, value)| (OsString::from(name.clone()), OsString::from(value.clone()))),
         );
-        let here =
-            |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None, confine: None });
+        let here = |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None, confine });
         let target = match (upstream, command, configured.map(|it| &it.target)) {
             (Some(url), ..) => Target::Url(url.to_owned()),
             (None, [_, ..], _) => return Ok(here(command.to_vec())),
@@ -187,9 +224,13 @@ impl Shared {
 }
 
 /// The environment of what is started: what every program needs, and what is passed on by name.
-pub(super) fn environment(names: &[String]) -> Result<Vec<(OsString, OsString)>, Failure> {
+pub(super) fn environment(
+    names: &[String],
+    confined: bool,
+) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut env = Vec::new();
-    for name in ENVIRONMENT {
+    // In a sandbox there are other temporary files, in the usual place.
+    for name in ENVIRONMENT.iter().filter(|it| !confined || **it != "TMPDIR") {
         env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
     }
     for name in names {
@@ -224,16 +265,17 @@ impl Where {
 impl Run {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let ready = self.shared.ready(self.upstream.as_deref(), &self.command)?;
+        let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
         // One thread is enough for one client, and starts faster than two.
         runtime(1)?.block_on(guard(ready))
     }
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, show_stderr, .. } = ready;
+    let Ready { guard, server, held, show_stderr, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard);
-    note(&guard, &parties, Kind::Start, server.name())?;
+    note(&guard, &parties, Kind::Start, format!("{}; {held}", server.name()))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
         Failure::new(Exit::Usage, "cannot use standard input and output").from(error)
@@ -244,8 +286,8 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let (ended, how) = match server {
         Where::Here(spec) => {
             let started = Process::start(&spec, &guard, &parties, show_stderr).await;
-            let Started { process, input, output } =
-                started.map_err(|it| not_started(&spec, it))?;
+            let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
+            anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
             let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;
             let mut how = vec![match process.exit().await {
@@ -304,12 +346,11 @@ fn there(root: &str) -> Result<(), Failure> {
     }))
 }
 
-fn not_started(spec: &Spec, error: StartError) -> Failure {
-    let program =
-        spec.command.first().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-    Failure::new(Exit::Server, format!("cannot start `{program}`"))
-        .from(error)
-        .help("give the command as you would type it, after `--`")
+fn start_failed(error: &StartError) -> Failure {
+    match error {
+        StartError::Launch(error) => not_started(error),
+        StartError::Pipes(_) => Failure::new(Exit::Server, error.to_string()),
+    }
 }
 
 /// Writes down that a conversation began or ended.

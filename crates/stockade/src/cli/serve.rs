@@ -38,7 +38,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     shared: Shared,
     /// The server's command
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, help_heading = None, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -71,12 +71,13 @@ impl Serve {
             ));
         }
         let ready = self.shared.ready(self.upstream.as_deref(), &self.command)?;
+        let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
         runtime(std::thread::available_parallelism().map_or(2, usize::from))?
             .block_on(self.serve(ready))
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
-        let Ready { guard, resolved, server, show_stderr } = ready;
+        let Ready { guard, resolved, server, held, show_stderr } = ready;
         let failed = |it| {
             Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
                 .from(it)
@@ -94,9 +95,12 @@ impl Serve {
         let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
         let parties = Parties { session: "".into(), principal: "".into() };
         watch(&guard);
-        note(&guard, &parties, Kind::Start, format!("listening on {address}"))?;
+        note(&guard, &parties, Kind::Start, format!("listening on {address}; {held}"))?;
         let upstream = match server {
-            Where::Here(spec) => Upstream::Local(local::Upstream::new(spec, show_stderr)),
+            Where::Here(spec) => {
+                anstream::eprintln!("note: {held}");
+                Upstream::Local(local::Upstream::new(spec, show_stderr))
+            }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };
         let gateway = Gateway::new(std::sync::Arc::clone(&guard), door, upstream);

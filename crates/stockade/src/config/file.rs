@@ -37,6 +37,43 @@ impl Choice for Preset {
     }
 }
 
+/// What holds a server's process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// This kernel: namespaces, control groups, Landlock and seccomp.
+    #[default]
+    Native,
+    /// A container of Podman, which must be run by root.
+    Podman,
+    /// A container of Docker, whose daemon must run on this machine.
+    Docker,
+    /// The sandbox of macOS.
+    Seatbelt,
+    /// Nothing: the server may do what its user may do.
+    None,
+}
+
+impl Backend {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Podman => "podman",
+            Self::Docker => "docker",
+            Self::Seatbelt => "seatbelt",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Choice for Backend {
+    const KIND: &'static str = "sandbox";
+    fn all() -> Vec<(&'static str, Self)> {
+        let all = [Self::Native, Self::Podman, Self::Docker, Self::Seatbelt, Self::None];
+        all.map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 table! {
     /// What a policy says. Exactly one file is read: the one that `--policy` names, or else
     /// `$XDG_CONFIG_HOME/stockade/stockade.toml`. A `stockade.toml` in the working directory is not
@@ -50,9 +87,10 @@ table! {
         /// What is done with a tool call that no `[[tools]]` is about: `allow`, `ask` or `deny`.
         /// It must be said where there are `[[tools]]`; without any it is `allow`.
         default: Effect = r#""deny""#,
-        /// The directories that the arguments of calls may be about, whole paths. Without, paths
-        /// are not bounded by the guard. `:ro` (the same as neither) or `:rw` at the end is kept
-        /// for the sandbox: it is not enforced in this version.
+        /// What a server is there for, whole paths: directories that its process sees and that the
+        /// arguments of its calls may be about. `:rw` at the end lets it write there, `:ro` is the
+        /// same as neither. Without, a process sees nothing but programs, and paths in arguments
+        /// are not bounded by the guard.
         roots: Vec<At<String>> = r#"["/srv/docs", "/srv/out:rw"]"#,
         /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
         rules: Named<Action> = "",
@@ -62,6 +100,8 @@ table! {
         limits: Named<usize> = "",
         /// Who may come in over HTTP.
         http: HttpTable = "",
+        /// What holds the servers that are processes of this machine.
+        sandbox: SandboxTable = "",
         /// How long the files of the ledger become, and how many of them are kept.
         ledger: LedgerTable = "",
         /// Who may call which tools with what. Of the rules that match a call the strictest
@@ -80,6 +120,41 @@ table! {
         hosts: Vec<At<String>> = r#"["guard.example:8443"]"#,
         /// The web pages that may ask (`Origin`). Each is written out: `"*"` is refused.
         origins: Vec<At<String>> = r#"["https://app.example"]"#,
+    }
+}
+
+table! {
+    /// What holds the servers that are processes of this machine: each sees its roots and the
+    /// programs that it needs, has no network, and may use so much. Read when a guard starts. What
+    /// the command line says goes before it.
+    SandboxTable {
+        /// `native`, which is namespaces, control groups, Landlock and seccomp of this kernel;
+        /// `podman` or `docker`, which is a container; `seatbelt`, on macOS; or `none`, which leaves
+        /// the server everything that its user may do.
+        backend: Backend = r#""native""#,
+        /// The image of a container, with its digest. It must be there: none is fetched. What it
+        /// says of itself, its variables, user, volumes, entry point and labels, changes nothing.
+        /// Without, a container has the programs of this machine, read only.
+        image: String = r#""docker.io/library/node@sha256:0000000000000000000000000000000000000000000000000000000000000000""#,
+        /// More places that programs are executed from, whole paths. They are read only.
+        programs: Vec<At<String>> = r#"["/opt/tools"]"#,
+        /// Memory of all processes of a server together, in bytes.
+        memory_bytes: usize = "1073741824",
+        /// Processor time, in hundredths of one processor. Without, all there is.
+        cpu_percent: usize = "200",
+        /// Processes and threads.
+        pids: usize = "256",
+        /// How long a server may run, in seconds. Without, for ever.
+        time_s: usize = "3600",
+        /// Descriptors that one process may have open.
+        open_files: usize = "1024",
+        /// The length of one file, in bytes.
+        file_bytes: usize = "1073741824",
+        /// What `/tmp`, `/dev/shm` and the private home directory hold, each, in bytes.
+        scratch_bytes: usize = "67108864",
+        /// Guarantees without which a server is started all the same where this machine cannot
+        /// enforce them: `files`, `memory` or `cpu`. Without its name here, it is not.
+        allow_weaker: Vec<At<String>> = r#"["memory"]"#,
     }
 }
 
@@ -156,6 +231,8 @@ table! {
         env: Named<String> = r#"{ LANG = "C.UTF-8" }"#,
         /// Its roots, in place of those for all servers.
         roots: Vec<At<String>> = r#"["/srv/docs"]"#,
+        /// What holds it, key by key in place of `[sandbox]`.
+        sandbox: SandboxTable = "",
         /// The same as `[[tools]]`, for this server alone.
         tools: Vec<At<Tool>> = "",
     }

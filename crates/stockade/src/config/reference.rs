@@ -5,7 +5,7 @@ use stockade_core::finding::Severity;
 use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
-use super::file::{Argument, File, HttpTable, Key, LedgerTable, ServerTable, Tool};
+use super::file::{Argument, File, HttpTable, Key, LedgerTable, SandboxTable, ServerTable, Tool};
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
 /// example stands behind a `#` without a space, and is right as well.
@@ -35,12 +35,14 @@ pub fn text() -> String {
         words(&mut out, limit.words);
         out += &format!("{} = {}\n", limit.name, limit.default);
     }
+    head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
+    values(
+        &mut out,
+        SandboxTable::KEYS,
+        &["image", "programs", "cpu_percent", "time_s", "allow_weaker"],
+    );
     head(&mut out, "", "[ledger]", LedgerTable::WORDS);
-    for key in LedgerTable::KEYS {
-        words(&mut out, key.words);
-        let mark = if key.name.starts_with("keep") { "#" } else { "" };
-        out += &format!("{mark}{} = {}\n", key.name, key.example);
-    }
+    values(&mut out, LedgerTable::KEYS, &["keep_bytes", "keep_days"]);
     head(&mut out, "#", "[http]", HttpTable::WORDS);
     keys(&mut out, HttpTable::KEYS, &[]);
     head(&mut out, "#", "[[tools]]", Tool::WORDS);
@@ -50,7 +52,7 @@ pub fn text() -> String {
     head(&mut out, "#", "[servers.NAME]", ServerTable::WORDS);
     keys(&mut out, ServerTable::KEYS, &["url"]);
     head(&mut out, "#", "[servers.ANOTHER]", "Another server.");
-    keys(&mut out, ServerTable::KEYS, &["command", "env", "roots", "tools"]);
+    keys(&mut out, ServerTable::KEYS, &["command", "env", "roots", "sandbox", "tools"]);
     out
 }
 
@@ -64,12 +66,23 @@ fn head(out: &mut String, mark: &str, head: &str, about: &str) {
     *out += &format!("{mark}{head}\n");
 }
 
+/// The keys of a table with what holds anyway, but for the examples.
+fn values(out: &mut String, keys: &[Key], examples: &[&str]) {
+    for key in keys {
+        words(out, key.words);
+        let mark = if examples.contains(&key.name) { "#" } else { "" };
+        *out += &format!("{mark}{} = {}\n", key.name, key.example);
+    }
+}
+
 /// The keys of a table that may be left away as a whole.
 fn keys(out: &mut String, keys: &[Key], but: &[&str]) {
     for key in keys.iter().filter(|it| !but.contains(&it.name)) {
         words(out, key.words);
         if key.example.is_empty() {
-            *out += &format!("# Written as `[[servers.NAME.{}]]`.\n", key.name);
+            let table = format!("servers.NAME.{}", key.name);
+            let table = if key.name == "tools" { format!("[{table}]") } else { table };
+            *out += &format!("# Written as `[{table}]`.\n");
         } else {
             *out += &format!("#{} = {}\n", key.name, key.example);
         }
@@ -111,6 +124,7 @@ mod tests {
     fn the_reference_says_what_holds_anyway() {
         let (reference, nothing) = (resolve(&text()), resolve(""));
         assert_eq!(reference.ledger, nothing.ledger);
+        assert_eq!(reference.sandbox, nothing.sandbox);
         let (reference, nothing) = (reference.policy, nothing.policy);
         assert_eq!(reference.limits, nothing.limits);
         assert_eq!(reference.tools.default, nothing.tools.default);

@@ -1,6 +1,8 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod sandbox;
+
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Component, Path};
@@ -20,6 +22,7 @@ use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, Serve
 use super::read::{Reader, nearest};
 use super::source::line;
 use super::{ConfigError, Problems, Search, Source};
+pub use sandbox::Sandbox;
 
 /// What the command line says about the policy.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,24 @@ pub struct Root {
     pub write: bool,
     /// Who said so.
     pub origin: Origin,
+}
+
+impl Root {
+    /// `--root DIR`, `DIR:ro` or `DIR:rw`: on a command line, a path is where the user is.
+    ///
+    /// # Errors
+    /// When it is no path that could be one of a directory. Whether it is there is not looked at.
+    pub fn from_flag(root: &str) -> Result<Self, ConfigError> {
+        let (path, write) = split(root);
+        let wrong = |why: String| ConfigError::Root { root: root.to_owned(), why };
+        // What `..` leads to depends on what is there; all else is kept as the user knows it.
+        let climbs = Path::new(path).components().any(|it| it == Component::ParentDir);
+        let whole = if climbs { std::fs::canonicalize(path) } else { std::path::absolute(path) };
+        let whole = whole.map_err(|it| wrong(it.to_string()))?;
+        let whole = whole.to_str().ok_or_else(|| wrong("not UTF-8".to_owned()))?;
+        let origin = Origin { id: "roots".to_owned(), place: "--root".to_owned() };
+        Ok(Self { path: plain(whole).map_err(wrong)?, write, origin })
+    }
 }
 
 /// How a server is reached.
@@ -97,6 +118,8 @@ pub struct Resolved {
     pub servers: Vec<Server>,
     /// The directories, with what may be done there.
     pub roots: Vec<Root>,
+    /// What holds the server, if it is a process.
+    pub sandbox: Sandbox,
     /// Who may come in over HTTP.
     pub http: Http,
     /// How the ledger is written.
@@ -198,6 +221,7 @@ impl Making<'_> {
             server,
             servers,
             roots,
+            sandbox: self.sandbox(file, table),
             http: self.http(file),
             ledger: self.ledger(file),
             settings: Vec::new(),
@@ -492,7 +516,7 @@ impl Making<'_> {
         let everywhere = file.roots.iter().flat_map(|it| &it.value).map(|it| self.root(it));
         let everywhere: Vec<Root> = everywhere.collect::<Vec<_>>().into_iter().flatten().collect();
         if !self.flags.roots.is_empty() {
-            return self.flags.roots.iter().map(|it| from_flag(it)).collect();
+            return self.flags.roots.iter().map(|it| Root::from_flag(it)).collect();
         }
         match server.and_then(|it| it.roots.as_ref()) {
             // What is wrong with these was noted with the server.
@@ -548,33 +572,35 @@ impl Making<'_> {
     fn ledger(&mut self, file: &File) -> Options {
         let mut options = Options::default();
         let Some(table) = file.ledger.as_ref().map(|it| &it.value) else { return options };
-        if let Some(it) = self.number("segment_bytes_max", &table.segment_bytes_max, SEGMENT_BYTES)
+        if let Some(it) =
+            self.number("ledger.segment_bytes_max", &table.segment_bytes_max, SEGMENT_BYTES)
         {
             options.segment_bytes_max = it;
         }
-        if let Some(it) = self.number("segment_age_s", &table.segment_age_s, SEGMENT_AGE_S) {
+        if let Some(it) = self.number("ledger.segment_age_s", &table.segment_age_s, SEGMENT_AGE_S) {
             options.segment_age = Duration::from_secs(it);
         }
-        let bytes = self.number("keep_bytes", &table.keep_bytes, KEEP_BYTES);
-        let days = self.number("keep_days", &table.keep_days, KEEP_DAYS);
+        let bytes = self.number("ledger.keep_bytes", &table.keep_bytes, KEEP_BYTES);
+        let days = self.number("ledger.keep_days", &table.keep_days, KEEP_DAYS);
         options.keep = Keep { bytes, age: days.map(|it| Duration::from_secs(it * 86_400)) };
         options
     }
 
-    /// A number of `[ledger]`, if it was said.
+    /// A number of a table, if it was said.
     fn number(
         &mut self,
-        name: &str,
+        key: &str,
         at: &Option<At<usize>>,
         bounds: RangeInclusive<usize>,
     ) -> Option<u64> {
         let at = at.as_ref()?;
         if !bounds.contains(&at.value) {
+            let name = key.rsplit('.').next().unwrap_or(key);
             let (least, most) = bounds.into_inner();
             let label = format!("between {least} and {most}");
             self.wrong(&at.span, &format!("`{name}` is out of bounds"), label);
         }
-        self.setting(&format!("ledger.{name}"), &at.value.to_string(), &at.span);
+        self.setting(key, &at.value.to_string(), &at.span);
         u64::try_from(at.value).ok()
     }
 
@@ -618,17 +644,4 @@ fn split(root: &str) -> (&str, bool) {
 
 fn plain(path: &str) -> Result<String, String> {
     stockade_kit::path::inside(&[path], path).map_err(|it| it.to_string())
-}
-
-/// On a command line, a path is where the user is.
-fn from_flag(root: &str) -> Result<Root, ConfigError> {
-    let (path, write) = split(root);
-    let wrong = |why: String| ConfigError::Root { root: root.to_owned(), why };
-    // What `..` leads to depends on what is there; all else is kept as the user knows it.
-    let climbs = Path::new(path).components().any(|it| it == Component::ParentDir);
-    let whole = if climbs { std::fs::canonicalize(path) } else { std::path::absolute(path) };
-    let whole = whole.map_err(|it| wrong(it.to_string()))?;
-    let whole = whole.to_str().ok_or_else(|| wrong("not UTF-8".to_owned()))?;
-    let origin = Origin { id: "roots".to_owned(), place: "--root".to_owned() };
-    Ok(Root { path: plain(whole).map_err(wrong)?, write, origin })
 }

@@ -47,7 +47,7 @@ zzz = 1
         2 | zzz = 1
           | ^^^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `ledger`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
     "#);
 }
 

@@ -366,7 +366,7 @@ fn secured(mut command: Command, upstream: &FakeHttp, trusted: &Path) -> Command
 }
 
 fn run(home: &Home) -> Command {
-    home.stockade([OsString::from("run")].into_iter().chain(home.state()))
+    home.stockade([OsString::from("run")].into_iter().chain(home.unheld()))
 }
 
 fn h07_an_upstream_must_prove_who_it_is() {

@@ -25,6 +25,7 @@ mod ledger;
 mod output;
 mod processes;
 mod protocol;
+mod roots;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("roots", roots::ROWS),
 ];
 
 fn main() -> ExitCode {

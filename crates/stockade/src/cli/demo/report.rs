@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::Format;
 use super::scene::{Outcome, Seen};
@@ -43,8 +43,20 @@ impl Report {
 
     /// Says what this is.
     pub(super) fn introduce(&self, text: &str) -> io::Result<()> {
+        self.human(&wrapped(text, 0))
+    }
+
+    /// Says what holds the servers, as the first guard has written it down.
+    pub(super) fn held(&self, records: &[Value]) -> io::Result<()> {
+        let start = records.iter().find(|it| it.get("kind").is_some_and(|it| it == "start"));
+        let says = start.and_then(|it| it.get("says")?.as_str()).unwrap_or_default();
+        let held = says.split_once("; ").map_or(says, |(_, held)| held);
+        if self.format == Format::Json {
+            return writeln!(io::stdout(), "{}", json!({ "held": held }));
+        }
         let columns = format!("  {:TRIED$} {:HAPPENED$} by", "what was tried", "happened");
-        self.human(&format!("{}\n\n{ASIDE}{columns}{ASIDE:#}", wrapped(text, 0)))
+        let held = wrapped(&format!("For each of them, {held}."), 0);
+        self.human(&format!("\n{held}\n\n{ASIDE}{columns}{ASIDE:#}"))
     }
 
     /// Begins a part.

@@ -38,6 +38,8 @@ pub(super) enum Expect {
     NotAsked { rule: &'static str, method: &'static str },
     /// It does not come in, over HTTP.
     TurnedAway { status: u16, why: &'static str },
+    /// It reaches the server, which does it, and the kernel does not let it: the answer says so.
+    Held { says: &'static str },
 }
 
 /// What came back, and what was written down meanwhile.
@@ -156,6 +158,11 @@ impl Expect {
                 let asked = |it: &&Value| it.get("method").and_then(Value::as_str) == Some(method);
                 evidence.records.iter().find(asked)?;
                 (evidence.questions == 0).then(|| seen("refused", rule, why))?
+            }
+            Self::Held { says } => {
+                let text = evidence.answer.pointer("/result/content/0/text");
+                let held = text.and_then(Value::as_str).map(str::trim) == Some(says);
+                held.then(|| seen("held", "sandbox", format!("the server found: {says}")))?
             }
             Self::TurnedAway { status, why } => {
                 let turned = evidence.status == Some(status) && evidence.got.is_empty();

@@ -12,8 +12,8 @@ pub(super) const INTRODUCTION: &str = "Two small MCP servers run on this machine
     their client. It asks honestly first, and then it attacks. Nothing leaves this machine.";
 
 pub(super) const CLOSING: &str = "Not stopped by this version: SQL and shell commands in arguments \
-    that a server pastes together, instructions to the model in plain words, a description that \
-    changes later, and what a server's process does by itself on this machine.";
+    that a server pastes together, as far as they stay in the sandbox, instructions to the model in \
+    plain words, and a description that changes later.";
 
 /// What is done over standard input and output.
 #[derive(Debug)]
@@ -233,6 +233,48 @@ pub(super) fn by_a_server() -> Vec<Scene<Act>> {
                 method: "sampling/createMessage",
             },
         },
+    ]
+}
+
+/// The careless server gives whoever asks a shell. No message says what is done with that.
+pub(super) fn by_a_process(guard: u32) -> Vec<Scene<Act>> {
+    let shell = |name, tried, command: &str, says| Scene {
+        name,
+        tried,
+        act: call("run_command", json!({ "program": command })),
+        expects: Expect::Held { says },
+    };
+    vec![
+        shell(
+            "sandbox_read",
+            "look for the file outside of the project",
+            "test -e ../outside.txt && echo it is there || echo nothing is there",
+            "nothing is there",
+        ),
+        shell(
+            "sandbox_write",
+            "write to the project, which it may read",
+            "(echo x >> notes.txt) 2>/dev/null && echo written || echo read only",
+            "read only",
+        ),
+        shell(
+            "sandbox_process",
+            "see this program, to stop it",
+            &format!("kill -0 {guard} 2>/dev/null && echo it runs || echo no such process"),
+            "no such process",
+        ),
+        shell(
+            "sandbox_network",
+            "find a way to another machine",
+            "grep : /proc/self/net/dev | cut -d: -f1 | tr -d ' '",
+            "lo",
+        ),
+        shell(
+            "sandbox_privileges",
+            "use a privilege of its user",
+            "grep CapEff /proc/self/status | tr -d '\\t'",
+            "CapEff:0000000000000000",
+        ),
     ]
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use stockade_sandbox::Guarantee;
 use stockade_store::Tail;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -113,6 +114,10 @@ impl Stage {
         ] {
             args.extend([option.into(), path.into()]);
         }
+        // What cannot be enforced on this machine is said, and the rest is shown all the same.
+        for weaker in Guarantee::WEAKER {
+            args.extend(["--allow-weaker".into(), weaker.name().into()]);
+        }
         args.extend(["--".into(), self.exe.clone().into(), "example".into(), name.into()]);
         args.extend(["--root".into(), self.root().into()]);
         let errors = File::options().create(true).append(true).open(self.path(ERRORS))?;
@@ -206,6 +211,9 @@ fn forge(bytes: &mut [u8]) -> bool {
 
 const DECISION: &[u8] = b"\"decision\":\"";
 
+/// The first guard has written no more than these by the time that it is watched.
+const FIRST_RECORDS: usize = 100;
+
 /// Where the guards' standard error goes.
 const ERRORS: &str = "errors";
 
@@ -218,7 +226,7 @@ pub(super) struct Watch {
 impl Watch {
     /// A watch over the ledger that the first guard has begun.
     pub(super) fn new(stage: &Stage) -> Result<Self, Trouble> {
-        Ok(Self { tail: stockade_store::tail(Path::new(&stage.ledger()), 0, true)? })
+        Ok(Self { tail: stockade_store::tail(Path::new(&stage.ledger()), FIRST_RECORDS, true)? })
     }
 
     /// What was written since the last time.

@@ -52,7 +52,13 @@ impl Home {
         command
     }
 
-    /// The options that `run`, `serve` and `audit` need to stay in this directory.
+    /// What `run` and `serve` need to stay in this directory, with a server that nothing holds: the
+    /// fakes write down here what they hear.
+    pub(crate) fn unheld(&self) -> Vec<OsString> {
+        [&self.state()[..], &["--sandbox".into(), "none".into()]].concat()
+    }
+
+    /// The options that keep the ledger in this directory.
     pub(crate) fn state(&self) -> [OsString; 2] {
         ["--state".into(), self.path().join("state").into()]
     }

@@ -49,7 +49,7 @@ impl Gateway {
     /// `stockade serve`, on a free port.
     pub(crate) fn command(home: &Home) -> Command {
         let options = ["serve", "--listen", "127.0.0.1:0"].map(OsString::from);
-        home.stockade(options.into_iter().chain(home.state()))
+        home.stockade(options.into_iter().chain(home.unheld()))
     }
 
     /// A `stockade serve` that was put together elsewhere.
@@ -118,7 +118,7 @@ impl Gateway {
     pub(crate) fn ended(mut self) -> Ended {
         let status = wait_for("the end of the guard", || self.child.try_wait().unwrap());
         let stderr = self.errors.take().unwrap().join().unwrap();
-        Ended { code: status.code(), stderr }
+        Ended::new(status.code(), &stderr)
     }
 }
 

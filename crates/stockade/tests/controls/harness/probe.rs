@@ -29,7 +29,15 @@ pub(crate) struct Probe {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
+    /// Without the note that nothing holds the fakes (`Home::unheld`).
     pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn new(code: Option<i32>, stderr: &str) -> Self {
+        let note = "note: no sandbox: the server may do what its user may\n";
+        Self { code, stderr: stderr.replacen(note, "", 1) }
+    }
 }
 
 impl Probe {
@@ -160,7 +168,7 @@ impl Probe {
         }
         let status = self.child.wait().unwrap();
         let stderr = self.errors.take().unwrap().join().unwrap();
-        Ended { code: status.code(), stderr }
+        Ended::new(status.code(), &stderr)
     }
 }
 
@@ -173,7 +181,7 @@ impl Drop for Probe {
 
 /// `stockade run … -- …`, in `home`.
 pub(crate) fn command(home: &Home, options: &[&str], server: &[OsString]) -> Command {
-    let mut command = home.stockade([OsString::from("run")].into_iter().chain(home.state()));
+    let mut command = home.stockade([OsString::from("run")].into_iter().chain(home.unheld()));
     command.args(options).arg("--").args(server);
     command
 }

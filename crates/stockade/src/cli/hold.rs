@@ -1,0 +1,175 @@
+//! What holds a process: the options that `run`, `serve` and `sandbox` have in common, and how it
+//! is said that something cannot be held.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use stockade_sandbox::{EngineProgram, Error, Guarantee, Image};
+
+use crate::config::{Backend, Sandbox};
+use crate::failure::{Exit, Failure};
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
+pub(super) struct Hold {
+    /// What holds the process [default: native]
+    #[arg(long = "sandbox", value_name = "HOW", value_enum)]
+    backend: Option<Backend>,
+    /// The image of a container, which must be there already. Without it, a container has this
+    /// machine's programs, read only. What the image says of itself changes nothing
+    #[arg(long, value_name = "NAME@sha256:DIGEST")]
+    image: Option<Image>,
+    /// Another place that programs are executed from, read only. May be repeated
+    #[arg(long = "program", value_name = "DIR")]
+    programs: Vec<PathBuf>,
+    /// Memory of all its processes together: bytes, or with K, M or G [default: 1G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
+    /// Processors, such as 0.5 or 2 [default: not limited]
+    #[arg(long, value_name = "N", value_parser = thousandths)]
+    cpus: Option<u32>,
+    /// Processes and threads [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pids: Option<u32>,
+    /// How long it may run, in seconds [default: not limited]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    time: Option<u64>,
+    /// Start although this guarantee (files, memory or cpu) cannot be enforced. May be repeated
+    #[arg(long, value_name = "GUARANTEE")]
+    allow_weaker: Vec<Guarantee>,
+    /// Say what would be done, and how far each guarantee would hold; start nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl Hold {
+    /// What was said here, and for the rest what held before.
+    pub(super) fn over(&self, before: &Sandbox) -> Result<Sandbox, Failure> {
+        let mut limits = before.limits.clone();
+        limits.memory_bytes = self.memory.or(limits.memory_bytes);
+        limits.cpu_thousandths = self.cpus.or(limits.cpu_thousandths);
+        limits.pids = self.pids.unwrap_or(limits.pids);
+        limits.time = self.time.map(Duration::from_secs).or(limits.time);
+        let backend = self.backend.unwrap_or(before.backend);
+        let image = self.image.clone().or(before.image.clone());
+        match backend {
+            Backend::Podman | Backend::Docker => {}
+            Backend::Seatbelt => {
+                return Err(Failure::new(Exit::Server, "`seatbelt` is the sandbox of macOS")
+                    .help("on Linux there is `--sandbox native`"));
+            }
+            Backend::Native | Backend::None if image.is_some() => {
+                return Err(Failure::new(Exit::Usage, "an image without a container")
+                    .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
+            }
+            Backend::Native | Backend::None => {}
+        }
+        Ok(Sandbox {
+            backend,
+            image,
+            programs: [before.programs.clone(), self.programs.clone()].concat(),
+            limits,
+            allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
+        })
+    }
+}
+
+/// Why nothing was started, with what can be done about it.
+pub(super) fn not_started(error: &Error) -> Failure {
+    let failure = |exit| Failure::rendered(exit, format!("error: {}", chain(error)));
+    match error {
+        Error::CannotEnforce { remedy, .. } => failure(Exit::Unenforced).help(*remedy),
+        Error::Place { .. } | Error::NeverARoot { .. } => failure(Exit::Usage)
+            .help("`--root DIR` names a directory that is there, and not one of the machine's own"),
+        Error::NoEngine { engine: EngineProgram::Podman } => failure(Exit::Server)
+            .help("install it (Debian: `apt-get install podman runc`), or leave `--sandbox` away"),
+        Error::NoEngine { engine: EngineProgram::Docker }
+        | Error::Engine { engine: EngineProgram::Docker, .. } => failure(Exit::Server)
+            .help("see that its daemon runs (`docker version`), or leave `--sandbox` away"),
+        Error::Engine { engine: EngineProgram::Podman, .. } => failure(Exit::Server)
+            .help("`--dry-run` shows the command; without `--sandbox`, no engine is needed"),
+        Error::NoImage { .. } => failure(Exit::Server).help(
+            "fetch it yourself (`podman pull`, `docker pull`): nothing is fetched to start a server",
+        ),
+        Error::Image { .. } => {
+            failure(Exit::Server).help("use another image, or `--sandbox podman`")
+        }
+        Error::NoCommand
+        | Error::ZeroByte
+        | Error::VariableName { .. }
+        | Error::TooLarge { .. }
+        | Error::NotFound { .. }
+        | Error::NotExecutable { .. }
+        | Error::NoInterpreter { .. }
+        | Error::Directory { .. }
+        | Error::NotPermitted { .. }
+        | Error::Start { .. }
+        | Error::Wait { .. }
+        | Error::StillThere { .. } => Failure::new(Exit::Server, chain(error)).help(
+            "give the command as you would type it, after `--`; `--dry-run` says what it sees, \
+             and `--program DIR` shows it more",
+        ),
+    }
+}
+
+fn chain(error: &Error) -> String {
+    let mut whole = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(it) = cause {
+        whole = format!("{whole}: {it}");
+        cause = it.source();
+    }
+    whole
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match (text.strip_suffix(['M', 'm']), text.strip_suffix(['G', 'g'])) {
+            (Some(digits), _) => (digits, 1 << 20),
+            (_, Some(digits)) => (digits, 1 << 30),
+            (None, None) => (text, 1),
+        },
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|it| it.checked_mul(unit));
+    bytes.filter(|it| *it > 0).ok_or_else(|| "a size is like 512M, or in bytes".to_owned())
+}
+
+fn thousandths(text: &str) -> Result<u32, String> {
+    let wrong =
+        || "a number of processors is like 2 or 0.5, with at most three decimals".to_owned();
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    if decimals.is_empty() || decimals.len() > 3 || !decimals.bytes().all(|it| it.is_ascii_digit())
+    {
+        return Err(wrong());
+    }
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    let decimals: u32 = format!("{decimals:0<3}").parse().map_err(|_| wrong())?;
+    let share = whole.checked_mul(1000).and_then(|it| it.checked_add(decimals));
+    // The kernel gives no less than a hundredth.
+    share.filter(|it| *it >= 10).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_shares_are_exact_or_refused() {
+        for (text, bytes) in [("1", 1), ("3K", 3 << 10), ("512M", 512 << 20), ("2g", 2 << 30)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in
+            ["", "0", "M", "-1", "1.5G", "1T", "99999999999999999999", "18446744073709551615K"]
+        {
+            assert!(size(text).is_err(), "{text}");
+        }
+        for (text, share) in [("1", 1000), ("0.5", 500), ("2.25", 2250), ("0.010", 10)] {
+            assert_eq!(thousandths(text), Ok(share), "{text}");
+        }
+        for text in ["", "0", ".", "1.", ".5", "-1", "0.001", "1.2345", "1.-5", "9999999999"] {
+            assert!(thousandths(text).is_err(), "{text}");
+        }
+    }
+}
