@@ -25,6 +25,12 @@
 //! will be done without doing it, and [`Child::containment`] how far each [`Guarantee`] holds.
 //! What was demanded and cannot be enforced is a reason not to start.
 //!
+//! An [`Engine`] in it has a container hold the server instead, of Podman or Docker. What is in the
+//! container is the same, and this binary is its first process: it adds the walls that engines do
+//! not have (`inside.rs`). Podman runs in namespaces of ours and keeps what it writes in memory, so
+//! that it ends like any server and leaves as little; what would be left, a process beside the
+//! keeper removes as well (`undertaker.rs`). For macOS there is the profile of a [`Seatbelt`].
+//!
 //! Without it there is no sandbox: the server sees the files, the network and the `/proc` of the
 //! machine, and may do what its user may do. In particular a server that wants to can stop or kill
 //! the processes of its user, the guard among them. Two things do differ in a pid namespace: a
@@ -56,6 +62,7 @@ mod mounts;
 mod plan;
 mod prefix;
 mod raw;
+mod seatbelt;
 mod seccomp;
 mod server;
 mod spec;
@@ -68,8 +75,10 @@ pub use engine::{Engine, EngineProgram, Image, NotPinned, Seen, look};
 pub use error::Error;
 pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
+pub(crate) use plan::TRUSTED;
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
+pub use seatbelt::{Seatbelt, seatbelt};
 pub use spec::{Access, Confinement, Limits, Root, Spec};
 
 use std::fmt;

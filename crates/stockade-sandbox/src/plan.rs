@@ -60,7 +60,7 @@ const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 /// Files in a project that its other tools execute or trust. A server that could write them would
 /// run outside of its sandbox as soon as somebody commits, opens an editor or changes into the
 /// directory.
-const TRUSTED: &[&str] = &[
+pub(crate) const TRUSTED: &[&str] = &[
     ".git",
     ".git/hooks",
     ".git/config",

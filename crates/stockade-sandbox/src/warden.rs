@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -32,6 +32,9 @@ pub(crate) const KNOWN: u8 = b'k';
 /// of the stream is the end of everything.
 pub(crate) const ASK_TO_END: u8 = b't';
 
+/// How long an engine's client may take to say how its container ended.
+const CLIENT_MAX: Duration = Duration::from_secs(2);
+
 /// What a warden is given.
 pub(crate) struct Warden<'a> {
     pub(crate) means: Means,
@@ -55,6 +58,7 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     drop(says_ready);
 
     let time = order.cell.as_ref().and_then(|it| it.time);
+    let is_staged = order.ship.as_ref().is_some_and(|it| it.staged);
     if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
         match &order.ship {
             None => confine::enter(cell, prepared, alone)?,
@@ -78,10 +82,16 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     // Nothing else is done before: no server is too short-lived to have had a pid.
     let known = retry_on_intr(|| rustix::io::read(control, &mut [0; 1])) == Ok(1);
     let mut exit = None;
-    let until = time.map(|it| Instant::now() + it);
+    let mut until = time.map(|it| Instant::now() + it);
     while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server, until) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
+            if is_staged && pid != server {
+                // What watches over a container comes to us from the engine's client. When it ends,
+                // the client does so as well, or was left waiting for it.
+                let soon = Instant::now() + CLIENT_MAX;
+                until = Some(until.map_or(soon, |it| it.min(soon)));
+            }
         }
     }
     if means.ends() == Ends::Subreaper {
