@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,11 +18,15 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::Cell;
+use crate::cgroup;
 use crate::engine::last_line;
 use crate::inside::{Letter, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
+use crate::trace::Places;
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Spec, plan};
+use crate::{
+    Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Spec, Trace, plan,
+};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
@@ -79,6 +83,7 @@ pub struct Child {
     keeper: Keeper,
     warden: OwnedFd,
     exit: Mutex<Option<Exit>>,
+    trace: Option<Arc<Trace>>,
 }
 
 /// The keeper and the socket that ties it, and the warden, to this process.
@@ -88,6 +93,8 @@ struct Keeper {
     pidfd: OwnedFd,
     /// Held to be reaped.
     process: Mutex<process::Child>,
+    /// Where it may have made control groups.
+    groups_below: Vec<PathBuf>,
 }
 
 impl Child {
@@ -104,6 +111,11 @@ impl Child {
     /// How far each guarantee holds, and by what.
     pub fn containment(&self) -> &Containment {
         &self.containment
+    }
+
+    /// What it touches, if that was asked for.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
     }
 
     /// The end of the pipe that is written to; once.
@@ -182,6 +194,8 @@ impl Child {
     fn board(&self, spec: &Spec, engine: &Engine, cell: Cell) -> Result<(), Error> {
         let until = Instant::now() + CONTAINER_MAX;
         let own_users = engine.program == EngineProgram::Podman && engine.image.is_none();
+        // The files are written already, and secrets among them are for one reader.
+        let cell = Cell { files: Vec::new(), ..cell };
         let letter = Letter { spec: Spec { confine: None, ..spec.clone() }, cell, own_users };
         let (stdin, stdout) = (lock(&self.stdin), lock(&self.stdout));
         let told = match (stdin.as_ref(), stdout.as_ref()) {
@@ -252,14 +266,27 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let (their_stdin, stdin) = pipe()?;
     let (stdout, their_stdout) = pipe()?;
     let (stderr, their_stderr) = pipe()?;
-    let mut keeper = Keeper::start().map_err(at("no keeper"))?;
+    let groups = plan.cell.iter().flat_map(|it| &it.groups).map(|it| it.below.clone());
+    let mut keeper = Keeper::start(groups.collect()).map_err(at("no keeper"))?;
 
     let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
     // If this fails, the keeper is gone, and may have said why.
     let sent =
         Order::send(&mut keeper.control, &order, cell.as_deref(), ship.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
-    let (ends, warden, server) = match Answer::receive(&keeper.control) {
+    let mut answer = Answer::receive(&keeper.control);
+    let mut trace = None;
+    if let Ok(Some((Answer::Traced, fds))) = &mut answer {
+        let (listener, cell) = (fds.pop(), plan.cell.as_ref().zip(spec.confine.as_deref()));
+        let (listener, (cell, confinement)) = listener
+            .zip(cell)
+            .ok_or_else(|| at("no listener")(io::ErrorKind::InvalidData.into()))?;
+        // From here on the server goes on: its exec waits for the first answer.
+        let begun = Trace::begin(listener, Places::new(cell, confinement));
+        trace = Some(begun.map_err(at("no thread to watch it"))?);
+        answer = Answer::receive(&keeper.control);
+    }
+    let (ends, warden, server) = match answer {
         Ok(Some((Answer::Started(ends), fds))) => {
             let [warden, server] = <[OwnedFd; 2]>::try_from(fds)
                 .map_err(|_| at("no word of the warden")(io::ErrorKind::InvalidData.into()))?;
@@ -268,7 +295,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         Ok(Some((Answer::Failed(failure), _))) => {
             return Err(failed(client, plan.cell.as_ref(), ends, failure));
         }
-        Ok(Some((Answer::Exited(_), _)) | None) => {
+        Ok(Some((Answer::Exited(_) | Answer::Traced, _)) | None) => {
             sent.map_err(at("the keeper took no order"))?;
             let gone = io::ErrorKind::UnexpectedEof.into();
             return Err(at("the keeper ended without a word")(gone));
@@ -291,6 +318,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         keeper,
         warden,
         exit: Mutex::new(None),
+        trace,
     };
     if let Some((engine, cell)) = board {
         child.board(spec, engine, cell)?;
@@ -300,7 +328,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
 
 impl Keeper {
     /// Executes this very binary, even if another has taken its place on the disk since.
-    fn start() -> io::Result<Self> {
+    fn start(groups_below: Vec<PathBuf>) -> io::Result<Self> {
         let (control, theirs) = UnixStream::pair()?;
         control.set_read_timeout(Some(LAUNCH_MAX))?;
         control.set_write_timeout(Some(LAUNCH_MAX))?;
@@ -316,7 +344,7 @@ impl Keeper {
         // It is not reaped yet, so the pid is nobody else's. Without a pidfd the keeper sees the
         // socket close, and leaves.
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { control, pidfd, process: Mutex::new(process) })
+        Ok(Self { control, pidfd, process: Mutex::new(process), groups_below })
     }
 
     /// Whether it has ended, by then at the latest.
@@ -324,9 +352,13 @@ impl Keeper {
         ended(self.pidfd.as_fd(), until)
     }
 
+    /// A keeper that was killed has not cleaned up.
     fn reap(&self) {
+        let mut process = lock(&self.process);
         // It fails where the guard ignores SIGCHLD, and then the kernel has reaped.
-        let _ = lock(&self.process).wait();
+        if !process.wait().is_ok_and(|it| it.code().is_some()) {
+            cgroup::remove_those_of(process.id(), &self.groups_below);
+        }
     }
 }
 
@@ -373,6 +405,10 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
                 remedy: "run it as an ordinary user, or in a container with CAP_SYS_ADMIN",
             }
         }
+        (Step::Trace, Errno::AGAIN) => Error::Start {
+            step: "to be traced it needs one process more than it may have, for a moment",
+            source,
+        },
         (step, _) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {
                 let feature = step.says().to_owned();
@@ -415,6 +451,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
         | Step::Descriptors
         | Step::Interpreter
         | Step::Execute
+        | Step::Trace
         | Step::Place => return None,
     })
 }

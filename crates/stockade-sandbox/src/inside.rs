@@ -121,7 +121,7 @@ pub(crate) fn hand_over(
     match Answer::from_bytes(&answer) {
         Some(Answer::Started(_)) => Ok(Ok(())),
         Some(Answer::Failed(failure)) => Ok(Err(failure)),
-        Some(Answer::Exited(_)) | None => Err(io::ErrorKind::InvalidData.into()),
+        Some(Answer::Exited(_) | Answer::Traced) | None => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 

@@ -38,6 +38,9 @@
 //! and where an ordinary user needs a user namespace for it, setuid programs such as `sudo` do not
 //! raise a server's privileges.
 //!
+//! With [`Confinement::trace`], [`Child::trace`] says what the server touches: files, addresses,
+//! programs. That is looked at and never decided about (`trace.rs` says what it does not see).
+//!
 //! What a sandbox needs beyond a server's certain end is Linux 6.12 with Landlock, user namespaces,
 //! and for limits of memory and processors a place where control groups can be made.
 //!
@@ -67,6 +70,7 @@ mod seccomp;
 mod server;
 mod spec;
 mod sweep;
+mod trace;
 mod undertaker;
 mod warden;
 
@@ -79,7 +83,8 @@ pub(crate) use plan::TRUSTED;
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use seatbelt::{Seatbelt, seatbelt};
-pub use spec::{Access, Confinement, Limits, Root, Spec};
+pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
+pub use trace::{How, SORT_MAX, Touch, Touched, Trace};
 
 use std::fmt;
 

@@ -20,8 +20,8 @@ use crate::guarantee::Held;
 use crate::prefix::{Needed, Search};
 use crate::server::PATH_DEFAULT;
 use crate::{
-    Access, Confinement, Containment, Engine, EngineProgram, Error, Guarantee, Limits, Root, Spec,
-    Strength, raw, seccomp,
+    Access, Confinement, Containment, Engine, EngineProgram, Error, Guarantee, Limits, Root,
+    Secret, Spec, Strength, raw, seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
@@ -118,7 +118,8 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
     let containment = promise(confinement, &possible, landlock)?;
-    let cell = Draft::new(spec, confinement)?.finish(possible, landlock >= LANDLOCK_MIN);
+    let draft = Draft::new(spec, confinement)?;
+    let cell = draft.finish(&confinement.secrets, possible, landlock >= LANDLOCK_MIN);
     Ok(Plan { cell: Some(cell), client: None, containment })
 }
 
@@ -132,6 +133,13 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
     {
         return Err(Error::Engine { engine: program, says });
     }
+    let cannot = |says: &str| Err(Error::Engine { engine: program, says: says.to_owned() });
+    if confinement.trace {
+        return cannot("what a server in a container touches is not traced");
+    }
+    if program == EngineProgram::Docker && !confinement.secrets.is_empty() {
+        return cannot("it would have to be told the secrets; pass them with `--env`");
+    }
     let landlock = raw::landlock_version();
     let all = Possible { memory: true, pids: true, cpu: true, groups: Vec::new() };
     let mut containment = promise(confinement, &all, landlock)?;
@@ -141,7 +149,8 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
         }
     }
     let prepared = engine::prepare(engine, &path)?;
-    let cell = Draft::new(spec, confinement)?.finish(all, landlock >= LANDLOCK_MIN);
+    let draft = Draft::new(spec, confinement)?;
+    let cell = draft.finish(&confinement.secrets, all, landlock >= LANDLOCK_MIN);
     let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared)?;
     Ok(Plan { cell: Some(cell), client: Some(client), containment })
 }
@@ -303,6 +312,7 @@ impl Refusal {
 /// A cell while it is drawn up.
 struct Draft<'a> {
     limits: &'a Limits,
+    trace: bool,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -323,6 +333,7 @@ impl<'a> Draft<'a> {
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
+            trace: confinement.trace,
             uid,
             gid,
             drops,
@@ -356,8 +367,9 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    fn finish(self, possible: Possible, landlock: bool) -> Cell {
-        let files = self.etc();
+    fn finish(self, secrets: &[Secret], possible: Possible, landlock: bool) -> Cell {
+        let mut files = self.etc();
+        files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
         let mut mounts: Vec<Mount> =
             self.mounts.into_iter().map(|(at, what)| Mount { at, what }).collect();
         mounts.sort_by_key(|it| it.at.components().count());
@@ -376,6 +388,7 @@ impl<'a> Draft<'a> {
             landlock,
             image: self.image,
             groups: possible.groups,
+            trace: self.trace,
         }
     }
 
@@ -693,6 +706,9 @@ impl fmt::Display for Plan {
             for word in &client.spec.command {
                 writeln!(out, "  {}", word.display())?;
             }
+        }
+        if cell.trace {
+            writeln!(out, "\nis watched: what it opens, changes, starts and connects to is noted")?;
         }
         writeln!(out, "\nis refused these calls of the kernel")?;
         for refused in seccomp::refused() {

@@ -17,7 +17,7 @@ use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started};
+use super::hold::{Hold, not_started, passed_on};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -73,6 +73,10 @@ pub(super) struct Shared {
     /// Show what the server writes to standard error. The ledger has it in any case
     #[arg(long)]
     stderr: bool,
+    /// Write down what each call has the server's process touch: files, addresses, programs. It
+    /// slows down every file that is opened
+    #[arg(long)]
+    trace: bool,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -169,7 +173,10 @@ impl Shared {
             )
             .help(format!("say which it is with `--server NAME`: {}", names.join(", "))));
         }
-        let server = self.find(upstream, command, &resolved)?;
+        let mut server = self.find(upstream, command, &resolved)?;
+        if self.trace {
+            server.traced()?;
+        }
         let plan = match &server {
             Where::Here(spec) => Some(plan(spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
@@ -184,8 +191,9 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
-        let confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
+        let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
+        self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         env.extend(
             configured
                 .into_iter()
@@ -234,16 +242,7 @@ pub(super) fn environment(
         env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
     }
     for name in names {
-        // What stands behind the sign is a value, perhaps a secret, and is not said again.
-        if let Some((name, _)) = name.split_once('=') {
-            let says = format!("`--env {name}=` with a value: only the name is wanted");
-            let help = format!("set `{name}` in the environment, and write `--env {name}`");
-            return Err(Failure::new(Exit::Usage, says).help(help));
-        }
-        let value = std::env::var_os(name).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
-                .help("set it, or leave `--env` away")
-        })?;
+        let value = passed_on("--env", name)?;
         env.retain(|(it, _)| *it != **name);
         env.push((name.into(), value));
     }
@@ -251,6 +250,20 @@ pub(super) fn environment(
 }
 
 impl Where {
+    /// The same, with a trace of what it touches.
+    fn traced(&mut self) -> Result<(), Failure> {
+        let confine = match self {
+            Self::Here(spec) => spec.confine.as_deref_mut(),
+            Self::There(_) => None,
+        };
+        let Some(confine) = confine else {
+            return Err(Failure::new(Exit::Usage, "only what the sandbox holds can be traced")
+                .help("leave `--trace` away, or have a process held by `--sandbox native`"));
+        };
+        confine.trace = true;
+        Ok(())
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(spec) => {
@@ -287,6 +300,9 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
         Where::Here(spec) => {
             let started = Process::start(&spec, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
+            if let Some(watch) = process.watch() {
+                conversation.watched_by(Arc::clone(watch));
+            }
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
             let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;

@@ -3,23 +3,34 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use stockade_sandbox::{Child, Error, Spec, launch, plan};
 
+use super::Format;
 use super::hold::{Hold, not_started};
+use super::report::Report;
 use super::run::environment;
 use crate::config;
 use crate::failure::{Exit, Failure};
+
+/// How long a command that nobody reads any more may take to end by itself.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// Run a command in a sandbox: its roots, no network, bounded memory and processes
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockade sandbox --root ~/notes -- python3 -c 'import os; print(os.listdir())'
   stockade sandbox --root .:rw --memory 512M --dry-run -- node build/index.js
+  stockade sandbox --root . --trace -- python3 -c 'print(open(\"README.md\").read())'
 
 Files are seen if they are below a root, below /usr, or installed with the program or the script
 that it runs. HOME and /tmp are empty and private. What is written in a root cannot be executed
@@ -35,6 +46,13 @@ pub(super) struct Sandbox {
     /// Pass this variable of the environment on. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
+    /// Say in the end what it touched: files, addresses, programs; on standard error, or in this
+    /// file. It slows down every file that is opened
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    trace: Option<Option<PathBuf>>,
+    /// How to say what it touched
+    #[arg(long, value_enum, default_value_t, requires = "trace")]
+    format: Format,
     #[command(flatten)]
     hold: Hold,
     /// The command
@@ -50,9 +68,15 @@ impl Sandbox {
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let child = launch(&spec).map_err(|it| not_started(&it))?;
+        // What cannot be written in the end is better known before.
+        let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
+        let report = report.transpose()?;
+        let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
+        if let (Some(report), Some(trace)) = (report, child.trace()) {
+            report.write(&trace.outside())?;
+        }
         Ok(match exit.map_err(|it| not_started(&it))? {
             stockade_sandbox::Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             stockade_sandbox::Exit::Signal(it) => {
@@ -66,15 +90,23 @@ impl Sandbox {
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
-        let confine = sandbox.confinement(&roots);
-        let env = environment(&self.env, confine.is_some())?;
+        let mut confine = sandbox.confinement(&roots);
+        if self.trace.is_some() {
+            let nothing = || {
+                Failure::new(Exit::Usage, "only what the sandbox holds can be traced")
+                    .help("leave `--trace` or `--sandbox none` away")
+            };
+            confine.as_mut().ok_or_else(nothing)?.trace = true;
+        }
+        let mut env = environment(&self.env, confine.is_some())?;
+        self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         Ok(Spec { command: self.command.clone(), env, cwd: None, confine })
     }
 }
 
 /// Passes on what goes in and comes out, until the command has ended. It gets pipes, and never our
 /// own terminal: what can be typed into that is for the shell behind it.
-fn carry(child: &Child) -> io::Result<Result<stockade_sandbox::Exit, Error>> {
+fn carry(child: &Arc<Child>) -> io::Result<Result<stockade_sandbox::Exit, Error>> {
     let file = |it: Option<OwnedFd>| it.map(File::from).ok_or(io::ErrorKind::BrokenPipe);
     let input = file(child.take_stdin())?;
     let (output, errors) = (file(child.take_stdout())?, file(child.take_stderr())?);
@@ -82,12 +114,30 @@ fn carry(child: &Child) -> io::Result<Result<stockade_sandbox::Exit, Error>> {
     thread::spawn(move || copy(io::stdin(), input));
     let output = thread::spawn(move || copy(output, io::stdout()));
     let errors = thread::spawn(move || copy(errors, io::stderr()));
+    let unheard = Arc::clone(child);
+    thread::spawn(move || {
+        // Without a reader there is nobody that the command could be of use to: a client that was
+        // killed cannot end its server itself.
+        if nobody_reads(&io::stdout()) {
+            let _ended = unheard.terminate(GRACE);
+        }
+    });
     let exit = child.wait();
     // All of it is in the pipes by now, since nothing is left that could write more.
     for passed_on in [output, errors] {
         let _ = passed_on.join();
     }
     Ok(exit)
+}
+
+/// Waits for the reader of a pipe to go. It does not return for what is no pipe.
+fn nobody_reads(output: &impl AsFd) -> bool {
+    loop {
+        match poll(&mut [PollFd::new(output, PollFlags::empty())], None) {
+            Err(Errno::INTR) => {}
+            gone => return gone.is_ok(),
+        }
+    }
 }
 
 /// Whoever reads or writes no more has had enough: that ends the copy and is no failure.

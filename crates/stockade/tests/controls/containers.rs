@@ -437,6 +437,11 @@ fn an_engine_that_is_not_there_is_said() {
     let seatbelt = sandbox(&home, "seatbelt", &[], &["true"]).output().unwrap();
     assert_eq!(seatbelt.status.code(), Some(4), "{}", said(&seatbelt));
     assert!(said(&seatbelt).contains("macOS"), "{}", said(&seatbelt));
+    if can_run() {
+        let traced = sandbox(&home, "podman", &["--trace"], &["true"]).output().unwrap();
+        assert_eq!(traced.status.code(), Some(4), "{}", said(&traced));
+        assert!(said(&traced).contains("not traced"), "{}", said(&traced));
+    }
     for backend in ["native", "none"] {
         let image = format!("a@sha256:{}", "0".repeat(64));
         let output = sandbox(&home, backend, &["--image", &image], &["true"]).output().unwrap();

@@ -44,8 +44,10 @@ impl Sandbox {
         Some(Box::new(Confinement {
             roots: roots.iter().map(root).collect(),
             programs: self.programs.clone(),
+            secrets: Vec::new(),
             limits: self.limits.clone(),
             allow_weaker: self.allow_weaker.clone(),
+            trace: false,
             engine,
         }))
     }
