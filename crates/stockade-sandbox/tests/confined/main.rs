@@ -546,10 +546,10 @@ fn groups() -> Vec<PathBuf> {
                 continue;
             }
             // An engine makes the container's own below ours.
-            if ["stockade-", "stockade.", "libpod-"]
-                .iter()
-                .any(|it| entry.file_name().to_string_lossy().starts_with(it))
-            {
+            let ours: &[&str] =
+                if in_podman() { &["stockade.", "libpod-"] } else { &["stockade-"] };
+            let name = entry.file_name();
+            if ours.iter().any(|it| name.to_string_lossy().starts_with(it)) {
                 found.push(entry.path());
             }
             places.push(entry.path());
