@@ -192,7 +192,7 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
-        let mut confine = self.hold.over(&resolved.sandbox).confinement(&resolved.roots);
+        let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         env.extend(

@@ -96,7 +96,7 @@ impl Sandbox {
     }
 
     fn spec(&self) -> Result<Spec, Failure> {
-        let sandbox = self.hold.over(&config::Sandbox::default());
+        let sandbox = self.hold.over(&config::Sandbox::default())?;
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;

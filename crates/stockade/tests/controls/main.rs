@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod containers;
 mod doctor;
 mod floods;
 mod front_door;
@@ -48,6 +49,7 @@ macro_rules! rows {
 pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("containers", containers::ROWS),
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
