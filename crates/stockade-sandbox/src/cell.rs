@@ -26,6 +26,8 @@ pub(crate) struct Cell {
     pub(crate) open_files: u32,
     pub(crate) file_bytes: u64,
     pub(crate) time: Option<Duration>,
+    /// Whether the network of the machine stays.
+    pub(crate) network: bool,
     /// Whether the second wall around files stands: without it, only the mounts do.
     pub(crate) landlock: bool,
     pub(crate) groups: Vec<Group>,
@@ -85,6 +87,7 @@ impl Cell {
         }
         out.number(self.file_bytes);
         out.number(self.landlock.into());
+        out.number(self.network.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
         if let Some(time) = self.time {
@@ -127,6 +130,7 @@ impl Cell {
             open_files: from.small()?,
             file_bytes: from.number()?,
             landlock: from.flag()?,
+            network: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
@@ -226,6 +230,7 @@ mod tests {
             file_bytes: u64::MAX,
             time: Some(Duration::from_secs(3)),
             landlock: true,
+            network: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],

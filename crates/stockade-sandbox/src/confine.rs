@@ -81,7 +81,7 @@ pub(crate) fn become_server(cell: &Cell, map_ids: impl Fn() -> io::Result<()>) -
 pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<(), Failure> {
     prepared.groups.enter().map_err(|errno| Step::Group.because(errno))?;
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
-    separate().map_err(|errno| Step::Separate.because(errno))?;
+    separate(cell).map_err(|errno| Step::Separate.because(errno))?;
     // Nothing that is started inside may have a user namespace of its own, which would come with
     // every capability. Where `/proc/sys` is read only, the filters alone say so.
     let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
@@ -89,7 +89,9 @@ pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<()
         Some(pinned) => mounts::build(cell, pinned)?,
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
-    loopback().map_err(|error| Step::Loopback.because_io(&error))?;
+    if !cell.network {
+        loopback().map_err(|error| Step::Loopback.because_io(&error))?;
+    }
     limits(cell).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new().map_err(|error| Step::Filter.because_io(&error))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
@@ -99,14 +101,11 @@ pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<()
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
 }
 
-fn separate() -> Result<(), Errno> {
-    raw::unshare(
-        UnshareFlags::NEWNS
-            | UnshareFlags::NEWNET
-            | UnshareFlags::NEWIPC
-            | UnshareFlags::NEWUTS
-            | UnshareFlags::NEWCGROUP,
-    )?;
+fn separate(cell: &Cell) -> Result<(), Errno> {
+    let mut from =
+        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
+    from.set(UnshareFlags::NEWNET, !cell.network);
+    raw::unshare(from)?;
     sethostname(b"stockade")
 }
 

@@ -154,7 +154,6 @@ fn promise(it: &Confinement, possible: &Possible, landlock: u32) -> Result<Conta
     let mut held = Vec::new();
     let mut enforced =
         |guarantee, by: String| held.push(Held { guarantee, strength: Strength::Enforced, by });
-    enforced(Guarantee::Network, "a network namespace with loopback only, seccomp".into());
     enforced(Guarantee::Processes, "a pid namespace, its own /proc, seccomp".into());
     enforced(
         Guarantee::Privileges,
@@ -172,6 +171,11 @@ fn promise(it: &Confinement, possible: &Possible, landlock: u32) -> Result<Conta
     if let Some(time) = limits.time {
         enforced(Guarantee::Time, format!("at most {} s: the warden", time.as_secs()));
     }
+    let (strength, by) = match has_network(it) {
+        false => (Strength::Enforced, "a network namespace with loopback only, seccomp"),
+        true => (Strength::Not, "the network of this machine is left in place, by name"),
+    };
+    held.push(Held { guarantee: Guarantee::Network, strength, by: by.to_owned() });
     let mut or_weaker = |guarantee, holds: bool, strength, by: &str, refusal: Refusal| {
         if holds {
             held.push(Held { guarantee, strength: Strength::Enforced, by: by.to_owned() });
@@ -238,8 +242,14 @@ impl Refusal {
     }
 }
 
+/// Whether the network of the machine was asked for.
+fn has_network(it: &Confinement) -> bool {
+    it.allow_weaker.contains(&Guarantee::Network)
+}
+
 /// A cell while it is drawn up.
 struct Draft<'a> {
+    network: bool,
     limits: &'a Limits,
     uid: u32,
     gid: u32,
@@ -258,6 +268,7 @@ impl<'a> Draft<'a> {
         let (uid, gid, drops) = identity(&roots)?;
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
+            network: has_network(confinement),
             limits: &confinement.limits,
             uid,
             gid,
@@ -300,6 +311,7 @@ impl<'a> Draft<'a> {
             open_files: self.limits.open_files,
             file_bytes: self.limits.file_bytes,
             time: self.limits.time,
+            network: self.network,
             landlock,
             groups: possible.groups,
         }
@@ -480,6 +492,11 @@ impl<'a> Draft<'a> {
     fn etc(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let home = self.home.as_deref().unwrap_or(Path::new("/")).display();
         let (uid, gid) = (self.uid, self.gid);
+        let names = |at: &str, without: &str| match self.network {
+            true => fs::read_to_string(at).unwrap_or_else(|_| without.to_owned()),
+            false => without.to_owned(),
+        };
+        let sources = if self.network { "files dns" } else { "files" };
         [
             (
                 "/etc/passwd",
@@ -488,9 +505,9 @@ impl<'a> Draft<'a> {
                 ),
             ),
             ("/etc/group", format!("root:x:0:\nserver:x:{gid}:\n")),
-            ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
-            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
-            ("/etc/resolv.conf", String::new()),
+            ("/etc/hosts", names("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")),
+            ("/etc/nsswitch.conf", format!("passwd: files\ngroup: files\nhosts: {sources}\n")),
+            ("/etc/resolv.conf", names("/etc/resolv.conf", "")),
         ]
         .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
         .into()

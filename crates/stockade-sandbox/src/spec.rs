@@ -38,7 +38,8 @@ pub struct Confinement {
     /// How much the server may use.
     pub limits: Limits,
     /// Guarantees that may hold less than fully. Without its name here, one that cannot be
-    /// enforced is a reason not to start.
+    /// enforced is a reason not to start. [`Guarantee::Network`] here leaves the machine's own
+    /// network in place: for a package manager, never for a server, and no command line can say it.
     pub allow_weaker: Vec<Guarantee>,
 }
 

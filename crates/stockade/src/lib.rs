@@ -6,3 +6,4 @@ pub mod config;
 pub mod edge;
 pub mod failure;
 pub mod guard;
+pub mod launch;
