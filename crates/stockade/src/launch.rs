@@ -17,6 +17,7 @@ use std::ffi::OsString;
 
 use flags::{Grammar, Piece};
 
+pub(crate) use runner::normal;
 pub use runner::{Ecosystem, Package, Wanted};
 
 /// What a command line starts.

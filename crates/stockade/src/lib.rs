@@ -7,3 +7,4 @@ pub mod edge;
 pub mod failure;
 pub mod guard;
 pub mod launch;
+pub mod prepared;

@@ -18,6 +18,7 @@ use stockade_wire::stdio;
 
 use super::State;
 use super::hold::{Hold, not_started};
+use super::prepare::{Consent, Settled, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -77,13 +78,15 @@ pub(super) struct Shared {
     state: State,
     #[command(flatten)]
     hold: Hold,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// Where the server is, as the command line or the policy file has it.
 #[derive(Debug)]
 pub(super) enum Where {
     /// A process to start.
-    Here(Spec),
+    Here(Settled),
     /// An address.
     There(HttpUpstream),
 }
@@ -119,6 +122,11 @@ impl Shared {
     ) -> Result<Option<Ready>, Failure> {
         let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
         if self.hold.dry_run {
+            if let Where::Here(it) = &server
+                && let Some(about) = it.about()
+            {
+                anstream::eprintln!("note: {about}");
+            }
             let plan = plan.map(|it| it.to_string());
             let plan = plan.unwrap_or_else(|| "a remote server: nothing is started\n".to_owned());
             super::printed(io::stdout().lock().write_all(plan.as_bytes()))?;
@@ -137,8 +145,8 @@ impl Shared {
         let live = Arc::new(Live::new(search, flags, &resolved));
         let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
         let held = match (&server, plan) {
-            (Where::Here(Spec { confine: Some(_), .. }), Some(it)) => it.containment().in_brief(),
-            (Where::Here(_), _) => "no sandbox: the server may do what its user may".to_owned(),
+            (Where::Here(it), Some(plan)) => it.held(&plan),
+            (Where::Here(_), None) => String::new(),
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
         Ok(Some(Ready { guard, resolved, server, held, show_stderr: self.stderr }))
@@ -171,7 +179,7 @@ impl Shared {
         }
         let server = self.find(upstream, command, &resolved)?;
         let plan = match &server {
-            Where::Here(spec) => Some(plan(spec).map_err(|it| not_started(&it))?),
+            Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
         };
         Ok(Found { search, flags, resolved, server, plan })
@@ -192,12 +200,15 @@ impl Shared {
                 .flat_map(|it| &it.env)
                 .map(|(name, value)| (OsString::from(name.clone()), OsString::from(value.clone()))),
         );
-        let here = |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None, confine });
+        let here = |command: Vec<OsString>| {
+            let spec = Spec { command, env, cwd: None, confine };
+            settle(spec, &self.state, &self.consent).map(Where::Here)
+        };
         let target = match (upstream, command, configured.map(|it| &it.target)) {
             (Some(url), ..) => Target::Url(url.to_owned()),
-            (None, [_, ..], _) => return Ok(here(command.to_vec())),
+            (None, [_, ..], _) => return here(command.to_vec()),
             (None, [], Some(Target::Command(words))) => {
-                return Ok(here(words.iter().map(OsString::from).collect()));
+                return here(words.iter().map(OsString::from).collect());
             }
             (None, [], Some(Target::Url(url))) => Target::Url(url.clone()),
             (None, [], None) => {
@@ -233,6 +244,16 @@ pub(super) fn environment(
     for name in ENVIRONMENT.iter().filter(|it| !confined || **it != "TMPDIR") {
         env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
     }
+    for (name, value) in named_variables(names)? {
+        env.retain(|(it, _)| *it != *name);
+        env.push((name, value));
+    }
+    Ok(env)
+}
+
+/// Variables that are passed on by name.
+pub(super) fn named_variables(names: &[String]) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut env = Vec::new();
     for name in names {
         // What stands behind the sign is a value, perhaps a secret, and is not said again.
         if let Some((name, _)) = name.split_once('=') {
@@ -244,7 +265,6 @@ pub(super) fn environment(
             Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
                 .help("set it, or leave `--env` away")
         })?;
-        env.retain(|(it, _)| *it != **name);
         env.push((name.into(), value));
     }
     Ok(env)
@@ -253,8 +273,8 @@ pub(super) fn environment(
 impl Where {
     fn name(&self) -> String {
         match self {
-            Self::Here(spec) => {
-                let program = spec.command.first().map(Path::new).and_then(Path::file_name);
+            Self::Here(it) => {
+                let program = it.spec.command.first().map(Path::new).and_then(Path::file_name);
                 program.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
             }
             Self::There(http) => http.authority().to_owned(),
@@ -284,8 +304,8 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
-        Where::Here(spec) => {
-            let started = Process::start(&spec, &guard, &parties, show_stderr).await;
+        Where::Here(it) => {
+            let started = Process::start(&it.spec, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));

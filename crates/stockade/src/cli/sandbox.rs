@@ -10,7 +10,9 @@ use std::thread;
 use clap::Args;
 use stockade_sandbox::{Child, Error, Spec, launch, plan};
 
+use super::State;
 use super::hold::{Hold, not_started};
+use super::prepare::{Consent, Settled, settle};
 use super::run::environment;
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -37,6 +39,10 @@ pub(super) struct Sandbox {
     env: Vec<String>,
     #[command(flatten)]
     hold: Hold,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    state: State,
     /// The command
     #[arg(last = true, help_heading = None, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -44,7 +50,11 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let spec = self.spec()?;
+        let settled = self.settled()?;
+        if let Some(about) = settled.about() {
+            anstream::eprintln!("note: {about}");
+        }
+        let spec = settled.spec;
         if self.hold.dry_run {
             let plan = plan(&spec).map_err(|it| not_started(&it))?;
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
@@ -61,14 +71,15 @@ impl Sandbox {
         })
     }
 
-    fn spec(&self) -> Result<Spec, Failure> {
+    fn settled(&self) -> Result<Settled, Failure> {
         let sandbox = self.hold.over(&config::Sandbox::default());
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         let confine = sandbox.confinement(&roots);
         let env = environment(&self.env, confine.is_some())?;
-        Ok(Spec { command: self.command.clone(), env, cwd: None, confine })
+        let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
+        settle(spec, &self.state, &self.consent)
     }
 }
 

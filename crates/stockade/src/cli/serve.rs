@@ -97,9 +97,9 @@ impl Serve {
         watch(&guard);
         note(&guard, &parties, Kind::Start, format!("listening on {address}; {held}"))?;
         let upstream = match server {
-            Where::Here(spec) => {
+            Where::Here(it) => {
                 anstream::eprintln!("note: {held}");
-                Upstream::Local(local::Upstream::new(spec, show_stderr))
+                Upstream::Local(local::Upstream::new(it.spec, show_stderr))
             }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };
