@@ -228,15 +228,29 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         let until = Instant::now() + EMPTY_MAX;
-        for (path, _) in &self.groups {
-            // A process that was killed stays in its group for a moment.
-            while let Err(error) = fs::remove_dir(path)
-                && error.kind() == io::ErrorKind::ResourceBusy
-                && Instant::now() < until
-            {
-                thread::sleep(Duration::from_millis(2));
-            }
+        self.groups.iter().for_each(|(path, _)| remove(path, until));
+    }
+}
+
+/// Removes what a keeper made that was killed before it could, below these directories. All that
+/// was in there has ended.
+pub(crate) fn remove_those_of(keeper: u32, below: &[PathBuf]) {
+    let until = Instant::now() + EMPTY_MAX;
+    let name = format!("{NAME}{keeper}-");
+    for entry in below.iter().filter_map(|it| fs::read_dir(it).ok()).flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&name) {
+            remove(&entry.path(), until);
         }
+    }
+}
+
+/// A process that was killed stays in its group for a moment.
+fn remove(group: &Path, until: Instant) {
+    while let Err(error) = fs::remove_dir(group)
+        && error.kind() == io::ErrorKind::ResourceBusy
+        && Instant::now() < until
+    {
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -18,6 +18,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::Cell;
+use crate::cgroup;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::warden::{ASK_TO_END, KNOWN};
 use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Spec, plan};
@@ -79,6 +80,8 @@ struct Keeper {
     pidfd: OwnedFd,
     /// Held to be reaped.
     process: Mutex<process::Child>,
+    /// Where it may have made control groups.
+    groups_below: Vec<PathBuf>,
 }
 
 impl Child {
@@ -203,7 +206,8 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let (their_stdin, stdin) = pipe()?;
     let (stdout, their_stdout) = pipe()?;
     let (stderr, their_stderr) = pipe()?;
-    let mut keeper = Keeper::start().map_err(at("no keeper"))?;
+    let groups = plan.cell.iter().flat_map(|it| &it.groups).map(|it| it.below.clone());
+    let mut keeper = Keeper::start(groups.collect()).map_err(at("no keeper"))?;
 
     let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
     // If this fails, the keeper is gone, and may have said why.
@@ -243,7 +247,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
 
 impl Keeper {
     /// Executes this very binary, even if another has taken its place on the disk since.
-    fn start() -> io::Result<Self> {
+    fn start(groups_below: Vec<PathBuf>) -> io::Result<Self> {
         let (control, theirs) = UnixStream::pair()?;
         control.set_read_timeout(Some(LAUNCH_MAX))?;
         control.set_write_timeout(Some(LAUNCH_MAX))?;
@@ -259,7 +263,7 @@ impl Keeper {
         // It is not reaped yet, so the pid is nobody else's. Without a pidfd the keeper sees the
         // socket close, and leaves.
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { control, pidfd, process: Mutex::new(process) })
+        Ok(Self { control, pidfd, process: Mutex::new(process), groups_below })
     }
 
     /// Whether it has ended, by then at the latest.
@@ -267,9 +271,13 @@ impl Keeper {
         ended(self.pidfd.as_fd(), until)
     }
 
+    /// A keeper that was killed has not cleaned up.
     fn reap(&self) {
+        let mut process = lock(&self.process);
         // It fails where the guard ignores SIGCHLD, and then the kernel has reaped.
-        let _ = lock(&self.process).wait();
+        if !process.wait().is_ok_and(|it| it.code().is_some()) {
+            cgroup::remove_those_of(process.id(), &self.groups_below);
+        }
     }
 }
 

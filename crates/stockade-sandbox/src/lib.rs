@@ -66,7 +66,7 @@ pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
-pub use spec::{Access, Confinement, Limits, Root, Spec};
+pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
 
 use std::fmt;
 

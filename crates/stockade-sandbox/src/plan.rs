@@ -19,7 +19,8 @@ use crate::guarantee::Held;
 use crate::prefix::{Needed, Search};
 use crate::server::PATH_DEFAULT;
 use crate::{
-    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Spec, Strength, raw, seccomp,
+    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Secret, Spec, Strength, raw,
+    seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
@@ -111,7 +112,8 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
     let containment = promise(confinement, &possible, landlock)?;
-    let cell = Draft::new(spec, confinement)?.finish(possible, landlock >= LANDLOCK_MIN);
+    let draft = Draft::new(spec, confinement)?;
+    let cell = draft.finish(&confinement.secrets, possible, landlock >= LANDLOCK_MIN);
     Ok(Plan { cell: Some(cell), containment })
 }
 
@@ -294,8 +296,9 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    fn finish(self, possible: Possible, landlock: bool) -> Cell {
-        let files = self.etc();
+    fn finish(self, secrets: &[Secret], possible: Possible, landlock: bool) -> Cell {
+        let mut files = self.etc();
+        files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
         let mut mounts: Vec<Mount> =
             self.mounts.into_iter().map(|(at, what)| Mount { at, what }).collect();
         mounts.sort_by_key(|it| it.at.components().count());

@@ -2,8 +2,9 @@
 //! [`Plan`](crate::Plan).
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
@@ -35,12 +36,45 @@ pub struct Confinement {
     /// More places that programs are executed from. They are read only, like `/usr` and where the
     /// command itself is installed, which are there in any case.
     pub programs: Vec<PathBuf>,
+    /// What the server is given in files, which are in no environment and on no command line.
+    pub secrets: Vec<Secret>,
     /// How much the server may use.
     pub limits: Limits,
     /// Guarantees that may hold less than fully. Without its name here, one that cannot be
     /// enforced is a reason not to start. [`Guarantee::Network`] here leaves the machine's own
     /// network in place: for a package manager, never for a server, and no command line can say it.
     pub allow_weaker: Vec<Guarantee>,
+}
+
+/// Something that only this server may know. It finds it in a file by this name in
+/// [`SECRETS_DIR`], which is in memory and in no other sandbox.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// A name as of a variable: letters, digits and `_`.
+    pub name: String,
+    /// The whole file.
+    pub value: Vec<u8>,
+}
+
+/// Where a server finds its secrets.
+pub const SECRETS_DIR: &str = "/run/secrets";
+
+impl Secret {
+    /// Where the server finds it.
+    pub fn path(&self) -> PathBuf {
+        Path::new(SECRETS_DIR).join(&self.name)
+    }
+
+    fn is_named(&self) -> bool {
+        let word = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
+        !self.name.is_empty() && self.name.bytes().all(word)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Secret({})", self.name)
+    }
 }
 
 /// A place that a server is there for.
@@ -105,6 +139,10 @@ impl Spec {
         let words = self.command.iter().map(OsString::as_os_str);
         if words.chain(values).chain(cwd).any(|it| it.as_bytes().contains(&0)) {
             return Err(Error::ZeroByte);
+        }
+        let mut secrets = self.confine.iter().flat_map(|it| &it.secrets);
+        if let Some(it) = secrets.find(|it| !it.is_named()) {
+            return Err(Error::VariableName { name: it.name.clone().into() });
         }
         for (name, _) in &self.env {
             let bytes = name.as_bytes();

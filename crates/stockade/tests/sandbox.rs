@@ -87,6 +87,30 @@ fn a_guarded_server_is_in_it() {
 }
 
 #[test]
+fn a_secret_is_in_a_file_of_its_server_alone() {
+    let read = "cat $SECRET_FILE; echo; env; cat /proc/self/environ /proc/1/environ 2>/dev/null";
+    let out = sandbox(&["--secret", "SECRET", "--", "sh", "-c", read]);
+    let said = text(&out.stdout);
+    assert!(said.starts_with("s3cret\n"), "{said}{}", text(&out.stderr));
+    assert!(said.contains("SECRET_FILE=/run/secrets/SECRET"), "{said}");
+    assert_eq!(said.matches("s3cret").count(), 1, "{said}");
+    let other = sandbox(&["--", "sh", "-c", "ls /run/secrets; find / -name SECRET 2>/dev/null"]);
+    assert_eq!(text(&other.stdout), "");
+    assert!(!Path::new("/run/secrets/SECRET").exists());
+    let shown = sandbox(&["--secret", "SECRET", "--dry-run", "--", "true"]);
+    assert!(text(&shown.stdout).contains("made up      /run/secrets/SECRET"));
+    assert!(!text(&shown.stdout).contains("s3cret"), "{}", text(&shown.stdout));
+    for args in [
+        &["--secret", "NONE"][..],
+        &["--secret", "A=b"],
+        &["--sandbox", "none", "--secret", "SECRET"],
+    ] {
+        let out = sandbox(&[args, &["--", "true"]].concat());
+        assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
 fn a_dry_run_starts_nothing() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().to_str().unwrap();

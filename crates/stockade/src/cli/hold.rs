@@ -1,11 +1,12 @@
 //! What holds a process: the options that `run`, `serve` and `sandbox` have in common, and how it
 //! is said that something cannot be held.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stockade_sandbox::{Error, Guarantee};
+use stockade_sandbox::{Confinement, Error, Guarantee, Secret};
 
 use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
@@ -19,6 +20,10 @@ pub(super) struct Hold {
     /// Another place that programs are executed from, read only. May be repeated
     #[arg(long = "program", value_name = "DIR")]
     programs: Vec<PathBuf>,
+    /// Give it the value of this variable in a file that no other process sees, whose name is in
+    /// NAME_FILE. May be repeated
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
     /// Memory of all its processes together: bytes, or with K, M or G [default: 1G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
@@ -54,6 +59,46 @@ impl Hold {
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
         }
     }
+
+    /// Puts the secrets into what holds the process, and where they are into its environment.
+    pub(super) fn keep_secrets(
+        &self,
+        confine: Option<&mut Confinement>,
+        env: &mut Vec<(OsString, OsString)>,
+    ) -> Result<(), Failure> {
+        let Some(confine) = confine else {
+            return match self.secrets.first() {
+                None => Ok(()),
+                Some(name) => {
+                    let says = format!("`--secret {name}` without a sandbox to keep it in");
+                    Err(Failure::new(Exit::Usage, says)
+                        .help(format!("leave `--sandbox none` away, or write `--env {name}`")))
+                }
+            };
+        };
+        for name in &self.secrets {
+            let value = passed_on("--secret", name)?.into_encoded_bytes();
+            let secret = Secret { name: name.clone(), value };
+            env.retain(|(it, _)| *it != **name);
+            env.push((format!("{name}_FILE").into(), secret.path().into()));
+            confine.secrets.push(secret);
+        }
+        Ok(())
+    }
+}
+
+/// The value of a variable that is passed on by its name.
+pub(super) fn passed_on(option: &str, name: &str) -> Result<OsString, Failure> {
+    // What stands behind the sign is a value, perhaps a secret, and is not said again.
+    if let Some((name, _)) = name.split_once('=') {
+        let says = format!("`{option} {name}=` with a value: only the name is wanted");
+        let help = format!("set `{name}` in the environment, and write `{option} {name}`");
+        return Err(Failure::new(Exit::Usage, says).help(help));
+    }
+    std::env::var_os(name).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
+            .help(format!("set it, or leave `{option}` away"))
+    })
 }
 
 /// Why nothing was started, with what can be done about it.

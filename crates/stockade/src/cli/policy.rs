@@ -1,7 +1,7 @@
 //! `stockade policy`: is the file right, and what would it do?
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -182,7 +182,9 @@ fn check(resolved: &Resolved, format: Format, out: &mut dyn Write) -> io::Result
     }
     for root in &resolved.roots {
         let mode = if root.write { "read, write" } else { "read only" };
-        writeln!(out, "  root {}, {mode} ({})", root.path, root.origin.place)?;
+        // Where a policy is checked is not always where it will hold.
+        let there = if Path::new(&root.path).is_dir() { "" } else { "; not a directory here" };
+        writeln!(out, "  root {}, {mode} ({}){there}", root.path, root.origin.place)?;
     }
     for it in said {
         writeln!(out, "  {} = {} ({})", it.key, it.value, it.place)?;
@@ -339,7 +341,7 @@ mod tests {
     }
 
     const FILE: &str = r#"default = "ask"
-roots = ["/srv/docs:rw"]
+roots = ["/srv/none:rw"]
 [severity]
 high = "deny"
 [[tools]]
@@ -378,7 +380,7 @@ when = "args.size > 10"
         ok: stockade.toml
           3 rules about tools, else ask
           0 servers
-          root /srv/docs, read, write (stockade.toml:2)
+          root /srv/none, read, write (stockade.toml:2); not a directory here
           severity.high = deny (stockade.toml:4)
           default = ask (stockade.toml:1)
         exit 0
@@ -443,7 +445,7 @@ when = "args.size > 10"
 
     #[test]
     fn an_allowed_call_is_explained() {
-        let args = r#"{"path": "/srv/docs/a", "size": 3}"#;
+        let args = r#"{"path": "/srv/none/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
         insta::assert_snapshot!(run_on(FILE, &line), @r#"
         {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}

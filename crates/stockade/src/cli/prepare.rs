@@ -8,8 +8,7 @@ use clap::Args;
 use stockade_sandbox::{Guarantee, Plan, Spec};
 
 use super::State;
-use super::hold::not_started;
-use super::run::named_variables;
+use super::hold::{not_started, passed_on};
 use crate::failure::{Exit, Failure};
 use crate::launch::{Launch, Package};
 use crate::prepared::{Entry, Error, Options, Resolved, Store, resolve};
@@ -82,13 +81,14 @@ impl Prepare {
                 "write `npm:NAME@VERSION`, `pypi:NAME==VERSION`, or a command line after `--`",
             ));
         }
+        let variable = |it: &String| Ok((it.into(), passed_on("--env", it)?));
         let options = Options {
             registry: self.registry.clone(),
-            env: named_variables(&self.env)?,
+            env: self.env.iter().map(variable).collect::<Result<_, Failure>>()?,
             allow_weaker: self.allow_weaker.clone(),
         };
         for package in packages {
-            let entry = prepare(&store, &package, &options, &self.consent)?;
+            let entry = prepare(&self.state, &package, &options, &self.consent)?;
             let said = format!("prepared {} as {}", entry.manifest.id(), entry.name());
             super::printed(writeln!(io::stdout(), "{said}"))?;
         }
@@ -135,15 +135,16 @@ fn list(store: &Store) -> Result<ExitCode, Failure> {
 
 /// Prepares a package, if somebody consents.
 fn prepare(
-    store: &Store,
+    state: &State,
     package: &Package,
     options: &Options,
     consent: &Consent,
 ) -> Result<Entry, Failure> {
+    let store = &Store::at(state.store()?);
     let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !consent.yes && !may_ask {
         return Err(Failure::new(Exit::Usage, format!("`{}` is not prepared", package.spec()))
-            .help(format!("to consent to that, type: {}", typed(package))));
+            .help(format!("to consent to that, type: {}", typed(package, state))));
     }
     anstream::eprintln!("looking up {}", package.spec());
     let resolved = resolve(store, package, options).map_err(|it| failed(&it))?;
@@ -185,13 +186,14 @@ fn asked() -> io::Result<bool> {
 }
 
 /// The command that prepares it.
-fn typed(package: &Package) -> String {
-    let spec = package.spec();
-    let is_plain = spec.bytes().all(|it| it.is_ascii_alphanumeric() || b"@/:.=-_+".contains(&it));
-    match is_plain {
-        true => format!("stockade prepare {spec}"),
-        false => format!("stockade prepare '{spec}'"),
-    }
+fn typed(package: &Package, state: &State) -> String {
+    let dir = state.dir.as_ref().map(|it| it.display().to_string());
+    let words = dir.into_iter().flat_map(|it| ["--state".to_owned(), it]).chain([package.spec()]);
+    let words = words.map(|word| {
+        let plain = |it: u8| it.is_ascii_alphanumeric() || b"@/:.=-_+".contains(&it);
+        if word.bytes().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    format!("stockade prepare {}", words.collect::<Vec<_>>().join(" "))
 }
 
 /// What is started, and what a person and the ledger are told of that.
@@ -252,7 +254,7 @@ pub(super) fn settle(mut spec: Spec, state: &State, consent: &Consent) -> Result
         None => {
             let allow_weaker = confine.allow_weaker.clone();
             let options = Options { allow_weaker, ..Options::default() };
-            prepare(&store, &package, &options, consent)?
+            prepare(state, &package, &options, consent)?
         }
     };
     let command = entry.command(package.bin.as_deref()).map_err(|it| failed(&it))?;

@@ -17,7 +17,7 @@ use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started};
+use super::hold::{Hold, not_started, passed_on};
 use super::prepare::{Consent, Settled, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
@@ -192,8 +192,9 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
-        let confine = self.hold.over(&resolved.sandbox).confinement(&resolved.roots);
+        let mut confine = self.hold.over(&resolved.sandbox).confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
+        self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         env.extend(
             configured
                 .into_iter()
@@ -244,27 +245,9 @@ pub(super) fn environment(
     for name in ENVIRONMENT.iter().filter(|it| !confined || **it != "TMPDIR") {
         env.extend(std::env::var_os(name).map(|value| (OsString::from(*name), value)));
     }
-    for (name, value) in named_variables(names)? {
-        env.retain(|(it, _)| *it != *name);
-        env.push((name, value));
-    }
-    Ok(env)
-}
-
-/// Variables that are passed on by name.
-pub(super) fn named_variables(names: &[String]) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let mut env = Vec::new();
     for name in names {
-        // What stands behind the sign is a value, perhaps a secret, and is not said again.
-        if let Some((name, _)) = name.split_once('=') {
-            let says = format!("`--env {name}=` with a value: only the name is wanted");
-            let help = format!("set `{name}` in the environment, and write `--env {name}`");
-            return Err(Failure::new(Exit::Usage, says).help(help));
-        }
-        let value = std::env::var_os(name).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no variable `{name}` to pass on"))
-                .help("set it, or leave `--env` away")
-        })?;
+        let value = passed_on("--env", name)?;
+        env.retain(|(it, _)| *it != **name);
         env.push((name.into(), value));
     }
     Ok(env)

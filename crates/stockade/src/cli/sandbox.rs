@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use stockade_sandbox::{Child, Error, Spec, launch, plan};
 
 use super::State;
@@ -16,6 +20,9 @@ use super::prepare::{Consent, Settled, settle};
 use super::run::environment;
 use crate::config;
 use crate::failure::{Exit, Failure};
+
+/// How long a command that nobody reads any more may take to end by itself.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// Run a command in a sandbox: its roots, no network, bounded memory and processes
 #[derive(Debug, Args)]
@@ -60,7 +67,7 @@ impl Sandbox {
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let child = launch(&spec).map_err(|it| not_started(&it))?;
+        let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
         Ok(match exit.map_err(|it| not_started(&it))? {
@@ -76,8 +83,9 @@ impl Sandbox {
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
-        let confine = sandbox.confinement(&roots);
-        let env = environment(&self.env, confine.is_some())?;
+        let mut confine = sandbox.confinement(&roots);
+        let mut env = environment(&self.env, confine.is_some())?;
+        self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         settle(spec, &self.state, &self.consent)
     }
@@ -85,7 +93,7 @@ impl Sandbox {
 
 /// Passes on what goes in and comes out, until the command has ended. It gets pipes, and never our
 /// own terminal: what can be typed into that is for the shell behind it.
-fn carry(child: &Child) -> io::Result<Result<stockade_sandbox::Exit, Error>> {
+fn carry(child: &Arc<Child>) -> io::Result<Result<stockade_sandbox::Exit, Error>> {
     let file = |it: Option<OwnedFd>| it.map(File::from).ok_or(io::ErrorKind::BrokenPipe);
     let input = file(child.take_stdin())?;
     let (output, errors) = (file(child.take_stdout())?, file(child.take_stderr())?);
@@ -93,12 +101,30 @@ fn carry(child: &Child) -> io::Result<Result<stockade_sandbox::Exit, Error>> {
     thread::spawn(move || copy(io::stdin(), input));
     let output = thread::spawn(move || copy(output, io::stdout()));
     let errors = thread::spawn(move || copy(errors, io::stderr()));
+    let unheard = Arc::clone(child);
+    thread::spawn(move || {
+        // Without a reader there is nobody that the command could be of use to: a client that was
+        // killed cannot end its server itself.
+        if nobody_reads(&io::stdout()) {
+            let _ended = unheard.terminate(GRACE);
+        }
+    });
     let exit = child.wait();
     // All of it is in the pipes by now, since nothing is left that could write more.
     for passed_on in [output, errors] {
         let _ = passed_on.join();
     }
     Ok(exit)
+}
+
+/// Waits for the reader of a pipe to go. It does not return for what is no pipe.
+fn nobody_reads(output: &impl AsFd) -> bool {
+    loop {
+        match poll(&mut [PollFd::new(output, PollFlags::empty())], None) {
+            Err(Errno::INTR) => {}
+            gone => return gone.is_ok(),
+        }
+    }
 }
 
 /// Whoever reads or writes no more has had enough: that ends the copy and is no failure.

@@ -78,6 +78,7 @@ impl Workshop {
             programs: self.shown.clone(),
             limits,
             allow_weaker: self.allow_weaker.clone(),
+            ..Confinement::default()
         };
         let spec = Spec {
             command: command.to_vec(),

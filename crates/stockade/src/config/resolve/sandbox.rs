@@ -36,6 +36,7 @@ impl Sandbox {
             Backend::Native => Some(Box::new(Confinement {
                 roots: roots.iter().map(root).collect(),
                 programs: self.programs.clone(),
+                secrets: Vec::new(),
                 limits: self.limits.clone(),
                 allow_weaker: self.allow_weaker.clone(),
             })),
