@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use stockade_core::check::visible;
 
 use super::Found;
 use super::error::Error;
@@ -68,7 +69,7 @@ impl Npm {
             "dependencies": { package.name.as_str(): wanted },
         });
         workshop.write("package.json", &project.to_string())?;
-        self.run(workshop, &["install", "--package-lock-only"])?;
+        self.run(workshop, &package.name, &["install", "--package-lock-only"])?;
         let lock = read_lock(&workshop.read(LOCK)?)?;
         let mut scripts: Vec<String> = Vec::new();
         let mut all = Vec::new();
@@ -89,7 +90,7 @@ impl Npm {
     }
 
     pub(super) fn install(&self, itself: &Dependency, workshop: &Workshop) -> Result<Made, Error> {
-        self.run(workshop, &["ci", "--omit=dev"])?;
+        self.run(workshop, &itself.name, &["ci", "--omit=dev"])?;
         let modules = workshop.at("node_modules");
         // What npm says it has installed, and what it was told to.
         let hidden = modules.join(".package-lock.json");
@@ -115,7 +116,7 @@ impl Npm {
     }
 
     /// Without scripts, links, and anything that is configured for this user or directory.
-    fn run(&self, workshop: &Workshop, what: &[&str]) -> Result<(), Error> {
+    fn run(&self, workshop: &Workshop, package: &str, what: &[&str]) -> Result<(), Error> {
         let mut command: Vec<OsString> = vec!["npm".into()];
         command.extend(what.iter().map(OsString::from));
         let always = [
@@ -126,7 +127,7 @@ impl Npm {
             "--no-update-notifier",
             "--no-progress",
             "--install-strategy=hoisted",
-            "--loglevel=error",
+            "--loglevel=warn",
         ];
         command.extend(always.map(OsString::from));
         for (option, name) in [
@@ -137,7 +138,14 @@ impl Npm {
             command.extend([option.into(), workshop.at(name).into()]);
         }
         command.extend(self.options.iter().cloned());
-        workshop.run(&command, TRY_AGAIN).map(|_| ())
+        let [_, errors] = workshop.run(&command, TRY_AGAIN)?;
+        // npm goes on without a file that it cannot unpack, because it would be outside of the
+        // package, or another's when it is executed.
+        let Some(line) = errors.lines().find(|it| it.contains("TAR_ENTRY_ERROR")) else {
+            return Ok(());
+        };
+        let why = format!("or a package that it needs is not unpacked whole: {}", visible(line));
+        Err(Error::Refused { package: package.to_owned(), why })
     }
 }
 

@@ -82,7 +82,8 @@ struct Metadata {
 impl Pypi {
     pub(super) fn new(registry: &Registry, workshop: &Workshop) -> Result<Self, Error> {
         find("python3", GET_PYTHON)?;
-        let said = workshop.run(&["python3", "-I", "-c", ABOUT].map(OsString::from), GET_PYTHON)?;
+        let [said, _] =
+            workshop.run(&["python3", "-I", "-c", ABOUT].map(OsString::from), GET_PYTHON)?;
         let mut lines = said.lines();
         let (Some(path), Some(version)) = (lines.next(), lines.next()) else {
             return Err(Error::Missing { program: "python3".to_owned(), remedy: GET_PYTHON });

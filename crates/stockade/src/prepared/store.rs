@@ -231,9 +231,13 @@ impl Entry {
     /// # Errors
     /// When one is not what it was.
     pub fn verify(&self) -> Result<(), Error> {
-        match tree::differs(&self.tree(), &self.manifest.files)? {
-            Some(what) => Err(Error::Changed { entry: self.dir.clone(), what }),
-            None => Ok(()),
+        let changed = |what| Error::Changed { entry: self.dir.clone(), what };
+        match tree::differs(&self.tree(), &self.manifest.files) {
+            Ok(None) => Ok(()),
+            Ok(Some(what)) => Err(changed(what)),
+            // Nothing of that kind was put there.
+            Err(error @ Error::Refused { .. }) => Err(changed(error.to_string())),
+            Err(error) => Err(error),
         }
     }
 }

@@ -68,8 +68,13 @@ impl Workshop {
         read_plain(&self.at(name), LEFT_BYTES_MAX)
     }
 
-    /// Runs a command to its end, and says what it wrote to its standard output.
-    pub(super) fn run(&self, command: &[OsString], remedy: &'static str) -> Result<String, Error> {
+    /// Runs a command to its end, and says what it wrote to its standard output and its standard
+    /// error.
+    pub(super) fn run(
+        &self,
+        command: &[OsString],
+        remedy: &'static str,
+    ) -> Result<[String; 2], Error> {
         let root = Root { path: self.work.clone(), access: Access::Write };
         let limits =
             Limits { memory_bytes: Some(4 << 30), time: Some(TIME_MAX), ..Limits::default() };
@@ -92,7 +97,7 @@ impl Workshop {
         let exit = child.wait()?;
         let [output, errors] = [output, errors].map(|it| it.join().unwrap_or_default());
         if exit == Exit::Code(0) {
-            return Ok(output);
+            return Ok([output, errors]);
         }
         let words = [errors.as_str(), output.as_str()].into_iter().find(|it| !it.trim().is_empty());
         let lines: Vec<String> = words

@@ -21,6 +21,7 @@ mod floods;
 mod front_door;
 mod harness;
 mod input;
+mod launch;
 mod ledger;
 mod output;
 mod processes;
@@ -51,6 +52,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("launch", launch::ROWS),
     ("roots", roots::ROWS),
 ];
 
