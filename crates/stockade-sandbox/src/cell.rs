@@ -31,6 +31,8 @@ pub(crate) struct Cell {
     /// Whether the second wall around files stands: without it, only the mounts do.
     pub(crate) landlock: bool,
     pub(crate) groups: Vec<Group>,
+    /// Whether the kernel tells the guard what the server touches.
+    pub(crate) trace: bool,
 }
 
 /// One thing that is mounted for the server.
@@ -88,6 +90,7 @@ impl Cell {
         out.number(self.file_bytes);
         out.number(self.landlock.into());
         out.number(self.network.into());
+        out.number(self.trace.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
         if let Some(time) = self.time {
@@ -131,6 +134,7 @@ impl Cell {
             file_bytes: from.number()?,
             landlock: from.flag()?,
             network: from.flag()?,
+            trace: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
@@ -231,6 +235,7 @@ mod tests {
             time: Some(Duration::from_secs(3)),
             landlock: true,
             network: true,
+            trace: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,8 +20,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::cell::Cell;
 use crate::cgroup;
 use crate::message::{Answer, Failure, Order, Step};
+use crate::trace::Places;
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Spec, plan};
+use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Spec, Trace, plan};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
@@ -71,6 +72,7 @@ pub struct Child {
     keeper: Keeper,
     warden: OwnedFd,
     exit: Mutex<Option<Exit>>,
+    trace: Option<Arc<Trace>>,
 }
 
 /// The keeper and the socket that ties it, and the warden, to this process.
@@ -98,6 +100,11 @@ impl Child {
     /// How far each guarantee holds, and by what.
     pub fn containment(&self) -> &Containment {
         &self.containment
+    }
+
+    /// What it touches, if that was asked for.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
     }
 
     /// The end of the pipe that is written to; once.
@@ -213,7 +220,19 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     // If this fails, the keeper is gone, and may have said why.
     let sent = Order::send(&mut keeper.control, &order, cell.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
-    let (ends, warden, server) = match Answer::receive(&keeper.control) {
+    let mut answer = Answer::receive(&keeper.control);
+    let mut trace = None;
+    if let Ok(Some((Answer::Traced, fds))) = &mut answer {
+        let (listener, cell) = (fds.pop(), plan.cell.as_ref().zip(spec.confine.as_deref()));
+        let (listener, (cell, confinement)) = listener
+            .zip(cell)
+            .ok_or_else(|| at("no listener")(io::ErrorKind::InvalidData.into()))?;
+        // From here on the server goes on: its exec waits for the first answer.
+        let begun = Trace::begin(listener, Places::new(cell, confinement));
+        trace = Some(begun.map_err(at("no thread to watch it"))?);
+        answer = Answer::receive(&keeper.control);
+    }
+    let (ends, warden, server) = match answer {
         Ok(Some((Answer::Started(ends), fds))) => {
             let [warden, server] = <[OwnedFd; 2]>::try_from(fds)
                 .map_err(|_| at("no word of the warden")(io::ErrorKind::InvalidData.into()))?;
@@ -222,7 +241,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         Ok(Some((Answer::Failed(failure), _))) => {
             return Err(failed(spec, plan.cell.as_ref(), ends, failure));
         }
-        Ok(Some((Answer::Exited(_), _)) | None) => {
+        Ok(Some((Answer::Exited(_) | Answer::Traced, _)) | None) => {
             sent.map_err(at("the keeper took no order"))?;
             let gone = io::ErrorKind::UnexpectedEof.into();
             return Err(at("the keeper ended without a word")(gone));
@@ -242,6 +261,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         keeper,
         warden,
         exit: Mutex::new(None),
+        trace,
     })
 }
 
@@ -324,6 +344,10 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
                 remedy: "run it as an ordinary user, or in a container with CAP_SYS_ADMIN",
             }
         }
+        (Step::Trace, Errno::AGAIN) => Error::Start {
+            step: "to be traced it needs one process more than it may have, for a moment",
+            source,
+        },
         (step, _) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {
                 let feature = step.says().to_owned();
@@ -366,6 +390,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
         | Step::Descriptors
         | Step::Interpreter
         | Step::Execute
+        | Step::Trace
         | Step::Place => return None,
     })
 }

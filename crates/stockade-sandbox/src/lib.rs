@@ -32,6 +32,9 @@
 //! and where an ordinary user needs a user namespace for it, setuid programs such as `sudo` do not
 //! raise a server's privileges.
 //!
+//! With [`Confinement::trace`], [`Child::trace`] says what the server touches: files, addresses,
+//! programs. That is looked at and never decided about (`trace.rs` says what it does not see).
+//!
 //! What a sandbox needs beyond a server's certain end is Linux 6.12 with Landlock, user namespaces,
 //! and for limits of memory and processors a place where control groups can be made.
 //!
@@ -58,6 +61,7 @@ mod seccomp;
 mod server;
 mod spec;
 mod sweep;
+mod trace;
 mod warden;
 
 pub use child::{Child, Exit, launch, launch_as};
@@ -67,6 +71,7 @@ pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
+pub use trace::{How, SORT_MAX, Touch, Touched, Trace};
 
 use std::fmt;
 

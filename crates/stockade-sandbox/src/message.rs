@@ -36,6 +36,8 @@ pub(crate) enum Answer {
     Started(Ends),
     Failed(Failure),
     Exited(Exit),
+    /// From now on the kernel tells of the server's calls, by the descriptor that comes with it.
+    Traced,
 }
 
 /// The step that failed, and what the kernel said.
@@ -74,10 +76,11 @@ pub(crate) enum Step {
     Privileges,
     Landlock,
     Filter,
+    Trace,
 }
 
 impl Step {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -102,6 +105,7 @@ impl Step {
         Self::Privileges,
         Self::Landlock,
         Self::Filter,
+        Self::Trace,
     ];
 
     pub(crate) fn because(self, errno: Errno) -> Failure {
@@ -139,6 +143,7 @@ impl Step {
             Self::Privileges => "privileges could not be given away",
             Self::Landlock => "no Landlock",
             Self::Filter => "no seccomp filter",
+            Self::Trace => "what it touches cannot be told",
         }
     }
 }
@@ -174,6 +179,7 @@ impl Answer {
             Self::Failed(failure) => (1, unpack(&failure.to_bytes()).unwrap_or([-1, 0, 0])),
             Self::Exited(Exit::Code(code)) => (2, [0, code, 0]),
             Self::Exited(Exit::Signal(signal)) => (2, [1, signal, 0]),
+            Self::Traced => (3, [0, 0, 0]),
         };
         pack([kind, a, b, c])
     }
@@ -188,6 +194,7 @@ impl Answer {
             }
             [2, 0, code, 0] => Some(Self::Exited(Exit::Code(code))),
             [2, 1, signal, 0] => Some(Self::Exited(Exit::Signal(signal))),
+            [3, 0, 0, 0] => Some(Self::Traced),
             _ => None,
         }
     }
@@ -325,7 +332,8 @@ mod tests {
         let ends = [Ends::Namespace, Ends::Subreaper].map(Answer::Started);
         let failures = Step::ALL.map(|step| Answer::Failed(Failure { step, errno: 13, place: 7 }));
         let (here, there) = UnixStream::pair().unwrap();
-        for answer in exits.into_iter().chain(ends).chain(failures) {
+        let answers = exits.into_iter().chain(ends).chain(failures);
+        for answer in answers.chain([Answer::Traced]) {
             answer.send(&here, &[here.as_fd()]).unwrap();
             let (arrived, fds) = Answer::receive(&there).unwrap().unwrap();
             assert_eq!((arrived, fds.len()), (answer, 1));

@@ -253,6 +253,7 @@ fn has_network(it: &Confinement) -> bool {
 struct Draft<'a> {
     network: bool,
     limits: &'a Limits,
+    trace: bool,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -272,6 +273,7 @@ impl<'a> Draft<'a> {
         let mut draft = Self {
             network: has_network(confinement),
             limits: &confinement.limits,
+            trace: confinement.trace,
             uid,
             gid,
             drops,
@@ -317,6 +319,7 @@ impl<'a> Draft<'a> {
             network: self.network,
             landlock,
             groups: possible.groups,
+            trace: self.trace,
         }
     }
 
@@ -628,6 +631,9 @@ impl fmt::Display for Plan {
                 let below = group.below.display();
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
+        }
+        if cell.trace {
+            writeln!(out, "\nis watched: what it opens, changes, starts and connects to is noted")?;
         }
         writeln!(out, "\nis refused these calls of the kernel")?;
         for refused in seccomp::refused() {

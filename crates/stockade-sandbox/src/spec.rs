@@ -44,6 +44,9 @@ pub struct Confinement {
     /// enforced is a reason not to start. [`Guarantee::Network`] here leaves the machine's own
     /// network in place: for a package manager, never for a server, and no command line can say it.
     pub allow_weaker: Vec<Guarantee>,
+    /// Whether [`Child::trace`](crate::Child::trace) says what the server touches. It costs each
+    /// such call two switches to the guard and back.
+    pub trace: bool,
 }
 
 /// Something that only this server may know. It finds it in a file by this name in

@@ -59,7 +59,7 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
         confine::enter(cell, prepared, alone)?;
     }
     let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
-    let server = start_server(alone, means, order)?;
+    let server = start_server(alone, means, order, control)?;
     let watch = || -> Result<(), Errno> {
         let me = pidfd_open(getpid(), PidfdFlags::empty())?;
         let it = pidfd_open(server, PidfdFlags::empty())?;
@@ -123,14 +123,19 @@ fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
 
 /// Starts the server, and knows that it runs: the far end of the pipe is closed by a successful
 /// exec, and written to by a failed one.
-fn start_server(alone: Alone, means: Means, order: Order) -> Result<Pid, Failure> {
+fn start_server(
+    alone: Alone,
+    means: Means,
+    order: Order,
+    control: &UnixStream,
+) -> Result<Pid, Failure> {
     let fork = |errno| Step::Fork.because(errno);
     let (failed, says_failed) = pipe_with(PipeFlags::CLOEXEC).map_err(fork)?;
     let warden = getpid();
     let server = match alone.fork().map_err(|error| Step::Fork.because_io(&error))? {
         Side::Child => {
             let orphaned_by = (means.ends() == Ends::Subreaper).then_some(warden);
-            let failure = server::become_it(&order, orphaned_by);
+            let failure = server::become_it(&order, orphaned_by, alone, control);
             let _ = rustix::io::write(&says_failed, &failure.to_bytes());
             raw::leave(127);
         }

@@ -13,6 +13,7 @@
 )]
 
 mod probe;
+mod traced;
 
 use std::env;
 use std::fs::{self, File};
@@ -65,6 +66,12 @@ const CASES: &[Case] = &[
     ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
     ("two servers have nothing of each other", two_servers_are_apart),
     ("what is read only in a writable root stays in its place", read_only_stays_in_place),
+    ("a traced server is held as any other", traced::a_traced_server_is_held),
+    ("what a traced server touches is seen", traced::what_is_touched_is_seen),
+    ("no way around by which a file is found hides it", traced::no_way_around_hides_a_file),
+    ("a flood is bounded, and one kind hides no other", traced::a_flood_is_bounded),
+    ("threads and signals do not stop a traced server", traced::threads_and_signals_go_on),
+    ("a traced server goes with its guard", traced::a_traced_server_goes_with_its_guard),
 ];
 
 fn main() -> ExitCode {

@@ -74,6 +74,10 @@ pub(super) struct Shared {
     /// Show what the server writes to standard error. The ledger has it in any case
     #[arg(long)]
     stderr: bool,
+    /// Write down what each call has the server's process touch: files, addresses, programs. It
+    /// slows down every file that is opened
+    #[arg(long)]
+    trace: bool,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -177,7 +181,10 @@ impl Shared {
             )
             .help(format!("say which it is with `--server NAME`: {}", names.join(", "))));
         }
-        let server = self.find(upstream, command, &resolved)?;
+        let mut server = self.find(upstream, command, &resolved)?;
+        if self.trace {
+            server.traced()?;
+        }
         let plan = match &server {
             Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
@@ -254,6 +261,20 @@ pub(super) fn environment(
 }
 
 impl Where {
+    /// The same, with a trace of what it touches.
+    fn traced(&mut self) -> Result<(), Failure> {
+        let confine = match self {
+            Self::Here(it) => it.spec.confine.as_deref_mut(),
+            Self::There(_) => None,
+        };
+        let Some(confine) = confine else {
+            return Err(Failure::new(Exit::Usage, "only what the sandbox holds can be traced")
+                .help("leave `--trace` away, or have a process held by `--sandbox native`"));
+        };
+        confine.trace = true;
+        Ok(())
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(it) => {
@@ -290,6 +311,9 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
         Where::Here(it) => {
             let started = Process::start(&it.spec, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
+            if let Some(watch) = process.watch() {
+                conversation.watched_by(Arc::clone(watch));
+            }
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
             let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -14,10 +15,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use stockade_sandbox::{Child, Error, Spec, launch, plan};
 
-use super::State;
 use super::hold::{Hold, not_started};
-use super::prepare::{Consent, Settled, settle};
+use super::prepare::{Consent, settle};
+use super::report::Report;
 use super::run::environment;
+use super::{Format, State};
 use crate::config;
 use crate::failure::{Exit, Failure};
 
@@ -29,6 +31,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 #[command(after_help = "Examples:
   stockade sandbox --root ~/notes -- python3 -c 'import os; print(os.listdir())'
   stockade sandbox --root .:rw --memory 512M --dry-run -- node build/index.js
+  stockade sandbox --root . --trace -- python3 -c 'print(open(\"README.md\").read())'
 
 Files are seen if they are below a root, below /usr, or installed with the program or the script
 that it runs. HOME and /tmp are empty and private. What is written in a root cannot be executed
@@ -44,6 +47,13 @@ pub(super) struct Sandbox {
     /// Pass this variable of the environment on. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
+    /// Say in the end what it touched: files, addresses, programs; on standard error, or in this
+    /// file. It slows down every file that is opened
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    trace: Option<Option<PathBuf>>,
+    /// How to say what it touched
+    #[arg(long, value_enum, default_value_t, requires = "trace")]
+    format: Format,
     #[command(flatten)]
     hold: Hold,
     #[command(flatten)]
@@ -57,19 +67,21 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let settled = self.settled()?;
-        if let Some(about) = settled.about() {
-            anstream::eprintln!("note: {about}");
-        }
-        let spec = settled.spec;
+        let spec = self.spec()?;
         if self.hold.dry_run {
             let plan = plan(&spec).map_err(|it| not_started(&it))?;
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        // What cannot be written in the end is better known before.
+        let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
+        let report = report.transpose()?;
         let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
+        if let (Some(report), Some(trace)) = (report, child.trace()) {
+            report.write(&trace.outside())?;
+        }
         Ok(match exit.map_err(|it| not_started(&it))? {
             stockade_sandbox::Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             stockade_sandbox::Exit::Signal(it) => {
@@ -78,16 +90,23 @@ impl Sandbox {
         })
     }
 
-    fn settled(&self) -> Result<Settled, Failure> {
+    fn spec(&self) -> Result<Spec, Failure> {
         let sandbox = self.hold.over(&config::Sandbox::default());
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         let mut confine = sandbox.confinement(&roots);
+        if self.trace.is_some() {
+            let nothing = || {
+                Failure::new(Exit::Usage, "only what the sandbox holds can be traced")
+                    .help("leave `--trace` or `--sandbox none` away")
+            };
+            confine.as_mut().ok_or_else(nothing)?.trace = true;
+        }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
-        settle(spec, &self.state, &self.consent)
+        Ok(settle(spec, &self.state, &self.consent)?.spec)
     }
 }
 

@@ -27,6 +27,7 @@ mod output;
 mod processes;
 mod protocol;
 mod roots;
+mod touched;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("processes", processes::ROWS),
     ("launch", launch::ROWS),
     ("roots", roots::ROWS),
+    ("touched", touched::ROWS),
 ];
 
 fn main() -> ExitCode {

@@ -39,6 +39,7 @@ impl Sandbox {
                 secrets: Vec::new(),
                 limits: self.limits.clone(),
                 allow_weaker: self.allow_weaker.clone(),
+                trace: false,
             })),
         }
     }
