@@ -1,6 +1,7 @@
 //! The server's side: the last thing that is done before exec, since every call after it waits for
 //! the guard.
 
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
@@ -26,11 +27,17 @@ pub(crate) fn hand_over(alone: Alone, control: &UnixStream) -> Result<(), Failur
         Ok(Side::Child) => {
             let mut number = [0; 4];
             let told = retry_on_intr(|| rustix::io::read(&told, &mut number));
-            let sent = (told == Ok(4)).then(|| {
-                let listener = raw::descriptor(i32::from_le_bytes(number));
-                Answer::Traced.send(control, &[listener])
-            });
-            raw::leave(i32::from(!matches!(sent, Some(Ok(())))));
+            let sent = match told {
+                Ok(4) => {
+                    let listener = raw::descriptor(i32::from_le_bytes(number));
+                    Answer::Traced.send(control, &[listener])
+                }
+                Ok(_) => Err(Errno::PIPE.into()),
+                Err(errno) => Err(errno.into()),
+            };
+            // Why not is the exit code: what the kernel says fits into one.
+            let why = |error: io::Error| Step::Trace.because_io(&error).errno;
+            raw::leave(sent.map_or_else(why, |()| 0));
         }
         Ok(Side::Parent(pid)) => pid,
         Err(error) => return Err(Step::Trace.because_io(&error)),
@@ -46,6 +53,7 @@ pub(crate) fn hand_over(alone: Alone, control: &UnixStream) -> Result<(), Failur
     listener.map_err(|error| Step::Trace.because_io(&error))?;
     match ended.and_then(|(_, status)| status.exit_status()) {
         Some(0) => Ok(()),
-        Some(_) | None => Err(failed(Errno::PIPE)),
+        Some(errno) => Err(failed(Errno::from_raw_os_error(errno))),
+        None => Err(failed(Errno::PIPE)),
     }
 }
