@@ -132,15 +132,12 @@ fn environment(words: &[&str], depth: usize) -> Launch {
         }
         rest = after;
     }
-    match read(rest, depth - 1) {
-        Launch::Package(_) if has_options => {
-            arbitrary("`env` with options around a package".to_owned())
-        }
-        Launch::Package(package) => {
-            Launch::Package(Package { env: [variables, package.env].concat(), ..package })
-        }
-        other => other,
+    let launch = read(rest, depth - 1);
+    let Launch::Package(package) = launch else { return launch };
+    if has_options {
+        return arbitrary("`env` with options around a package".to_owned());
     }
+    Launch::Package(Package { env: [variables, package.env].concat(), ..package })
 }
 
 /// `nohup CMD`: as the command, where nothing but the command is said.
@@ -149,12 +146,16 @@ fn wrapped(name: &str, words: &[&str], depth: usize) -> Launch {
         ("timeout", [time, rest @ ..]) if time.starts_with(|it: char| it.is_ascii_digit()) => rest,
         (_, words) => words,
     };
-    match words {
-        [first, ..] if first.starts_with('-') => unknown(name, first),
-        words => match read(words, depth - 1) {
-            Launch::Package(_) => arbitrary(format!("`{name}` around a package")),
-            other => other,
-        },
+    if let Some(flag) = words.first().filter(|it| it.starts_with('-')) {
+        return unknown(name, flag);
+    }
+    let launch = read(words, depth - 1);
+    match &launch {
+        Launch::Package(_) => arbitrary(format!("`{name}` around a package")),
+        Launch::Program
+        | Launch::Script(_)
+        | Launch::Container { .. }
+        | Launch::Arbitrary { .. } => launch,
     }
 }
 
