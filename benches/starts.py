@@ -4,7 +4,7 @@ directly and behind `stockade sandbox`, for each interpreter that is installed.
     cargo build --release -p stockade
     STOCKADE=target/release/stockade python3 benches/starts.py [--prepared COMMAND…]
 
-With `--prepared`, a command line of a package runner as well, such as `npx -y NAME@VERSION`, which
+With `--prepared`, a command line of a package runner as well, such as `npx -y NAME@VERSION {root}`, which
 must be prepared; directly it is the runner itself, which has the package in its cache by then.
 """
 
@@ -71,7 +71,7 @@ def main():
             if shutil.which(program):
                 servers[name] = [program, str(scripts / file)]
         if sys.argv[1:2] == ["--prepared"]:
-            servers["prepared"] = sys.argv[2:]
+            servers["prepared"] = [it.replace("{root}", str(scripts)) for it in sys.argv[2:]]
         print(f"milliseconds to the first answer, median of {RUNS}")
         print(f"{'':10}{'directly':>10}{'sandboxed':>11}{'added':>8}")
         for name, command in servers.items():

@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
     ("what a killed keeper leaves is swept by the next", a_killed_keeper_is_swept_after),
     ("limits are in force where control groups can be made", limits_are_in_force),
     ("a named weakness is shown as one", a_named_weakness_is_shown),
+    ("the network stays only by its name", the_network_stays_only_by_name),
     ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
     ("two servers have nothing of each other", two_servers_are_apart),
     ("what is read only in a writable root stays in its place", read_only_stays_in_place),
@@ -424,6 +425,19 @@ fn a_named_weakness_is_shown(ground: &Ground) {
         }
         Err(other) => panic!("{other:?}"),
     }
+}
+
+/// What a package manager needs, and what no server is given: without the name, the same address is
+/// not there (`nothing_outside_is_reached`).
+fn the_network_stays_only_by_name(ground: &Ground) {
+    let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{} && echo there", ground.around.tcp.port());
+    let mut spec = ground.confined(&["bash", "-c", &format!("({connect}) 2>&1 || echo none")]);
+    assert!(output(&spec).ends_with("none\n"));
+    let confine = spec.confine.as_mut().unwrap();
+    confine.allow_weaker.push(Guarantee::Network);
+    assert_eq!(launch(&spec).unwrap().containment().of(Guarantee::Network), Some(Strength::Not));
+    assert_eq!(output(&spec), "there\n");
+    assert!("network".parse::<Guarantee>().is_err(), "no command line can say it");
 }
 
 /// A sandbox is a machine that gives no namespaces.

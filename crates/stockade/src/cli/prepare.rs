@@ -169,6 +169,10 @@ fn shown(package: &Package, resolved: &Resolved) -> String {
         lines.push(format!("  scripts    not run, of {}: {names}", scripts.len()));
     }
     lines.push(
+        "  sandbox    one directory, no root, an empty home; but the network of this machine"
+            .to_owned(),
+    );
+    lines.push(
         "  so far     nothing of it has run, and nothing of it runs when it is installed"
             .to_owned(),
     );
