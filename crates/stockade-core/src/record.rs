@@ -65,6 +65,12 @@ pub struct Record {
     /// Who approved it, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
+    /// Whom a server's process asked for: a host and a port, or a name.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
+    pub destination: Option<String>,
+    /// The address that it was connected to, or would have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -103,7 +109,7 @@ impl Record {
     /// Whether it is about something that nobody waits for, and that a peer can do as often as it
     /// likes. Of those that say the same, all but the first may be counted.
     pub fn can_be_counted(&self) -> bool {
-        matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal)
+        matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal | Kind::Egress)
     }
 }
 
@@ -128,6 +134,8 @@ pub enum Kind {
     Refusal,
     /// A line of the server's stderr.
     Stderr,
+    /// A server's process was connected to somebody, or was not.
+    Egress,
     /// The policy was read anew, or could not be.
     Policy,
     /// The server's process touched something outside of every call.
@@ -291,6 +299,7 @@ mod tests {
             Kind::Violation,
             Kind::Refusal,
             Kind::Stderr,
+            Kind::Egress,
             Kind::Policy,
             Kind::Touched,
         ] {

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
@@ -216,6 +217,36 @@ pub(crate) fn bring_loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: this request reads a valid `ifreq`, which outlives the call.
     let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the loopback interface one more address, under a name of its own (`lo:1`).
+pub(crate) fn add_loopback_address(
+    socket: BorrowedFd<'_>,
+    address: Ipv4Addr,
+    number: usize,
+) -> io::Result<()> {
+    // SAFETY: a zeroed `ifreq` is a valid one: all of it is integers and arrays of them.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = format!("lo:{number}");
+    // The last byte stays zero.
+    let places = request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1);
+    for (place, byte) in places.zip(name.bytes()) {
+        *place = c_char::from_ne_bytes([byte]);
+    }
+    for (what, octets) in [(libc::SIOCSIFADDR, address.octets()), (libc::SIOCSIFNETMASK, [0xff; 4])]
+    {
+        // As a `sockaddr_in`: two bytes of port, then the address.
+        let [a, b, c, d] = octets.map(|it| c_char::from_ne_bytes([it]));
+        let sa_data = [0, 0, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
+        let sa_family = libc::sa_family_t::try_from(libc::AF_INET).map_err(io::Error::other)?;
+        request.ifr_ifru.ifru_addr = libc::sockaddr { sa_family, sa_data };
+        // SAFETY: both requests read a valid `ifreq`, which outlives the call.
+        let answer = unsafe { libc::ioctl(socket.as_raw_fd(), what, &raw const request) };
+        if answer != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Which version of Landlock this kernel has; 0 for none.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod demo;
+mod doctor;
 mod example;
 mod explain;
 mod hold;
@@ -51,6 +52,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
+    /// Try what a sandbox is made of on this machine, and say what is missing and what to do
+    Doctor(doctor::Doctor),
     /// Start one of the two reference servers
     Example(example::Example),
     /// Check a policy, or explain what it decides
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
         Command::Prepare(it) => it.run(),
+        Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
         Command::Audit(it) => it.run(),

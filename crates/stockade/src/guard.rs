@@ -5,6 +5,7 @@
 //! modules below: [`link`] is the way to the server, [`stdio`] a client on this process's own
 //! standard input, [`gateway`] the clients of an HTTP listener.
 
+pub mod egress;
 pub mod gateway;
 pub mod link;
 pub mod process;

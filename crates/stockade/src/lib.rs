@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod engine;
 pub mod failure;
 pub mod guard;
 pub mod launch;

@@ -35,6 +35,8 @@ use workshop::Workshop;
 pub struct Options {
     /// A registry other than the one that the user's package manager has.
     pub registry: Option<String>,
+    /// Hosts that the registry sends to for its archives, each with its port.
+    pub hosts: Vec<String>,
     /// Variables that the package manager gets: a proxy, or a token of the registry.
     pub env: Vec<(OsString, OsString)>,
     /// What the sandbox around the package manager may hold less than fully.
@@ -49,6 +51,8 @@ pub struct Resolved {
     pub itself: Dependency,
     /// All that it needs, as far as that is known before it is installed.
     pub others: Vec<Dependency>,
+    /// Whom the package manager may reach.
+    pub reaches: Vec<String>,
     /// Those with scripts that an ordinary installation runs.
     pub scripts: Vec<String>,
     plan: Plan,
@@ -69,7 +73,8 @@ enum Plan {
 /// When the package manager, the registry or the package is not there, or when anything of it
 /// would come from somewhere else, or would have to be built.
 pub fn resolve(store: &Store, package: &Package, options: &Options) -> Result<Resolved, Error> {
-    let registry = Registry::of(package.ecosystem, options.registry.as_deref())?;
+    let mut registry = Registry::of(package.ecosystem, options.registry.as_deref())?;
+    registry.hosts.extend(options.hosts.iter().cloned());
     let staging = store.stage()?;
     let workshop = Workshop::new(&staging, &registry, options)?;
     let (plan, found) = match package.ecosystem {
@@ -86,7 +91,8 @@ pub fn resolve(store: &Store, package: &Package, options: &Options) -> Result<Re
     };
     let Found { itself, others, scripts } = found;
     let package = package.clone();
-    Ok(Resolved { package, itself, others, scripts, plan, staging, workshop })
+    let reaches = registry.hosts;
+    Ok(Resolved { package, itself, others, reaches, scripts, plan, staging, workshop })
 }
 
 /// What a package manager has found.

@@ -76,7 +76,12 @@ impl Asker<'_> {
             Found::Missing { .. } if name.as_os_str().as_bytes().ends_with(b" (deleted)") => {
                 no_file()
             }
-            found => found,
+            found @ (Found::There { .. }
+            | Found::Missing { .. }
+            | Found::Closed { .. }
+            | Found::NoFile { .. }
+            | Found::Own
+            | Found::Unknown { .. }) => found,
         }
     }
 

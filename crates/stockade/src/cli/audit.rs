@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "start",
     "stop",
     "decision",
@@ -21,6 +21,7 @@ const KINDS: [&str; 12] = [
     "violation",
     "refusal",
     "stderr",
+    "egress",
     "policy",
     "touched",
     "ledger.recovered",
@@ -220,7 +221,19 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    let names = ["kind", "peer", "call", "method", "tool", "decision", "status", "rule", "says"];
+    let names = [
+        "kind",
+        "peer",
+        "call",
+        "method",
+        "tool",
+        "destination",
+        "address",
+        "decision",
+        "status",
+        "rule",
+        "says",
+    ];
     let mark = is_open.then(|| format!("({NO_OUTCOME})"));
     let touched = value.get("touched").map(touched).filter(|it| !it.is_empty());
     let words = names.iter().map(|it| text(it)).filter(|it| !it.is_empty());

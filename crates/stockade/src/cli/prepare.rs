@@ -20,8 +20,7 @@ use crate::prepared::{Entry, Error, Options, Resolved, Store, resolve};
   stockade prepare --yes -- uvx mcp-server-time==2026.10.19 --local-timezone UTC
 
 npm or pip resolves and installs it, with every script off and no package built, in a sandbox with
-one directory, no root and an empty home. It has the network of this machine, since the registry is
-there. What is installed is written down file by file and read only; `stockade run -- npx …` and
+one directory, no root and an empty home, that reaches the registry and nobody else. What is installed is written down file by file and read only; `stockade run -- npx …` and
 `uvx …` start it from there, and not if a file of it was changed.")]
 pub(super) struct Prepare {
     /// What to prepare: npm:NAME@VERSION or pypi:NAME==VERSION. Another version than an exact one is
@@ -31,6 +30,10 @@ pub(super) struct Prepare {
     /// Ask this registry, instead of the one that npm or pip is configured for
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// A host that the registry sends to for its archives, if that is another; or, with an address
+    /// that is not public, the registry's own. May be repeated
+    #[arg(long = "net", value_name = "HOST[:PORT][=ADDR]")]
+    hosts: Vec<String>,
     /// Pass this variable on to npm or pip: a proxy, or a token. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -84,6 +87,7 @@ impl Prepare {
         let variable = |it: &String| Ok((it.into(), passed_on("--env", it)?));
         let options = Options {
             registry: self.registry.clone(),
+            hosts: self.hosts.clone(),
             env: self.env.iter().map(variable).collect::<Result<_, Failure>>()?,
             allow_weaker: self.allow_weaker.clone(),
         };
@@ -168,10 +172,10 @@ fn shown(package: &Package, resolved: &Resolved) -> String {
         let names = scripts.join(", ");
         lines.push(format!("  scripts    not run, of {}: {names}", scripts.len()));
     }
-    lines.push(
-        "  sandbox    one directory, no root, an empty home; but the network of this machine"
-            .to_owned(),
-    );
+    lines.push(format!(
+        "  sandbox    one directory, no root, an empty home; reaches {}",
+        resolved.reaches.join(", ")
+    ));
     lines.push(
         "  so far     nothing of it has run, and nothing of it runs when it is installed"
             .to_owned(),
@@ -204,23 +208,19 @@ fn typed(package: &Package, state: &State) -> String {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) spec: Spec,
-    /// What is to be known of the command, where there is something.
     about: Option<String>,
 }
 
 impl Settled {
-    /// What holds it, and what it is.
+    /// What holds it.
     pub(super) fn held(&self, plan: &Plan) -> String {
-        let held = match self.spec.confine {
+        match self.spec.confine {
             Some(_) => plan.containment().in_brief(),
             None => "no sandbox: the server may do what its user may".to_owned(),
-        };
-        match &self.about {
-            Some(about) => format!("{about}; {held}"),
-            None => held,
         }
     }
 
+    /// What is to be known of the command, where there is something.
     pub(super) fn about(&self) -> Option<&str> {
         self.about.as_deref()
     }
@@ -298,9 +298,12 @@ fn failed(error: &Error) -> Failure {
             Failure::new(Exit::Usage, says).help("`stockade prepare --list` says what is")
         }
         Error::Registry { .. }
+        | Error::Host { .. }
         | Error::NoProgram { .. }
         | Error::Refused { .. }
         | Error::Garbled { .. } => Failure::new(Exit::Usage, says).help("nothing was prepared"),
-        Error::File { .. } | Error::Sandbox(_) => Failure::new(Exit::Usage, says),
+        Error::File { .. } | Error::Network { .. } | Error::Sandbox(_) => {
+            Failure::new(Exit::Usage, says)
+        }
     }
 }

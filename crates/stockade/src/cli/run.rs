@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -125,12 +126,10 @@ impl Shared {
         command: &[OsString],
     ) -> Result<Option<Ready>, Failure> {
         let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
+        if let Some(about) = server.about() {
+            anstream::eprintln!("note: {about}");
+        }
         if self.hold.dry_run {
-            if let Where::Here(it) = &server
-                && let Some(about) = it.about()
-            {
-                anstream::eprintln!("note: {about}");
-            }
             let plan = plan.map(|it| it.to_string());
             let plan = plan.unwrap_or_else(|| "a remote server: nothing is started\n".to_owned());
             super::printed(io::stdout().lock().write_all(plan.as_bytes()))?;
@@ -275,6 +274,18 @@ impl Where {
         Ok(())
     }
 
+    fn about(&self) -> Option<&str> {
+        match self {
+            Self::Here(it) => it.about(),
+            Self::There(_) => None,
+        }
+    }
+
+    /// What the ledger is told of it: what it is, where that is to be known, and what holds it.
+    pub(super) fn told(&self, held: &str) -> String {
+        self.about().map_or_else(|| held.to_owned(), |about| format!("{about}; {held}"))
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(it) => {
@@ -299,7 +310,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let Ready { guard, server, held, show_stderr, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard);
-    note(&guard, &parties, Kind::Start, format!("{}; {held}", server.name()))?;
+    note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
         Failure::new(Exit::Usage, "cannot use standard input and output").from(error)
@@ -317,12 +328,14 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
             let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;
-            let mut how = vec![match process.exit().await {
+            let exit = match process.exit().await {
                 Ok(stockade_sandbox::Exit::Code(code)) => format!("ended with exit code {code}"),
                 Ok(stockade_sandbox::Exit::Signal(it)) => format!("was killed by signal {it}"),
                 Err(error) => format!("ended, and nobody knows how: {error}"),
-            }];
-            how.extend(process.last_lines());
+            };
+            let exit: Vec<String> = iter::once(exit).chain(process.reached()).collect();
+            let how: Vec<String> =
+                iter::once(exit.join("; ")).chain(process.last_lines()).collect();
             (ended, Some(how.join("\n  ")))
         }
         Where::There(http) => {

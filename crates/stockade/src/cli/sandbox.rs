@@ -13,23 +13,26 @@ use std::time::Duration;
 use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use stockade_sandbox::{Child, Error, Spec, launch, plan};
+use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan};
 
 use super::hold::{Hold, not_started};
 use super::prepare::{Consent, settle};
 use super::report::Report;
-use super::run::environment;
+use super::run::{environment, runtime};
 use super::{Format, State};
 use crate::config;
 use crate::failure::{Exit, Failure};
+use crate::guard::egress::{Egress, Shown};
 
 /// How long a command that nobody reads any more may take to end by itself.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// Run a command in a sandbox: its roots, no network, bounded memory and processes
+/// Run a command in a sandbox: its roots, no network but what is named, bounded memory and
+/// processes
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockade sandbox --root ~/notes -- python3 -c 'import os; print(os.listdir())'
+  stockade sandbox --net api.example.com,db.internal:5432=10.0.0.5 -- python3 report.py
   stockade sandbox --root .:rw --memory 512M --dry-run -- node build/index.js
   stockade sandbox --root . --trace -- python3 -c 'print(open(\"README.md\").read())'
 
@@ -77,12 +80,19 @@ impl Sandbox {
         let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
         let report = report.transpose()?;
         let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
+        if let (Some(doors), Some(confine)) = (child.take_doors(), &spec.confine) {
+            let_out(doors, confine.network.clone())?;
+        }
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
+        let exit = exit.map_err(|it| not_started(&it))?;
+        for reached in child.reached() {
+            anstream::eprintln!("note: {reached}");
+        }
         if let (Some(report), Some(trace)) = (report, child.trace()) {
             report.write(&trace.outside())?;
         }
-        Ok(match exit.map_err(|it| not_started(&it))? {
+        Ok(match exit {
             stockade_sandbox::Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             stockade_sandbox::Exit::Signal(it) => {
                 ExitCode::from(u8::try_from(it.saturating_add(128)).unwrap_or(1))
@@ -108,6 +118,21 @@ impl Sandbox {
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         Ok(settle(spec, &self.state, &self.consent)?.spec)
     }
+}
+
+/// Connects the command to whom it may reach, for as long as this process lives. There is no ledger
+/// here: what is refused is said on standard error.
+fn let_out(doors: Doors, network: Network) -> Result<(), Failure> {
+    let runtime = runtime(1)?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            match Egress::open(doors, network, Arc::new(Shown)) {
+                Ok(_egress) => std::future::pending::<()>().await,
+                Err(error) => anstream::eprintln!("note: nobody is reached: {error}"),
+            }
+        });
+    });
+    Ok(())
 }
 
 /// Passes on what goes in and comes out, until the command has ended. It gets pipes, and never our

@@ -17,6 +17,7 @@ use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
 use super::Guard;
+use super::egress::{Egress, Recorded};
 use super::watch::Watch;
 
 /// How long a server may take to end by itself, at each step of MCP's shutdown ("stdio ›
@@ -34,6 +35,9 @@ pub struct Process {
     /// Takes in what it says on standard error.
     errors: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// Its way out, if it has one. It holds sockets of the process's own network, which is there
+    /// for as long as they are.
+    egress: Mutex<Option<Egress>>,
     watch: Option<Arc<Watch>>,
     guard: Arc<Guard>,
     parties: Parties,
@@ -57,7 +61,7 @@ pub enum StartError {
     #[error(transparent)]
     Launch(#[from] stockade_sandbox::Error),
     /// Its pipes.
-    #[error("cannot use the pipes of the server")]
+    #[error("cannot use the pipes or sockets of the server")]
     Pipes(#[from] std::io::Error),
 }
 
@@ -82,6 +86,10 @@ impl Process {
         let input = child.take_stdin().ok_or_else(missing)?;
         let output = child.take_stdout().ok_or_else(missing)?;
         let errors = child.take_stderr().ok_or_else(missing)?;
+        let network = spec.confine.as_ref().map(|it| it.network.clone()).unwrap_or_default();
+        let recorded = || Recorded { guard: Arc::clone(guard), parties: parties.clone() };
+        let open = |doors| Egress::open(doors, network, Arc::new(recorded()));
+        let egress = Mutex::new(child.take_doors().map(open).transpose()?);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
         let errors = tokio::spawn(listen(
             errors,
@@ -96,7 +104,7 @@ impl Process {
         let errors = tokio::sync::Mutex::new(Some(errors));
         let (guard, parties) = (Arc::clone(guard), parties.clone());
         let child = Arc::new(child);
-        let process = Self { child, errors, last_lines, watch, guard, parties };
+        let process = Self { child, errors, last_lines, egress, watch, guard, parties };
         if let Some(watch) = &process.watch {
             process.touched("what the server touches is written down", watch.given());
         }
@@ -110,7 +118,13 @@ impl Process {
 
     /// Ends it, at once or in MCP's order, and says how it ended.
     pub async fn end(&self) -> String {
-        self.exit().await.map_or_else(|it| it, |it| it.to_string())
+        let exit = self.exit().await.map_or_else(|it| it, |it| it.to_string());
+        std::iter::once(exit).chain(self.reached()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Which limits it ran into, once it has ended.
+    pub fn reached(&self) -> impl Iterator<Item = String> {
+        self.child.reached().into_iter().map(|it| it.to_string())
     }
 
     /// The same, for whoever says it in other words; or why it is not known.
@@ -121,6 +135,7 @@ impl Process {
             // All of it is in the pipe by now: nothing is left that could write more.
             let _read = tokio::time::timeout(GRACE, errors).await;
         }
+        drop(self.egress.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(outside) = self.watch.as_ref().and_then(|it| it.outside()) {
             self.touched("outside of every call", outside);
         }

@@ -53,6 +53,20 @@ pub enum Error {
         /// Why.
         why: &'static str,
     },
+    /// A host of a registry that nobody can be sent to.
+    #[error("`{hosts}` cannot be reached: {why}")]
+    Host {
+        /// The hosts.
+        hosts: String,
+        /// Why.
+        why: String,
+    },
+    /// The way to the registry.
+    #[error("there is no way to the registry")]
+    Network {
+        /// Why.
+        source: io::Error,
+    },
     /// It has nothing that could be started.
     #[error("`{package}` has no program")]
     NoProgram {

@@ -13,7 +13,7 @@ use stockade_core::check::visible;
 use super::Found;
 use super::error::Error;
 use super::manifest::{Dependency, Made, Program};
-use super::registry::{Registry, usable, without_password};
+use super::registry::{Registry, host_of, usable, without_password};
 use super::workshop::{Workshop, find, read_plain};
 use crate::launch::{Package, Wanted};
 
@@ -25,6 +25,7 @@ const JSON_BYTES_MAX: u64 = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Npm {
     options: Vec<OsString>,
+    hosts: Vec<String>,
 }
 
 /// npm's lock, as far as it is of interest.
@@ -56,7 +57,7 @@ impl Npm {
         options.extend(registry.url.iter().map(|it| format!("--registry={it}").into()));
         let scopes = registry.scopes.iter();
         options.extend(scopes.map(|(scope, url)| format!("--{scope}:registry={url}").into()));
-        Ok(Self { options })
+        Ok(Self { options, hosts: registry.hosts.clone() })
     }
 
     pub(super) fn resolve(&self, package: &Package, workshop: &Workshop) -> Result<Found, Error> {
@@ -69,7 +70,7 @@ impl Npm {
             "dependencies": { package.name.as_str(): wanted },
         });
         workshop.write("package.json", &project.to_string())?;
-        self.run(workshop, &package.name, &["install", "--package-lock-only"])?;
+        self.run(workshop, &package.name, &self.hosts, &["install", "--package-lock-only"])?;
         let lock = read_lock(&workshop.read(LOCK)?)?;
         let mut scripts: Vec<String> = Vec::new();
         let mut all = Vec::new();
@@ -90,7 +91,11 @@ impl Npm {
     }
 
     pub(super) fn install(&self, itself: &Dependency, workshop: &Workshop) -> Result<Made, Error> {
-        self.run(workshop, &itself.name, &["ci", "--omit=dev"])?;
+        // Where the archives are, as it was shown.
+        let resolved = read_lock(&workshop.read(LOCK)?)?;
+        let resolved = resolved.packages.values().filter_map(|it| host_of(it.resolved.as_deref()?));
+        let hosts: Vec<String> = self.hosts.iter().cloned().chain(resolved).collect();
+        self.run(workshop, &itself.name, &hosts, &["ci", "--omit=dev"])?;
         let modules = workshop.at("node_modules");
         // What npm says it has installed, and what it was told to.
         let hidden = modules.join(".package-lock.json");
@@ -116,7 +121,13 @@ impl Npm {
     }
 
     /// Without scripts, links, and anything that is configured for this user or directory.
-    fn run(&self, workshop: &Workshop, package: &str, what: &[&str]) -> Result<(), Error> {
+    fn run(
+        &self,
+        workshop: &Workshop,
+        package: &str,
+        hosts: &[String],
+        what: &[&str],
+    ) -> Result<(), Error> {
         let mut command: Vec<OsString> = vec!["npm".into()];
         command.extend(what.iter().map(OsString::from));
         let always = [
@@ -138,7 +149,7 @@ impl Npm {
             command.extend([option.into(), workshop.at(name).into()]);
         }
         command.extend(self.options.iter().cloned());
-        let [_, errors] = workshop.run(&command, TRY_AGAIN)?;
+        let [_, errors] = workshop.run(&command, hosts, TRY_AGAIN)?;
         // npm goes on without a file that it cannot unpack, because it would be outside of the
         // package, or another's when it is executed.
         let Some(line) = errors.lines().find(|it| it.contains("TAR_ENTRY_ERROR")) else {

@@ -44,6 +44,7 @@ if __name__ == "__main__":
 pub(super) struct Pypi {
     interpreter: Interpreter,
     options: Vec<OsString>,
+    hosts: Vec<String>,
 }
 
 /// pip's report, as far as it is of interest.
@@ -83,7 +84,7 @@ impl Pypi {
     pub(super) fn new(registry: &Registry, workshop: &Workshop) -> Result<Self, Error> {
         find("python3", GET_PYTHON)?;
         let [said, _] =
-            workshop.run(&["python3", "-I", "-c", ABOUT].map(OsString::from), GET_PYTHON)?;
+            workshop.run(&["python3", "-I", "-c", ABOUT].map(OsString::from), &[], GET_PYTHON)?;
         let mut lines = said.lines();
         let (Some(path), Some(version)) = (lines.next(), lines.next()) else {
             return Err(Error::Missing { program: "python3".to_owned(), remedy: GET_PYTHON });
@@ -91,7 +92,7 @@ impl Pypi {
         let interpreter = Interpreter { path: path.into(), version: version.to_owned() };
         let mut options = registry.ca_option("--cert");
         options.extend(registry.url.iter().map(|it| format!("--index-url={it}").into()));
-        Ok(Self { interpreter, options })
+        Ok(Self { interpreter, options, hosts: registry.hosts.clone() })
     }
 
     pub(super) fn resolve(&self, package: &Package, workshop: &Workshop) -> Result<Found, Error> {
@@ -161,7 +162,7 @@ impl Pypi {
         command.extend(always.map(OsString::from));
         command.extend(self.options.iter().cloned());
         command.extend(what.iter().cloned());
-        workshop.run(&command, TRY_AGAIN).map(|_| ())
+        workshop.run(&command, &self.hosts, TRY_AGAIN).map(|_| ())
     }
 }
 

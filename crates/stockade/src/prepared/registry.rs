@@ -10,11 +10,17 @@ use http::Uri;
 use super::error::Error;
 use crate::launch::Ecosystem;
 
+/// Where npm and pip look when nothing else is configured, and where that sends them.
+const NPM_HOSTS: &[&str] = &["npm.example:443"];
+const PYPI_HOSTS: &[&str] = &["pypi.example:443", "files.pypi.example:443"];
+
 /// A registry as it is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
     /// Its address; the package manager's own default, when there is none.
     pub url: Option<String>,
+    /// Whom the package manager may reach: the registry, and where it keeps its archives.
+    pub hosts: Vec<String>,
     /// Certificates to trust.
     ca: Option<PathBuf>,
     /// Where npm looks for the packages of a scope.
@@ -66,8 +72,17 @@ impl Registry {
             registry.scopes.clear();
         }
         let scoped = registry.scopes.iter().map(|(_, url)| url);
-        for url in registry.url.iter().chain(scoped) {
+        let urls: Vec<String> = registry.url.iter().chain(scoped).cloned().collect();
+        for url in &urls {
             usable(url, named.is_some())?;
+            registry.hosts.extend(host_of(url));
+        }
+        if registry.url.is_none() {
+            let own = match ecosystem {
+                Ecosystem::Npm => NPM_HOSTS,
+                Ecosystem::Pypi => PYPI_HOSTS,
+            };
+            registry.hosts.extend(own.iter().map(|it| (*it).to_owned()));
         }
         let trusted = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
         let trusted = trusted.into_iter().filter_map(|it| Some((it, PathBuf::from(variable(it)?))));
@@ -111,6 +126,16 @@ pub(super) fn usable(url: &str, may_have_password: bool) -> Result<(), Error> {
         Some("http") if is_loopback => Ok(()),
         _ => Err(refused("packages come over https, or from this machine")),
     }
+}
+
+/// The host of an address, with its port.
+pub(super) fn host_of(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let port = match uri.scheme_str() {
+        Some("http") => 80,
+        _ => 443,
+    };
+    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(port)))
 }
 
 /// An address to be shown.

@@ -1,21 +1,26 @@
 //! Where a package manager works: in a sandbox, with one directory to write in, no root, no secret,
-//! and an empty home.
+//! an empty home, and nobody to reach but its registry.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use stockade_core::check::{redacted, visible};
-use stockade_sandbox::{Access, Confinement, Exit, Guarantee, Limits, Root, Spec, launch};
+use stockade_sandbox::{
+    Access, Confinement, Doors, Exit, Guarantee, Limits, Network, NoDestination, Root, Spec, launch,
+};
+use tokio::runtime::Runtime;
 
 use super::Options;
 use super::error::Error;
 use super::registry::Registry;
 use super::store::Staging;
+use crate::guard::egress::{Egress, Shown};
 
 const TIME_MAX: Duration = Duration::from_secs(900);
 /// Of what it says, so much is read; of what it leaves in a file, so much.
@@ -48,8 +53,7 @@ impl Workshop {
         env.push(("TMPDIR".into(), work.join("tmp").into()));
         env.extend(registry.env());
         env.extend(options.env.iter().cloned());
-        // A registry is on the network, and the machine's own is what there is.
-        let allow_weaker = [&options.allow_weaker[..], &[Guarantee::Network]].concat();
+        let allow_weaker = options.allow_weaker.clone();
         Ok(Self { work, env, shown: registry.files(), allow_weaker })
     }
 
@@ -73,14 +77,17 @@ impl Workshop {
     pub(super) fn run(
         &self,
         command: &[OsString],
+        hosts: &[String],
         remedy: &'static str,
     ) -> Result<[String; 2], Error> {
+        let network = reaching(hosts)?;
         let root = Root { path: self.work.clone(), access: Access::Write };
         let limits =
             Limits { memory_bytes: Some(4 << 30), time: Some(TIME_MAX), ..Limits::default() };
         let confine = Confinement {
             roots: vec![root],
             programs: self.shown.clone(),
+            network: network.clone(),
             limits,
             allow_weaker: self.allow_weaker.clone(),
             ..Confinement::default()
@@ -93,8 +100,10 @@ impl Workshop {
         };
         let child = launch(&spec)?;
         drop(child.take_stdin());
+        let way_out = child.take_doors().map(|it| WayOut::open(it, network)).transpose()?;
         let (output, errors) = (listen(child.take_stdout()), listen(child.take_stderr()));
         let exit = child.wait()?;
+        drop(way_out);
         let [output, errors] = [output, errors].map(|it| it.join().unwrap_or_default());
         if exit == Exit::Code(0) {
             return Ok([output, errors]);
@@ -113,6 +122,51 @@ impl Workshop {
         };
         let program = command.first().map(|it| it.to_string_lossy().into_owned());
         Err(Error::Failed { program: program.unwrap_or_default(), said, remedy })
+    }
+}
+
+/// Whom a package manager may reach, each once.
+fn reaching(hosts: &[String]) -> Result<Network, Error> {
+    // One that was named with an address is that one, and not also whatever its name leads to.
+    let named: Vec<(&str, &str)> = hosts.iter().filter_map(|it| it.split_once('=')).collect();
+    let is_named = |plain: &String| {
+        let short = plain.strip_suffix(":443").unwrap_or(plain);
+        named.iter().any(|(host, _)| *host == plain || *host == short)
+    };
+    let mut hosts: Vec<String> = hosts.iter().filter(|it| !is_named(it)).cloned().collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        return Ok(Network::default());
+    }
+    let hosts = hosts.join(",");
+    hosts.parse().map_err(|it: NoDestination| Error::Host { hosts, why: it.to_string() })
+}
+
+/// What connects a package manager to its registry, for as long as this is there.
+struct WayOut {
+    egress: Option<Egress>,
+    runtime: Option<Runtime>,
+}
+
+impl WayOut {
+    fn open(doors: Doors, network: Network) -> Result<Self, Error> {
+        let failed = |source| Error::Network { source };
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().map_err(failed)?;
+        // There is no ledger yet: what is refused is said on standard error.
+        let open = async { Egress::open(doors, network, Arc::new(Shown)) };
+        let egress = Some(runtime.block_on(open).map_err(failed)?);
+        Ok(Self { egress, runtime: Some(runtime) })
+    }
+}
+
+impl Drop for WayOut {
+    fn drop(&mut self) {
+        drop(self.egress.take());
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

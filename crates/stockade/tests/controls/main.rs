@@ -17,12 +17,15 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod doctor;
 mod floods;
 mod front_door;
 mod harness;
 mod input;
 mod launch;
 mod ledger;
+mod limits;
+mod network;
 mod output;
 mod processes;
 mod protocol;
@@ -54,7 +57,10 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
     ("launch", launch::ROWS),
+    ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("limits", limits::ROWS),
+    ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
 ];
 
