@@ -8,8 +8,10 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreatedAttr, Scope,
 };
+use rustix::fs::{Mode, OFlags, open};
 
 use crate::cell::{Cell, Kind, Mount, What};
+use crate::mounts;
 
 /// What is required; see `LANDLOCK_MIN` in `plan.rs`.
 const VERSION: ABI = ABI::V6;
@@ -34,7 +36,11 @@ pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
             What::Bind { from, .. } if !cell.namespaces => (from, rights | look),
             What::Bind { .. } | What::Scratch { .. } | What::Proc => (at, rights),
         };
-        let place = PathFd::new(at).map_err(io::Error::other)?;
+        // Without namespaces nothing has taken hold of the places yet.
+        let place = match cell.namespaces {
+            true => open(at, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
+            false => mounts::look_up(at)?,
+        };
         let of_files = AccessFs::from_file(VERSION);
         let rights = if at.is_dir() { rights } else { rights & of_files };
         rules = rules.add_rule(PathBeneath::new(place, rights)).map_err(io::Error::other)?;

@@ -60,15 +60,20 @@ pub(crate) fn pin(cell: &Cell, alone: Alone) -> Result<Pinned, Failure> {
     pinned.collect()
 }
 
+/// What is at a path, without following a link.
+pub(crate) fn look_up(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(CWD, path, flags, Mode::empty(), resolve)
+}
+
 /// A mount of its own of what is at a path, not yet anywhere.
 pub(crate) fn clone_of(
     path: &Path,
     kind: Kind,
     ids: Option<BorrowedFd<'_>>,
 ) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let place = openat2(CWD, path, flags, Mode::empty(), resolve)?;
+    let place = look_up(path)?;
     let is_directory = FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir();
     let mut how = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
