@@ -75,6 +75,7 @@ enum Plan {
 pub fn resolve(store: &Store, package: &Package, options: &Options) -> Result<Resolved, Error> {
     let mut registry = Registry::of(package.ecosystem, options.registry.as_deref())?;
     registry.hosts.extend(options.hosts.iter().cloned());
+    registry.hosts = workshop::once(&registry.hosts);
     let staging = store.stage()?;
     let workshop = Workshop::new(&staging, &registry, options)?;
     let (plan, found) = match package.ecosystem {

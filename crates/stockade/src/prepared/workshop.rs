@@ -125,9 +125,9 @@ impl Workshop {
     }
 }
 
-/// Whom a package manager may reach, each once.
-fn reaching(hosts: &[String]) -> Result<Network, Error> {
-    // One that was named with an address is that one, and not also whatever its name leads to.
+/// Each host once. One that was named with an address is that one, and not also whatever its name
+/// leads to.
+pub(super) fn once(hosts: &[String]) -> Vec<String> {
     let named: Vec<(&str, &str)> = hosts.iter().filter_map(|it| it.split_once('=')).collect();
     let is_named = |plain: &String| {
         let short = plain.strip_suffix(":443").unwrap_or(plain);
@@ -136,6 +136,12 @@ fn reaching(hosts: &[String]) -> Result<Network, Error> {
     let mut hosts: Vec<String> = hosts.iter().filter(|it| !is_named(it)).cloned().collect();
     hosts.sort();
     hosts.dedup();
+    hosts
+}
+
+/// Whom a package manager may reach.
+fn reaching(hosts: &[String]) -> Result<Network, Error> {
+    let hosts = once(hosts);
     if hosts.is_empty() {
         return Ok(Network::default());
     }
@@ -199,4 +205,18 @@ pub(super) fn find(program: &str, remedy: &'static str) -> Result<PathBuf, Error
     found
         .find(|it| it.is_file())
         .ok_or_else(|| Error::Missing { program: program.to_owned(), remedy })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_with_an_address_stands_for_the_one_without() {
+        let hosts = ["a.example:443", "b.example:443", "a.example=10.0.0.5", "b.example:443"];
+        let hosts = hosts.map(str::to_owned);
+        assert_eq!(once(&hosts), ["a.example=10.0.0.5", "b.example:443"]);
+        assert!(reaching(&hosts).is_ok());
+        assert_eq!(reaching(&[]).unwrap(), Network::default());
+    }
 }
