@@ -23,6 +23,7 @@ mod floods;
 mod front_door;
 mod harness;
 mod input;
+mod launch;
 mod ledger;
 mod limits;
 mod network;
@@ -57,6 +58,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
     ("limits", limits::ROWS),
