@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, setsid};
 
 use crate::Spec;
+use crate::landlock;
 use crate::message::{Failure, Order, Step};
 use crate::raw;
 
@@ -45,6 +46,9 @@ fn prepare(order: &Order, dies_with: Option<Pid>) -> Result<(), Failure> {
         chdir(cwd).map_err(|errno| Step::Directory.because(errno))?;
     }
     raw::forget_signals();
+    if order.cell.as_ref().is_some_and(|it| it.landlock) {
+        landlock::apart().map_err(|error| Step::Landlock.because_io(&error))?;
+    }
     Ok(())
 }
 
