@@ -26,6 +26,7 @@ mod output;
 mod processes;
 mod protocol;
 mod roots;
+mod sandbox;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
     ("roots", roots::ROWS),
+    ("sandbox", sandbox::ROWS),
 ];
 
 fn main() -> ExitCode {
