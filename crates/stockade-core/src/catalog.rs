@@ -18,6 +18,40 @@ pub struct Definition {
     pub arguments: Schema,
     /// The headers that repeat arguments (`x-mcp-header`, 2026-07-28): argument path and name.
     pub headers: Vec<(Vec<String>, String)>,
+    /// What its server says that it does not do.
+    pub claims: Claims,
+}
+
+/// What a tool does not do, as its server says in its annotations. That is held against what it was
+/// seen to do, and otherwise believed nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// It changes nothing (`readOnlyHint`).
+    pub writes_nothing: bool,
+    /// It reaches nobody: it says so (`openWorldHint: false`), or says that it only reads and not
+    /// that it does so elsewhere.
+    pub reaches_nobody: bool,
+}
+
+impl Claims {
+    fn read(tool: Json<'_>) -> Self {
+        let hint = |name| tool.get("annotations").and_then(|it| it.get(name)).and_then(Json::bool);
+        let writes_nothing = hint("readOnlyHint") == Some(true);
+        let reaches_nobody = match hint("openWorldHint") {
+            Some(open) => !open,
+            None => writes_nothing,
+        };
+        Self { writes_nothing, reaches_nobody }
+    }
+
+    /// What both claim.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            writes_nothing: self.writes_nothing && other.writes_nothing,
+            reaches_nobody: self.reaches_nobody && other.reaches_nobody,
+        }
+    }
 }
 
 impl Definition {
@@ -29,7 +63,7 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
-        Some(Self { name, digest, arguments, headers })
+        Some(Self { name, digest, arguments, headers, claims: Claims::read(tool) })
     }
 }
 
@@ -158,6 +192,22 @@ mod tests {
 
     fn read(schema: &Value) -> Result<Vec<(Vec<String>, String)>, HeaderError> {
         headers(Document::from_value(schema).unwrap().root())
+    }
+
+    #[test]
+    fn a_tool_claims_what_it_says_and_no_more() {
+        let claims = |annotations: Value| {
+            let tool = json!({ "name": "a", "annotations": annotations });
+            let claims =
+                Definition::read(Document::from_value(&tool).unwrap().root()).unwrap().claims;
+            (claims.writes_nothing, claims.reaches_nobody)
+        };
+        assert_eq!(claims(json!({})), (false, false));
+        assert_eq!(claims(json!("readOnlyHint")), (false, false));
+        assert_eq!(claims(json!({ "readOnlyHint": "true" })), (false, false));
+        assert_eq!(claims(json!({ "readOnlyHint": true })), (true, true));
+        assert_eq!(claims(json!({ "readOnlyHint": true, "openWorldHint": true })), (true, false));
+        assert_eq!(claims(json!({ "openWorldHint": false })), (false, true));
     }
 
     #[test]

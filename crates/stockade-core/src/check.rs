@@ -2,8 +2,11 @@
 //!
 //! A check observes. What is done about what it sees is up to the policy.
 
+mod observed;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub(crate) use self::observed::observed;
 use crate::finding::{At, Defaults, FINDINGS_MAX, Finding, Findings, Rule, Severity};
 use crate::policy::Action;
 use crate::subject::{Facts, Subject};
@@ -113,6 +116,15 @@ pub static FLOOD: Rule = Rule {
     page: include_str!("check/too_many_findings.md"),
 };
 
+/// Stands for what a tool was seen to do and its server says that it does not. Nobody can see that
+/// in a message: see `check/observed.rs`.
+pub static OBSERVED: Rule = Rule {
+    id: "observed_not_declared",
+    severity: Severity::High,
+    default: Defaults { from_client: Action::Allow, from_server: Action::Allow },
+    page: include_str!("check/observed_not_declared.md"),
+};
+
 /// The rule that goes by `id`.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().find(|it| it.id == id)
@@ -120,7 +132,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 
 /// Every rule.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    ALL.iter().map(|it| it.rule()).chain([&BROKEN, &FLOOD])
+    ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &BROKEN, &FLOOD])
 }
 
 /// `text` without the secrets in it.

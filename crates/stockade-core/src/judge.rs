@@ -149,6 +149,14 @@ impl Judgement {
         Self { verdict: self.verdict.and(other), ..self }
     }
 
+    /// Adds findings that are not about the message itself.
+    #[must_use]
+    pub(crate) fn with(self, found: Vec<Finding>, policy: &Policy) -> Self {
+        let verdict = self.verdict.and(policy.decide(self.message.from(), &found));
+        let findings = [self.findings, found].concat();
+        Self { verdict, findings, ..self }
+    }
+
     /// The message, if it may go on.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use crate::check;
@@ -64,6 +65,12 @@ pub struct Record {
     /// Who approved it, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
+    /// Whom a server's process asked for: a host and a port, or a name.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
+    pub destination: Option<String>,
+    /// The address that it was connected to, or would have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -76,6 +83,9 @@ pub struct Record {
     /// What the checks saw.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Noted>,
+    /// What the server's process touched between the request and this, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Box<Touched>>,
     /// The trace it belongs to: `traceparent` of the request (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub trace: Option<String>,
@@ -93,13 +103,13 @@ impl Record {
     /// before, and is there without an outcome if the guard is killed in between.
     pub fn can_wait(&self) -> bool {
         let plain = self.findings.is_empty() && !self.mended && self.says.is_empty();
-        self.kind == Kind::Outcome && plain
+        self.kind == Kind::Outcome && plain && self.touched.is_none()
     }
 
     /// Whether it is about something that nobody waits for, and that a peer can do as often as it
     /// likes. Of those that say the same, all but the first may be counted.
     pub fn can_be_counted(&self) -> bool {
-        matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal)
+        matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal | Kind::Egress)
     }
 }
 
@@ -124,8 +134,60 @@ pub enum Kind {
     Refusal,
     /// A line of the server's stderr.
     Stderr,
+    /// A server's process was connected to somebody, or was not.
+    Egress,
     /// The policy was read anew, or could not be.
     Policy,
+    /// The server's process touched something outside of every call.
+    Touched,
+}
+
+/// What a server's process touched in some time: each thing once, sorted, and of each sort no more
+/// than whoever looked has kept. Paths of directories end with a slash; `ROOT/**` stands for what
+/// was not kept by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Touched {
+    /// What was opened to be read in a root.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub read: Vec<String>,
+    /// What was opened to be written, made, changed or removed in a root.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub written: Vec<String>,
+    /// The programs that were started.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub executed: Vec<String>,
+    /// The addresses that were connected or sent to, outside of the process's own loopback.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub reached: Vec<String>,
+    /// The addresses of its own loopback that were connected or sent to, or listened at.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub own: Vec<String>,
+    /// The places of which files were used that are no roots: programs, and temporary files.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub used: Vec<String>,
+    /// What the sandbox was in the way of, with what was to be done.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub refused: Vec<String>,
+    /// How many more there were, of a sort that was full. The same may be among them twice.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: u64,
+    /// How many calls of the kernel could not be looked into.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unseen: u64,
+    /// Of how many tool calls at once it may be. Left out, where it is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub among: Option<usize>,
+    /// The roots that the process has, with what may be done there.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub roots: Vec<String>,
+    /// Places that its programs were said to be in.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub programs: Vec<String>,
+}
+
+impl Touched {
+    /// The longest text that is kept of one thing, in characters.
+    pub const TEXT_CHARS_MAX: usize = 1024;
 }
 
 /// How a request ended.
@@ -186,6 +248,25 @@ impl Noted {
     }
 }
 
+/// Whoever is watched chooses these texts, and may make each as long as a path can be.
+fn texts<S: Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(texts.len()))?;
+    for text in texts {
+        let redacted = check::redacted(text);
+        match redacted.char_indices().nth(Touched::TEXT_CHARS_MAX) {
+            Some((end, _)) => {
+                list.serialize_element(&format!("{}…", redacted.get(..end).unwrap_or_default()))?;
+            }
+            None => list.serialize_element(&*redacted)?,
+        }
+    }
+    list.end()
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A peer may put a secret where only names are expected.
 fn redacted<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&check::redacted(text.as_ref()))
@@ -218,7 +299,9 @@ mod tests {
             Kind::Violation,
             Kind::Refusal,
             Kind::Stderr,
+            Kind::Egress,
             Kind::Policy,
+            Kind::Touched,
         ] {
             assert!(!of(kind).can_wait(), "{kind:?}");
         }
@@ -228,6 +311,7 @@ mod tests {
             Record { findings: vec![noted], ..of(Kind::Outcome) },
             Record { mended: true, ..of(Kind::Outcome) },
             Record { says: "why".into(), ..of(Kind::Outcome) },
+            Record { touched: Some(Box::default()), ..of(Kind::Outcome) },
         ] {
             assert!(!record.can_wait(), "{record:?}");
         }

@@ -11,6 +11,7 @@ mod request;
 mod server;
 mod turn;
 mod waiting;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use self::server::Server;
 use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
+pub use self::watch::{Observed, Watch};
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -114,6 +116,7 @@ pub struct Session {
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
     meter: Arc<Meter>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Session {
@@ -128,7 +131,13 @@ impl Session {
             waiting: HashMap::new(),
             exchanges: 0,
             meter,
+            watch: None,
         }
+    }
+
+    /// Has somebody look at what the server does during calls, from now on.
+    pub fn watched_by(&mut self, watch: Arc<dyn Watch>) {
+        self.watch = Some(watch);
     }
 
     /// The revision that was agreed on, or that the last request was in.

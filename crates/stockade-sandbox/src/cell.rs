@@ -2,10 +2,14 @@
 //! It is made by the guard ([`plan`](crate::plan())), shown to whoever asks, and sent to the
 //! keeper, so that what is shown is what is done.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
+
+/// Where a group says how many processes may be in it, in both versions.
+pub(crate) const PIDS_MAX: &str = "pids.max";
 
 /// A server's confinement, worked out for this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +19,9 @@ pub(crate) struct Cell {
     pub(crate) gid: u32,
     /// Whether keeper and guard are root, and only the server is not.
     pub(crate) drops: bool,
+    /// Whether the server gets namespaces of its own. Without them the places are where they are
+    /// on the machine, and Landlock alone says which of them it may use.
+    pub(crate) namespaces: bool,
     /// Parents before what is mounted in them.
     pub(crate) mounts: Vec<Mount>,
     /// Files that are written for the server, below `/etc`.
@@ -29,6 +36,27 @@ pub(crate) struct Cell {
     /// Whether the second wall around files stands: without it, only the mounts do.
     pub(crate) landlock: bool,
     pub(crate) groups: Vec<Group>,
+    /// What is listened on inside, for the guard outside.
+    pub(crate) doors: Vec<Door>,
+    /// What is an address of the loopback interface besides `127.0.0.0/8`.
+    pub(crate) addresses: Vec<Ipv4Addr>,
+    /// Whether the kernel tells the guard what the server touches.
+    pub(crate) trace: bool,
+}
+
+/// A socket inside whose owner is outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Door {
+    pub(crate) kind: Way,
+    pub(crate) at: SocketAddrV4,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// UDP.
+    Datagrams,
+    /// TCP.
+    Connections,
 }
 
 /// One thing that is mounted for the server.
@@ -78,6 +106,11 @@ pub(crate) struct Setting {
 }
 
 impl Cell {
+    /// Whether a control group counts the processes.
+    pub(crate) fn counts_processes(&self) -> bool {
+        self.groups.iter().flat_map(|it| &it.settings).any(|it| it.file == PIDS_MAX)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         for number in [self.uid, self.gid, self.drops.into(), self.pids, self.open_files] {
@@ -85,6 +118,8 @@ impl Cell {
         }
         out.number(self.file_bytes);
         out.number(self.landlock.into());
+        out.number(self.namespaces.into());
+        out.number(self.trace.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
         if let Some(time) = self.time {
@@ -114,6 +149,16 @@ impl Cell {
                 out.number((*optional).into());
             }
         }
+        out.count(self.doors.len());
+        for Door { kind, at } in &self.doors {
+            out.number(u64::from(*kind == Way::Datagrams));
+            out.number(at.ip().to_bits().into());
+            out.number(at.port().into());
+        }
+        out.count(self.addresses.len());
+        for address in &self.addresses {
+            out.number(address.to_bits().into());
+        }
         out.finish()
     }
 
@@ -127,6 +172,8 @@ impl Cell {
             open_files: from.small()?,
             file_bytes: from.number()?,
             landlock: from.flag()?,
+            namespaces: from.flag()?,
+            trace: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
@@ -135,9 +182,24 @@ impl Cell {
             groups: from.many(|it| {
                 Some(Group { below: it.path()?, settings: it.many(Setting::decode)? })
             })?,
+            doors: from.many(Door::decode)?,
+            addresses: from.many(address)?,
         };
         from.is_empty().then_some(cell)
     }
+}
+
+impl Door {
+    fn decode(from: &mut Reader<'_>) -> Option<Self> {
+        let kind = if from.flag()? { Way::Datagrams } else { Way::Connections };
+        let address = address(from)?;
+        let port = from.number()?.try_into().ok()?;
+        Some(Self { kind, at: SocketAddrV4::new(address, port) })
+    }
+}
+
+fn address(from: &mut Reader<'_>) -> Option<Ipv4Addr> {
+    from.small().map(Ipv4Addr::from_bits)
 }
 
 impl Mount {
@@ -226,10 +288,17 @@ mod tests {
             file_bytes: u64::MAX,
             time: Some(Duration::from_secs(3)),
             landlock: true,
+            namespaces: true,
+            trace: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),
                 settings: vec![Setting::new("pids.max", 9), Setting::new("x", "y").optional()],
             }],
+            doors: vec![
+                Door { kind: Way::Datagrams, at: "127.64.0.1:53".parse().unwrap() },
+                Door { kind: Way::Connections, at: "0.0.0.0:443".parse().unwrap() },
+            ],
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 5)],
         }
     }
 

@@ -14,7 +14,8 @@ use rustix::io::Errno;
 use rustix::process::getpid;
 
 use crate::Limits;
-use crate::cell::{Group, Setting};
+use crate::cell::{Group, PIDS_MAX, Setting};
+use crate::reached::Limit;
 
 /// What every group of ours is called, so that a later run can tell what an earlier one left.
 const NAME: &str = "stockade-";
@@ -24,6 +25,13 @@ const EMPTY_MAX: Duration = Duration::from_secs(2);
 
 /// The period over which a share of the processors is given, in microseconds: the kernel's own.
 const PERIOD_US: u64 = 100_000;
+
+/// Where the kernel counts how often a limit was run into, in version 2 and in version 1.
+const EVENTS: [(Limit, &str, &str); 3] = [
+    (Limit::Memory, "memory.events", "oom_kill"),
+    (Limit::Memory, "memory.oom_control", "oom_kill"),
+    (Limit::Pids, "pids.events", "max"),
+];
 
 /// The groups that this machine lets us make, and which limits they hold.
 #[derive(Debug, Default)]
@@ -107,6 +115,37 @@ fn place(controller: Controller, ours: &str, mounts: &str) -> Option<(PathBuf, V
     fit.map(|it| (it.to_owned(), Version::Two))
 }
 
+/// Which versions are mounted, and what each of them controls, for a person.
+pub(crate) fn layout() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    layout_of(&read("/proc/self/mountinfo"), read_controllers)
+}
+
+fn read_controllers(at: &Path) -> String {
+    fs::read_to_string(at.join("cgroup.controllers")).unwrap_or_default()
+}
+
+fn layout_of(mounts: &str, controllers: impl Fn(&Path) -> String) -> String {
+    let one: Vec<&str> = ["memory", "pids", "cpu"]
+        .into_iter()
+        .filter(|it| mounted(mounts, "cgroup", Some(it)).is_some())
+        .collect();
+    let two = mounted(mounts, "cgroup2", None).map(|(_, at)| {
+        let has = controllers(&at);
+        let has: Vec<&str> =
+            has.split_whitespace().filter(|it| ["memory", "pids", "cpu"].contains(it)).collect();
+        if has.is_empty() { "none of them".to_owned() } else { has.join(", ") }
+    });
+    match (one.is_empty(), two) {
+        (true, None) => "no control groups are mounted".to_owned(),
+        (true, Some(two)) => format!("version 2 with {two}"),
+        (false, None) => format!("version 1 with {}", one.join(", ")),
+        (false, Some(two)) => {
+            format!("both versions: 1 with {}, 2 with {two}", one.join(", "))
+        }
+    }
+}
+
 /// Our own group in the hierarchy with this controller, or in that of version 2.
 fn own_group<'a>(ours: &'a str, controller: Option<&str>) -> Option<&'a Path> {
     ours.lines().find_map(|line| {
@@ -140,6 +179,12 @@ fn mounted<'a>(
     })
 }
 
+/// How often an event happened, in a file with one to a line.
+fn happened(events: &str, event: &str) -> u64 {
+    let of = |line: &str| line.strip_prefix(event)?.strip_prefix(' ')?.trim().parse().ok();
+    events.lines().find_map(of).unwrap_or_default()
+}
+
 fn is_ours(directory: &Path) -> bool {
     permitted(directory, Access::WRITE_OK | Access::EXEC_OK)
 }
@@ -160,7 +205,7 @@ fn settings(controller: Controller, version: Version, limits: &Limits) -> Vec<Se
             vec![Setting::new("memory.max", memory), Setting::new("memory.swap.max", 0).optional()]
         }
         // One more, for the warden.
-        (Controller::Pids, _) => vec![Setting::new("pids.max", limits.pids.saturating_add(1))],
+        (Controller::Pids, _) => vec![Setting::new(PIDS_MAX, limits.pids.saturating_add(1))],
         (Controller::Cpu, Version::One) => vec![
             Setting::new("cpu.cfs_period_us", PERIOD_US),
             Setting::new("cpu.cfs_quota_us", quota_us),
@@ -216,6 +261,20 @@ impl Made {
         let door = open(path.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         self.doors.push(door?);
         Ok(())
+    }
+
+    /// Which of the limits were run into so far.
+    pub(crate) fn reached(&self) -> Vec<Limit> {
+        EVENTS
+            .into_iter()
+            .filter(|(_, file, event)| {
+                let count = |(path, _): &(PathBuf, _)| {
+                    happened(&fs::read_to_string(path.join(file)).unwrap_or_default(), event)
+                };
+                self.groups.iter().any(|group| count(group) > 0)
+            })
+            .map(|(limit, _, _)| limit)
+            .collect()
     }
 
     /// Moves this process into them. The doors were opened by the keeper, and it is the keeper's
@@ -296,6 +355,28 @@ mod tests {
         assert_eq!(mounted(MOUNTS, "cgroup", Some("memory")), Some(memory));
         assert_eq!(mounted(MOUNTS, "cgroup", Some("cpu")), None, "a name that needs decoding");
         assert_eq!(mounted("garbage\n - \n", "cgroup", None), None);
+    }
+
+    #[test]
+    fn the_layout_is_said() {
+        let two = |has: &'static str| move |_: &Path| has.to_owned();
+        assert_eq!(
+            layout_of(MOUNTS, two("hugetlb\n")),
+            "both versions: 1 with memory, 2 with none of them"
+        );
+        let unified = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(layout_of(unified, two("cpu io memory\n")), "version 2 with cpu, memory");
+        assert_eq!(layout_of("", two("")), "no control groups are mounted");
+    }
+
+    #[test]
+    fn events_are_counted_by_their_whole_name() {
+        let events = "low 0\nmax 41\noom 3\noom_kill 2\noom_group_kill 1\n";
+        assert_eq!(happened(events, "oom_kill"), 2);
+        assert_eq!(happened("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "oom_kill"), 1);
+        assert_eq!(happened(events, "max"), 41);
+        assert_eq!(happened("max many\n", "max"), 0);
+        assert_eq!(happened("", "max"), 0);
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The guard's side: launch a server, hold on to it, and see it gone.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,11 +18,13 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Way};
 use crate::cgroup;
 use crate::message::{Answer, Failure, Order, Step};
+use crate::reached::{self, Reached};
+use crate::trace::Places;
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Spec, plan};
+use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Limits, Network, Spec, Trace, plan};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
@@ -68,9 +71,48 @@ pub struct Child {
     stdin: Mutex<Option<OwnedFd>>,
     stdout: Mutex<Option<OwnedFd>>,
     stderr: Mutex<Option<OwnedFd>>,
+    doors: Mutex<Option<Doors>>,
     keeper: Keeper,
     warden: OwnedFd,
-    exit: Mutex<Option<Exit>>,
+    /// How much the server may use, if it is held.
+    limits: Option<Limits>,
+    settled: Mutex<Option<Settled>>,
+    trace: Option<Arc<Trace>>,
+}
+
+/// What is known when nothing is left.
+#[derive(Debug, Clone)]
+struct Settled {
+    exit: Exit,
+    reached: Vec<Reached>,
+}
+
+/// Sockets of a server's network that are held outside of it. None of them blocks.
+#[derive(Debug)]
+pub struct Doors {
+    /// Takes questions about names, at [`GATE_DNS`](crate::network::GATE_DNS).
+    pub names: UdpSocket,
+    /// Take connections: at [`GATE_DNS`](crate::network::GATE_DNS), at
+    /// [`GATE_PROXY`](crate::network::GATE_PROXY), and to whatever address at each port of the
+    /// [`Network`](crate::Network). Which of these it is, is said by the address of a connection.
+    pub connections: Vec<TcpListener>,
+}
+
+impl Doors {
+    /// Those that were opened for a cell, in its order; `None` if some are missing.
+    fn new(cell: &Cell, fds: Vec<OwnedFd>) -> Option<Option<Self>> {
+        if fds.len() != cell.doors.len() {
+            return None;
+        }
+        let (mut names, mut connections) = (None, Vec::new());
+        for (door, fd) in cell.doors.iter().zip(fds) {
+            match door.kind {
+                Way::Datagrams => names = Some(UdpSocket::from(fd)),
+                Way::Connections => connections.push(TcpListener::from(fd)),
+            }
+        }
+        Some(names.map(|names| Self { names, connections }))
+    }
 }
 
 /// The keeper and the socket that ties it, and the warden, to this process.
@@ -100,6 +142,11 @@ impl Child {
         &self.containment
     }
 
+    /// What it touches, if that was asked for.
+    pub fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
+    }
+
     /// The end of the pipe that is written to; once.
     pub fn take_stdin(&self) -> Option<OwnedFd> {
         lock(&self.stdin).take()
@@ -113,6 +160,12 @@ impl Child {
     /// The end of the pipe that is read from; once.
     pub fn take_stderr(&self) -> Option<OwnedFd> {
         lock(&self.stderr).take()
+    }
+
+    /// The sockets inside through which the server reaches others; once, and only where it may
+    /// reach somebody. They must be closed when the server has ended: they belong to its network.
+    pub fn take_doors(&self) -> Option<Doors> {
+        lock(&self.doors).take()
     }
 
     /// Blocks until the server has ended *and* nothing that it started is left.
@@ -133,6 +186,11 @@ impl Child {
             }
         }
         Ok(Some(self.settle()))
+    }
+
+    /// Which limits the server ran into; none before it has ended and was waited for.
+    pub fn reached(&self) -> Vec<Reached> {
+        lock(&self.settled).as_ref().map(|it| it.reached.clone()).unwrap_or_default()
     }
 
     /// Asks the server to end, in the order that MCP has for stdio: closes its input, then sends
@@ -174,22 +232,32 @@ impl Child {
 
     /// Both are gone, so nothing here blocks: reaps the keeper and reads what the warden left.
     fn settle(&self) -> Exit {
-        let mut exit = lock(&self.exit);
-        *exit.get_or_insert_with(|| {
+        let mut settled = lock(&self.settled);
+        let settled = settled.get_or_insert_with(|| {
             self.keeper.reap();
             // A warden that said nothing was killed, and its server with it.
-            let killed = Exit::Signal(Signal::KILL.as_raw());
-            match Answer::receive(&self.keeper.control) {
-                Ok(Some((Answer::Exited(exit), _))) => exit,
-                Ok(_) | Err(_) => killed,
+            let mut exit = Exit::Signal(Signal::KILL.as_raw());
+            let mut told = Vec::new();
+            // All of it is here by now, or never comes.
+            let _ = self.keeper.control.set_nonblocking(true);
+            while let Ok(Some((answer, _))) = Answer::receive(&self.keeper.control) {
+                match answer {
+                    Answer::Exited(it) => exit = it,
+                    Answer::Reached(limit) => told.push(limit),
+                    Answer::Started(_) | Answer::Failed(_) | Answer::Traced => {}
+                }
             }
-        })
+            let limits = self.limits.as_ref();
+            let reached = limits.map(|it| reached::reached(&told, exit, it)).unwrap_or_default();
+            Settled { exit, reached }
+        });
+        settled.exit
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if lock(&self.exit).is_none() {
+        if lock(&self.settled).is_none() {
             // There is nobody to tell of a process that the kernel does not let go of.
             let _ = self.kill();
         }
@@ -200,7 +268,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let at = |step| move |source| Error::Start { step, source };
     spec.check()?;
     let plan = plan(spec)?;
-    let order = spec.encode()?;
+    let order = with_proxy(spec).encode()?;
     let cell = plan.cell.as_ref().map(Cell::encode);
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
     let (their_stdin, stdin) = pipe()?;
@@ -213,16 +281,30 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     // If this fails, the keeper is gone, and may have said why.
     let sent = Order::send(&mut keeper.control, &order, cell.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
-    let (ends, warden, server) = match Answer::receive(&keeper.control) {
-        Ok(Some((Answer::Started(ends), fds))) => {
-            let [warden, server] = <[OwnedFd; 2]>::try_from(fds)
-                .map_err(|_| at("no word of the warden")(io::ErrorKind::InvalidData.into()))?;
-            (ends, warden, server)
+    let mut answer = Answer::receive(&keeper.control);
+    let mut trace = None;
+    if let Ok(Some((Answer::Traced, fds))) = &mut answer {
+        let (listener, cell) = (fds.pop(), plan.cell.as_ref().zip(spec.confine.as_deref()));
+        let (listener, (cell, confinement)) = listener
+            .zip(cell)
+            .ok_or_else(|| at("no listener")(io::ErrorKind::InvalidData.into()))?;
+        // From here on the server goes on: its exec waits for the first answer.
+        let begun = Trace::begin(listener, Places::new(cell, confinement));
+        trace = Some(begun.map_err(at("no thread to watch it"))?);
+        answer = Answer::receive(&keeper.control);
+    }
+    let (ends, warden, server, doors) = match answer {
+        Ok(Some((Answer::Started(ends), mut fds))) => {
+            let garbled = || at("no word of the warden")(io::ErrorKind::InvalidData.into());
+            let doors = fds.split_off(fds.len().min(2));
+            let doors = Doors::new(plan.cell.as_ref().unwrap_or(&Cell::default()), doors);
+            let [warden, server] = <[OwnedFd; 2]>::try_from(fds).map_err(|_| garbled())?;
+            (ends, warden, server, doors.ok_or_else(garbled)?)
         }
         Ok(Some((Answer::Failed(failure), _))) => {
             return Err(failed(spec, plan.cell.as_ref(), ends, failure));
         }
-        Ok(Some((Answer::Exited(_), _)) | None) => {
+        Ok(Some((Answer::Exited(_) | Answer::Reached(_) | Answer::Traced, _)) | None) => {
             sent.map_err(at("the keeper took no order"))?;
             let gone = io::ErrorKind::UnexpectedEof.into();
             return Err(at("the keeper ended without a word")(gone));
@@ -239,10 +321,26 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         stdin: Mutex::new(Some(stdin)),
         stdout: Mutex::new(Some(stdout)),
         stderr: Mutex::new(Some(stderr)),
+        doors: Mutex::new(doors),
         keeper,
         warden,
-        exit: Mutex::new(None),
+        limits: spec.confine.as_ref().map(|it| it.limits.clone()),
+        settled: Mutex::new(None),
+        trace,
     })
+}
+
+/// The spec of a server that may reach somebody says where the proxy is.
+fn with_proxy(spec: &Spec) -> Cow<'_, Spec> {
+    let network = spec.confine.as_ref().map(|it| &it.network);
+    let variables = network.map(Network::variables).unwrap_or_default();
+    if variables.is_empty() {
+        return Cow::Borrowed(spec);
+    }
+    let mut spec = spec.clone();
+    spec.env.retain(|(it, _)| variables.iter().all(|(name, _)| it != name.as_str()));
+    spec.env.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+    Cow::Owned(spec)
 }
 
 impl Keeper {
@@ -324,6 +422,10 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
                 remedy: "run it as an ordinary user, or in a container with CAP_SYS_ADMIN",
             }
         }
+        (Step::Trace, Errno::AGAIN) => Error::Start {
+            step: "to be traced it needs one process more than it may have, for a moment",
+            source,
+        },
         (step, _) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {
                 let feature = step.says().to_owned();
@@ -349,7 +451,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
         ),
         Step::Root => (Guarantee::Files, "permit mounts in a user namespace"),
         Step::Landlock => (Guarantee::Files, kernel),
-        Step::Loopback => (Guarantee::Network, USER_NAMESPACES),
+        Step::Loopback | Step::Doors => (Guarantee::Network, USER_NAMESPACES),
         Step::Keyring => (Guarantee::Environment, kernel),
         Step::Limits => (Guarantee::Pids, "raise the limits of this user (`ulimit -H -a`)"),
         Step::Privileges => (Guarantee::Privileges, kernel),
@@ -366,6 +468,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
         | Step::Descriptors
         | Step::Interpreter
         | Step::Execute
+        | Step::Trace
         | Step::Place => return None,
     })
 }

@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{
     DumpableBehavior, Gid, Resource, Rlimit, Uid, getrlimit, set_dumpable_behavior, setrlimit,
 };
@@ -20,13 +21,15 @@ use rustix::thread::{
     set_thread_res_uid,
 };
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Door, Way};
 use crate::cgroup;
 use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
 use crate::raw::{self, Alone, Side};
+use crate::reached::Limit;
 use crate::seccomp::Filters;
+use crate::sweep;
 
 /// So much memory may be locked: enough for a key, too little to starve the machine.
 const LOCKED_BYTES: u64 = 64 << 10;
@@ -43,8 +46,19 @@ impl Prepared {
     pub(crate) fn new(cell: &Cell, alone: Alone) -> Result<Self, Failure> {
         let groups =
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
-        let pinned = cell.drops.then(|| mounts::pin(cell, alone)).transpose()?;
+        let pins = cell.drops && cell.namespaces;
+        let pinned = pins.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
+    }
+
+    /// Moves this process, and what it will start, to where its limits are.
+    pub(crate) fn enter_groups(&self) -> Result<(), Failure> {
+        self.groups.enter().map_err(|errno| Step::Group.because(errno))
+    }
+
+    /// Which limits were run into, when all is over.
+    pub(crate) fn reached(&self) -> Vec<Limit> {
+        self.groups.reached()
     }
 }
 
@@ -57,7 +71,8 @@ pub(crate) fn fork_as_server(cell: &Cell, alone: Alone, flags: u64) -> Result<Si
         set_thread_res_gid(None, Some(Gid::from_raw(cell.gid)), None).map_err(identity)?;
         set_thread_res_uid(None, Some(Uid::from_raw(cell.uid)), None).map_err(identity)?;
     }
-    let side = alone.fork_into(flags).map_err(|error| Step::UserNamespace.because_io(&error))?;
+    let step = if flags == 0 { Step::Fork } else { Step::UserNamespace };
+    let side = alone.fork_into(flags).map_err(|error| step.because_io(&error))?;
     if cell.drops && matches!(side, Side::Parent(_)) {
         set_thread_res_uid(None, Some(Uid::ROOT), None).map_err(identity)?;
         set_thread_res_gid(None, Some(Gid::ROOT), None).map_err(identity)?;
@@ -77,9 +92,14 @@ pub(crate) fn become_server(cell: &Cell, map_ids: impl Fn() -> io::Result<()>) -
     Ok(())
 }
 
-/// Goes into the cell. Nothing leads out again.
-pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<(), Failure> {
-    prepared.groups.enter().map_err(|errno| Step::Group.because(errno))?;
+/// Goes into the cell. Nothing leads out again. What comes back are its doors, which are for the
+/// guard.
+pub(crate) fn enter(
+    cell: &Cell,
+    prepared: &Prepared,
+    alone: Alone,
+) -> Result<Vec<OwnedFd>, Failure> {
+    prepared.enter_groups()?;
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
     separate().map_err(|errno| Step::Separate.because(errno))?;
     // Nothing that is started inside may have a user namespace of its own, which would come with
@@ -89,14 +109,37 @@ pub(crate) fn enter(cell: &Cell, prepared: &Prepared, alone: Alone) -> Result<()
         Some(pinned) => mounts::build(cell, pinned)?,
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
-    loopback().map_err(|error| Step::Loopback.because_io(&error))?;
+    loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
+    let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
+    let doors = doors.map_err(|errno| Step::Doors.because(errno))?;
     limits(cell).map_err(|errno| Step::Limits.because(errno))?;
-    let filters = Filters::new().map_err(|error| Step::Filter.because_io(&error))?;
+    let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
         landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
+    filters.apply().map_err(|error| Step::Filter.because_io(&error))?;
+    Ok(doors)
+}
+
+/// What holds a server where there are no namespaces: Landlock, filters and limits. Only the server
+/// is in it and not the warden, which Landlock then keeps out of its reach.
+pub(crate) fn hold(cell: &Cell) -> Result<(), Failure> {
+    raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
+    limits(cell).map_err(|errno| Step::Limits.because(errno))?;
+    let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
+    no_privileges().map_err(|errno| Step::Privileges.because(errno))?;
+    landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
+}
+
+/// As an ordinary user, who has no capabilities and no right to say that there will be none:
+/// without new privileges there will not.
+fn no_privileges() -> Result<(), Errno> {
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    set_no_new_privs(true)
 }
 
 fn separate() -> Result<(), Errno> {
@@ -110,18 +153,41 @@ fn separate() -> Result<(), Errno> {
     sethostname(b"stockade")
 }
 
-fn loopback() -> io::Result<()> {
+/// Has this network namespace speak to itself, also at these addresses.
+pub(crate) fn loopback(addresses: &[Ipv4Addr]) -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
-    raw::bring_loopback_up(socket.as_fd())
+    raw::bring_loopback_up(socket.as_fd())?;
+    for (address, number) in addresses.iter().zip(1..) {
+        raw::add_loopback_address(socket.as_fd(), *address, number)?;
+    }
+    Ok(())
+}
+
+/// So many connections may wait for the guard to take them.
+const WAITING_MAX: i32 = 128;
+
+/// A socket of this network namespace stays one, whoever holds it.
+fn open(door: &Door) -> Result<OwnedFd, Errno> {
+    let kind = match door.kind {
+        Way::Datagrams => SocketType::DGRAM,
+        Way::Connections => SocketType::STREAM,
+    };
+    // Whoever gets it waits for many things at once.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, kind, flags, None)?;
+    bind(&socket, &door.at)?;
+    if door.kind == Way::Connections {
+        listen(&socket, WAITING_MAX)?;
+    }
+    Ok(socket)
 }
 
 fn limits(cell: &Cell) -> Result<(), Errno> {
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Nofile, cell.open_files.into()),
-        // In a user namespace of one's own, nobody else's processes count. The warden does.
-        (Resource::Nproc, u64::from(cell.pids) + 1),
+        (Resource::Nproc, processes_max(cell)),
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),
     ] {
@@ -131,8 +197,21 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
     Ok(())
 }
 
+/// What the kernel is told, which counts the warden as well. In a user namespace of one's own nobody
+/// else's processes count; elsewhere all of this user's do.
+fn processes_max(cell: &Cell) -> u64 {
+    let most = u64::from(cell.pids) + 1;
+    match (cell.counts_processes(), cell.namespaces) {
+        // The group is to be what refuses: it tells.
+        (true, true) => most + 1,
+        (true, false) => u64::from(u32::MAX),
+        (false, true) => most,
+        (false, false) => most + sweep::tasks_of(cell.uid),
+    }
+}
+
 /// Gives away every capability, and every way to get one.
-fn privileges() -> Result<(), Errno> {
+pub(crate) fn privileges() -> Result<(), Errno> {
     for capability in CapabilitySet::all() {
         match remove_capability_from_bounding_set(capability) {
             // The kernel does not know so many.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum Guarantee {
     /// Only roots, and what programs need to run, can be read; only writable roots are written.
     Files,
-    /// There is nobody to connect to, and no name to resolve.
+    /// There is nobody to connect to, and no name to resolve, but what was named.
     Network,
     /// Processes of others are neither seen nor signalled nor traced.
     Processes,
@@ -49,7 +49,8 @@ impl Guarantee {
 
     /// Those that [`Confinement::allow_weaker`](crate::Confinement::allow_weaker) may name. The
     /// others are either enforced or nothing is started.
-    pub const WEAKER: [Self; 3] = [Self::Files, Self::Memory, Self::Cpu];
+    pub const WEAKER: [Self; 6] =
+        [Self::Files, Self::Processes, Self::End, Self::Memory, Self::Pids, Self::Cpu];
 
     /// Its name, as it is written on a command line.
     pub fn name(self) -> &'static str {

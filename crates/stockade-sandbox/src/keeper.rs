@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::env;
+use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::process;
 
@@ -19,18 +20,22 @@ use crate::confine::{self, Prepared};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
 use crate::sweep::sweep;
+use crate::trial;
 use crate::warden::{self, Warden};
 
 /// The argument that makes a binary a keeper. It alone is on the keeper's command line: everything
-/// else comes over the socket that is its standard input.
+/// else comes over the socket that is its standard input. With the name of a trial behind it, the
+/// process tries that instead, and ends.
 pub const KEEPER_ARG: &str = "--stockade-keeper";
 
 /// Becomes the keeper, and does not return, if this process was started as one. The binary's
 /// `main` must call this before anything else: a keeper that has threads refuses to work.
 pub fn keeper_main_if_asked() {
-    let mut args = env::args_os().skip(1);
-    if args.next().is_none_or(|it| it != KEEPER_ARG) || args.next().is_some() {
-        return;
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    match args.as_slice() {
+        [keeper] if keeper == KEEPER_ARG => {}
+        [keeper, what] if keeper == KEEPER_ARG => process::exit(trial::main(what)),
+        _ => return,
     }
     let Ok(control) = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else {
         process::exit(1);
@@ -64,6 +69,9 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     if means.ends() == Ends::Subreaper {
         sweep(|_, _| ());
     }
+    for limit in prepared.iter().flat_map(Prepared::reached) {
+        let _ = Answer::Reached(limit).send(control, &[]);
+    }
     Ok(())
 }
 
@@ -81,10 +89,14 @@ pub(crate) enum Means {
 impl Means {
     /// Best first.
     fn allowed_by(order: &Order) -> Vec<Self> {
-        if let Some(Cell { uid, gid, .. }) = order.cell {
-            // A sandbox is made of namespaces, and there is no other way to make one.
-            let only = Self::UserAndPidNamespace { uid, gid };
-            return if order.ends == Some(Ends::Subreaper) { Vec::new() } else { vec![only] };
+        if let Some(Cell { uid, gid, namespaces, .. }) = order.cell {
+            // What was planned is what was promised, and nothing else takes its place.
+            let only = match namespaces {
+                true => Self::UserAndPidNamespace { uid, gid },
+                false => Self::Subreaper,
+            };
+            let fits = order.ends.is_none_or(|it| it == only.ends());
+            return if fits { vec![only] } else { Vec::new() };
         }
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         let namespaces = [Self::PidNamespace, Self::UserAndPidNamespace { uid, gid }];

@@ -8,13 +8,16 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
+use rustix::fs::{Mode, OFlags, open};
 
 use crate::cell::{Cell, Kind, Mount, What};
+use crate::mounts;
 
 /// What is required; see `LANDLOCK_MIN` in `plan.rs`.
 const VERSION: ABI = ABI::V6;
 
-/// From here on, for this process and all that it starts. The cell must be the root already.
+/// From here on, for this process and all that it starts. The cell must be the root already, unless
+/// there are no namespaces.
 pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -22,12 +25,22 @@ pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
         .and_then(|it| it.scope(Scope::from_all(VERSION)))
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
-    let seen = PathFd::new("/").map_err(io::Error::other)?;
     let look = AccessFs::ReadFile | AccessFs::ReadDir;
+    // Where the root of the machine is the server's too, it may look at itself only.
+    let seen = if cell.namespaces { "/" } else { "/proc/self" };
+    let seen = PathFd::new(seen).map_err(io::Error::other)?;
     rules = rules.add_rule(PathBeneath::new(seen, look)).map_err(io::Error::other)?;
     for Mount { at, what } in &cell.mounts {
         let Some(rights) = rights(what) else { continue };
-        let place = PathFd::new(at).map_err(io::Error::other)?;
+        let (at, rights) = match what {
+            What::Bind { from, .. } if !cell.namespaces => (from, rights | look),
+            What::Bind { .. } | What::Scratch { .. } | What::Proc => (at, rights),
+        };
+        // Without namespaces nothing has taken hold of the places yet.
+        let place = match cell.namespaces {
+            true => open(at, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
+            false => mounts::look_up(at)?,
+        };
         let of_files = AccessFs::from_file(VERSION);
         let rights = if at.is_dir() { rights } else { rights & of_files };
         rules = rules.add_rule(PathBeneath::new(place, rights)).map_err(io::Error::other)?;

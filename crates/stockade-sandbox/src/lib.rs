@@ -25,12 +25,20 @@
 //! will be done without doing it, and [`Child::containment`] how far each [`Guarantee`] holds.
 //! What was demanded and cannot be enforced is a reason not to start.
 //!
+//! A server has no network but its own loopback interface. Where [`Network`] names whom it may
+//! reach, the warden listens on that interface before it gives its privileges away, and the sockets
+//! go to the guard ([`Child::take_doors`]): whoever holds them speaks for every name that is asked
+//! for inside, and decides whom it is connected to.
+//!
 //! Without it there is no sandbox: the server sees the files, the network and the `/proc` of the
 //! machine, and may do what its user may do. In particular a server that wants to can stop or kill
 //! the processes of its user, the guard among them. Two things do differ in a pid namespace: a
 //! server's own pid is small and means another process in `/proc`, which is still the machine's;
 //! and where an ordinary user needs a user namespace for it, setuid programs such as `sudo` do not
 //! raise a server's privileges.
+//!
+//! With [`Confinement::trace`], [`Child::trace`] says what the server touches: files, addresses,
+//! programs. That is looked at and never decided about (`trace.rs` says what it does not see).
 //!
 //! What a sandbox needs beyond a server's certain end is Linux 6.12 with Landlock, user namespaces,
 //! and for limits of memory and processors a place where control groups can be made.
@@ -45,28 +53,37 @@ mod cgroup;
 mod child;
 mod codec;
 mod confine;
+mod doctor;
 mod error;
 mod guarantee;
 mod keeper;
 mod landlock;
 mod message;
 mod mounts;
+pub mod network;
 mod plan;
 mod prefix;
 mod raw;
+mod reached;
 mod seccomp;
 mod server;
 mod spec;
 mod sweep;
+mod trace;
+mod trial;
 mod warden;
 
-pub use child::{Child, Exit, launch, launch_as};
+pub use child::{Child, Doors, Exit, launch, launch_as};
+pub use doctor::{Diagnosis, Feature, Works, examine};
 pub use error::Error;
 pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
+pub use network::{Destination, Host, Network, NoDestination};
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
+pub use reached::Reached;
 pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
+pub use trace::{How, SORT_MAX, Touch, Touched, Trace};
 
 use std::fmt;
 

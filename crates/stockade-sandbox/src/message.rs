@@ -14,6 +14,7 @@ use rustix::net::{
 };
 
 use crate::cell::Cell;
+use crate::reached::Limit;
 use crate::spec::SPEC_BYTES_MAX;
 use crate::{Ends, Exit, Spec};
 
@@ -32,10 +33,14 @@ pub(crate) struct Order {
 /// What keeper and warden tell the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The server runs; descriptors of warden and server come with it.
+    /// The server runs; descriptors of warden and server come with it, and those of the doors.
     Started(Ends),
     Failed(Failure),
     Exited(Exit),
+    /// A limit was run into.
+    Reached(Limit),
+    /// From now on the kernel tells of the server's calls, by the descriptor that comes with it.
+    Traced,
 }
 
 /// The step that failed, and what the kernel said.
@@ -70,14 +75,16 @@ pub(crate) enum Step {
     Place,
     Root,
     Loopback,
+    Doors,
     Limits,
     Privileges,
     Landlock,
     Filter,
+    Trace,
 }
 
 impl Step {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 26] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -98,10 +105,12 @@ impl Step {
         Self::Place,
         Self::Root,
         Self::Loopback,
+        Self::Doors,
         Self::Limits,
         Self::Privileges,
         Self::Landlock,
         Self::Filter,
+        Self::Trace,
     ];
 
     pub(crate) fn because(self, errno: Errno) -> Failure {
@@ -135,10 +144,12 @@ impl Step {
             Self::Place => "a place could not be mounted",
             Self::Root => "no root of its own",
             Self::Loopback => "no loopback interface",
+            Self::Doors => "no sockets for whom it may reach",
             Self::Limits => "no limits",
             Self::Privileges => "privileges could not be given away",
             Self::Landlock => "no Landlock",
             Self::Filter => "no seccomp filter",
+            Self::Trace => "what it touches cannot be told",
         }
     }
 }
@@ -174,6 +185,11 @@ impl Answer {
             Self::Failed(failure) => (1, unpack(&failure.to_bytes()).unwrap_or([-1, 0, 0])),
             Self::Exited(Exit::Code(code)) => (2, [0, code, 0]),
             Self::Exited(Exit::Signal(signal)) => (2, [1, signal, 0]),
+            Self::Reached(limit) => {
+                let place = Limit::ALL.iter().position(|it| *it == limit);
+                (3, [place.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1), 0, 0])
+            }
+            Self::Traced => (4, [0, 0, 0]),
         };
         pack([kind, a, b, c])
     }
@@ -188,6 +204,10 @@ impl Answer {
             }
             [2, 0, code, 0] => Some(Self::Exited(Exit::Code(code))),
             [2, 1, signal, 0] => Some(Self::Exited(Exit::Signal(signal))),
+            [3, limit, 0, 0] => {
+                Limit::ALL.get(usize::try_from(limit).ok()?).copied().map(Self::Reached)
+            }
+            [4, 0, 0, 0] => Some(Self::Traced),
             _ => None,
         }
     }
@@ -266,8 +286,11 @@ impl Order {
     }
 }
 
+/// Warden, server, and more doors than there can be.
+const FDS_MAX: usize = 64;
+
 fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut beside = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -279,7 +302,7 @@ fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result
 }
 
 fn receive(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {
         let into = &mut [IoSliceMut::new(bytes)];
@@ -323,9 +346,11 @@ mod tests {
     fn every_answer_arrives_as_it_was_sent() {
         let exits = [Exit::Code(3), Exit::Code(-1), Exit::Signal(9)].map(Answer::Exited);
         let ends = [Ends::Namespace, Ends::Subreaper].map(Answer::Started);
+        let reached = Limit::ALL.map(Answer::Reached);
         let failures = Step::ALL.map(|step| Answer::Failed(Failure { step, errno: 13, place: 7 }));
         let (here, there) = UnixStream::pair().unwrap();
-        for answer in exits.into_iter().chain(ends).chain(failures) {
+        let answers = exits.into_iter().chain(ends).chain(reached).chain(failures);
+        for answer in answers.chain([Answer::Traced]) {
             answer.send(&here, &[here.as_fd()]).unwrap();
             let (arrived, fds) = Answer::receive(&there).unwrap().unwrap();
             assert_eq!((arrived, fds.len()), (answer, 1));

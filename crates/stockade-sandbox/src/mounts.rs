@@ -43,12 +43,13 @@ pub(crate) type Pinned = Vec<Option<OwnedFd>>;
 /// Takes hold of every place, as whoever calls this: root's keeper for what only root can reach.
 pub(crate) fn pin(cell: &Cell, alone: Alone) -> Result<Pinned, Failure> {
     let mut mappings: Vec<(Owner, OwnedFd)> = Vec::new();
+    let server = Owner { uid: cell.uid, gid: cell.gid };
     let mut pin_one = |mount: &Mount| {
         let What::Bind { from, kind, owner } = &mount.what else { return Ok(None) };
         if let Some(owner) = *owner
             && mappings.iter().all(|(it, _)| *it != owner)
         {
-            mappings.push((owner, mapping(owner, cell, alone)?));
+            mappings.push((owner, mapping(owner, server, alone)?));
         }
         let ids = mappings.iter().find(|(it, _)| Some(*it) == *owner).map(|(_, it)| it.as_fd());
         clone_of(from, *kind, ids).map(Some)
@@ -59,11 +60,20 @@ pub(crate) fn pin(cell: &Cell, alone: Alone) -> Result<Pinned, Failure> {
     pinned.collect()
 }
 
-/// A mount of its own of what is at a path, not yet anywhere.
-fn clone_of(path: &Path, kind: Kind, ids: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+/// What is at a path, without following a link.
+pub(crate) fn look_up(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let place = openat2(CWD, path, flags, Mode::empty(), resolve)?;
+    openat2(CWD, path, flags, Mode::empty(), resolve)
+}
+
+/// A mount of its own of what is at a path, not yet anywhere.
+pub(crate) fn clone_of(
+    path: &Path,
+    kind: Kind,
+    ids: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
+    let place = look_up(path)?;
     let is_directory = FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir();
     let mut how = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -83,7 +93,7 @@ fn clone_of(path: &Path, kind: Kind, ids: Option<BorrowedFd<'_>>) -> io::Result<
 
 /// A user namespace in which the server's ids are those of an owner of files. A mount that is
 /// mapped by it shows the owner's files as the server's own, and makes new ones the owner's.
-fn mapping(owner: Owner, cell: &Cell, alone: Alone) -> io::Result<OwnedFd> {
+pub(crate) fn mapping(owner: Owner, server: Owner, alone: Alone) -> io::Result<OwnedFd> {
     let (until_mapped, mapped) = pipe_with(PipeFlags::CLOEXEC)?;
     let holder = match alone.fork_into(raw::NEW_USER)? {
         Side::Child => {
@@ -97,8 +107,8 @@ fn mapping(owner: Owner, cell: &Cell, alone: Alone) -> io::Result<OwnedFd> {
         // `/proc` may be that of a pid namespace around ours, where the pid is another.
         let pid = pid_behind(&pidfd_open(holder, PidfdFlags::empty())?)?;
         let about = format!("/proc/{pid}");
-        fs::write(format!("{about}/uid_map"), format!("{} {} 1", owner.uid, cell.uid))?;
-        fs::write(format!("{about}/gid_map"), format!("{} {} 1", owner.gid, cell.gid))?;
+        fs::write(format!("{about}/uid_map"), format!("{} {} 1", owner.uid, server.uid))?;
+        fs::write(format!("{about}/gid_map"), format!("{} {} 1", owner.gid, server.gid))?;
         Ok(OwnedFd::from(fs::File::open(format!("{about}/ns/user"))?))
     };
     let namespace = map();
@@ -166,7 +176,7 @@ fn put_mount(root: &OwnedFd, mount: &Mount, pinned: Option<&OwnedFd>) -> Result<
 }
 
 /// An empty directory in memory.
-fn memory(bytes: u64, mode: u32) -> Result<OwnedFd, Errno> {
+pub(crate) fn memory(bytes: u64, mode: u32) -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "size", bytes.to_string())?;
     fsconfig_set_string(&context, "mode", format!("{mode:o}"))?;
@@ -176,7 +186,7 @@ fn memory(bytes: u64, mode: u32) -> Result<OwnedFd, Errno> {
 
 /// The processes of this namespace and nothing else of the kernel: no `/proc/sys`, whose files
 /// look at the uid of whoever writes to them.
-fn processes() -> Result<OwnedFd, Errno> {
+pub(crate) fn processes() -> Result<OwnedFd, Errno> {
     let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "subset", "pid")?;
     fsconfig_set_string(&context, "hidepid", "invisible")?;
@@ -191,7 +201,7 @@ fn mounted(context: &OwnedFd) -> Result<OwnedFd, Errno> {
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn put(tree: &OwnedFd, at: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
+pub(crate) fn put(tree: &OwnedFd, at: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
     let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     let to = MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let how = if path.as_os_str().is_empty() { from | to } else { from };

@@ -1,30 +1,34 @@
 //! What will be done for a spec on this machine, worked out without doing any of it. The sandbox is
 //! built from exactly this, so that what is shown and what is done cannot differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
 
-use crate::cell::{Cell, Kind, Mount, Owner, What};
+use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
 use crate::guarantee::Held;
+use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Search};
 use crate::server::PATH_DEFAULT;
+use crate::trial::Trial;
 use crate::{
-    Access, Confinement, Containment, Error, Guarantee, Limits, Root, Secret, Spec, Strength, raw,
-    seccomp,
+    Access, Confinement, Containment, Error, Guarantee, Limits, Network, Root, Secret, Spec,
+    Strength, raw, seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// What programs are made of, on every Linux. Where one is a link, the server sees the same link.
 const SYSTEM: &[&str] =
@@ -90,13 +94,14 @@ const TRUSTED: &[&str] = &[
 const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// The oldest Landlock that holds truncation, devices, signals and abstract sockets.
-const LANDLOCK_MIN: u32 = 6;
+pub(crate) const LANDLOCK_MIN: u32 = 6;
 
 /// What will be done for a [`Spec`], and how far its guarantees will hold. Shown, it is a page for
 /// a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) cell: Option<Cell>,
+    network: Network,
     containment: Containment,
 }
 
@@ -107,14 +112,16 @@ pub struct Plan {
 pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     spec.check()?;
     let Some(confinement) = &spec.confine else {
-        return Ok(Plan { cell: None, containment: unconfined() });
+        return Ok(Plan { cell: None, network: Network::default(), containment: unconfined() });
     };
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
-    let containment = promise(confinement, &possible, landlock)?;
+    let alone = apart(confinement).err();
+    let containment = promise(confinement, &possible, landlock, alone.as_deref())?;
     let draft = Draft::new(spec, confinement)?;
-    let cell = draft.finish(&confinement.secrets, possible, landlock >= LANDLOCK_MIN);
-    Ok(Plan { cell: Some(cell), containment })
+    let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
+    let cell = draft.finish(secrets, possible, has_landlock, alone.is_none());
+    Ok(Plan { cell: Some(cell), network: confinement.network.clone(), containment })
 }
 
 impl Plan {
@@ -150,73 +157,221 @@ fn unconfined() -> Containment {
     Containment(Guarantee::ALL.map(held).into())
 }
 
-/// How far each guarantee holds with what this machine has, or which one stops the start.
-fn promise(it: &Confinement, possible: &Possible, landlock: u32) -> Result<Containment, Error> {
-    let limits = &it.limits;
-    let mut held = Vec::new();
-    let mut enforced =
-        |guarantee, by: String| held.push(Held { guarantee, strength: Strength::Enforced, by });
-    enforced(Guarantee::Network, "a network namespace with loopback only, seccomp".into());
-    enforced(Guarantee::Processes, "a pid namespace, its own /proc, seccomp".into());
-    enforced(
-        Guarantee::Privileges,
-        "an ordinary uid, a user namespace, no capabilities, no_new_privs".into(),
-    );
-    enforced(Guarantee::Calls, format!("seccomp, {} calls refused", seccomp::refused().count()));
-    enforced(Guarantee::Environment, "execve, close_range, a keyring of its own".into());
-    enforced(Guarantee::End, "the pid namespace ends with its first process".into());
-    let by = if possible.pids {
-        "RLIMIT_NPROC of the user namespace, a cgroup"
-    } else {
-        "RLIMIT_NPROC of the user namespace"
-    };
-    enforced(Guarantee::Pids, format!("at most {}: {by}", limits.pids));
-    if let Some(time) = limits.time {
-        enforced(Guarantee::Time, format!("at most {} s: the warden", time.as_secs()));
+/// How far each guarantee holds with what this machine has, or which one stops the start. `alone` is
+/// why there are no namespaces, where there are none.
+fn promise(
+    it: &Confinement,
+    possible: &Possible,
+    landlock: u32,
+    alone: Option<&str>,
+) -> Result<Containment, Error> {
+    let mut promised = Promised { held: Vec::new(), allow_weaker: &it.allow_weaker };
+    match alone {
+        None => promised.by_namespaces(it, possible, landlock)?,
+        Some(why) => {
+            let needs = [
+                (!it.secrets.is_empty(), "namespaces, which secrets need", Guarantee::Environment),
+                (it.trace, "namespaces, which a trace needs", Guarantee::Calls),
+                (
+                    !it.network.is_empty(),
+                    "namespaces, which hosts that are named need",
+                    Guarantee::Network,
+                ),
+            ];
+            if let Some((_, feature, guarantee)) = needs.into_iter().find(|(asked, ..)| *asked) {
+                let remedy = "permit user namespaces (`stockade doctor` says how), or do without";
+                return Err(Refusal { feature, cause: why.to_owned(), remedy }.of(guarantee));
+            }
+            promised.without_namespaces(&it.limits, possible, landlock, why)?;
+        }
     }
-    let mut or_weaker = |guarantee, holds: bool, strength, by: &str, refusal: Refusal| {
-        if holds {
-            held.push(Held { guarantee, strength: Strength::Enforced, by: by.to_owned() });
+    promised.enforced(Guarantee::Environment, "execve, close_range, a keyring of its own");
+    promised.limits(&it.limits, possible)?;
+    promised.held.sort_by_key(|it| it.guarantee);
+    Ok(Containment(promised.held))
+}
+
+/// Guarantees, one after the other.
+struct Promised<'a> {
+    held: Vec<Held>,
+    allow_weaker: &'a [Guarantee],
+}
+
+impl Promised<'_> {
+    fn enforced(&mut self, guarantee: Guarantee, by: impl Into<String>) {
+        self.held.push(Held { guarantee, strength: Strength::Enforced, by: by.into() });
+    }
+
+    /// One that holds less, by what is left. It must have been named.
+    fn weaker(
+        &mut self,
+        guarantee: Guarantee,
+        strength: Strength,
+        by: impl Into<String>,
+        refusal: impl FnOnce() -> Refusal,
+    ) -> Result<(), Error> {
+        if !self.allow_weaker.contains(&guarantee) {
+            return Err(refusal().of(guarantee));
+        }
+        self.held.push(Held { guarantee, strength, by: by.into() });
+        Ok(())
+    }
+
+    fn by_namespaces(
+        &mut self,
+        it: &Confinement,
+        possible: &Possible,
+        landlock: u32,
+    ) -> Result<(), Error> {
+        let mut by = "a network namespace with loopback only, seccomp".to_owned();
+        if !it.network.is_empty() {
+            by = format!("{by}; the guard connects it to {} and nobody else", it.network);
+        }
+        self.enforced(Guarantee::Network, by);
+        self.enforced(Guarantee::Processes, "a pid namespace, its own /proc, seccomp");
+        self.enforced(
+            Guarantee::Privileges,
+            "an ordinary uid, a user namespace, no capabilities, no_new_privs",
+        );
+        let calls = seccomp::refused().count();
+        self.enforced(Guarantee::Calls, format!("seccomp, {calls} calls refused"));
+        self.enforced(Guarantee::End, "the pid namespace ends with its first process");
+        let group = if possible.pids { ", a cgroup" } else { "" };
+        let by = format!("at most {}: RLIMIT_NPROC of the user namespace{group}", it.limits.pids);
+        self.enforced(Guarantee::Pids, by);
+        if landlock >= LANDLOCK_MIN {
+            self.enforced(Guarantee::Files, "a file system of its own, Landlock");
             return Ok(());
         }
-        if !it.allow_weaker.contains(&guarantee) {
-            return Err(refusal.of(guarantee));
+        let cause = no_landlock(landlock);
+        self.weaker(Guarantee::Files, Strength::Partly, format!("mounts only: {cause}"), || {
+            Refusal { feature: "Landlock", cause, remedy: LANDLOCK_REMEDY }
+        })
+    }
+
+    /// With Landlock, seccomp and limits alone: what a server cannot do is still refused, but more
+    /// is seen, and what ends it is a process.
+    fn without_namespaces(
+        &mut self,
+        limits: &Limits,
+        possible: &Possible,
+        landlock: u32,
+        why: &str,
+    ) -> Result<(), Error> {
+        if landlock < LANDLOCK_MIN {
+            let cause = format!("{why}; and {}", no_landlock(landlock));
+            let feature = "neither namespaces nor Landlock";
+            return Err(Refusal { feature, cause, remedy: ALONE_REMEDY }.of(Guarantee::Files));
         }
-        held.push(Held { guarantee, strength, by: refusal.cause.to_string() });
+        let refusal =
+            || Refusal { feature: "namespaces", cause: why.to_owned(), remedy: ALONE_REMEDY };
+        self.weaker(
+            Guarantee::Files,
+            Strength::Partly,
+            "Landlock only: names and sizes are seen everywhere, what is read only inside of a \
+             writable root can be written, what is written there can be mapped as code, and there \
+             are no temporary files",
+            refusal,
+        )?;
+        self.enforced(Guarantee::Network, "seccomp: no socket at all, so not to itself either");
+        self.weaker(
+            Guarantee::Processes,
+            Strength::Partly,
+            "Landlock, seccomp: none is signalled or traced, but which pids there are can be asked",
+            refusal,
+        )?;
+        self.enforced(Guarantee::Privileges, "an ordinary uid, no capabilities, no_new_privs");
+        let calls = seccomp::refused().chain(seccomp::refused_without_namespaces()).count();
+        self.enforced(Guarantee::Calls, format!("seccomp, {calls} calls refused"));
+        self.weaker(
+            Guarantee::End,
+            Strength::Partly,
+            "a subreaper: what descends from the server is looked for and killed",
+            refusal,
+        )?;
+        let at_most = format!("at most {}", limits.pids);
+        if possible.pids {
+            self.enforced(Guarantee::Pids, format!("{at_most}: a cgroup"));
+            return Ok(());
+        }
+        let by = format!("{at_most}: RLIMIT_NPROC, which counts all processes of this user");
+        self.weaker(Guarantee::Pids, Strength::Partly, by, refusal)
+    }
+
+    /// What is the same with and without namespaces.
+    fn limits(&mut self, limits: &Limits, possible: &Possible) -> Result<(), Error> {
+        if let Some(time) = limits.time {
+            self.enforced(Guarantee::Time, format!("at most {} s: the warden", time.as_secs()));
+        }
+        if let Some(bytes) = limits.memory_bytes {
+            let by = format!("at most {bytes} bytes: a cgroup");
+            self.group(Guarantee::Memory, possible.memory, by)?;
+        }
+        if let Some(share) = limits.cpu_thousandths {
+            let by = format!("at most {share}/1000 of a processor: a cgroup");
+            self.group(Guarantee::Cpu, possible.cpu, by)?;
+        }
         Ok(())
-    };
-    let has_landlock = landlock >= LANDLOCK_MIN;
-    let by = "a file system of its own, Landlock";
-    or_weaker(
-        Guarantee::Files,
-        has_landlock,
-        Strength::Partly,
-        by,
-        Refusal {
-            feature: "Landlock",
-            cause: match landlock {
-                0 => "mounts only: this kernel has no Landlock, or it is not in `lsm=`".to_owned(),
-                version => format!("mounts only: Landlock is version {version}, and 6 is needed"),
-            },
-            remedy: "use Linux 6.12 or newer with `landlock` in `lsm=`, or allow `files` to be weaker",
-        },
-    )?;
-    let no_group = |what| Refusal {
-        feature: "a control group",
-        cause: format!("no control group with `{what}` can be made by this user"),
-        remedy: CGROUP_REMEDY,
-    };
-    if let Some(bytes) = limits.memory_bytes {
-        let by = format!("at most {bytes} bytes: a cgroup");
-        or_weaker(Guarantee::Memory, possible.memory, Strength::Not, &by, no_group("memory"))?;
     }
-    if let Some(share) = limits.cpu_thousandths {
-        let by = format!("at most {share}/1000 of a processor: a cgroup");
-        or_weaker(Guarantee::Cpu, possible.cpu, Strength::Not, &by, no_group("cpu"))?;
+
+    fn group(&mut self, guarantee: Guarantee, possible: bool, by: String) -> Result<(), Error> {
+        if possible {
+            self.enforced(guarantee, by);
+            return Ok(());
+        }
+        let cause = format!("no control group with `{guarantee}` can be made by this user");
+        self.weaker(guarantee, Strength::Not, cause.clone(), || Refusal {
+            feature: "a control group",
+            cause,
+            remedy: CGROUP_REMEDY,
+        })
     }
-    held.sort_by_key(|it| it.guarantee);
-    Ok(Containment(held))
 }
+
+fn no_landlock(version: u32) -> String {
+    match version {
+        0 => "this kernel has no Landlock, or it is not in `lsm=`".to_owned(),
+        version => format!("Landlock is version {version}, and {LANDLOCK_MIN} is needed"),
+    }
+}
+
+/// Whether this machine gives a server namespaces of its own, or why not. That takes a process to
+/// find out, so it is asked only where something speaks against it, or where it would be accepted:
+/// elsewhere a start that needs them fails without them.
+fn apart(confinement: &Confinement) -> Result<(), String> {
+    static ASKED: OnceLock<Result<(), String>> = OnceLock::new();
+    let accepted = |it: &Guarantee| confinement.allow_weaker.contains(it);
+    if ![Guarantee::Files, Guarantee::Processes, Guarantee::End].iter().any(accepted)
+        && !speaks_against_namespaces()
+    {
+        return Ok(());
+    }
+    let ask = || match Trial::Apart.carry_out() {
+        Ok(tried) => tried.map(|_| ()),
+        Err(error) => Err(format!("it cannot be tried: {error}")),
+    };
+    ASKED.get_or_init(ask).clone()
+}
+
+fn speaks_against_namespaces() -> bool {
+    let is = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|it| it.trim() == value);
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // In a container there is a filter, or a user namespace around us.
+    let is_filtered = status.lines().any(|it| it.starts_with("Seccomp:") && !it.ends_with('0'));
+    let ids = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let ids: Vec<&str> = ids.split_whitespace().collect();
+    is_filtered
+        || ids != ["0", "0", "4294967295"]
+        || is("/proc/sys/user/max_user_namespaces", "0")
+        || is("/proc/sys/kernel/unprivileged_userns_clone", "0")
+        || is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")
+}
+
+const LANDLOCK_REMEDY: &str =
+    "use Linux 6.12 or newer with `landlock` in `lsm=`, or allow `files` to be weaker";
+
+const ALONE_REMEDY: &str = "permit user namespaces (`stockade doctor` says how), or allow `files`, \
+     `processes` and `end` to be weaker, and `pids` where no control group can be made";
 
 const CGROUP_REMEDY: &str = "start it where this user may make control groups \
      (`systemd-run --user --scope …`), or allow the guarantee to be weaker";
@@ -243,6 +398,8 @@ impl Refusal {
 /// A cell while it is drawn up.
 struct Draft<'a> {
     limits: &'a Limits,
+    network: &'a Network,
+    trace: bool,
     uid: u32,
     gid: u32,
     drops: bool,
@@ -261,6 +418,8 @@ impl<'a> Draft<'a> {
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
+            network: &confinement.network,
+            trace: confinement.trace,
             uid,
             gid,
             drops,
@@ -285,9 +444,24 @@ impl<'a> Draft<'a> {
         Ok(draft)
     }
 
-    fn finish(self, secrets: &[Secret], possible: Possible, landlock: bool) -> Cell {
+    fn finish(
+        mut self,
+        secrets: &[Secret],
+        possible: Possible,
+        landlock: bool,
+        namespaces: bool,
+    ) -> Cell {
         let mut files = self.etc();
         files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
+        if !namespaces {
+            // Nothing can be put anywhere: what there is, is what the machine has.
+            self.mounts.retain(|_, it| matches!(it, What::Bind { .. }));
+            self.links.clear();
+            files.clear();
+            if !self.cwd.is_dir() {
+                self.cwd = "/".into();
+            }
+        }
         let mut mounts: Vec<Mount> =
             self.mounts.into_iter().map(|(at, what)| Mount { at, what }).collect();
         mounts.sort_by_key(|it| it.at.components().count());
@@ -304,7 +478,11 @@ impl<'a> Draft<'a> {
             file_bytes: self.limits.file_bytes,
             time: self.limits.time,
             landlock,
+            namespaces,
             groups: possible.groups,
+            doors: doors(self.network),
+            addresses: addresses(self.network),
+            trace: self.trace,
         }
     }
 
@@ -483,6 +661,11 @@ impl<'a> Draft<'a> {
     fn etc(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let home = self.home.as_deref().unwrap_or(Path::new("/")).display();
         let (uid, gid) = (self.uid, self.gid);
+        let (hosts, resolver) = if self.network.is_empty() {
+            ("files", String::new())
+        } else {
+            ("files dns", format!("nameserver {GATE}\n"))
+        };
         [
             (
                 "/etc/passwd",
@@ -492,12 +675,36 @@ impl<'a> Draft<'a> {
             ),
             ("/etc/group", format!("root:x:0:\nserver:x:{gid}:\n")),
             ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
-            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
-            ("/etc/resolv.conf", String::new()),
+            ("/etc/nsswitch.conf", format!("passwd: files\ngroup: files\nhosts: {hosts}\n")),
+            ("/etc/resolv.conf", resolver),
         ]
         .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
         .into()
     }
+}
+
+/// What is listened on for a server that may reach somebody. Each port is taken at every address,
+/// so that the guard sees under which of its made-up addresses a name was connected to, however
+/// many names there are.
+fn doors(network: &Network) -> Vec<Door> {
+    if network.is_empty() {
+        return Vec::new();
+    }
+    let ports = network.ports();
+    let gates = [GATE_DNS, GATE_PROXY].into_iter().filter(|it| !ports.contains(&it.port()));
+    let everywhere = ports.iter().map(|it| SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, *it));
+    let connections = gates.chain(everywhere).map(|at| Door { kind: Way::Connections, at });
+    [Door { kind: Way::Datagrams, at: GATE_DNS }].into_iter().chain(connections).collect()
+}
+
+/// Destinations that are addresses are found by programs that know nothing of proxies, if they are
+/// addresses inside. All of `127.0.0.0/8` are; those of sixteen bytes are for the proxy alone.
+fn addresses(network: &Network) -> Vec<Ipv4Addr> {
+    let all = network.destinations().iter().filter_map(|it| match it.address()? {
+        IpAddr::V4(address) if !address.is_loopback() => Some(address),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    });
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether the link is one within what every server sees.
@@ -571,6 +778,9 @@ impl fmt::Display for Plan {
         let from = if cell.drops { "; the guard is root, the server is not" } else { "" };
         writeln!(out, "runs as uid {}, gid {}{from}", cell.uid, cell.gid)?;
         writeln!(out, "starts in {}", cell.cwd.display())?;
+        if !cell.namespaces {
+            writeln!(out, "has no namespaces of its own, and so none of the files made for it")?;
+        }
         writeln!(out, "\nsees")?;
         for Mount { at, what } in &cell.mounts {
             let at = at.display();
@@ -602,6 +812,17 @@ impl fmt::Display for Plan {
         for (at, to) in &cell.links {
             writeln!(out, "  link         {} to {}", at.display(), to.display())?;
         }
+        writeln!(out, "\nreaches")?;
+        for it in self.network.destinations() {
+            writeln!(out, "  {it}")?;
+        }
+        match self.network.ports().iter().map(u16::to_string).collect::<Vec<_>>().join(", ") {
+            ports if ports.is_empty() => writeln!(out, "  nobody")?,
+            ports => writeln!(
+                out,
+                "  by name or by the proxy {GATE_PROXY}; the ports {ports} are taken inside"
+            )?,
+        }
         writeln!(out, "\nmay use")?;
         writeln!(out, "  {} processes and threads", cell.pids)?;
         writeln!(out, "  {} descriptors a process", cell.open_files)?;
@@ -612,8 +833,12 @@ impl fmt::Display for Plan {
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
         }
+        if cell.trace {
+            writeln!(out, "\nis watched: what it opens, changes, starts and connects to is noted")?;
+        }
         writeln!(out, "\nis refused these calls of the kernel")?;
-        for refused in seccomp::refused() {
+        let more = seccomp::refused_without_namespaces().filter(|_| !cell.namespaces);
+        for refused in seccomp::refused().chain(more) {
             let name = refused.name.trim_start_matches("SYS_");
             let sometimes = if refused.is_always() { "" } else { ", with some arguments" };
             writeln!(out, "  {name}{sometimes}: {}", refused.why)?;
@@ -642,6 +867,7 @@ mod tests {
             confinement,
             &possible(groups),
             landlock,
+            None,
         ) {
             Err(Error::CannotEnforce { guarantee, .. }) => Some(guarantee),
             other => {
@@ -655,12 +881,56 @@ mod tests {
         assert_eq!(refused(&demand(&[Guarantee::Files]), false, 0), Some(Guarantee::Memory));
         assert_eq!(refused(&demand(&[Guarantee::Memory]), false, 7), Some(Guarantee::Cpu));
         let weak = demand(&[Guarantee::Memory, Guarantee::Cpu, Guarantee::Files]);
-        let held = promise(&weak, &possible(false), 3).unwrap();
+        let held = promise(&weak, &possible(false), 3, None).unwrap();
         assert_eq!(held.of(Guarantee::Memory), Some(Strength::Not));
         assert_eq!(held.of(Guarantee::Cpu), Some(Strength::Not));
         assert_eq!(held.of(Guarantee::Files), Some(Strength::Partly));
         assert_eq!(held.of(Guarantee::Pids), Some(Strength::Enforced));
         assert_eq!(held.of(Guarantee::Time), None, "it was not demanded");
+    }
+
+    #[test]
+    fn without_namespaces_what_holds_less_must_be_named() {
+        use Guarantee::{End, Files, Memory, Network, Pids, Processes};
+        let demand = |allow_weaker: &[Guarantee]| Confinement {
+            allow_weaker: allow_weaker.to_vec(),
+            ..Confinement::default()
+        };
+        let check = |named: &[Guarantee], groups, landlock| {
+            promise(&demand(named), &possible(groups), landlock, Some("EPERM"))
+        };
+        for (named, refused) in [
+            (&[][..], Files),
+            (&[Files], Processes),
+            (&[Files, Processes], End),
+            (&[Files, Processes, End], Pids),
+            (&[Files, Processes, End, Pids], Memory),
+        ] {
+            match check(named, false, 6) {
+                Err(Error::CannotEnforce { guarantee, .. }) => assert_eq!(guarantee, refused),
+                other => panic!("{named:?}: {other:?}"),
+            }
+        }
+        let held = check(&[Files, Processes, End], true, 6).unwrap();
+        for (guarantee, strength) in [
+            (Files, Strength::Partly),
+            (Processes, Strength::Partly),
+            (End, Strength::Partly),
+            (Network, Strength::Enforced),
+            (Pids, Strength::Enforced),
+            (Memory, Strength::Enforced),
+        ] {
+            assert_eq!(held.of(guarantee), Some(strength), "{guarantee}");
+        }
+        let secrets = vec![Secret { name: "TOKEN".into(), value: b"x".into() }];
+        let secret = Confinement { secrets, ..demand(&Guarantee::WEAKER) };
+        let secret = promise(&secret, &possible(true), 7, Some("EPERM"));
+        assert!(matches!(
+            secret,
+            Err(Error::CannotEnforce { guarantee: Guarantee::Environment, .. })
+        ));
+        let neither = check(&Guarantee::WEAKER, true, 5);
+        assert!(matches!(neither, Err(Error::CannotEnforce { guarantee: Files, .. })));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The calls that rustix does not offer: fork, exec, signals, the mass closing of descriptors, the
-//! attributes of mounts, keyrings, and the loopback interface. All `unsafe` code of the crate is
+//! attributes of mounts, keyrings, the loopback interface, and being told of calls. All `unsafe` code of the crate is
 //! here, and nothing else is.
 #![allow(unsafe_code, reason = "fork, exec and signal dispositions have no safe interface")]
 
@@ -7,12 +7,14 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
+use seccompiler::sock_filter;
 
 pub(crate) const NEW_USER: u64 = libc::CLONE_NEWUSER.cast_unsigned() as u64;
 pub(crate) const NEW_PID: u64 = libc::CLONE_NEWPID.cast_unsigned() as u64;
@@ -44,6 +46,17 @@ impl Alone {
         // and the other arguments are not looked at. `self` proves that there is no other thread,
         // so the copy is not of a state in which some lock is held for ever.
         let answer = unsafe { libc::syscall(libc::SYS_clone, signal, none, none, none, none) };
+        side(answer)
+    }
+
+    /// Forks, with one table of descriptors for both: what one of them opens or closes, the other
+    /// has or has no more.
+    pub(crate) fn fork_sharing_descriptors(self) -> io::Result<Side> {
+        let flags = libc::c_long::from(libc::SIGCHLD | libc::CLONE_FILES);
+        let none: libc::c_long = 0;
+        // SAFETY: as in `fork`. That the descriptors are shared touches no memory; whoever calls
+        // this closes none that the other still uses.
+        let answer = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
         side(answer)
     }
 
@@ -206,6 +219,36 @@ pub(crate) fn bring_loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives the loopback interface one more address, under a name of its own (`lo:1`).
+pub(crate) fn add_loopback_address(
+    socket: BorrowedFd<'_>,
+    address: Ipv4Addr,
+    number: usize,
+) -> io::Result<()> {
+    // SAFETY: a zeroed `ifreq` is a valid one: all of it is integers and arrays of them.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = format!("lo:{number}");
+    // The last byte stays zero.
+    let places = request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1);
+    for (place, byte) in places.zip(name.bytes()) {
+        *place = c_char::from_ne_bytes([byte]);
+    }
+    for (what, octets) in [(libc::SIOCSIFADDR, address.octets()), (libc::SIOCSIFNETMASK, [0xff; 4])]
+    {
+        // As a `sockaddr_in`: two bytes of port, then the address.
+        let [a, b, c, d] = octets.map(|it| c_char::from_ne_bytes([it]));
+        let sa_data = [0, 0, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
+        let sa_family = libc::sa_family_t::try_from(libc::AF_INET).map_err(io::Error::other)?;
+        request.ifr_ifru.ifru_addr = libc::sockaddr { sa_family, sa_data };
+        // SAFETY: both requests read a valid `ifreq`, which outlives the call.
+        let answer = unsafe { libc::ioctl(socket.as_raw_fd(), what, &raw const request) };
+        if answer != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Which version of Landlock this kernel has; 0 for none.
 pub(crate) fn landlock_version() -> u32 {
     const ASK_VERSION: u32 = 1;
@@ -214,6 +257,80 @@ pub(crate) fn landlock_version() -> u32 {
     let answer =
         unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, ASK_VERSION) };
     u32::try_from(answer).unwrap_or(0)
+}
+
+/// Has the kernel tell of calls that this filter says to tell of, from here on and of all that this
+/// process starts, by the descriptor that is returned. Until it is answered there, a call waits, and
+/// once it was told, only a signal that kills ends the waiting: one that is handled would have the
+/// call made, and told, again and again.
+pub(crate) fn tell_of_calls(filter: &[sock_filter]) -> io::Result<OwnedFd> {
+    const SET_FILTER: c_int = 1;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut().cast() };
+    // SAFETY: `program` points to as many instructions as it says, which the kernel copies and does
+    // not write to; both outlive the call. The two `sock_filter` have the same four fields, as C.
+    let answer = unsafe { libc::syscall(libc::SYS_seccomp, SET_FILTER, flags, &raw const program) };
+    let fd = RawFd::try_from(answer).unwrap_or(-1);
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made `fd`, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A descriptor by its number, in a fork that shares descriptors with whoever has told it.
+pub(crate) fn descriptor(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: whoever told the number keeps it open until this process has ended, and -1, which
+    // alone must not be borrowed, is nobody's. A number that is wrong names no memory: a call with
+    // it fails.
+    unsafe { BorrowedFd::borrow_raw(number.max(0)) }
+}
+
+/// A call that waits to be told about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) id: u64,
+    /// The thread that makes it, as this process sees it.
+    pub(crate) thread: u32,
+    pub(crate) number: c_int,
+    pub(crate) arguments: [u64; 6],
+}
+
+/// The next call that the kernel tells of.
+pub(crate) fn told(listener: BorrowedFd<'_>) -> io::Result<Told> {
+    // SAFETY: a zeroed `seccomp_notif` is a valid one, and what the kernel asks for: all of it is
+    // integers.
+    let mut told: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: this request writes one `seccomp_notif`, to one that outlives the call.
+    let answer =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut told) };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let (number, arguments) = (told.data.nr, told.data.args);
+    Ok(Told { id: told.id, thread: told.pid, number, arguments })
+}
+
+/// Whether the call still waits, so that what was read about its process is about no other.
+pub(crate) fn still_waits(listener: BorrowedFd<'_>, id: u64) -> bool {
+    // SAFETY: this request reads one `u64`, which outlives the call.
+    let answer = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id)
+    };
+    answer == 0
+}
+
+/// Lets the call go on, to be made by the kernel as it would have been.
+pub(crate) fn go_on(listener: BorrowedFd<'_>, id: u64) -> io::Result<()> {
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1);
+    let answer = libc::seccomp_notif_resp { id, val: 0, error: 0, flags };
+    // SAFETY: this request reads one `seccomp_notif_resp`, which outlives the call.
+    let sent = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer)
+    };
+    if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn signal_set(signal: Option<c_int>) -> libc::sigset_t {

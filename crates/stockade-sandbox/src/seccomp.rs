@@ -13,8 +13,11 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter, sock_filter,
 };
 
+use crate::cell::Cell;
+
 /// The first number that no call had when this list was written (Linux 6.18). Nobody has thought
-/// about what comes after it, and the 32-bit calls of x86-64 (x32) are above it too.
+/// about what comes after it, `trace/calls.rs` does not know what changes files there, and the
+/// 32-bit calls of x86-64 (x32) are above it too.
 const FIRST_UNKNOWN: u32 = 470;
 
 /// One refused call, or one refused use of a call.
@@ -36,16 +39,19 @@ impl Refused {
     }
 }
 
-/// A test of one argument's low 32 bits, which is what the kernel looks at in each of them.
+/// A test of one argument's low 32 bits, which is what the kernel looks at in each of them, or of a
+/// whole pointer.
 #[derive(Debug)]
 enum Test {
     Is(u8, u32),
     IsNot(u8, u32),
     /// The bits of the mask are these.
     Masked(u8, u32, u32),
+    /// There is something that it points to.
+    Pointer(u8),
 }
 
-use Test::{Is, IsNot, Masked};
+use Test::{Is, IsNot, Masked, Pointer};
 
 /// The numbers of calls. The newest have the same number on every machine, and no name in `libc`
 /// on some.
@@ -57,6 +63,9 @@ mod number {
 
     pub(super) const SYS_fchmodat2: c_long = 452;
     pub(super) const SYS_statmount: c_long = 457;
+    pub(super) const SYS_setxattrat: c_long = 463;
+    pub(super) const SYS_removexattrat: c_long = 466;
+    pub(super) const SYS_file_setattr: c_long = 469;
     pub(super) const SYS_listmount: c_long = 458;
     pub(super) const SYS_lsm_set_self_attr: c_long = 460;
     pub(super) const SYS_open_tree_attr: c_long = 467;
@@ -246,36 +255,83 @@ const HERE: &[Refused] = refused! {
 #[cfg(not(target_arch = "x86_64"))]
 const HERE: &[Refused] = &[];
 
-/// All that is refused.
+/// What is refused in their stead where a server has no namespaces of its own.
+const WITHOUT_NAMESPACES: &[Refused] = refused! {
+    SYS_socket, AFNOSUPPORT: "there is no network of its own, so there is none";
+    // Landlock does not look at who changes what a file is, as long as its user may.
+    SYS_fchmod, PERM: "changes files that are only to be read";
+    SYS_fchmodat, PERM: "changes files that are not to be seen";
+    SYS_fchmodat2, PERM: "changes files that are not to be seen";
+    SYS_fchown, PERM: "changes files that are only to be read";
+    SYS_fchownat, PERM: "changes files that are not to be seen";
+    SYS_utimensat if &[&[Pointer(1)]], PERM: "changes files that are not to be seen";
+    SYS_setxattr, PERM: "changes files that are not to be seen";
+    SYS_lsetxattr, PERM: "changes files that are not to be seen";
+    SYS_fsetxattr, PERM: "changes files that are only to be read";
+    SYS_removexattr, PERM: "changes files that are not to be seen";
+    SYS_lremovexattr, PERM: "changes files that are not to be seen";
+    SYS_fremovexattr, PERM: "changes files that are only to be read";
+    SYS_setxattrat, PERM: "changes files that are not to be seen";
+    SYS_removexattrat, PERM: "changes files that are not to be seen";
+    SYS_file_setattr, PERM: "changes files that are not to be seen";
+    SYS_inotify_add_watch, PERM: "watches files that are not to be seen";
+    // Other processes of this user, which may be its guard.
+    SYS_prlimit64 if &[&[IsNot(0, 0)]], PERM: "limits other processes";
+    SYS_setpriority if &[&[IsNot(1, 0)], &[IsNot(0, 0)]], PERM: "slows other processes down";
+    SYS_ioprio_set if &[&[IsNot(1, 0)], &[IsNot(0, 1)]], PERM: "slows other processes down";
+    SYS_sched_setaffinity if &[&[IsNot(0, 0)]], PERM: "slows other processes down";
+    SYS_sched_setparam if &[&[IsNot(0, 0)]], PERM: "slows other processes down";
+    SYS_sched_setscheduler if &[&[IsNot(0, 0)]], PERM: "slows other processes down";
+    SYS_sched_setattr if &[&[IsNot(0, 0)]], PERM: "slows other processes down";
+    // What System V and POSIX queues name is everybody's.
+    SYS_shmget, NOSYS: "shares memory with other processes";
+    SYS_shmat, NOSYS: "shares memory with other processes";
+    SYS_shmctl, NOSYS: "shares memory with other processes";
+    SYS_msgget, NOSYS: "talks to other processes";
+    SYS_msgsnd, NOSYS: "talks to other processes";
+    SYS_msgrcv, NOSYS: "talks to other processes";
+    SYS_msgctl, NOSYS: "talks to other processes";
+    SYS_semget, NOSYS: "talks to other processes";
+    SYS_semop, NOSYS: "talks to other processes";
+    SYS_semtimedop, NOSYS: "talks to other processes";
+    SYS_semctl, NOSYS: "talks to other processes";
+    SYS_mq_open, NOSYS: "talks to other processes";
+    SYS_mq_unlink, NOSYS: "talks to other processes";
+};
+
+/// The same, of what only this processor's kernel has.
+#[cfg(target_arch = "x86_64")]
+const WITHOUT_NAMESPACES_HERE: &[Refused] = refused! {
+    SYS_chmod, PERM: "changes files that are not to be seen";
+    SYS_chown, PERM: "changes files that are not to be seen";
+    SYS_lchown, PERM: "changes files that are not to be seen";
+    SYS_utime, PERM: "changes files that are not to be seen";
+    SYS_utimes, PERM: "changes files that are not to be seen";
+    SYS_futimesat, PERM: "changes files that are not to be seen";
+};
+
+#[cfg(not(target_arch = "x86_64"))]
+const WITHOUT_NAMESPACES_HERE: &[Refused] = &[];
+
+/// All that is refused to every server.
 pub(crate) fn refused() -> impl Iterator<Item = &'static Refused> {
     EVERYWHERE.iter().chain(HERE)
+}
+
+/// What is refused beyond that to a server without namespaces.
+pub(crate) fn refused_without_namespaces() -> impl Iterator<Item = &'static Refused> {
+    WITHOUT_NAMESPACES.iter().chain(WITHOUT_NAMESPACES_HERE)
 }
 
 /// The filters, made before the process is so confined that it could not.
 pub(crate) struct Filters(Vec<BpfProgram>);
 
 impl Filters {
-    /// One filter for each answer, since a filter has only one.
-    pub(crate) fn new() -> io::Result<Self> {
-        let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-        let mut by_errno: BTreeMap<i32, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
-        for refused in refused() {
-            let rules = by_errno.entry(refused.errno.raw_os_error()).or_default();
-            let rules = rules.entry(refused.number).or_default();
-            for tests in refused.when {
-                let tests = tests.iter().map(Test::condition).collect::<Result<_, _>>();
-                rules.push(tests.and_then(SeccompRule::new).map_err(io::Error::other)?);
-            }
-        }
-        let compile = |(errno, rules): (i32, _)| -> Result<BpfProgram, seccompiler::BackendError> {
-            let refuse = SeccompAction::Errno(errno.unsigned_abs());
-            let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, machine)?;
-            filter.try_into()
-        };
-        let filters = by_errno.into_iter().map(compile).collect::<Result<_, _>>();
-        let mut filters: Vec<BpfProgram> = filters.map_err(io::Error::other)?;
-        for filter in &mut filters {
-            filter.splice(0..0, other_tables());
+    pub(crate) fn new(cell: &Cell) -> io::Result<Self> {
+        let mut filters = compiled(refused())?;
+        if !cell.namespaces {
+            // On their own: a call that is always refused would otherwise be so with some arguments.
+            filters.extend(compiled(refused_without_namespaces())?);
         }
         Ok(Self(filters))
     }
@@ -286,9 +342,38 @@ impl Filters {
     }
 }
 
+/// One filter for each answer, since a filter has only one.
+fn compiled(refused: impl Iterator<Item = &'static Refused>) -> io::Result<Vec<BpfProgram>> {
+    let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
+    let mut by_errno: BTreeMap<i32, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
+    for refused in refused {
+        let rules = by_errno.entry(refused.errno.raw_os_error()).or_default();
+        let rules = rules.entry(refused.number).or_default();
+        for tests in refused.when {
+            let tests = tests.iter().map(Test::condition).collect::<Result<_, _>>();
+            rules.push(tests.and_then(SeccompRule::new).map_err(io::Error::other)?);
+        }
+    }
+    let compile = |(errno, rules): (i32, _)| -> Result<BpfProgram, seccompiler::BackendError> {
+        let refuse = SeccompAction::Errno(errno.unsigned_abs());
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, machine)?;
+        filter.try_into()
+    };
+    let filters = by_errno.into_iter().map(compile).collect::<Result<_, _>>();
+    let mut filters: Vec<BpfProgram> = filters.map_err(io::Error::other)?;
+    for filter in &mut filters {
+        filter.splice(0..0, other_tables());
+    }
+    Ok(filters)
+}
+
 impl Test {
     fn condition(&self) -> Result<SeccompCondition, seccompiler::BackendError> {
         let (argument, operation, value) = match *self {
+            Pointer(argument) => {
+                let whole = SeccompCmpArgLen::Qword;
+                return SeccompCondition::new(argument, whole, SeccompCmpOp::Ne, 0);
+            }
             Is(argument, value) => (argument, SeccompCmpOp::Eq, value),
             IsNot(argument, value) => (argument, SeccompCmpOp::Ne, value),
             Masked(argument, mask, value) => (argument, SeccompCmpOp::MaskedEq(mask.into()), value),
@@ -330,12 +415,12 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_reason_and_the_filters_compile() {
-        for it in refused() {
+        for it in refused().chain(refused_without_namespaces()) {
             assert!(it.name.starts_with("SYS_") && it.why.len() > 10, "{it:?}");
             assert!(it.number < i64::from(FIRST_UNKNOWN), "{} would be unknown", it.name);
         }
         assert!(refused().count() > 80);
-        let filters = Filters::new().unwrap();
+        let filters = Filters::new(&Cell::default()).unwrap();
         assert!(filters.0.iter().all(|it| it.len() < 4096));
     }
 

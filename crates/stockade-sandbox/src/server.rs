@@ -4,6 +4,7 @@
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -12,15 +13,23 @@ use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_sign
 use crate::Spec;
 use crate::landlock;
 use crate::message::{Failure, Order, Step};
-use crate::raw;
+use crate::raw::{self, Alone};
+use crate::trace;
 
 /// Where a program is looked for when the server's environment has no `PATH`.
 pub(crate) const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Becomes the server, or says why not. `dies_with` is the warden, where the kernel does not end
 /// the server with it anyway.
-pub(crate) fn become_it(order: &Order, dies_with: Option<Pid>) -> Failure {
-    match prepare(order, dies_with) {
+pub(crate) fn become_it(
+    order: &Order,
+    dies_with: Option<Pid>,
+    alone: Alone,
+    control: &UnixStream,
+) -> Failure {
+    let is_traced = order.cell.as_ref().is_some_and(|it| it.trace);
+    let traced = || if is_traced { trace::hand_over(alone, control) } else { Ok(()) };
+    match prepare(order, dies_with).and_then(|()| traced()) {
         Ok(()) => execute(&order.spec),
         Err(failure) => failure,
     }

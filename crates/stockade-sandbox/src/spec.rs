@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
-use crate::{Error, Guarantee};
+use crate::{Error, Guarantee, Network};
 
 /// The kernel takes at most 6 MiB of arguments and environment, so no larger spec could start.
 pub(crate) const SPEC_BYTES_MAX: usize = 6 << 20;
@@ -19,7 +19,8 @@ pub struct Spec {
     /// The program and its arguments. A program without a slash is looked for in the `PATH` of
     /// [`env`](Self::env); one with a slash is relative to [`cwd`](Self::cwd).
     pub command: Vec<OsString>,
-    /// The whole environment of the server: nothing is added to it.
+    /// The whole environment of the server. Nothing is added to it but, where a
+    /// [`Confinement::network`] names somebody, the variables that name the proxy.
     pub env: Vec<(OsString, OsString)>,
     /// The server's working directory; the guard's own when there is none, or in a sandbox the
     /// first root, if the guard's own is in none of them.
@@ -36,6 +37,8 @@ pub struct Confinement {
     /// More places that programs are executed from. They are read only, like `/usr` and where the
     /// command itself is installed, which are there in any case.
     pub programs: Vec<PathBuf>,
+    /// Whom the server may reach.
+    pub network: Network,
     /// What the server is given in files, which are in no environment and on no command line.
     pub secrets: Vec<Secret>,
     /// How much the server may use.
@@ -43,6 +46,9 @@ pub struct Confinement {
     /// Guarantees that may hold less than fully. Without its name here, one that cannot be
     /// enforced is a reason not to start.
     pub allow_weaker: Vec<Guarantee>,
+    /// Whether [`Child::trace`](crate::Child::trace) says what the server touches. It costs each
+    /// such call two switches to the guard and back.
+    pub trace: bool,
 }
 
 /// Something that only this server may know. It finds it in a file by this name in

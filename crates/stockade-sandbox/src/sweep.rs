@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +38,14 @@ pub(crate) fn check() -> io::Result<()> {
         return Ok(());
     }
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// How many processes and threads a user has.
+pub(crate) fn tasks_of(uid: u32) -> u64 {
+    let of_user = processes().map(|it| format!("/proc/{}", it.as_raw_nonzero()));
+    let of_user = of_user.filter(|it| fs::metadata(it).is_ok_and(|it| it.uid() == uid));
+    let tasks = of_user.filter_map(|it| Some(fs::read_dir(format!("{it}/task")).ok()?.count()));
+    tasks.map(|it| it as u64).sum()
 }
 
 /// Everything below `root`, in no order that matters.

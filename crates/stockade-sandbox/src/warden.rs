@@ -21,6 +21,7 @@ use crate::confine::{self, Prepared};
 use crate::keeper::Means;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
+use crate::reached::Limit;
 use crate::sweep::{self, sweep};
 use crate::{Ends, Exit, server};
 
@@ -55,19 +56,27 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     drop(says_ready);
 
     let time = order.cell.as_ref().and_then(|it| it.time);
-    if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
-        confine::enter(cell, prepared, alone)?;
-    }
+    let doors = match (&order.cell, prepared) {
+        (Some(cell), Some(prepared)) if cell.namespaces => confine::enter(cell, prepared, alone)?,
+        (Some(_), Some(prepared)) => {
+            prepared.enter_groups()?;
+            Vec::new()
+        }
+        (Some(_), None) | (None, _) => Vec::new(),
+    };
     let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
-    let server = start_server(alone, means, order)?;
+    let server = start_server(alone, means, order, control)?;
     let watch = || -> Result<(), Errno> {
         let me = pidfd_open(getpid(), PidfdFlags::empty())?;
         let it = pidfd_open(server, PidfdFlags::empty())?;
+        let fds: Vec<_> = [&me, &it].into_iter().chain(&doors).map(AsFd::as_fd).collect();
         // A guard that is gone is noticed below.
-        let _ = Answer::Started(means.ends()).send(control, &[me.as_fd(), it.as_fd()]);
+        let _ = Answer::Started(means.ends()).send(control, &fds);
         Ok(())
     };
     watch().map_err(|errno| Step::Keep.because(errno))?;
+    // From here on they are the guard's alone.
+    drop(doors);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 
     // Nothing else is done before: no server is too short-lived to have had a pid.
@@ -79,10 +88,14 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
         }
     }
+    let is_over = exit.is_none() && until.is_some_and(|it| it <= Instant::now());
     if means.ends() == Ends::Subreaper {
         sweep(|pid, status| {
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
         });
+    }
+    if is_over {
+        let _ = Answer::Reached(Limit::Time).send(control, &[]);
     }
     if let Some(exit) = exit {
         let _ = Answer::Exited(exit).send(control, &[]);
@@ -103,6 +116,10 @@ fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
             }
         }
         Means::Subreaper => {
+            if let Some(cell) = cell {
+                confine::become_server(cell, || Ok(()))
+                    .map_err(|error| Step::Identity.because_io(&error))?;
+            }
             sweep::check().map_err(|error| Step::Proc.because_io(&error))?;
             return set_child_subreaper(Some(getpid())).map_err(|it| Step::Keep.because(it));
         }
@@ -115,7 +132,7 @@ fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
 
 /// Every id of the server stays what it is outside. Supplementary groups stay in force, but cannot
 /// be changed, without which the kernel would not let an ordinary user map a group.
-fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
+pub(crate) fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
@@ -123,14 +140,23 @@ fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
 
 /// Starts the server, and knows that it runs: the far end of the pipe is closed by a successful
 /// exec, and written to by a failed one.
-fn start_server(alone: Alone, means: Means, order: Order) -> Result<Pid, Failure> {
+fn start_server(
+    alone: Alone,
+    means: Means,
+    order: Order,
+    control: &UnixStream,
+) -> Result<Pid, Failure> {
     let fork = |errno| Step::Fork.because(errno);
     let (failed, says_failed) = pipe_with(PipeFlags::CLOEXEC).map_err(fork)?;
     let warden = getpid();
     let server = match alone.fork().map_err(|error| Step::Fork.because_io(&error))? {
         Side::Child => {
             let orphaned_by = (means.ends() == Ends::Subreaper).then_some(warden);
-            let failure = server::become_it(&order, orphaned_by);
+            let cell = order.cell.as_ref().filter(|it| !it.namespaces);
+            let failure = match cell.map_or(Ok(()), confine::hold) {
+                Ok(()) => server::become_it(&order, orphaned_by, alone, control),
+                Err(failure) => failure,
+            };
             let _ = rustix::io::write(&says_failed, &failure.to_bytes());
             raw::leave(127);
         }

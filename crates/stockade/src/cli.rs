@@ -5,10 +5,13 @@
 
 mod audit;
 mod demo;
+mod doctor;
 mod example;
 mod explain;
 mod hold;
+mod learn;
 mod policy;
+mod report;
 mod run;
 mod sandbox;
 mod serve;
@@ -46,6 +49,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run a command in a sandbox: its roots, no network, bounded memory and processes
     Sandbox(sandbox::Sandbox),
+    /// Try what a sandbox is made of on this machine, and say what is missing and what to do
+    Doctor(doctor::Doctor),
     /// Start one of the two reference servers
     Example(example::Example),
     /// Check a policy, or explain what it decides
@@ -105,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Run(it) => it.run(),
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
+        Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
         Command::Audit(it) => it.run(),

@@ -5,16 +5,18 @@
 //! modules below: [`link`] is the way to the server, [`stdio`] a client on this process's own
 //! standard input, [`gateway`] the clients of an HTTP listener.
 
+pub mod egress;
 pub mod gateway;
 pub mod link;
 pub mod process;
 pub mod stdio;
 mod tally;
+pub mod watch;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use stockade_core::check::{redacted, visible};
+use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
 use stockade_core::message::Side;
 use stockade_core::meter::Meter;
@@ -153,6 +155,20 @@ impl Guard {
     }
 }
 
+/// Tells whoever started this process that a tool does what its server says it does not: a client
+/// believes such words, and nobody would look into the ledger for it.
+fn tell(record: &Record) {
+    for noted in record.findings.iter().filter(|it| it.rule == check::OBSERVED.id) {
+        let tool = visible(&redacted(record.tool.as_deref().unwrap_or_default()));
+        let says = visible(&noted.says);
+        anstream::eprintln!(
+            "note: the tool `{tool}` {says} (call {}; {})",
+            record.call,
+            noted.rule
+        );
+    }
+}
+
 /// One conversation between a client and the server.
 #[derive(Debug)]
 pub struct Conversation {
@@ -170,6 +186,11 @@ impl Conversation {
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
         let session = Mutex::new(Session::new(Arc::clone(&guard.server), parties, meter));
         Self { guard, session }
+    }
+
+    /// Has somebody look at what the server does during calls, from now on.
+    pub fn watched_by(&self, watch: Arc<watch::Watch>) {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).watched_by(watch);
     }
 
     /// The guard that stands in it.
@@ -197,7 +218,10 @@ impl Conversation {
         let mut sends = Vec::with_capacity(1);
         for effect in effects {
             match effect {
-                Effect::Record(record) => self.guard.record(&record)?,
+                Effect::Record(record) => {
+                    self.guard.record(&record)?;
+                    tell(&record);
+                }
                 Effect::Send(cleared) => sends.push(cleared),
             }
         }

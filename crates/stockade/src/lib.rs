@@ -4,5 +4,6 @@
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod engine;
 pub mod failure;
 pub mod guard;

@@ -33,7 +33,8 @@ impl Turn<'_> {
         }
         let status = status(&message);
         let original = message.clone();
-        let judgement = self.judge(message, &waiting);
+        let (touched, found) = self.seen(&waiting);
+        let judgement = self.judge(message, &waiting).with(found, self.policy);
         let findings = Noted::all(from, judgement.findings(), self.policy);
         let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
         let detail = original_error(&original, judgement.findings());
@@ -49,6 +50,7 @@ impl Turn<'_> {
                 self.learn(cleared.message(), &waiting, clean);
                 self.outcome(&waiting, status, |it| {
                     (it.findings, it.mended, it.says) = (findings, mended, detail);
+                    it.touched = touched;
                     it.decision = (!clean).then_some(verdict);
                 });
                 self.effects.push(Effect::Send(cleared));
@@ -56,7 +58,7 @@ impl Turn<'_> {
             Err(judgement) => {
                 let reason = reason(judgement.verdict());
                 self.outcome(&waiting, Status::Refused, |it| {
-                    (it.findings, it.mended) = (findings, mended);
+                    (it.findings, it.mended, it.touched) = (findings, mended, touched);
                     (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));
                     it.says = format!("{}{}", reason.internal, detail);
                 });

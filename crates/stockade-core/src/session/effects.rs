@@ -10,7 +10,7 @@ use super::waiting::Waiting;
 use crate::judge::Cleared;
 use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
-use crate::record::{self, Record, Status};
+use crate::record::{self, Noted, Record, Status};
 use crate::revision;
 
 impl Turn<'_> {
@@ -41,6 +41,9 @@ impl Turn<'_> {
         let mut record = self.exchange(record::Kind::Outcome, waiting);
         record.status = Some(status);
         record.duration_ms = Some(self.now_ms.saturating_sub(waiting.since_ms));
+        let (touched, found) = self.seen(waiting);
+        record.touched = touched;
+        record.findings = Noted::all(Side::Server, &found, self.policy);
         fill(&mut record);
         self.effects.push(Effect::Record(Box::new(record)));
     }

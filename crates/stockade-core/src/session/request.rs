@@ -92,6 +92,7 @@ impl Turn<'_> {
         match judgement.clear() {
             Ok(cleared) => {
                 self.effects.push(Effect::Record(Box::new(record)));
+                self.watch(from, &waiting);
                 self.session.waiting.insert((from, id), waiting);
                 self.effects.push(Effect::Send(cleared));
             }

@@ -13,11 +13,12 @@
 )]
 
 mod probe;
+mod traced;
 
 use std::env;
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -30,6 +31,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use stockade_sandbox::network::{GATE_DNS, GATE_PROXY};
 use stockade_sandbox::{
     Access, Child, Confinement, Error, Exit, Guarantee, KEEPER_ARG, Limits, Root, Spec, Strength,
     keeper_main_if_asked, launch, plan,
@@ -47,6 +49,7 @@ const CASES: &[Case] = &[
     ("nothing outside of the roots is reached", nothing_outside_is_reached),
     ("no way out is open", no_way_out_is_open),
     ("a server is unprivileged", a_server_is_unprivileged),
+    ("sockets for the guard are of the server's network and not the server's", doors_are_apart),
     ("environment and descriptors are clean", environment_and_descriptors_are_clean),
     ("what servers need works", what_servers_need_works),
     ("interpreters work", interpreters_work),
@@ -65,6 +68,12 @@ const CASES: &[Case] = &[
     ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
     ("two servers have nothing of each other", two_servers_are_apart),
     ("what is read only in a writable root stays in its place", read_only_stays_in_place),
+    ("a traced server is held as any other", traced::a_traced_server_is_held),
+    ("what a traced server touches is seen", traced::what_is_touched_is_seen),
+    ("no way around by which a file is found hides it", traced::no_way_around_hides_a_file),
+    ("a flood is bounded, and one kind hides no other", traced::a_flood_is_bounded),
+    ("threads and signals do not stop a traced server", traced::threads_and_signals_go_on),
+    ("a traced server goes with its guard", traced::a_traced_server_goes_with_its_guard),
 ];
 
 fn main() -> ExitCode {
@@ -199,6 +208,55 @@ fn a_server_is_unprivileged(ground: &Ground) {
             .iter()
             .all(|it| it.guarantee == Guarantee::Memory || it.strength == Strength::Enforced)
     );
+}
+
+fn doors_are_apart(ground: &Ground) {
+    let may_reach = |mut spec: Spec, list: &str| {
+        spec.confine.as_mut().unwrap().network = list.parse().unwrap();
+        spec
+    };
+    let list = "a.example,*.b.example:8080,10.0.0.5:5432";
+    let child = launch(&may_reach(ground.confined(&["cat"]), list)).unwrap();
+    let held = &child.containment().0;
+    let held = held.iter().find(|it| it.guarantee == Guarantee::Network).unwrap();
+    assert!(held.by.contains("*.b.example:8080"), "{held:?}");
+    let doors = child.take_doors().unwrap();
+    assert!(child.take_doors().is_none());
+    assert_eq!(doors.names.local_addr().unwrap(), GATE_DNS.into());
+    let at = doors.connections.iter().map(|it| it.local_addr().unwrap().to_string());
+    let expected =
+        ["127.64.0.1:53", "127.64.0.1:1080", "0.0.0.0:443", "0.0.0.0:5432", "0.0.0.0:8080"];
+    assert_eq!(at.collect::<Vec<_>>(), expected);
+    // Nobody here can come in by them.
+    assert!(TcpStream::connect(GATE_PROXY).is_err());
+    let none = launch(&may_reach(ground.confined(&["cat"]), "none")).unwrap();
+    assert!(none.take_doors().is_none());
+    drop((child, doors, none));
+
+    // A listed address is one inside, and says itself which it is.
+    let connects = ["bash", "-c", "exec 3<>/dev/tcp/10.0.0.5/5432; cat"];
+    let child = launch(&may_reach(ground.confined(&connects), list)).unwrap();
+    let doors = child.take_doors().unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    let accepted = loop {
+        let found = doors.connections.iter().find_map(|it| it.accept().ok());
+        assert!(Instant::now() < until, "nobody came");
+        if let Some((stream, _)) = found {
+            break stream;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(accepted.local_addr().unwrap().to_string(), "10.0.0.5:5432");
+    drop((child, doors, accepted));
+
+    // As closed as without a list, for whoever is not on it.
+    must_hold(&output(&may_reach(ground.probe("reach"), list)), 18);
+    must_hold(&output(&may_reach(ground.probe("break-out"), list)), 90);
+    let script = "ls /proc/self/fd | tr '\\n' ' '; env | grep -i proxy | sort";
+    let said = output(&may_reach(ground.confined(&["sh", "-c", script]), list));
+    let proxy = format!("http://{GATE_PROXY}");
+    assert!(said.starts_with("0 1 2 3 ALL_PROXY="), "{said}");
+    assert!(said.contains(&format!("\nhttps_proxy={proxy}\n")), "{said}");
 }
 
 fn environment_and_descriptors_are_clean(ground: &Ground) {
@@ -421,7 +479,7 @@ fn a_named_weakness_is_shown(ground: &Ground) {
 
 /// A sandbox is a machine that gives no namespaces.
 fn nothing_starts_without_a_namespace(ground: &Ground) {
-    assert_eq!(output(&ground.probe("nest")), "privileges\n");
+    assert_eq!(output(&ground.probe("nest")), "files\n");
     assert!(!ground.at("rw/made").exists());
 }
 
@@ -431,7 +489,7 @@ fn nest(top: &str) {
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: Some("/".into()),
         confine: Some(Box::new(Confinement {
-            allow_weaker: Guarantee::WEAKER.into(),
+            allow_weaker: vec![Guarantee::Memory, Guarantee::Cpu],
             ..Confinement::default()
         })),
     };

@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "start",
     "stop",
     "decision",
@@ -21,7 +21,9 @@ const KINDS: [&str; 11] = [
     "violation",
     "refusal",
     "stderr",
+    "egress",
     "policy",
+    "touched",
     "ledger.recovered",
     "ledger.removed",
 ];
@@ -219,11 +221,51 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    let names = ["kind", "peer", "call", "method", "tool", "decision", "status", "rule", "says"];
+    let names = [
+        "kind",
+        "peer",
+        "call",
+        "method",
+        "tool",
+        "destination",
+        "address",
+        "decision",
+        "status",
+        "rule",
+        "says",
+    ];
     let mark = is_open.then(|| format!("({NO_OUTCOME})"));
-    let words = names.iter().map(|it| text(it)).filter(|it| !it.is_empty()).chain(mark);
+    let touched = value.get("touched").map(touched).filter(|it| !it.is_empty());
+    let words = names.iter().map(|it| text(it)).filter(|it| !it.is_empty());
+    let words = words.chain(touched).chain(mark);
     let words: Vec<String> = words.collect();
     writeln!(out, "{}  {}", record.at, visible(&words.join("  ")))
+}
+
+/// What a process touched, in one line.
+fn touched(touched: &serde_json::Value) -> String {
+    let list = |name: &str, says: &str| {
+        let things = touched.get(name)?.as_array()?.iter().filter_map(|it| it.as_str());
+        Some(format!("{says} {}", things.collect::<Vec<_>>().join(", ")))
+    };
+    let number = |name: &str, says: &str| {
+        touched.get(name).and_then(serde_json::Value::as_u64).map(|it| format!("{says} {it}"))
+    };
+    let parts = [
+        list("roots", "has the roots"),
+        list("programs", "has the programs of"),
+        list("read", "read"),
+        list("written", "wrote"),
+        list("executed", "executed"),
+        list("reached", "reached"),
+        list("own", "own addresses"),
+        list("used", "used"),
+        list("refused", "refused"),
+        number("more", "and more"),
+        number("unseen", "calls not looked into"),
+        number("among", "calls at once"),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// What was found, for a person.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stockade_sandbox::{Confinement, Error, Guarantee, Secret};
+use stockade_sandbox::{Confinement, Error, Guarantee, Network, Secret};
 
 use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
@@ -20,6 +20,11 @@ pub(super) struct Hold {
     /// Another place that programs are executed from, read only. May be repeated
     #[arg(long = "program", value_name = "DIR")]
     programs: Vec<PathBuf>,
+    /// Whom it may reach, and nobody else: hosts by name or address, between commas. Without a port
+    /// it is 443; `*.` in front means every name below; an address behind `=` is the name's, in place
+    /// of what it resolves to, and may be a private one [default: none]
+    #[arg(long = "net", value_name = "HOST[:PORT][=ADDR],…|none")]
+    network: Option<Network>,
     /// Give it the value of this variable in a file that no other process sees, whose name is in
     /// NAME_FILE. May be repeated
     #[arg(long = "secret", value_name = "NAME")]
@@ -36,7 +41,8 @@ pub(super) struct Hold {
     /// How long it may run, in seconds [default: not limited]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time: Option<u64>,
-    /// Start although this guarantee (files, memory or cpu) cannot be enforced. May be repeated
+    /// Start although this guarantee (files, processes, end, memory, pids or cpu) cannot be enforced.
+    /// May be repeated
     #[arg(long, value_name = "GUARANTEE")]
     allow_weaker: Vec<Guarantee>,
     /// Say what would be done, and how far each guarantee would hold; start nothing
@@ -55,6 +61,7 @@ impl Hold {
         Sandbox {
             backend: self.backend.unwrap_or(before.backend),
             programs: [before.programs.clone(), self.programs.clone()].concat(),
+            network: self.network.clone().unwrap_or_else(|| before.network.clone()),
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
         }

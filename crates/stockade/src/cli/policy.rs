@@ -1,7 +1,7 @@
 //! `stockade policy`: is the file right, and what would it do?
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -11,7 +11,7 @@ use stockade_core::json::Document;
 use stockade_core::message::Side;
 use stockade_core::policy::{CallFacts, Decision, Outcome};
 
-use super::{Format, printed};
+use super::{Format, learn, printed};
 use crate::config::{ConfigError, Flags, Resolved, Search};
 use crate::failure::{Exit, Failure};
 
@@ -24,6 +24,14 @@ pub(super) struct PolicyArgs {
 
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
+    #[command(flatten)]
+    Read(Reading),
+    Learn(learn::LearnArgs),
+}
+
+/// What is done with one policy file.
+#[derive(Debug, Subcommand)]
+enum Reading {
     Check(CheckArgs),
     Explain(ExplainArgs),
 }
@@ -81,17 +89,21 @@ const USAGE: u8 = 2;
 /// # Errors
 /// When nothing can be written.
 pub(super) fn run(args: &PolicyArgs) -> Result<ExitCode, Failure> {
+    let reading = match &args.command {
+        PolicyCommand::Read(it) => it,
+        PolicyCommand::Learn(it) => return learn::run(it),
+    };
     let mut out = Vec::new();
-    let code = run_to(args, &mut out, &mut anstream::stderr());
+    let code = run_to(reading, &mut out, &mut anstream::stderr());
     let code = code.map_err(|it| Failure::new(Exit::Usage, "cannot print").from(it))?;
     printed(anstream::stdout().write_all(&out))?;
     Ok(code.into())
 }
 
-fn run_to(args: &PolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    let (file, server, format) = match &args.command {
-        PolicyCommand::Check(it) => (&it.file, &it.server, it.format),
-        PolicyCommand::Explain(it) => (&it.file, &it.server, it.format),
+fn run_to(reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+    let (file, server, format) = match reading {
+        Reading::Check(it) => (&it.file, &it.server, it.format),
+        Reading::Explain(it) => (&it.file, &it.server, it.format),
     };
     let search = Search::new(file.as_deref());
     if let Some(note) = std::env::current_dir().ok().and_then(|it| search.overlooks(&it)) {
@@ -105,9 +117,9 @@ fn run_to(args: &PolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Re
             return Ok(USAGE);
         }
     };
-    match &args.command {
-        PolicyCommand::Check(_) => check(&resolved, format, out)?,
-        PolicyCommand::Explain(it) => {
+    match reading {
+        Reading::Check(_) => check(&resolved, format, out)?,
+        Reading::Explain(it) => {
             let arguments = match Document::parse(it.args.clone().into(), &Default::default()) {
                 Ok(arguments) if arguments.root().is_object() => Ok(arguments),
                 Ok(_) => Err("not an object".to_owned()),
@@ -182,7 +194,9 @@ fn check(resolved: &Resolved, format: Format, out: &mut dyn Write) -> io::Result
     }
     for root in &resolved.roots {
         let mode = if root.write { "read, write" } else { "read only" };
-        writeln!(out, "  root {}, {mode} ({})", root.path, root.origin.place)?;
+        // Where a policy is checked is not always where it will hold.
+        let there = if Path::new(&root.path).is_dir() { "" } else { "; not a directory here" };
+        writeln!(out, "  root {}, {mode} ({}){there}", root.path, root.origin.place)?;
     }
     for it in said {
         writeln!(out, "  {} = {} ({})", it.key, it.value, it.place)?;
@@ -334,12 +348,12 @@ mod tests {
 
     #[derive(Parser)]
     struct Line {
-        #[command(flatten)]
-        policy: PolicyArgs,
+        #[command(subcommand)]
+        reading: Reading,
     }
 
     const FILE: &str = r#"default = "ask"
-roots = ["/srv/docs:rw"]
+roots = ["/srv/none:rw"]
 [severity]
 high = "deny"
 [[tools]]
@@ -361,7 +375,7 @@ when = "args.size > 10"
         let path = directory.path().join("stockade.toml");
         std::fs::write(&path, file).unwrap();
         let path = path.to_str().unwrap();
-        let args = Line::parse_from(["policy"].iter().chain(line).chain([&path])).policy;
+        let args = Line::parse_from(["policy"].iter().chain(line).chain([&path])).reading;
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let code = {
             let mut err = anstream::StripStream::new(&mut err);
@@ -378,7 +392,7 @@ when = "args.size > 10"
         ok: stockade.toml
           3 rules about tools, else ask
           0 servers
-          root /srv/docs, read, write (stockade.toml:2)
+          root /srv/none, read, write (stockade.toml:2); not a directory here
           severity.high = deny (stockade.toml:4)
           default = ask (stockade.toml:1)
         exit 0
@@ -435,6 +449,7 @@ when = "args.size > 10"
           path_outside_roots         deny   deny   stockade.toml:4
           header_parameter           deny   fix    built in
           header_secret              allow  allow  built in
+          observed_not_declared      deny   deny   stockade.toml:4
           broken_check               deny   deny   stockade.toml:4
           too_many_findings          deny   deny   stockade.toml:4
         exit 0
@@ -443,10 +458,10 @@ when = "args.size > 10"
 
     #[test]
     fn an_allowed_call_is_explained() {
-        let args = r#"{"path": "/srv/docs/a", "size": 3}"#;
+        let args = r#"{"path": "/srv/none/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
         insta::assert_snapshot!(run_on(FILE, &line), @r#"
-        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
+        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"observed_not_declared","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
         exit 0
         "#);
     }

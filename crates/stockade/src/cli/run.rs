@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,6 +74,10 @@ pub(super) struct Shared {
     /// Show what the server writes to standard error. The ledger has it in any case
     #[arg(long)]
     stderr: bool,
+    /// Write down what each call has the server's process touch: files, addresses, programs. It
+    /// slows down every file that is opened
+    #[arg(long)]
+    trace: bool,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -169,7 +174,10 @@ impl Shared {
             )
             .help(format!("say which it is with `--server NAME`: {}", names.join(", "))));
         }
-        let server = self.find(upstream, command, &resolved)?;
+        let mut server = self.find(upstream, command, &resolved)?;
+        if self.trace {
+            server.traced()?;
+        }
         let plan = match &server {
             Where::Here(spec) => Some(plan(spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
@@ -243,6 +251,20 @@ pub(super) fn environment(
 }
 
 impl Where {
+    /// The same, with a trace of what it touches.
+    fn traced(&mut self) -> Result<(), Failure> {
+        let confine = match self {
+            Self::Here(spec) => spec.confine.as_deref_mut(),
+            Self::There(_) => None,
+        };
+        let Some(confine) = confine else {
+            return Err(Failure::new(Exit::Usage, "only what the sandbox holds can be traced")
+                .help("leave `--trace` away, or have a process held by `--sandbox native`"));
+        };
+        confine.trace = true;
+        Ok(())
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(spec) => {
@@ -279,15 +301,20 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
         Where::Here(spec) => {
             let started = Process::start(&spec, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
+            if let Some(watch) = process.watch() {
+                conversation.watched_by(Arc::clone(watch));
+            }
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
             let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;
-            let mut how = vec![match process.exit().await {
+            let exit = match process.exit().await {
                 Ok(stockade_sandbox::Exit::Code(code)) => format!("ended with exit code {code}"),
                 Ok(stockade_sandbox::Exit::Signal(it)) => format!("was killed by signal {it}"),
                 Err(error) => format!("ended, and nobody knows how: {error}"),
-            }];
-            how.extend(process.last_lines());
+            };
+            let exit: Vec<String> = iter::once(exit).chain(process.reached()).collect();
+            let how: Vec<String> =
+                iter::once(exit.join("; ")).chain(process.last_lines()).collect();
             (ended, Some(how.join("\n  ")))
         }
         Where::There(http) => {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -12,21 +13,27 @@ use std::time::Duration;
 use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use stockade_sandbox::{Child, Error, Spec, launch, plan};
+use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan};
 
+use super::Format;
 use super::hold::{Hold, not_started};
-use super::run::environment;
+use super::report::Report;
+use super::run::{environment, runtime};
 use crate::config;
 use crate::failure::{Exit, Failure};
+use crate::guard::egress::{Egress, Shown};
 
 /// How long a command that nobody reads any more may take to end by itself.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// Run a command in a sandbox: its roots, no network, bounded memory and processes
+/// Run a command in a sandbox: its roots, no network but what is named, bounded memory and
+/// processes
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockade sandbox --root ~/notes -- python3 -c 'import os; print(os.listdir())'
+  stockade sandbox --net api.example.com,db.internal:5432=10.0.0.5 -- python3 report.py
   stockade sandbox --root .:rw --memory 512M --dry-run -- node build/index.js
+  stockade sandbox --root . --trace -- python3 -c 'print(open(\"README.md\").read())'
 
 Files are seen if they are below a root, below /usr, or installed with the program or the script
 that it runs. HOME and /tmp are empty and private. What is written in a root cannot be executed
@@ -42,6 +49,13 @@ pub(super) struct Sandbox {
     /// Pass this variable of the environment on. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
+    /// Say in the end what it touched: files, addresses, programs; on standard error, or in this
+    /// file. It slows down every file that is opened
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    trace: Option<Option<PathBuf>>,
+    /// How to say what it touched
+    #[arg(long, value_enum, default_value_t, requires = "trace")]
+    format: Format,
     #[command(flatten)]
     hold: Hold,
     /// The command
@@ -57,10 +71,23 @@ impl Sandbox {
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        // What cannot be written in the end is better known before.
+        let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
+        let report = report.transpose()?;
         let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
+        if let (Some(doors), Some(confine)) = (child.take_doors(), &spec.confine) {
+            let_out(doors, confine.network.clone())?;
+        }
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
-        Ok(match exit.map_err(|it| not_started(&it))? {
+        let exit = exit.map_err(|it| not_started(&it))?;
+        for reached in child.reached() {
+            anstream::eprintln!("note: {reached}");
+        }
+        if let (Some(report), Some(trace)) = (report, child.trace()) {
+            report.write(&trace.outside())?;
+        }
+        Ok(match exit {
             stockade_sandbox::Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             stockade_sandbox::Exit::Signal(it) => {
                 ExitCode::from(u8::try_from(it.saturating_add(128)).unwrap_or(1))
@@ -74,10 +101,32 @@ impl Sandbox {
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         let mut confine = sandbox.confinement(&roots);
+        if self.trace.is_some() {
+            let nothing = || {
+                Failure::new(Exit::Usage, "only what the sandbox holds can be traced")
+                    .help("leave `--trace` or `--sandbox none` away")
+            };
+            confine.as_mut().ok_or_else(nothing)?.trace = true;
+        }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         Ok(Spec { command: self.command.clone(), env, cwd: None, confine })
     }
+}
+
+/// Connects the command to whom it may reach, for as long as this process lives. There is no ledger
+/// here: what is refused is said on standard error.
+fn let_out(doors: Doors, network: Network) -> Result<(), Failure> {
+    let runtime = runtime(1)?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            match Egress::open(doors, network, Arc::new(Shown)) {
+                Ok(_egress) => std::future::pending::<()>().await,
+                Err(error) => anstream::eprintln!("note: nobody is reached: {error}"),
+            }
+        });
+    });
+    Ok(())
 }
 
 /// Passes on what goes in and comes out, until the command has ended. It gets pipes, and never our

@@ -123,6 +123,10 @@ table! {
         backend: Backend = r#""native""#,
         /// More places that programs are executed from, whole paths. They are read only.
         programs: Vec<At<String>> = r#"["/opt/tools"]"#,
+        /// Whom a server may reach: names, names below a name (`*.`), addresses. Without a port it is
+        /// 443. An address behind `=` is the name's, in place of what it resolves to, and may be one
+        /// of a private network. `["none"]` is nobody, which holds where this is not said.
+        net: Vec<At<String>> = r#"["api.example.com", "*.example.com:8443", "db.internal:5432=10.0.0.5"]"#,
         /// Memory of all processes of a server together, in bytes.
         memory_bytes: usize = "1073741824",
         /// Processor time, in hundredths of one processor. Without, all there is.

@@ -36,7 +36,11 @@ pub fn text() -> String {
         out += &format!("{} = {}\n", limit.name, limit.default);
     }
     head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
-    values(&mut out, SandboxTable::KEYS, &["programs", "cpu_percent", "time_s", "allow_weaker"]);
+    values(
+        &mut out,
+        SandboxTable::KEYS,
+        &["programs", "net", "cpu_percent", "time_s", "allow_weaker"],
+    );
     head(&mut out, "", "[ledger]", LedgerTable::WORDS);
     values(&mut out, LedgerTable::KEYS, &["keep_bytes", "keep_days"]);
     head(&mut out, "#", "[http]", HttpTable::WORDS);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stockade_core::check::{redacted, visible};
-use stockade_core::record::{Kind, Record};
+use stockade_core::record::{Kind, Record, Touched};
 use stockade_core::session::Parties;
 use stockade_sandbox::{Child, Exit, Spec};
 use stockade_wire::error::WireError;
@@ -17,6 +17,8 @@ use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
 use super::Guard;
+use super::egress::{Egress, Recorded};
+use super::watch::Watch;
 
 /// How long a server may take to end by itself, at each step of MCP's shutdown ("stdio ›
 /// Shutdown").
@@ -33,6 +35,12 @@ pub struct Process {
     /// Takes in what it says on standard error.
     errors: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// Its way out, if it has one. It holds sockets of the process's own network, which is there
+    /// for as long as they are.
+    egress: Mutex<Option<Egress>>,
+    watch: Option<Arc<Watch>>,
+    guard: Arc<Guard>,
+    parties: Parties,
 }
 
 /// A process that has just started, with its ends.
@@ -53,7 +61,7 @@ pub enum StartError {
     #[error(transparent)]
     Launch(#[from] stockade_sandbox::Error),
     /// Its pipes.
-    #[error("cannot use the pipes of the server")]
+    #[error("cannot use the pipes or sockets of the server")]
     Pipes(#[from] std::io::Error),
 }
 
@@ -68,13 +76,20 @@ impl Process {
         parties: &Parties,
         show: bool,
     ) -> Result<Started, StartError> {
-        let spec = spec.clone();
-        let launched = tokio::task::spawn_blocking(move || stockade_sandbox::launch(&spec)).await;
+        let launching = spec.clone();
+        let launched =
+            tokio::task::spawn_blocking(move || stockade_sandbox::launch(&launching)).await;
         let child = launched.map_err(std::io::Error::other)??;
+        let watch = child.trace().zip(spec.confine.as_deref());
+        let watch = watch.map(|(trace, confinement)| Arc::new(Watch::new(trace, confinement)));
         let missing = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         let input = child.take_stdin().ok_or_else(missing)?;
         let output = child.take_stdout().ok_or_else(missing)?;
         let errors = child.take_stderr().ok_or_else(missing)?;
+        let network = spec.confine.as_ref().map(|it| it.network.clone()).unwrap_or_default();
+        let recorded = || Recorded { guard: Arc::clone(guard), parties: parties.clone() };
+        let open = |doors| Egress::open(doors, network, Arc::new(recorded()));
+        let egress = Mutex::new(child.take_doors().map(open).transpose()?);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
         let errors = tokio::spawn(listen(
             errors,
@@ -87,13 +102,29 @@ impl Process {
         let (input, _) = StdioWriter::new(pipe::Sender::from_owned_fd(input)?).share(&limits);
         let output = Lines::new(pipe::Receiver::from_owned_fd(output)?, &limits);
         let errors = tokio::sync::Mutex::new(Some(errors));
-        let process = Self { child: Arc::new(child), errors, last_lines };
+        let (guard, parties) = (Arc::clone(guard), parties.clone());
+        let child = Arc::new(child);
+        let process = Self { child, errors, last_lines, egress, watch, guard, parties };
+        if let Some(watch) = &process.watch {
+            process.touched("what the server touches is written down", watch.given());
+        }
         Ok(Started { process, input, output })
+    }
+
+    /// Who sees what it touches, if somebody does.
+    pub fn watch(&self) -> Option<&Arc<Watch>> {
+        self.watch.as_ref()
     }
 
     /// Ends it, at once or in MCP's order, and says how it ended.
     pub async fn end(&self) -> String {
-        self.exit().await.map_or_else(|it| it, |it| it.to_string())
+        let exit = self.exit().await.map_or_else(|it| it, |it| it.to_string());
+        std::iter::once(exit).chain(self.reached()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Which limits it ran into, once it has ended.
+    pub fn reached(&self) -> impl Iterator<Item = String> {
+        self.child.reached().into_iter().map(|it| it.to_string())
     }
 
     /// The same, for whoever says it in other words; or why it is not known.
@@ -104,7 +135,24 @@ impl Process {
             // All of it is in the pipe by now: nothing is left that could write more.
             let _read = tokio::time::timeout(GRACE, errors).await;
         }
+        drop(self.egress.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(outside) = self.watch.as_ref().and_then(|it| it.outside()) {
+            self.touched("outside of every call", outside);
+        }
         ended.map_err(|it| it.to_string())?.map_err(|it| it.to_string())
+    }
+
+    fn touched(&self, says: &str, touched: Touched) {
+        // A ledger that cannot be written stops the next call.
+        let _recorded = self.guard.record(&Record {
+            kind: Kind::Touched,
+            session: Arc::clone(&self.parties.session),
+            principal: Arc::clone(&self.parties.principal),
+            server: Arc::clone(&self.guard.server.name),
+            touched: Some(Box::new(touched)),
+            says: says.to_owned(),
+            ..Record::default()
+        });
     }
 
     /// The last lines of its standard error.

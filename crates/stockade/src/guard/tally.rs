@@ -26,6 +26,8 @@ pub(super) struct Tally {
     door: Table,
     client: Table,
     server: Table,
+    reached: Table,
+    unreached: Table,
 }
 
 type Table = Mutex<HashMap<Sort, Count>>;
@@ -40,6 +42,8 @@ struct Sort {
     server: Arc<str>,
     from: Option<&'static str>,
     method: String,
+    destination: Option<String>,
+    address: Option<IpAddr>,
     decision: Option<&'static str>,
     rule: Option<String>,
     mended: bool,
@@ -74,7 +78,7 @@ impl Tally {
     /// The numbers that are due to be written.
     pub(super) fn due(&self, now_ms: u64) -> Vec<Record> {
         let mut due = Vec::new();
-        for table in [&self.door, &self.client, &self.server] {
+        for table in self.tables() {
             lock(table).retain(|sort, count| {
                 if now_ms.saturating_sub(count.since_ms) < EVERY_MS {
                     return true;
@@ -90,13 +94,19 @@ impl Tally {
 
     /// All numbers. Then nothing was counted.
     pub(super) fn rest(&self) -> Vec<Record> {
-        let tables = [&self.door, &self.client, &self.server];
-        let counts = tables.into_iter().flat_map(|it| std::mem::take(&mut *lock(it)));
+        let counts = self.tables().into_iter().flat_map(|it| std::mem::take(&mut *lock(it)));
         counts.filter(|(_, it)| it.more > 0).map(|(sort, it)| sort.record(it.more)).collect()
     }
 
+    fn tables(&self) -> [&Table; 5] {
+        [&self.door, &self.client, &self.server, &self.reached, &self.unreached]
+    }
+
     fn table(&self, record: &Record) -> &Table {
-        if record.kind == Kind::Refusal {
+        if record.kind == Kind::Egress {
+            // What was not reached can be anything; it must not hide who was.
+            if record.decision == Some("allow") { &self.reached } else { &self.unreached }
+        } else if record.kind == Kind::Refusal {
             &self.door
         } else if record.from == Some(Side::Server.name()) {
             &self.server
@@ -115,6 +125,8 @@ impl Sort {
             principal: Arc::clone(&record.principal),
             peer: record.peer,
             method: record.method.clone(),
+            destination: record.destination.clone(),
+            address: record.address,
             decision: record.decision,
             rule: record.rule.clone().or(found),
             mended: record.mended,
@@ -132,7 +144,10 @@ impl Sort {
             server: Arc::clone(&record.server),
             from: record.from,
             method: String::new(),
-            decision: None,
+            destination: None,
+            address: None,
+            // Whoever was reached and whoever was not are counted apart.
+            decision: record.decision.filter(|_| record.kind == Kind::Egress),
             rule: None,
             mended: false,
             says: "of many sorts".to_owned(),
@@ -151,6 +166,8 @@ impl Sort {
             server: Arc::clone(&self.server),
             from: self.from,
             method: self.method.clone(),
+            destination: self.destination.clone(),
+            address: self.address,
             decision: self.decision,
             rule: self.rule.clone(),
             mended: self.mended,

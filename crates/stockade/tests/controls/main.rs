@@ -17,16 +17,20 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod doctor;
 mod floods;
 mod front_door;
 mod harness;
 mod input;
 mod ledger;
+mod limits;
+mod network;
 mod output;
 mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
+mod touched;
 
 use std::process::ExitCode;
 
@@ -52,8 +56,12 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("network", network::ROWS),
     ("roots", roots::ROWS),
     ("sandbox", sandbox::ROWS),
+    ("limits", limits::ROWS),
+    ("doctor", doctor::ROWS),
+    ("touched", touched::ROWS),
 ];
 
 fn main() -> ExitCode {

@@ -1,11 +1,11 @@
 //! What holds a server's process, from the policy file: `[sandbox]`, and key by key in its place
 //! that of the server.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stockade_sandbox::{Access, Confinement, Guarantee, Limits};
+use stockade_sandbox::{Access, Confinement, Destination, Guarantee, Limits, Network};
 
 use super::{Making, Root};
 use crate::config::file::{At, Backend, File, SandboxTable, ServerTable};
@@ -17,6 +17,8 @@ pub struct Sandbox {
     pub backend: Backend,
     /// More places that programs are executed from.
     pub programs: Vec<PathBuf>,
+    /// Whom it may reach.
+    pub network: Network,
     /// How much it may use.
     pub limits: Limits,
     /// What may hold less than fully.
@@ -36,9 +38,11 @@ impl Sandbox {
             Backend::Native => Some(Box::new(Confinement {
                 roots: roots.iter().map(root).collect(),
                 programs: self.programs.clone(),
+                network: self.network.clone(),
                 secrets: Vec::new(),
                 limits: self.limits.clone(),
                 allow_weaker: self.allow_weaker.clone(),
+                trace: false,
             })),
         }
     }
@@ -83,6 +87,10 @@ impl Making<'_> {
         if let Some(it) = &table.programs {
             sandbox.programs = it.value.iter().filter_map(|it| self.program(it)).collect();
         }
+        if let Some(it) = &table.net {
+            sandbox.network = self.network(&it.value, &it.span);
+            self.setting(&format!("{key}.net"), &sandbox.network.to_string(), &it.span);
+        }
         let limits = &mut sandbox.limits;
         let mut number = |name: &str, at, bounds| self.number(&format!("{key}.{name}"), at, bounds);
         if let Some(it) = number("memory_bytes", &table.memory_bytes, MEMORY_BYTES) {
@@ -120,6 +128,29 @@ impl Making<'_> {
             return None;
         }
         Some(path)
+    }
+
+    /// `none` stands alone, and closes what another table has opened.
+    fn network(&mut self, list: &[At<String>], span: &Range<usize>) -> Network {
+        if let [only] = list
+            && only.value == "none"
+        {
+            return Network::default();
+        }
+        let mut all = Vec::new();
+        for at in list {
+            match at.value.parse::<Destination>() {
+                Ok(it) => all.push(it),
+                Err(error) => {
+                    let help = "write `HOST`, `HOST:PORT` or `HOST:PORT=ADDRESS`";
+                    self.wrong(&at.span, &error.to_string(), help);
+                }
+            }
+        }
+        Network::new(all).unwrap_or_else(|error| {
+            self.wrong(span, &error.to_string(), "this is about the whole list");
+            Network::default()
+        })
     }
 
     fn weaker(&mut self, at: &At<String>) -> Option<Guarantee> {

@@ -160,6 +160,9 @@ impl Upstream {
         conversation: Arc<Conversation>,
     ) -> Result<Line, StartError> {
         let started = Process::start(&self.spec, guard, parties, self.show_stderr).await?;
+        if let Some(watch) = started.process.watch() {
+            conversation.watched_by(Arc::clone(watch));
+        }
         let router = Arc::new(Router::default());
         let inner = Arc::new(Inner {
             process: Some(started.process),

@@ -28,7 +28,7 @@ type Answer = Response<Either<Full<Bytes>, StreamBody<Events>>>;
 /// A running server. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct FakeHttp {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     is_secure: bool,
     state: Arc<State>,
     _stop: oneshot::Sender<()>,
