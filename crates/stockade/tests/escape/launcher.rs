@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -29,14 +30,39 @@ pub(crate) struct Launcher {
 
 pub(crate) const LAUNCHERS: &[Launcher] = &[
     Launcher { name: "none", words: |_, _| Vec::new(), most: None, possible: || Ok(()) },
-    Launcher { name: "native", words: native, most: Some([0, 0, 2]), possible: || Ok(()) },
+    Launcher {
+        name: "native",
+        words: |ground, setuid| sandbox("native", ground, setuid),
+        most: Some([0, 0, 2]),
+        possible: || Ok(()),
+    },
+    Launcher {
+        name: "podman",
+        words: |ground, setuid| sandbox("podman", ground, setuid),
+        most: Some([0, 0, 8]),
+        possible: podman,
+    },
 ];
 
-fn native(ground: &Ground, setuid: Option<&str>) -> Vec<String> {
+fn podman() -> Result<(), String> {
+    let is_there =
+        |it: &&str| ["/usr/bin", "/usr/local/bin"].iter().any(|at| Path::new(at).join(it).exists());
+    if !rustix::process::geteuid().is_root() {
+        return Err("it needs root here".to_owned());
+    }
+    match ["podman", "runc"].iter().find(|it| !is_there(it)) {
+        None => Ok(()),
+        Some(missing) => Err(format!("missing: {missing} (Debian: podman runc)")),
+    }
+}
+
+fn sandbox(backend: &str, ground: &Ground, setuid: Option<&str>) -> Vec<String> {
     let at = |path: &str| ground.at(path).to_str().unwrap().to_owned();
     let mut words = vec![
         at("program/stockade"),
         "sandbox".into(),
+        "--sandbox".into(),
+        backend.into(),
         "--root".into(),
         format!("{}:rw", at("rw")),
         "--root".into(),
@@ -50,7 +76,7 @@ fn native(ground: &Ground, setuid: Option<&str>) -> Vec<String> {
         "memory".into(),
     ];
     if let Some(program) = setuid {
-        let place = std::path::Path::new(program).parent().unwrap();
+        let place = Path::new(program).parent().unwrap();
         words.extend(["--root".into(), place.to_str().unwrap().to_owned()]);
     }
     words.push("--".into());
