@@ -156,7 +156,8 @@ pub struct Touched {
     /// The programs that were started.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
     pub executed: Vec<String>,
-    /// The addresses that were connected or sent to, outside of the process's own loopback.
+    /// Whom it reached: addresses that were connected or sent to outside of the process's own
+    /// loopback, and hosts that the guard connected it to.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
     pub reached: Vec<String>,
     /// The addresses of its own loopback that were connected or sent to, or listened at.
@@ -183,6 +184,9 @@ pub struct Touched {
     /// Places that its programs were said to be in.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
     pub programs: Vec<String>,
+    /// Whom it may reach.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "texts")]
+    pub net: Vec<String>,
 }
 
 impl Touched {

@@ -134,6 +134,12 @@ impl Trace {
         std::mem::take(&mut self.lock().outside).touched
     }
 
+    /// Notes whom the server reached, or was not let reach, by way of whoever connects it: to the
+    /// kernel, that is an address of the server's own loopback.
+    pub fn reached(&self, whom: &str, refused: bool) {
+        self.note(&Touch { how: How::Connect, refused, what: whom.into() }, None);
+    }
+
     pub(super) fn note(&self, touch: &Touch, root: Option<&Path>) {
         self.lock().each(|it| it.note(touch, root));
     }
@@ -222,5 +228,10 @@ mod tests {
         assert_eq!(names(&trace.outside()), ["/before"]);
         assert!(trace.outside().is_empty());
         assert_eq!(trace.close("one"), None);
+        trace.reached("a.example:443", false);
+        trace.reached("b.example:443", true);
+        let touched = trace.outside();
+        assert!(touched.of(How::Connect, false).eq(["a.example:443"]));
+        assert!(touched.of(How::Connect, true).eq(["b.example:443"]));
     }
 }

@@ -1,5 +1,6 @@
 //! What the places are that a server sees, and so what a path in its cell means.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use crate::Confinement;
@@ -11,6 +12,8 @@ pub(crate) struct Places {
     /// The deepest first.
     mounts: Vec<Mount>,
     roots: Vec<PathBuf>,
+    /// Addresses of its own loopback, besides those that always are.
+    addresses: Vec<Ipv4Addr>,
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
@@ -36,7 +39,15 @@ impl Places {
         mounts.sort_by_key(|it| std::cmp::Reverse(it.at.components().count()));
         let roots = &confinement.roots;
         let roots = roots.iter().filter_map(|it| it.path.canonicalize().ok()).collect();
-        Self { mounts, roots, uid: cell.uid, gid: cell.gid }
+        let addresses = cell.addresses.clone();
+        Self { mounts, roots, addresses, uid: cell.uid, gid: cell.gid }
+    }
+
+    /// Whether an address is the server's own. Whoever is behind it, if it is one that the guard
+    /// connects, is said by the guard.
+    pub(super) fn is_own(&self, address: IpAddr) -> bool {
+        let added = self.addresses.iter().any(|it| address == *it);
+        added || address.is_loopback() || address.is_unspecified()
     }
 
     /// What is at `path`, in which no link is left.

@@ -120,7 +120,7 @@ impl Watch {
                 return Some(Vec::new());
             }
             let address = memory.address(argument(address), argument(length))?;
-            Some(address.iter().map(|it| addressed(how, it)).collect())
+            Some(address.iter().map(|it| self.addressed(how, it)).collect())
         };
         Some(match part {
             Part::Open { at, flags } => {
@@ -146,7 +146,7 @@ impl Watch {
             Part::Listen { address, length } => addresses(How::Listen, address, length)?,
             Part::SendMessage { header, count } => {
                 let found = memory.addresses(argument(header), count.map(argument))?;
-                found.iter().map(|it| addressed(How::Connect, it)).collect()
+                found.iter().map(|it| self.addressed(How::Connect, it)).collect()
             }
         })
     }
@@ -244,6 +244,21 @@ impl Watch {
         }
     }
 
+    /// What it comes to that this address is connected to or listened at. There is no other network
+    /// than the server's own loopback.
+    fn addressed(&self, how: How, address: &Address) -> Noted {
+        let (how, refused, what) = match address {
+            Address::Internet(it) => {
+                let own = self.places.is_own(it.ip());
+                let reach = if own { How::Own } else { How::Connect };
+                let how = if how == How::Listen { How::Listen } else { reach };
+                (how, !own, OsString::from(it.to_string()))
+            }
+            Address::Path(path) => (how, true, path.into()),
+        };
+        (Touch { how, refused, what }, None)
+    }
+
     /// Whether the bits of a file let the server read (4), write (2) or execute (1) it.
     fn permits(&self, about: &Stat, wanted: u32) -> bool {
         let shift = if about.st_uid == self.places.uid {
@@ -283,21 +298,6 @@ fn named(
         None => asker.directory()?,
     };
     Some(asker.find(&base.join(path), follows))
-}
-
-/// What it comes to that this address is connected to or listened at. There is no other network than
-/// the server's own loopback.
-fn addressed(how: How, address: &Address) -> Noted {
-    let (how, refused, what) = match address {
-        Address::Internet(it) => {
-            let own = it.ip().is_loopback() || it.ip().is_unspecified();
-            let reach = if own { How::Own } else { How::Connect };
-            let how = if how == How::Listen { How::Listen } else { reach };
-            (how, !own, OsString::from(it.to_string()))
-        }
-        Address::Path(path) => (how, true, path.into()),
-    };
-    (Touch { how, refused, what }, None)
 }
 
 /// A directory ends with a slash.

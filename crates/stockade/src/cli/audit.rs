@@ -254,6 +254,7 @@ fn touched(touched: &serde_json::Value) -> String {
     let parts = [
         list("roots", "has the roots"),
         list("programs", "has the programs of"),
+        list("net", "may reach"),
         list("read", "read"),
         list("written", "wrote"),
         list("executed", "executed"),

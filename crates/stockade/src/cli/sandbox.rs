@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan};
+use stockade_sandbox::{Child, Doors, Error, Network, Spec, Trace, launch, plan};
 
 use super::hold::{Hold, not_started};
 use super::prepare::{Consent, settle};
@@ -81,7 +81,7 @@ impl Sandbox {
         let report = report.transpose()?;
         let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
         if let (Some(doors), Some(confine)) = (child.take_doors(), &spec.confine) {
-            let_out(doors, confine.network.clone())?;
+            let_out(doors, confine.network.clone(), child.trace().cloned())?;
         }
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
@@ -122,11 +122,11 @@ impl Sandbox {
 
 /// Connects the command to whom it may reach, for as long as this process lives. There is no ledger
 /// here: what is refused is said on standard error.
-fn let_out(doors: Doors, network: Network) -> Result<(), Failure> {
+fn let_out(doors: Doors, network: Network, trace: Option<Arc<Trace>>) -> Result<(), Failure> {
     let runtime = runtime(1)?;
     thread::spawn(move || {
         runtime.block_on(async {
-            match Egress::open(doors, network, Arc::new(Shown)) {
+            match Egress::open(doors, network, Arc::new(Shown { trace })) {
                 Ok(_egress) => std::future::pending::<()>().await,
                 Err(error) => anstream::eprintln!("note: nobody is reached: {error}"),
             }

@@ -87,7 +87,11 @@ impl Process {
         let output = child.take_stdout().ok_or_else(missing)?;
         let errors = child.take_stderr().ok_or_else(missing)?;
         let network = spec.confine.as_ref().map(|it| it.network.clone()).unwrap_or_default();
-        let recorded = || Recorded { guard: Arc::clone(guard), parties: parties.clone() };
+        let recorded = || Recorded {
+            guard: Arc::clone(guard),
+            parties: parties.clone(),
+            watch: watch.clone(),
+        };
         let open = |doors| Egress::open(doors, network, Arc::new(recorded()));
         let egress = Mutex::new(child.take_doors().map(open).transpose()?);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));

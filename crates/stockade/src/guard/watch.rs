@@ -43,6 +43,7 @@ impl Watch {
         let given = Touched {
             roots: confinement.roots.iter().map(root).collect(),
             programs: programs.collect(),
+            net: confinement.network.destinations().iter().map(ToString::to_string).collect(),
             ..Touched::default()
         };
         Self { trace: Arc::clone(trace), given, calls: Mutex::default() }
@@ -51,6 +52,11 @@ impl Watch {
     /// What the process has to touch.
     pub fn given(&self) -> Touched {
         self.given.clone()
+    }
+
+    /// Notes whom the process reached through the guard, or was not let reach.
+    pub fn reached(&self, whom: &str, refused: bool) {
+        self.trace.reached(whom, refused);
     }
 
     /// What was touched outside of every call, since the last time this was asked.

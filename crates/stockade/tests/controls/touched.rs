@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -20,6 +23,7 @@ crate::rows![
     x13_a_flood_fills_no_disk,
     x13_what_is_outside_of_calls_is_written_down,
     x13_a_command_says_what_it_touched,
+    x13_whom_it_reaches_is_named_and_learnt,
     x13_only_what_is_held_is_traced,
     x13_what_is_learnt_is_what_was_used,
     x13_learning_writes_and_loosens_nothing,
@@ -45,6 +49,10 @@ def do(what, about):
     elif what == "flood":
         for n in range(2000): open(os.path.join(about, str(n)), "w").close()
     elif what == "send": socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (about, 53))
+    elif what == "fetch":
+        host, port = about.split(":"); stream = socket.create_connection((host, int(port)), 20)
+        stream.sendall(b"GET / HTTP/1.1\r\nhost: " + about.encode() + b"\r\n\r\n")
+        if b"canary" not in stream.recv(4096): raise OSError("nobody")
     elif what == "own":
         server = socket.create_server(("127.0.0.1", 0)); socket.create_connection(server.getsockname())
     elif what == "meet": meeting.wait(20)
@@ -153,7 +161,7 @@ impl Place {
     /// `what` is a deed, and for those that have one, a path in this place.
     fn asks(&self, id: &str, tool: &str, deeds: &[(&str, &str)]) -> Value {
         let deeds = deeds.iter().map(|(what, about)| {
-            let plain = about.is_empty() || about.starts_with('/') || about.starts_with("192.");
+            let plain = about.is_empty() || about.starts_with(['/', '1']) || about.contains(':');
             let about = if plain { (*about).to_owned() } else { self.text(about) };
             json!([what, about.chars().rev().collect::<String>()])
         });
@@ -372,6 +380,61 @@ fn x13_a_command_says_what_it_touched() {
         let quiet = run(&[]);
         assert!(!said(&quiet.stderr).contains("executed"), "only when it is asked for");
     }
+}
+
+fn x13_whom_it_reaches_is_named_and_learnt() {
+    let place = Place::new(None);
+    let canary = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = canary.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in canary.incoming().map_while(Result::ok) {
+            let _asked = stream.read(&mut [0; 4096]);
+            let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ncanary");
+        }
+    });
+    let named = format!("a.b.test:{port}");
+    let net = format!("*.b.test:{port}=127.0.0.1,unused.example");
+    let mut run = place.traced("run");
+    let mut probe = Probe::of(run.args(["--net", &net]).args(place.server())).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    let fetch =
+        |tool: &str, whom: &str| place.asks(&format!("{tool} {whom}"), tool, &[("fetch", whom)]);
+    for tool in ["plain", "searches", "closed"] {
+        assert_eq!(text(&probe.ask(&fetch(tool, &named))), "done", "{tool}");
+    }
+    let other = format!("other.example:{port}");
+    assert_eq!(text(&probe.ask(&fetch("plain", &other))), "no");
+    probe.end();
+    let [plain, searches, closed, refused] = place.outcomes().try_into().unwrap();
+    for record in [&plain, &searches, &closed] {
+        assert_eq!(list(record, "reached"), [named.clone()].into(), "{record}");
+    }
+    assert_eq!((rules(&plain), rules(&searches)), (vec![], vec![]));
+    assert_eq!(rules(&closed), [OBSERVED], "it says that it reaches nobody");
+    assert_eq!(list(&refused, "reached"), BTreeSet::new(), "{refused}");
+    let is_named = |it: &String| it.starts_with("connect other.example");
+    assert!(list(&refused, "refused").iter().any(is_named), "{refused}");
+    // Of all names that it might have reached, the one that it did; and that goes.
+    let learnt = said(&place.learn(&[]).stdout);
+    let entry = format!("net = [\"{named}=127.0.0.1\"]\n");
+    assert!(learnt.contains(&entry) && !learnt.contains("unused"), "{learnt}");
+    assert!(learnt.contains("# Refused, and not in it: connect other.example"), "{learnt}");
+    let file = place.path("learnt.toml");
+    fs::write(&file, learnt).unwrap();
+    let mut run = place.held("run");
+    run.arg("--policy").arg(&file).args(place.server());
+    let mut probe = Probe::of(&mut run).begin();
+    assert_eq!(text(&probe.ask(&fetch("plain", &named))), "done");
+    assert_eq!(text(&probe.ask(&fetch("plain", &format!("c.b.test:{port}")))), "no");
+    probe.end();
+    let mut sandbox = place.stockade(&["sandbox", "--allow-weaker", "memory", "--trace"]);
+    let script = format!(
+        "import socket\nit = socket.create_connection(('a.b.test', {port}))\n\
+         it.sendall(b'GET / HTTP/1.1\\r\\nhost: {named}\\r\\n\\r\\n')\nit.recv(4096)"
+    );
+    sandbox.args(["--net", &net, "--", "python3", "-c", &script]);
+    let told = said(&sandbox.stdin(Stdio::null()).output().unwrap().stderr);
+    assert!(told.contains(&format!("reached\n  {named}\n")), "{told}");
 }
 
 fn x13_only_what_is_held_is_traced() {

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use stockade_sandbox::{Destination, Host, Network};
+
 use super::session::Session;
 
 /// What a session needs.
@@ -12,6 +14,8 @@ pub(super) struct Profile {
     /// Directories, and whether they are written.
     pub(super) roots: Vec<(PathBuf, bool)>,
     pub(super) programs: Vec<PathBuf>,
+    /// Whom it reaches.
+    pub(super) net: BTreeSet<String>,
     /// What it touched and is not given by that, in words.
     pub(super) left: Vec<String>,
 }
@@ -39,11 +43,31 @@ impl Profile {
         profile.programs = programs.filter(used).cloned().collect();
         profile.programs.sort();
         profile.programs.dedup();
+        profile.net(session);
         let is_outside =
             |it: &&String| !session.roots.iter().any(|(root, _)| Path::new(it).starts_with(root));
         let outside = session.read.iter().chain(&session.written).filter(is_outside);
         profile.left.extend(outside.map(|it| format!("{it} is in no root")));
         profile
+    }
+
+    /// Of whom it might have reached, those that it has: not every name that an entry is about.
+    fn net(&mut self, session: &Session) {
+        let given = session.net.iter().filter_map(|it| it.parse::<Destination>().ok());
+        let given = Network::new(given).unwrap_or_default();
+        for reached in &session.reached {
+            let asked = Host::parse_with_port(reached).ok();
+            match asked.and_then(|(host, port)| given.find(&host, port)) {
+                Some(entry) => {
+                    let pinned = entry.pinned().map(|it| format!("={it}")).unwrap_or_default();
+                    self.net.insert(format!("{reached}{pinned}"));
+                }
+                None => {
+                    self.left
+                        .push(format!("{reached} was reached, and nothing said that it may be"));
+                }
+            }
+        }
     }
 
     fn root(&mut self, root: &Path, writes: bool, session: &Session, homes: &[PathBuf]) {
@@ -185,6 +209,22 @@ mod tests {
     #[test]
     fn a_root_that_is_a_file_stays_one() {
         assert_eq!(learnt(&["/srv/a/file:ro"], &["/srv/a/file"], &[]), ["/srv/a/file:ro"]);
+    }
+
+    #[test]
+    fn whom_it_reached_is_named_one_by_one() {
+        let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let net = ["*.example.com:443", "db.example.org:5432=10.0.0.5", "unused.example:443"];
+        let reached = ["a.example.com:443", "db.example.org:5432", "192.0.2.1:80"];
+        let session = Session {
+            net: texts(&net),
+            reached: texts(&reached).into_iter().collect(),
+            ..Session::default()
+        };
+        let profile = Profile::of(&session, &[]);
+        let net: Vec<String> = profile.net.into_iter().collect();
+        assert_eq!(net, ["a.example.com:443", "db.example.org:5432=10.0.0.5"]);
+        assert_eq!(profile.left, ["192.0.2.1:80 was reached, and nothing said that it may be"]);
     }
 
     #[test]

@@ -23,14 +23,9 @@ pub(super) fn propose(session: &Session, profile: &Profile, in_force: &Resolved)
         alone(&mut policy, &session.server, &mut notes);
     }
     roots(&mut policy, session, profile, in_force, &mut notes);
-    programs(&mut policy, profile, in_force);
+    sandbox(&mut policy, profile, in_force);
     tools(&mut policy, session, in_force);
     notes.extend(profile.left.iter().map(|it| format!("Not in it: {it}.")));
-    notes.extend(session.reached.iter().map(|it| {
-        format!(
-            "Not in it: {it} was reached. Name the host in the list of the network, if it may be."
-        )
-    }));
     if session.more > 0 {
         notes.push(format!(
             "{} things more were touched and not kept by name: this may be too little, or a root \
@@ -131,21 +126,26 @@ fn own<'d>(policy: &'d mut DocumentMut, in_force: &Resolved) -> Option<&'d mut d
 }
 
 /// The sandbox of the session, which is the only one that something was learnt in.
-fn programs(policy: &mut DocumentMut, profile: &Profile, in_force: &Resolved) {
+fn sandbox(policy: &mut DocumentMut, profile: &Profile, in_force: &Resolved) {
     let narrow = |sandbox: &mut dyn TableLike| {
         if sandbox.get("backend").and_then(Item::as_str) == Some("none") {
             put(sandbox, "backend", "native");
         }
         sandbox.remove("programs");
+        sandbox.remove("net");
     };
     policy.get_mut("sandbox").and_then(Item::as_table_like_mut).map(narrow);
     let own = own(policy, in_force).and_then(|it| it.get_mut("sandbox"));
     own.and_then(Item::as_table_like_mut).map(narrow);
-    if !profile.programs.is_empty() {
-        let list: Array = profile.programs.iter().map(|it| it.display().to_string()).collect();
+    let programs: Array = profile.programs.iter().map(|it| it.display().to_string()).collect();
+    let net: Array = profile.net.iter().map(String::as_str).collect();
+    for (key, list) in [("programs", programs), ("net", net)] {
+        if list.is_empty() {
+            continue;
+        }
         let sandbox = policy.entry("sandbox").or_insert_with(|| Item::Table(Table::new()));
         if let Some(sandbox) = sandbox.as_table_like_mut() {
-            put(sandbox, "programs", list);
+            put(sandbox, key, list);
         }
     }
 }
@@ -315,15 +315,14 @@ mod tests {
 
     #[test]
     fn what_was_refused_or_left_is_said_and_cannot_become_more_than_a_comment() {
-        let session = Session {
-            refused: ["read /a\nroots = [\"/\"]".into()].into(),
-            reached: ["192.0.2.1:80".into()].into(),
-            more: 3,
-            ..session()
-        };
-        let profile = Profile { left: vec!["/x\u{2028}y is in no root".into()], ..profile() };
+        let session =
+            Session { refused: ["read /a\nroots = [\"/\"]".into()].into(), more: 3, ..session() };
+        let left = ["/x\u{2028}y is in no root", "192.0.2.1:80 was reached"];
+        let net = ["a.example:443".to_owned()].into();
+        let profile = Profile { left: left.map(str::to_owned).into(), net, ..profile() };
         let said = propose(&session, &profile, &in_force("", None));
         assert_eq!(in_force(&said, None).roots.len(), 1, "{said}");
+        assert_eq!(in_force(&said, None).sandbox.network.to_string(), "a.example:443");
         let notes: Vec<&str> = said.lines().filter(|it| it.starts_with("# ")).collect();
         assert_eq!(notes.len(), 6, "{said}");
         assert!(notes[5].starts_with("# Refused, and not in it: read /a"), "{said}");

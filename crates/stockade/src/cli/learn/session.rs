@@ -17,6 +17,8 @@ pub(super) struct Session {
     pub(super) roots: Vec<(PathBuf, bool)>,
     /// The places that it was said to have programs in.
     pub(super) programs: Vec<PathBuf>,
+    /// Whom it might have reached, as a policy says it.
+    pub(super) net: Vec<String>,
     /// The tools whose calls were answered.
     pub(super) tools: BTreeSet<String>,
     /// Paths as they were noted, with a slash behind those of directories.
@@ -86,8 +88,8 @@ impl Session {
                 self.roots.push((path.into(), writes));
             }
         }
-        let programs = list(touched, "programs").map(PathBuf::from);
-        self.programs.extend(programs);
+        self.programs.extend(list(touched, "programs").map(PathBuf::from));
+        self.net.extend(list(touched, "net").map(str::to_owned));
         for (name, into) in [("read", &mut self.read), ("written", &mut self.written)] {
             // What was too long to be kept whole is no path.
             let (cut, whole) = list(touched, name).partition::<Vec<_>, _>(|it| it.ends_with('…'));

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use stockade_core::message::Side;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::Parties;
+use stockade_sandbox::Trace;
 
+use crate::guard::watch::Watch;
 use crate::guard::{Guard, Unrecorded};
 
 /// Whether a server reaches somebody.
@@ -40,6 +42,8 @@ pub struct Recorded {
     pub guard: Arc<Guard>,
     /// Whose server it is.
     pub parties: Parties,
+    /// Who keeps it by the call that it is of, if somebody does.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Witness for Recorded {
@@ -57,6 +61,9 @@ impl Witness for Recorded {
             says: why.to_owned(),
             ..Record::default()
         })?;
+        if let Some(watch) = &self.watch {
+            watch.reached(destination, !allowed);
+        }
         // One that was only counted must not pass where it could not have been written.
         self.guard.check()
     }
@@ -64,10 +71,16 @@ impl Witness for Recorded {
 
 /// Standard error, where there is no ledger. It says what is refused.
 #[derive(Debug)]
-pub struct Shown;
+pub struct Shown {
+    /// What else the server touches, if that is noted.
+    pub trace: Option<Arc<Trace>>,
+}
 
 impl Witness for Shown {
     fn write(&self, decision: &Decision<'_>) -> Result<(), Unrecorded> {
+        if let Some(trace) = &self.trace {
+            trace.reached(decision.destination, !decision.allowed);
+        }
         if !decision.allowed {
             anstream::eprintln!("note: not reached: {}: {}", decision.destination, decision.why);
         }
