@@ -14,6 +14,11 @@ pub(crate) fn observed(claims: Claims, touched: &Touched) -> Vec<Finding> {
     if claims.writes_nothing && !touched.written.is_empty() {
         found.push(finding("says that it only reads, and wrote", &touched.written));
     }
+    if claims.writes_nothing && touched.unseen > 0 {
+        let says = "says that it only reads, and calls that may have written could not be looked \
+                    into:";
+        found.push(finding(says, &[touched.unseen.to_string()]));
+    }
     let tried = || touched.refused.iter().filter(|it| it.starts_with(REACH));
     let reached: Vec<String> = touched.reached.iter().chain(tried()).cloned().collect();
     if claims.reaches_nobody && !reached.is_empty() {
@@ -76,6 +81,11 @@ mod tests {
         let tried = Touched { refused: vec!["connect 192.0.2.1:80".into()], ..Touched::default() };
         let expected = "says that it reaches nobody, and tried to reach 192.0.2.1:80";
         assert_eq!(says(READS, &tried), [expected]);
+        let unseen = Touched { unseen: 2, ..Touched::default() };
+        let expected_of_unseen = "says that it only reads, and calls that may have written could \
+                                  not be looked into: 2";
+        assert_eq!(says(READS, &unseen), [expected_of_unseen]);
+        assert!(observed(Claims::default(), &unseen).is_empty());
         let closed = Claims { writes_nothing: false, reaches_nobody: true };
         assert_eq!(says(closed, &tried), [expected]);
     }
