@@ -936,7 +936,8 @@ impl fmt::Display for Plan {
         }
         writeln!(out, "\nis refused these calls of the kernel")?;
         let more = seccomp::refused_without_namespaces().filter(|_| !cell.namespaces);
-        for refused in seccomp::refused().chain(more) {
+        let traced = seccomp::refused_if_traced().filter(|_| cell.trace);
+        for refused in seccomp::refused().chain(more).chain(traced) {
             let name = refused.name.trim_start_matches("SYS_");
             let sometimes = if refused.is_always() { "" } else { ", with some arguments" };
             writeln!(out, "  {name}{sometimes}: {}", refused.why)?;

@@ -313,6 +313,11 @@ const WITHOUT_NAMESPACES_HERE: &[Refused] = refused! {
 #[cfg(not(target_arch = "x86_64"))]
 const WITHOUT_NAMESPACES_HERE: &[Refused] = &[];
 
+/// What is refused beyond that to a server that is traced.
+const TRACED: &[Refused] = refused! {
+    SYS_prctl if &[&[Is(0, libc::PR_SET_DUMPABLE.unsigned_abs()), Is(1, 0)]], PERM: "hides memory, which the trace reads paths in";
+};
+
 /// All that is refused to every server.
 pub(crate) fn refused() -> impl Iterator<Item = &'static Refused> {
     EVERYWHERE.iter().chain(HERE)
@@ -321,6 +326,11 @@ pub(crate) fn refused() -> impl Iterator<Item = &'static Refused> {
 /// What is refused beyond that to a server without namespaces.
 pub(crate) fn refused_without_namespaces() -> impl Iterator<Item = &'static Refused> {
     WITHOUT_NAMESPACES.iter().chain(WITHOUT_NAMESPACES_HERE)
+}
+
+/// What is refused beyond that to a server that is traced.
+pub(crate) fn refused_if_traced() -> impl Iterator<Item = &'static Refused> {
+    TRACED.iter()
 }
 
 /// The filters, made before the process is so confined that it could not.
@@ -334,6 +344,11 @@ impl Filters {
             filters.extend(compiled(refused_without_namespaces())?);
         }
         Ok(Self(filters))
+    }
+
+    /// Those of a server that is traced, in addition. Who starts it hides its own memory.
+    pub(crate) fn traced() -> io::Result<Self> {
+        compiled(refused_if_traced()).map(Self)
     }
 
     /// From here on, for this process and all that it starts.
@@ -415,7 +430,7 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_reason_and_the_filters_compile() {
-        for it in refused().chain(refused_without_namespaces()) {
+        for it in refused().chain(refused_without_namespaces()).chain(refused_if_traced()) {
             assert!(it.name.starts_with("SYS_") && it.why.len() > 10, "{it:?}");
             assert!(it.number < i64::from(FIRST_UNKNOWN), "{} would be unknown", it.name);
         }

@@ -21,13 +21,15 @@ pub(crate) enum Part {
     Change { at: At, follows: bool },
     /// Something is made that goes by this path, if nothing does.
     Make(At),
-    /// The same, in place of what does.
-    Replace(At),
+    /// What goes by one path does so by the other, in place of what did.
+    Move { from: At, to: At },
     /// The file behind this descriptor is changed.
     ChangeOpen(u8),
     /// A program is started.
     Execute(At),
-    /// Something is sent to this address, or it is connected to.
+    /// This address is connected to.
+    Connect { address: u8, length: u8 },
+    /// Something is sent to this address.
     Send { address: u8, length: u8 },
     /// The same, in a `struct msghdr`, or in so many `struct mmsghdr`.
     SendMessage { header: u8, count: Option<u8> },
@@ -71,7 +73,7 @@ macro_rules! traced {
 const EVERYWHERE: &[Traced] = traced! {
     SYS_openat: Part::Open { at: at(0, 1), flags: Some(2) };
     SYS_unlinkat: REMOVE_AT;
-    SYS_renameat2: REMOVE_AT, Part::Replace(at(2, 3));
+    SYS_renameat2: Part::Move { from: at(0, 1), to: at(2, 3) };
     SYS_linkat: Part::Make(at(2, 3));
     SYS_symlinkat: Part::Make(at(1, 2));
     SYS_mkdirat: Part::Make(at(0, 1));
@@ -94,7 +96,7 @@ const EVERYWHERE: &[Traced] = traced! {
     SYS_fremovexattr: Part::ChangeOpen(0);
     SYS_execve: Part::Execute(path(0));
     SYS_execveat: Part::Execute(at(0, 1));
-    SYS_connect: Part::Send { address: 1, length: 2 };
+    SYS_connect: Part::Connect { address: 1, length: 2 };
     SYS_sendto: Part::Send { address: 4, length: 5 };
     SYS_sendmsg: Part::SendMessage { header: 1, count: None };
     SYS_sendmmsg: Part::SendMessage { header: 1, count: Some(2) };
@@ -108,8 +110,8 @@ const HERE: &[Traced] = traced! {
     SYS_creat: Part::Open { at: path(0), flags: None };
     SYS_unlink: Part::Change { at: path(0), follows: false };
     SYS_rmdir: Part::Change { at: path(0), follows: false };
-    SYS_rename: Part::Change { at: path(0), follows: false }, Part::Replace(path(1));
-    SYS_renameat: REMOVE_AT, Part::Replace(at(2, 3));
+    SYS_rename: Part::Move { from: path(0), to: path(1) };
+    SYS_renameat: Part::Move { from: at(0, 1), to: at(2, 3) };
     SYS_link: Part::Make(path(1));
     SYS_symlink: Part::Make(path(1));
     SYS_mkdir: Part::Make(path(0));

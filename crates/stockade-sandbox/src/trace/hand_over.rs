@@ -12,6 +12,7 @@ use rustix::process::{DumpableBehavior, WaitOptions, set_dumpable_behavior, wait
 use super::calls;
 use crate::message::{Answer, Failure, Step};
 use crate::raw::{self, Alone, Side};
+use crate::seccomp::Filters;
 
 /// Has the kernel tell the guard from now on.
 ///
@@ -20,8 +21,10 @@ use crate::raw::{self, Alone, Side};
 pub(crate) fn hand_over(alone: Alone, control: &UnixStream) -> Result<(), Failure> {
     let failed = |errno| Step::Trace.because(errno);
     let (told, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
-    // The guard reads the memory of what it watches, which until exec is the keeper's copy.
+    // The guard reads the memory of what it watches, which until exec is the keeper's copy. It stays so.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(failed)?;
+    let kept = Filters::traced().and_then(|it| it.apply());
+    kept.map_err(|error| Step::Trace.because_io(&error))?;
     let filter = calls::filter();
     let sharer = match alone.fork_sharing_descriptors() {
         Ok(Side::Child) => {

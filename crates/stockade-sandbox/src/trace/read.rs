@@ -43,12 +43,13 @@ impl Memory {
         Some(PathBuf::from(OsString::from_vec(bytes)))
     }
 
-    /// An address; nothing, where it is none that leads to somebody.
-    pub(super) fn address(&self, at: u64, length: u64) -> Option<Option<Address>> {
+    /// An address; nothing, where it is none that leads to somebody. One of no family is, to what is
+    /// sent on its own, of the fourth version.
+    pub(super) fn address(&self, at: u64, length: u64, sends: bool) -> Option<Option<Address>> {
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(ADDRESS_BYTES_MAX);
         let mut bytes = vec![0; length];
         self.0.read_exact_at(&mut bytes, at).ok()?;
-        Some(address(&bytes))
+        Some(address(&bytes, sends))
     }
 
     /// The addresses in a `struct msghdr`, or in the first of so many `struct mmsghdr`.
@@ -60,7 +61,7 @@ impl Memory {
             let at = header.checked_add(number * MMSGHDR_BYTES)?;
             let (name, length) = (self.word(at)?, self.word(at.checked_add(8)?)? & 0xffff_ffff);
             if name != 0 {
-                found.extend(self.address(name, length)?);
+                found.extend(self.address(name, length, true)?);
             }
         }
         Some(found)
@@ -78,9 +79,10 @@ fn memchr(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads a `struct sockaddr`.
-fn address(bytes: &[u8]) -> Option<Address> {
+fn address(bytes: &[u8], sends: bool) -> Option<Address> {
     let (family, rest) = bytes.split_first_chunk::<2>()?;
-    match i32::from(u16::from_ne_bytes(*family)) {
+    let family = i32::from(u16::from_ne_bytes(*family));
+    match if sends && family == libc::AF_UNSPEC { libc::AF_INET } else { family } {
         libc::AF_INET => {
             let (port, rest) = rest.split_first_chunk::<2>()?;
             let (ip, _) = rest.split_first_chunk::<4>()?;
@@ -113,7 +115,7 @@ mod tests {
 
     fn sockaddr(family: i32, rest: &[u8]) -> Option<Address> {
         let family = u16::try_from(family).unwrap().to_ne_bytes();
-        address(&[&family, rest].concat())
+        address(&[&family, rest].concat(), false)
     }
 
     #[test]
@@ -131,7 +133,9 @@ mod tests {
         {
             assert_eq!(sockaddr(family, rest), None);
         }
-        assert_eq!(address(&[2]), None);
+        assert_eq!(address(&[2], false), None);
+        let none = address(&[&[0, 0], &v4[..]].concat(), true);
+        assert_eq!(none, sockaddr(libc::AF_INET, &v4), "it is sent there");
         assert_eq!(sockaddr(libc::AF_UNIX, b""), None, "a socket without a name");
     }
 
@@ -142,6 +146,6 @@ mod tests {
         let path = memory.path(text.as_ptr() as u64);
         assert_eq!(path.as_deref(), Some(Path::new("/some/path")));
         assert_eq!(memory.path(0), None);
-        assert_eq!(memory.address(8, 16), None);
+        assert_eq!(memory.address(8, 16, false), None);
     }
 }

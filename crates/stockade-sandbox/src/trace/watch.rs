@@ -12,7 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::calls::{self, At, Part};
 use super::place::{Place, Places};
 use super::read::{Address, Memory};
-use super::resolve::{Asker, Found, root_of};
+use super::resolve::{Asker, Found, found, root_of};
 use super::{How, Touch, Trace};
 use crate::raw::{self, Told};
 use crate::spec::SECRETS_DIR;
@@ -114,12 +114,13 @@ impl Watch {
     ) -> Option<Vec<Noted>> {
         let argument =
             |number: u8| told.arguments.get(usize::from(number)).copied().unwrap_or_default();
-        let path = |at: At, follows: bool| named(at, follows, argument, asker, memory);
-        let addresses = |how: How, address: u8, length: u8| {
+        let path = |at: At, follows: bool| named(at, (follows, false), argument, asker, memory);
+        let path_or_open = |at: At| named(at, (true, true), argument, asker, memory);
+        let addresses = |how: How, address: u8, length: u8, sends: bool| {
             if argument(address) == 0 {
                 return Some(Vec::new());
             }
-            let address = memory.address(argument(address), argument(length))?;
+            let address = memory.address(argument(address), argument(length), sends)?;
             Some(address.iter().map(|it| self.addressed(how, it)).collect())
         };
         Some(match part {
@@ -132,18 +133,25 @@ impl Watch {
                 self.opened(found, flags).into_iter().collect()
             }
             Part::Change { at, follows } => {
-                self.done(Deed::Change, &path(at, follows)?).into_iter().collect()
+                let found = if follows { path_or_open(at)? } else { path(at, false)? };
+                self.done(Deed::Change, &found).into_iter().collect()
+            }
+            Part::Move { from, to } => {
+                let source = path(from, false)?;
+                let to = path(to, false)?;
+                let moves = !matches!(source, Found::Missing { .. } | Found::Nothing);
+                let replaced = moves.then(|| self.done(Deed::Replace, &to)).flatten();
+                self.done(Deed::Change, &source).into_iter().chain(replaced).collect()
             }
             Part::Make(at) => self.done(Deed::Make, &path(at, false)?).into_iter().collect(),
-            Part::Replace(at) => self.done(Deed::Replace, &path(at, false)?).into_iter().collect(),
-            Part::ChangeOpen(descriptor) => {
-                let open = asker.open(low(argument(descriptor)));
-                let found = open.map(|it| asker.find_open(&it));
-                found.and_then(|it| self.done(Deed::Change, &it)).into_iter().collect()
-            }
-            Part::Execute(at) => self.done(Deed::Execute, &path(at, true)?).into_iter().collect(),
-            Part::Send { address, length } => addresses(How::Connect, address, length)?,
-            Part::Listen { address, length } => addresses(How::Listen, address, length)?,
+            Part::ChangeOpen(descriptor) => match asker.open(low(argument(descriptor)))? {
+                Some(open) => self.done(Deed::Change, &found(&open)?).into_iter().collect(),
+                None => Vec::new(),
+            },
+            Part::Execute(at) => self.done(Deed::Execute, &path_or_open(at)?).into_iter().collect(),
+            Part::Connect { address, length } => addresses(How::Connect, address, length, false)?,
+            Part::Send { address, length } => addresses(How::Connect, address, length, true)?,
+            Part::Listen { address, length } => addresses(How::Listen, address, length, false)?,
             Part::SendMessage { header, count } => {
                 let found = memory.addresses(argument(header), count.map(argument))?;
                 found.iter().map(|it| self.addressed(How::Connect, it)).collect()
@@ -166,6 +174,10 @@ impl Watch {
         }
         let is_directory =
             matches!(&found, Found::There { about, .. } if kind(about) == FileType::Directory);
+        let is_file = matches!(&found, Found::There { .. }) && !is_directory;
+        if has(libc::O_DIRECTORY) && is_file {
+            return None;
+        }
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || has(libc::O_TRUNC);
         let makes = has(libc::O_CREAT) || has(libc::O_TMPFILE);
         if is_directory && writes && !has(libc::O_TMPFILE) {
@@ -195,15 +207,13 @@ impl Watch {
             Some((Touch { how: How::Use, refused: false, what: place.into() }, None))
         };
         match found {
-            Found::Own => None,
+            Found::Nothing => None,
             Found::NoFile { name } if deed == Deed::Execute => noted(false, name, None),
             Found::NoFile { .. } => None,
-            // Better once too often than not at all.
-            Found::Unknown { path } => noted(false, path, None),
             Found::Closed { path } => noted(true, path, None),
-            Found::Missing { path } => {
-                let makes =
-                    matches!(deed, Deed::Write { makes: true } | Deed::Make | Deed::Replace);
+            Found::Missing { path, fits } => {
+                let makes = *fits
+                    && matches!(deed, Deed::Write { makes: true } | Deed::Make | Deed::Replace);
                 match self.places.at(path) {
                     Place::Hidden => noted(true, path, None),
                     Place::Root { root, writes } if makes => noted(!writes, path, Some(root)),
@@ -272,10 +282,11 @@ impl Watch {
     }
 }
 
-/// What a path in the arguments of a call leads to.
+/// What a path in the arguments of a call leads to. An empty one is the descriptor itself
+/// (`AT_EMPTY_PATH`) where `empty` is, and nothing elsewhere.
 fn named(
     at: At,
-    follows: bool,
+    (follows, empty): (bool, bool),
     argument: impl Fn(u8) -> u64,
     asker: Asker<'_>,
     memory: &Memory,
@@ -283,21 +294,22 @@ fn named(
     let directory = at.directory.map(|it| low(argument(it))).filter(|it| *it != libc::AT_FDCWD);
     let pointer = argument(at.path);
     let path = if pointer == 0 { PathBuf::new() } else { memory.path(pointer)? };
-    let open = directory.map(|it| asker.open(it));
-    if path.as_os_str().is_empty() {
-        // The descriptor itself is meant (`AT_EMPTY_PATH`), or nothing is.
-        return Some(open.flatten().map_or(Found::Own, |it| asker.find_open(&it)));
+    let is_empty = path.as_os_str().is_empty();
+    if is_empty && !empty {
+        return Some(Found::Nothing);
     }
     if path.is_absolute() {
-        return Some(asker.find(&path, follows));
+        return asker.find(asker.start()?, &path, follows);
     }
-    // A descriptor that is not open fails the call.
-    let base = match open {
-        Some(Some(open)) => open,
-        Some(None) => return Some(Found::Own),
+    let base = match directory {
+        Some(descriptor) => match asker.open(descriptor)? {
+            Some(open) => open,
+            // A descriptor that is not open fails the call.
+            None => return Some(Found::Nothing),
+        },
         None => asker.directory()?,
     };
-    Some(asker.find(&base.join(path), follows))
+    if is_empty { found(&base) } else { asker.find(base, &path, follows) }
 }
 
 /// A directory ends with a slash.

@@ -76,17 +76,26 @@ udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socke
 tries(lambda: udp.sendto(b'x', ('192.0.2.1', 53)))
 tries(lambda: udp.sendmsg([b'x'], [], 0, ('192.0.2.2', 53)))
 tries(lambda: udp.connect(('192.0.2.3', 53)))
+import ctypes
+none = ctypes.create_string_buffer(b'\\0\\0\\0\\x35\\xc0\\0\\x02\\x04', 16)
+ctypes.CDLL(None).sendto(udp.fileno(), b'x', 1, 0, none, 16)
+ctypes.CDLL(None).connect(udp.fileno(), none, 16)
 tries(lambda: tcp.connect(('2001:db8::1', 80)))
 server = socket.create_server(('127.0.0.1', 0)); socket.create_connection(server.getsockname())
 a, b = socket.socketpair(); a.send(b'x'); a.sendmsg([b'x'])";
     let (said, touched) = watched(ground.confined(&["python3", "-c", python]));
     let refused = names(&touched, How::Connect, true);
-    let all = ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53", "[2001:db8::1]:80"];
+    let all = ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53", "192.0.2.4:53", "[2001:db8::1]:80"];
     assert_eq!(refused, all.map(str::to_owned).into(), "{said}");
     assert_eq!(names(&touched, How::Connect, false), BTreeSet::new());
     assert_eq!(names(&touched, How::Own, false).len(), 1, "{touched:?}");
     assert_eq!(names(&touched, How::Listen, false), ["127.0.0.1:0".to_owned()].into());
 }
+
+/// From a directory that lies too deep to have a name.
+const DEEP: &str = "it = os.open('/tmp', os.O_PATH)
+for n in range(18): os.mkdir('d' * 250, dir_fd=it); it = os.open('d' * 250, os.O_PATH, dir_fd=it)
+os.close(os.open('../' * 19 + os.getcwd() + '/file', os.O_WRONLY, dir_fd=it))";
 
 /// Each of these writes to the same file by another way.
 pub(super) fn no_way_around_hides_a_file(ground: &Ground) {
@@ -116,6 +125,16 @@ WAY";
         "os.rename('file', 'file2')",
         "import ctypes; ctypes.CDLL(None).syscall(463, -100, b'file', 0, b'user.x', None, 0)",
         "os.chdir('/proc/self/fd'); through(str(mine))",
+        "through('/proc/self/attr/../root' + os.getcwd(), 'file')",
+        "through('/proc/self/fdinfo/../root' + os.getcwd(), 'file')",
+        "through('/proc/thread-self/ns/../root' + os.getcwd(), 'file')",
+        "through('/proc/self/net/../root' + os.getcwd(), 'file')",
+        "through(f'/proc/self/task/{os.getpid()}/../{os.getpid()}/root' + os.getcwd(), 'file')",
+        "through('/proc/self/task/../cwd/file')",
+        "it = os.getcwd(); os.mkdir('/tmp/d'); os.chdir('/tmp/d'); os.rmdir('/tmp/d'); through('../..' + it, 'file')",
+        "it = os.getcwd(); os.mkdir('/tmp/d'); os.chdir('/tmp/d'); os.rmdir('/tmp/d'); os.unlink('../..' + it + '/file')",
+        DEEP,
+        "os.symlink('.', '/tmp/dir'); through('/tmp/dir/../..' + os.getcwd(), 'file')",
     ] {
         fs::write(ground.at("rw/file"), "x").unwrap();
         let script = python.replace("WAY", way);
@@ -141,17 +160,48 @@ WAY";
     );
     let (_, touched) = watched(ground.confined(&["python3", "-c", &script]));
     assert_eq!(names(&touched, How::Write, false), [ground.text(&format!("rw/{name}"))].into());
-    // What goes through another of its processes is named, if not by its own name.
+    // What goes through another of its processes is found there.
     let other = "import os, subprocess
 other = subprocess.Popen(['sleep', '100'], stdin=open('file'))
 try: os.close(os.open(f'/proc/{other.pid}/fd/0', os.O_WRONLY))
 finally: other.kill()";
     fs::write(ground.at("rw/file"), "x").unwrap();
-    let child = launch(&traced(ground.confined(&["python3", "-c", other]))).unwrap();
-    drop(child.take_stdin());
-    child.wait().unwrap();
-    let written = names(&child.trace().unwrap().outside(), How::Write, false);
-    assert!(written.iter().any(|it| it.ends_with("/fd/0")), "{written:?}");
+    let (_, touched) = watched(ground.confined(&["python3", "-c", other]));
+    assert!(names(&touched, How::Write, false).contains(&ground.text("rw/file")), "{touched:?}");
+}
+
+/// What cannot have happened is no part of what is learnt.
+pub(super) fn what_fails_touches_nothing(ground: &Ground) {
+    fs::write(ground.at("rw/plain"), "x").unwrap();
+    let python = "import os
+def tries(it, *of):
+    try: it(*of)
+    except OSError: return
+    raise SystemExit(3)
+tries(os.rename, 'none', 'a')
+tries(os.mkdir, 'none/b')
+tries(os.open, 'none/c', os.O_CREAT | os.O_WRONLY)
+tries(os.open, 'plain', os.O_RDONLY | os.O_DIRECTORY)
+tries(os.open, 'plain/../plain', os.O_WRONLY)
+tries(os.open, '', os.O_RDONLY)
+tries(os.open, '/proc/self/fd/77/x', os.O_RDONLY)";
+    let (said, touched) = watched(ground.confined(&["python3", "-c", python]));
+    assert_eq!(names(&touched, How::Write, false), BTreeSet::new(), "{said}");
+    assert_eq!(names(&touched, How::Read, false), BTreeSet::new(), "{said}");
+}
+
+/// It could not be looked into any more.
+pub(super) fn a_traced_server_does_not_hide_its_memory(ground: &Ground) {
+    fs::write(ground.at("rw/file"), "x").unwrap();
+    let python = "import ctypes
+libc = ctypes.CDLL(None)
+print([libc.prctl(4, n, 0, 0, 0) for n in (0, 1)], libc.prctl(3, 0, 0, 0, 0))
+open('file', 'w').close()";
+    let (said, touched) = watched(ground.confined(&["python3", "-c", python]));
+    assert_eq!(said, "[-1, 0] 1\n");
+    assert!(names(&touched, How::Write, false).contains(&ground.text("rw/file")), "{touched:?}");
+    let said = output(&ground.confined(&["python3", "-c", python]));
+    assert!(said.starts_with("[0, 0]"), "nobody else is kept from it: {said}");
 }
 
 pub(super) fn a_flood_is_bounded(ground: &Ground) {
