@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
     ("no control group is left", no_group_is_left),
     ("no control group is left by a guard that was killed", a_killed_guard_leaves_no_group),
     ("what a killed keeper leaves is swept by the next", a_killed_keeper_is_swept_after),
+    ("starts at the same time do not get in each other's way", starts_at_the_same_time),
     ("limits are in force where control groups can be made", limits_are_in_force),
     ("a named weakness is shown as one", a_named_weakness_is_shown),
     ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
@@ -421,6 +422,20 @@ fn a_killed_keeper_is_swept_after(ground: &Ground) {
     assert!(!PathBuf::from(format!("/proc/{server}")).exists(), "the server is left");
     drop(launch(&ground.confined(&["true"])).unwrap());
     assert_eq!(groups(), before);
+}
+
+/// As of a client that starts all of its servers at once.
+fn starts_at_the_same_time(ground: &Ground) {
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let child = launch(&ground.confined(&["true"])).unwrap();
+                    assert_eq!(child.wait().unwrap(), Exit::Code(0));
+                }
+            });
+        }
+    });
 }
 
 fn keeper_of_ours() -> Pid {
