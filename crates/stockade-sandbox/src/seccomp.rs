@@ -117,6 +117,14 @@ macro_rules! special_file {
     };
 }
 
+/// The warden's pid, as its server sees it.
+const WARDEN: u32 = 1;
+const PRIO_USER: u32 = 2;
+const IOPRIO_WHO_USER: u32 = 3;
+const F_SETLEASE: u32 = 1024;
+/// As a lease, but of a directory; newer than `libc`.
+const F_SETDELEG: u32 = 1040;
+
 const INTERNET: [u32; 2] = [2, 10];
 const UNIX: u32 = 1;
 const SOCKET_TYPE: u32 = 0xf;
@@ -165,6 +173,19 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_kcmp, PERM: "tells about other processes' kernel objects";
     SYS_migrate_pages, PERM: "acts on memory of other processes";
     SYS_move_pages, PERM: "acts on memory of other processes";
+    // Its warden is process 1 of the same user: one that hardly gets a processor does not end it. A
+    // program slows down itself, and names its own threads when it does.
+    SYS_sched_setscheduler if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_sched_setparam if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_sched_setattr if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_sched_setaffinity if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_setpriority if &[&[Is(1, WARDEN)], &[Is(0, PRIO_USER)]], PERM: "takes the processor from its warden";
+    SYS_ioprio_set if &[&[Is(1, WARDEN)], &[Is(0, IOPRIO_WHO_USER)]], PERM: "takes the disk from its warden";
+    SYS_prlimit64 if &[&[Is(0, WARDEN)]], PERM: "takes from its warden what that needs";
+    // What counts for the whole machine, or for a user with all that others run as the same.
+    SYS_io_setup, NOSYS: "takes of the few requests that the whole machine may have under way";
+    SYS_io_submit, NOSYS: "belongs to `io_setup`";
+    SYS_fcntl if &[&[Is(1, F_SETLEASE)], &[Is(1, F_SETDELEG)]], PERM: "holds up whoever writes to a file that is only to be read";
     // Parts of the kernel with many holes in the past, that servers do not need.
     SYS_bpf, PERM: "loads programs into the kernel";
     SYS_perf_event_open, PERM: "measures the machine and others on it";

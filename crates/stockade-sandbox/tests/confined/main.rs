@@ -274,7 +274,7 @@ fn environment_and_descriptors_are_clean(ground: &Ground) {
 fn what_servers_need_works(ground: &Ground) {
     let said = output(&ground.probe("work"));
     assert!(!said.contains("BROKEN"), "{said}");
-    assert_eq!(said.lines().filter(|it| it.ends_with(": works")).count(), 15, "{said}");
+    assert_eq!(said.lines().filter(|it| it.ends_with(": works")).count(), 16, "{said}");
     assert_eq!(fs::read_to_string(ground.at("rw/renamed")).unwrap(), "by the server");
 }
 

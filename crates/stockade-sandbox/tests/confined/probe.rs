@@ -159,6 +159,10 @@ pub(crate) fn break_out(around: &Around) {
         }
     }
     datagrams(around);
+    let file = File::open(around.at("ro/file")).unwrap();
+    refused("hold up who writes to a file that is read only", {
+        call(libc::SYS_fcntl, [file.as_raw_fd().into(), 1024, 0, 0, 0])
+    });
     calls();
 }
 
@@ -247,6 +251,17 @@ fn calls() {
         ("ioctl TIOCSTI with high bits", libc::SYS_ioctl, [0, 0x1_0000_5412, 0, 0, 0]),
         ("ioctl TIOCLINUX", libc::SYS_ioctl, [0, 0x541c, 0, 0, 0]),
         ("ioctl TIOCSETD", libc::SYS_ioctl, [0, 0x5423, 0, 0, 0]),
+        ("sched_setscheduler of its warden", libc::SYS_sched_setscheduler, [1, 5, 0, 0, 0]),
+        ("sched_setparam of its warden", libc::SYS_sched_setparam, [1, 0, 0, 0, 0]),
+        ("sched_setattr of its warden", libc::SYS_sched_setattr, [1, 0, 0, 0, 0]),
+        ("sched_setaffinity of its warden", libc::SYS_sched_setaffinity, [1, 0, 0, 0, 0]),
+        ("setpriority of its warden", libc::SYS_setpriority, [0, 1, 19, 0, 0]),
+        ("setpriority of its user", libc::SYS_setpriority, [2, 0, 19, 0, 0]),
+        ("ioprio_set of its warden", libc::SYS_ioprio_set, [1, 1, 0x6000, 0, 0]),
+        ("ioprio_set of its user", libc::SYS_ioprio_set, [3, 0, 0x6000, 0, 0]),
+        ("prlimit of its warden", libc::SYS_prlimit64, [1, 7, 0, 0, 0]),
+        ("io_setup", libc::SYS_io_setup, [0; 5]),
+        ("io_submit", libc::SYS_io_submit, [0; 5]),
         ("a call that does not exist yet", 470, [0; 5]),
         ("mknodat device", libc::SYS_mknodat, [-100, 0, 0o020_600, 0, 0]),
     ];
@@ -321,9 +336,23 @@ pub(crate) fn work(around: &Around) {
             listener.accept()?.0.read_exact(&mut [0])
         })(),
     );
+    works("a thread with less of the processor", thread::spawn(slow_down).join().unwrap());
     works("IPv6 loopback", TcpListener::bind("[::1]:0").map(|_| ()));
     works("socket pairs", UnixStream::pair().map(|_| ()));
     works("a locked, shared mapping as SQLite has it", mapping(&around.at("rw/db")));
+}
+
+/// As the C library and runtimes do it: by the thread's own id.
+fn slow_down() -> io::Result<()> {
+    let me = call(libc::SYS_gettid, [0; 5])?;
+    let mut processors = [0_u64; 16];
+    let (at, bytes) = (&raw mut processors as c_long, 128);
+    call(libc::SYS_sched_getaffinity, [me, bytes, at, 0, 0])?;
+    call(libc::SYS_sched_setaffinity, [me, bytes, at, 0, 0])?;
+    let no_priority = [0_i32];
+    let at = &raw const no_priority as c_long;
+    call(libc::SYS_sched_setscheduler, [me, libc::SCHED_BATCH.into(), at, 0, 0])?;
+    call(libc::SYS_setpriority, [0, me, 5, 0, 0]).map(|_| ())
 }
 
 fn mapping(path: &str) -> io::Result<()> {
