@@ -23,9 +23,8 @@ const NAME: &str = "stockade-";
 /// How long a group may take to become empty when all of its processes were killed.
 const EMPTY_MAX: Duration = Duration::from_secs(2);
 
-/// How often a group is made anew that another run has removed in the moment between its making and
-/// its lock: each time takes another run that begins in that very moment.
-const MAKES_MAX: u32 = 1000;
+/// So many groups in a row are not swept away by others.
+const TRIES_MAX: u32 = 16;
 
 /// The period over which a share of the processors is given, in microseconds: the kernel's own.
 const PERIOD_US: u64 = 100_000;
@@ -239,8 +238,33 @@ impl Made {
         Ok(made)
     }
 
+    /// Another run that sweeps in this very moment may take a group for one that was left, and
+    /// remove it before it has a lock or a process. Then another is made.
     fn add(&mut self, group: &Group) -> io::Result<()> {
-        let (path, lock) = locked_group(&group.below)?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_to_add(group) {
+                Err(error) if was_swept(&error) && tries < TRIES_MAX => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn try_to_add(&mut self, group: &Group) -> io::Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let pid = getpid().as_raw_nonzero();
+        let path = group.below.join(format!("{NAME}{pid}-{}", now.as_nanos()));
+        fs::create_dir(&path)?;
+        let directory = open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let locked = directory.and_then(|it| {
+            flock(&it, FlockOperation::NonBlockingLockShared)?;
+            Ok(it)
+        });
+        // The lock tells other runs that somebody is alive behind this group.
+        let lock = locked.inspect_err(|_| {
+            let _ = fs::remove_dir(&path);
+        })?;
         self.groups.push((path.clone(), lock));
         for Setting { file, value, optional } in &group.settings {
             match fs::OpenOptions::new().write(true).open(path.join(file)) {
@@ -275,33 +299,6 @@ impl Made {
     }
 }
 
-/// A new group, with a lock that tells other runs that somebody is alive behind it. One that sweeps
-/// before it is there takes the group for one that was left, and another is made.
-fn locked_group(below: &Path) -> io::Result<(PathBuf, OwnedFd)> {
-    let mut tries = MAKES_MAX;
-    loop {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let pid = getpid().as_raw_nonzero();
-        let path = below.join(format!("{NAME}{pid}-{}", now.as_nanos()));
-        fs::create_dir(&path)?;
-        let directory = open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let locked = directory.and_then(|it| {
-            flock(&it, FlockOperation::NonBlockingLockShared)?;
-            Ok(it)
-        });
-        match locked {
-            // Nobody removes it from here on, but it may be gone since it was opened.
-            Ok(lock) if path.exists() => return Ok((path, lock)),
-            Ok(_) | Err(Errno::NOENT | Errno::NODEV | Errno::AGAIN) if tries > 0 => tries -= 1,
-            Ok(_) => return Err(Errno::NOENT.into()),
-            Err(errno) => {
-                let _ = fs::remove_dir(&path);
-                return Err(errno.into());
-            }
-        }
-    }
-}
-
 impl Drop for Made {
     fn drop(&mut self) {
         let until = Instant::now() + EMPTY_MAX;
@@ -321,6 +318,12 @@ pub(crate) fn remove_those_of(keeper: u32, below: &[PathBuf]) {
     }
 }
 
+fn was_swept(error: &io::Error) -> bool {
+    let kind = error.kind();
+    let is_gone = error.raw_os_error() == Some(Errno::NODEV.raw_os_error());
+    is_gone || matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::WouldBlock)
+}
+
 /// A process that was killed stays in its group for a moment.
 fn remove(group: &Path, until: Instant) {
     while let Err(error) = fs::remove_dir(group)
@@ -332,7 +335,7 @@ fn remove(group: &Path, until: Instant) {
 }
 
 /// Removes what runs left that were killed together with their keeper. A group with processes in
-/// it, or that a keeper holds, stays; one that a keeper is about to hold is made anew.
+/// it, or whose keeper lives, stays.
 fn sweep(below: &Path) {
     for entry in fs::read_dir(below).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(NAME) {
