@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, setsid};
 
 use crate::Spec;
+use crate::confine;
 use crate::message::{Failure, Order, Step};
 use crate::raw::{self, Alone};
 use crate::trace;
@@ -29,7 +30,11 @@ pub(crate) fn become_it(
 ) -> Failure {
     let is_traced = order.cell.as_ref().is_some_and(|it| it.trace);
     let traced = || if is_traced { trace::hand_over(alone, control) } else { Ok(()) };
-    match prepare(order, dies_with).and_then(|()| traced()) {
+    let limited = || {
+        let limited = order.confined().map_or(Ok(()), confine::descriptors);
+        limited.map_err(|errno| Step::Limits.because(errno))
+    };
+    match prepare(order, dies_with).and_then(|()| traced()).and_then(|()| limited()) {
         Ok(()) => execute(&order.spec),
         Err(failure) => failure,
     }

@@ -413,6 +413,60 @@ pub(crate) fn greed(around: &Around) {
     let block = vec![1; 1 << 20];
     let filled = (0..4096).map_while(|_| scratch.write_all(&block).ok()).count();
     println!("scratch: {filled}");
+    let watchers = (0..10_000).map_while(|_| call(libc::SYS_inotify_init1, [0; 5]).ok()).count();
+    println!("watchers: {watchers}");
+}
+
+/// Takes the processor from its warden by every means, and then all of it.
+pub(crate) fn starve() {
+    let idle = [0_i32];
+    let first = [1_u64; 1];
+    let (idle, first) = (&raw const idle as c_long, &raw const first as c_long);
+    let _ = call(libc::SYS_sched_setscheduler, [1, libc::SCHED_IDLE.into(), idle, 0, 0]);
+    let _ = call(libc::SYS_sched_setaffinity, [1, 8, first, 0, 0]);
+    let _ = call(libc::SYS_setpriority, [0, 1, 19, 0, 0]);
+    for _ in 0..200 {
+        // SAFETY: this process has one thread; the child does nothing but wait to be killed.
+        if unsafe { libc::fork() } == 0 {
+            let _ = call(libc::SYS_sched_setaffinity, [0, 8, first, 0, 0]);
+            loop {
+                std::hint::spin_loop();
+            }
+        }
+    }
+    println!("up");
+    loop {
+        thread::sleep(Duration::from_secs(1000));
+    }
+}
+
+/// Has as many descriptors under way over a socket as it may, which count for its user.
+pub(crate) fn in_flight() {
+    const AT_ONCE: usize = 253;
+    let zero = File::open("/dev/null").unwrap();
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let mut space = [0_u64; 130];
+    let mut byte = [0_u8];
+    let mut bytes = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    // SAFETY: a zeroed header is valid, and what it points to outlives the call; the space for the
+    // descriptors is aligned and larger than they are.
+    let error = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        (message.msg_iov, message.msg_iovlen) = (&raw mut bytes, 1);
+        let length = u32::try_from(AT_ONCE * 4).unwrap();
+        message.msg_control = space.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(length) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(length) as _;
+        let numbers = libc::CMSG_DATA(header).cast::<i32>();
+        (0..AT_ONCE).for_each(|it| numbers.add(it).write_unaligned(zero.as_raw_fd()));
+        while libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) == 1 {}
+        io::Error::last_os_error()
+    };
+    println!("{}", if error.raw_os_error() == Some(libc::ETOOMANYREFS) { "up" } else { "no" });
+    let _ = io::stdin().read(&mut [0]);
 }
 
 /// Uses a gigabyte.
