@@ -171,6 +171,7 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_process_mrelease, PERM: "acts on memory of other processes";
     SYS_pidfd_getfd, PERM: "takes descriptors from other processes";
     SYS_kcmp, PERM: "tells about other processes' kernel objects";
+    SYS_prlimit64 if &[&[IsNot(0, 0)]], PERM: "changes limits of other processes; those of its own are named by 0";
     SYS_migrate_pages, PERM: "acts on memory of other processes";
     SYS_move_pages, PERM: "acts on memory of other processes";
     // Its warden is process 1 of the same user: one that hardly gets a processor does not end it. A
@@ -181,7 +182,6 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_sched_setaffinity if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
     SYS_setpriority if &[&[Is(1, WARDEN)], &[Is(0, PRIO_USER)]], PERM: "takes the processor from its warden";
     SYS_ioprio_set if &[&[Is(1, WARDEN)], &[Is(0, IOPRIO_WHO_USER)]], PERM: "takes the disk from its warden";
-    SYS_prlimit64 if &[&[Is(0, WARDEN)]], PERM: "takes from its warden what that needs";
     // What counts for the whole machine, or for a user with all that others run as the same.
     SYS_io_setup, NOSYS: "takes of the few requests that the whole machine may have under way";
     SYS_io_submit, NOSYS: "belongs to `io_setup`";
@@ -216,6 +216,7 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_fchmodat2 if setuid_mode!(2), PERM: "makes a setuid program";
     SYS_openat if setuid_mode_if_made!(2, 3), PERM: "makes a setuid program";
     SYS_mknodat if special_file!(2), PERM: "makes devices, sockets and setuid programs";
+    SYS_memfd_create if &[&[Masked(1, 0x8, 0)]], NOSYS: "makes a program in memory, which no mount forbids to execute; what is said to be never executed (MFD_NOEXEC_SEAL) is let through";
     // The network namespace has loopback only; these families do not all live in one.
     SYS_socket if &[&[IsNot(0, INTERNET[0]), IsNot(0, INTERNET[1])]], AFNOSUPPORT: "reaches the machine: unix sockets of its services, netlink, vsock, packets, the kernel's cryptography";
     SYS_socket if &[

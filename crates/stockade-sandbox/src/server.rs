@@ -12,7 +12,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, setsid};
 
 use crate::Spec;
+use crate::cell::Cell;
 use crate::confine;
+use crate::landlock;
 use crate::message::{Failure, Order, Step};
 use crate::raw::{self, Alone};
 use crate::trace;
@@ -41,7 +43,7 @@ pub(crate) fn become_it(
 }
 
 /// Becomes the server in a container, whose first process has set everything up.
-pub(crate) fn become_first(spec: &Spec) -> Failure {
+pub(crate) fn become_first(spec: &Spec, cell: &Cell) -> Failure {
     if let Err(errno) = setsid() {
         return Step::Session.because(errno);
     }
@@ -49,7 +51,10 @@ pub(crate) fn become_first(spec: &Spec) -> Failure {
         return Step::Descriptors.because_io(&error);
     }
     raw::forget_signals();
-    execute(spec)
+    match if cell.landlock { landlock::apart() } else { Ok(()) } {
+        Ok(()) => execute(spec),
+        Err(error) => Step::Landlock.because_io(&error),
+    }
 }
 
 /// Whether [`become_first`] will find a program to execute, as far as can be known before.
