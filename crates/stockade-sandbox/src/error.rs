@@ -91,6 +91,19 @@ pub enum Error {
         /// The root as it was given.
         path: PathBuf,
     },
+    /// What lies in a writable root names a program outside of it. The server could have it name
+    /// any, to be shown that when it starts again.
+    #[error(
+        "`{}` lies where the server may write, so what it leads to is not shown: `{}`",
+        by.display(),
+        to.display()
+    )]
+    LedAstray {
+        /// The link, script or `pyvenv.cfg`.
+        by: PathBuf,
+        /// Where it leads.
+        to: PathBuf,
+    },
     /// A step between the guard and the server failed.
     #[error("cannot start the server: {step}")]
     Start {

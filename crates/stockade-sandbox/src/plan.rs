@@ -18,8 +18,9 @@ use rustix::process::{getegid, geteuid};
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
 use crate::guarantee::Held;
+use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
-use crate::prefix::{Needed, Search};
+use crate::prefix::{Needed, Script, Search};
 use crate::server::PATH_DEFAULT;
 use crate::trial::Trial;
 use crate::{
@@ -91,7 +92,7 @@ const TRUSTED: &[&str] = &[
 ];
 
 /// Places that are never a root: what they show is the machine, not files.
-const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
+pub(crate) const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// The oldest Landlock that holds truncation, devices, signals and abstract sockets.
 pub(crate) const LANDLOCK_MIN: u32 = 6;
@@ -603,26 +604,28 @@ impl<'a> Draft<'a> {
         roots: &[Root],
         here: &Path,
     ) -> Result<(), Error> {
-        let path = variable(spec, "PATH").unwrap_or(OsStr::new(PATH_DEFAULT));
-        let mut homes: Vec<PathBuf> = self.home.iter().cloned().chain(env::home_dir()).collect();
-        let real: Vec<PathBuf> = homes.iter().filter_map(|it| it.canonicalize().ok()).collect();
-        homes.extend(real);
-        let mut seen: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
-        let readable = roots.iter().filter(|it| it.access == Access::Read);
-        seen.extend(readable.map(|it| it.path.clone()));
-        let root_paths: Vec<PathBuf> = roots.iter().map(|it| it.path.clone()).collect();
-        let search = Search { path, homes: &homes, seen: &seen, roots: &root_paths };
-        let program = spec.command.first().and_then(|it| search.find(it, &self.cwd));
-        let Needed { places, links } = program.map(|it| search.follow(&it)).unwrap_or_default();
         let named = confinement.programs.iter().map(|path| {
             let real = path.canonicalize();
             real.map_err(|source| Error::Place { path: path.clone(), source })
         });
-        for place in places.into_iter().map(Ok).chain(named) {
-            let place = place?;
+        let named = named.collect::<Result<Vec<PathBuf>, _>>()?;
+        let path = variable(spec, "PATH").unwrap_or(OsStr::new(PATH_DEFAULT));
+        let words: Vec<PathBuf> = spec.command.iter().map(|it| here.join(it)).collect();
+        let words: Vec<&Path> = words.iter().map(PathBuf::as_path).collect();
+        let homes = self.home.iter().cloned().chain(env::home_dir());
+        let homes = Homes::new(homes, self.uid, &words);
+        let mut seen: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+        let readable = roots.iter().filter(|it| it.access == Access::Read);
+        seen.extend(readable.map(|it| it.path.clone()));
+        seen.extend(named.iter().cloned());
+        let search = Search { path, homes: &homes, seen: &seen, roots };
+        let program = spec.command.first().and_then(|it| search.find(it, &self.cwd));
+        let needed = program.map(|it| search.follow(&it)).transpose()?.unwrap_or_default();
+        let Needed { places, links } = needed;
+        for place in places.into_iter().chain(named) {
             self.bind(&place, place.clone(), Kind::Read, None);
         }
-        if let Some((named, place)) = search.script(&spec.command, here) {
+        if let Some(Script { named, place, .. }) = search.script(&spec.command, here)? {
             if !search.is_in_a_root(&place) {
                 self.bind(&place, place.clone(), Kind::Read, None);
             }
@@ -630,6 +633,9 @@ impl<'a> Draft<'a> {
                 self.start_in(here);
             }
         }
+        // A link that something is mounted below, or on, would only be in the way.
+        let is_free = |at: &Path| self.mounts.keys().all(|it| !it.starts_with(at));
+        let links: Vec<_> = links.into_iter().filter(|(at, _)| is_free(at)).collect();
         self.links.extend(links);
         Ok(())
     }

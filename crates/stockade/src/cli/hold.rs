@@ -115,6 +115,9 @@ pub(super) fn not_started(error: &Error) -> Failure {
         Error::CannotEnforce { remedy, .. } => failure(Exit::Unenforced).help(*remedy),
         Error::Place { .. } | Error::NeverARoot { .. } => failure(Exit::Usage)
             .help("`--root DIR` names a directory that is there, and not one of the machine's own"),
+        Error::LedAstray { .. } => failure(Exit::Usage).help(
+            "show it with `--program DIR`, or do not let the server write to the root (`:ro`)",
+        ),
         Error::NoCommand
         | Error::ZeroByte
         | Error::VariableName { .. }
