@@ -33,6 +33,10 @@ for tool in "$@"; do
             command -v npm >/dev/null &&
                 at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"
             ;;
+        podman)
+            { command -v podman && command -v runc; } >/dev/null ||
+                missing podman "Podman and runc, from your distribution: podman runc"
+            ;;
         python3)
             python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
                 missing python3 "$python"

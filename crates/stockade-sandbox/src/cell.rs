@@ -35,6 +35,8 @@ pub(crate) struct Cell {
     pub(crate) time: Option<Duration>,
     /// Whether the second wall around files stands: without it, only the mounts do.
     pub(crate) landlock: bool,
+    /// Whether all that is not mounted is an image's, whose programs may be executed.
+    pub(crate) image: bool,
     pub(crate) groups: Vec<Group>,
     /// What is listened on inside, for the guard outside.
     pub(crate) doors: Vec<Door>,
@@ -119,6 +121,7 @@ impl Cell {
         out.number(self.file_bytes);
         out.number(self.landlock.into());
         out.number(self.namespaces.into());
+        out.number(self.image.into());
         out.number(self.trace.into());
         out.path(&self.cwd);
         out.count(self.time.iter().len());
@@ -173,6 +176,7 @@ impl Cell {
             file_bytes: from.number()?,
             landlock: from.flag()?,
             namespaces: from.flag()?,
+            image: from.flag()?,
             trace: from.flag()?,
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
@@ -289,6 +293,7 @@ mod tests {
             time: Some(Duration::from_secs(3)),
             landlock: true,
             namespaces: true,
+            image: true,
             trace: true,
             groups: vec![Group {
                 below: "/sys/fs/cgroup".into(),

@@ -23,6 +23,9 @@ const NAME: &str = "stockade-";
 /// How long a group may take to become empty when all of its processes were killed.
 const EMPTY_MAX: Duration = Duration::from_secs(2);
 
+/// So many groups in a row are not swept away by others.
+const TRIES_MAX: u32 = 16;
+
 /// The period over which a share of the processors is given, in microseconds: the kernel's own.
 const PERIOD_US: u64 = 100_000;
 
@@ -235,7 +238,20 @@ impl Made {
         Ok(made)
     }
 
+    /// Another run that sweeps in this very moment may take a group for one that was left, and
+    /// remove it before it has a lock or a process. Then another is made.
     fn add(&mut self, group: &Group) -> io::Result<()> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_to_add(group) {
+                Err(error) if was_swept(&error) && tries < TRIES_MAX => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn try_to_add(&mut self, group: &Group) -> io::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let pid = getpid().as_raw_nonzero();
         let path = group.below.join(format!("{NAME}{pid}-{}", now.as_nanos()));
@@ -245,8 +261,7 @@ impl Made {
             flock(&it, FlockOperation::NonBlockingLockShared)?;
             Ok(it)
         });
-        // The lock tells other runs that somebody is alive behind this group. One that sweeps in
-        // this very moment may have removed it; then nothing is started.
+        // The lock tells other runs that somebody is alive behind this group.
         let lock = locked.inspect_err(|_| {
             let _ = fs::remove_dir(&path);
         })?;
@@ -301,6 +316,12 @@ pub(crate) fn remove_those_of(keeper: u32, below: &[PathBuf]) {
             remove(&entry.path(), until);
         }
     }
+}
+
+fn was_swept(error: &io::Error) -> bool {
+    let kind = error.kind();
+    let is_gone = error.raw_os_error() == Some(Errno::NODEV.raw_os_error());
+    is_gone || matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::WouldBlock)
 }
 
 /// A process that was killed stays in its group for a moment.

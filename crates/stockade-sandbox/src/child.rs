@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -20,14 +20,25 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::{Cell, Way};
 use crate::cgroup;
+use crate::engine::last_line;
+use crate::inside::{Letter, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::reached::{self, Reached};
 use crate::trace::Places;
 use crate::warden::{ASK_TO_END, KNOWN};
-use crate::{Containment, Ends, Error, Guarantee, KEEPER_ARG, Limits, Network, Spec, Trace, plan};
+use crate::{
+    Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Limits, Network, Spec,
+    Trace, plan,
+};
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
 const LAUNCH_MAX: Duration = Duration::from_secs(30);
+
+/// How long an engine may take to start a container of an image that is there.
+const CONTAINER_MAX: Duration = Duration::from_secs(60);
+
+/// What is read of what an engine says when it fails.
+const ERRORS_BYTES_MAX: u64 = 64 << 10;
 
 /// How long the kernel may take to let go of processes that were killed.
 const KILL_MAX: Duration = Duration::from_secs(5);
@@ -68,6 +79,7 @@ pub struct Child {
     pid: u32,
     ends: Ends,
     containment: Containment,
+    in_container: bool,
     stdin: Mutex<Option<OwnedFd>>,
     stdout: Mutex<Option<OwnedFd>>,
     stderr: Mutex<Option<OwnedFd>>,
@@ -127,7 +139,7 @@ struct Keeper {
 }
 
 impl Child {
-    /// The server's own process, as the guard sees it.
+    /// The server's own process, as the guard sees it; in a container, the engine's client.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -230,6 +242,38 @@ impl Child {
         self.wait_for(KILL_MAX)?.ok_or(Error::StillThere { pid: self.pid })
     }
 
+    /// Tells our own first process of a container what to start, and waits until it has.
+    fn board(&self, spec: &Spec, engine: &Engine, cell: Cell) -> Result<(), Error> {
+        let until = Instant::now() + CONTAINER_MAX;
+        let own_users = engine.program == EngineProgram::Podman && engine.image.is_none();
+        // The files are written already, and secrets among them are for one reader.
+        let cell = Cell { files: Vec::new(), ..cell };
+        let letter = Letter { spec: Spec { confine: None, ..spec.clone() }, cell, own_users };
+        let (stdin, stdout) = (lock(&self.stdin), lock(&self.stdout));
+        let told = match (stdin.as_ref(), stdout.as_ref()) {
+            (Some(to), Some(from)) => hand_over(&letter, to.as_fd(), from.as_fd(), until),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        drop((stdin, stdout));
+        let error = match told {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(failure)) => {
+                let _ = self.kill();
+                return Err(failed(spec, Some(&letter.cell), None, failure));
+            }
+            Err(error) => error,
+        };
+        let _ = self.kill();
+        let mut says = String::new();
+        if let Some(errors) = self.take_stderr() {
+            // All of it is in the pipe by now, and nobody holds the other end.
+            let mut errors = fs::File::from(errors).take(ERRORS_BYTES_MAX);
+            let _ = errors.read_to_string(&mut says);
+        }
+        let says = if says.trim().is_empty() { error.to_string() } else { last_line(&says) };
+        Err(Error::Engine { engine: engine.program, says })
+    }
+
     /// Both are gone, so nothing here blocks: reaps the keeper and reads what the warden left.
     fn settle(&self) -> Exit {
         let mut settled = lock(&self.settled);
@@ -242,6 +286,10 @@ impl Child {
             let _ = self.keeper.control.set_nonblocking(true);
             while let Ok(Some((answer, _))) = Answer::receive(&self.keeper.control) {
                 match answer {
+                    // A container's client has only codes to say it with.
+                    Answer::Exited(Exit::Code(code @ 129..=192)) if self.in_container => {
+                        exit = Exit::Signal(code - 128);
+                    }
                     Answer::Exited(it) => exit = it,
                     Answer::Reached(limit) => told.push(limit),
                     Answer::Started(_) | Answer::Failed(_) | Answer::Traced => {}
@@ -268,7 +316,11 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let at = |step| move |source| Error::Start { step, source };
     spec.check()?;
     let plan = plan(spec)?;
-    let order = with_proxy(spec).encode()?;
+    let (client, ship) = match &plan.client {
+        Some(client) => (Cow::Borrowed(&client.spec), Some(client.ship.encode())),
+        None => (with_proxy(spec), None),
+    };
+    let order = client.encode()?;
     let cell = plan.cell.as_ref().map(Cell::encode);
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
     let (their_stdin, stdin) = pipe()?;
@@ -279,7 +331,8 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
 
     let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
     // If this fails, the keeper is gone, and may have said why.
-    let sent = Order::send(&mut keeper.control, &order, cell.as_deref(), ends, stdio);
+    let sent =
+        Order::send(&mut keeper.control, &order, cell.as_deref(), ship.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
     let mut answer = Answer::receive(&keeper.control);
     let mut trace = None;
@@ -302,7 +355,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
             (ends, warden, server, doors.ok_or_else(garbled)?)
         }
         Ok(Some((Answer::Failed(failure), _))) => {
-            return Err(failed(spec, plan.cell.as_ref(), ends, failure));
+            return Err(failed(&client, plan.cell.as_ref(), ends, failure));
         }
         Ok(Some((Answer::Exited(_) | Answer::Reached(_) | Answer::Traced, _)) | None) => {
             sent.map_err(at("the keeper took no order"))?;
@@ -314,10 +367,13 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let pid = pid_behind(&server).map_err(at("no pid of the server"))?;
     // It fails only when the warden is gone, which the first wait notices.
     let _ = keeper.control.write_all(&[KNOWN]);
-    Ok(Child {
+    let engine = spec.confine.as_ref().and_then(|it| it.engine.as_ref());
+    let board = engine.zip(plan.cell.clone());
+    let child = Child {
         pid,
         ends,
         containment: plan.into_containment(),
+        in_container: board.is_some(),
         stdin: Mutex::new(Some(stdin)),
         stdout: Mutex::new(Some(stdout)),
         stderr: Mutex::new(Some(stderr)),
@@ -327,7 +383,11 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         limits: spec.confine.as_ref().map(|it| it.limits.clone()),
         settled: Mutex::new(None),
         trace,
-    })
+    };
+    if let Some((engine, cell)) = board {
+        child.board(spec, engine, cell)?;
+    }
+    Ok(child)
 }
 
 /// The spec of a server that may reach somebody says where the proxy is.

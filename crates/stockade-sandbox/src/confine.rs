@@ -23,6 +23,7 @@ use rustix::thread::{
 
 use crate::cell::{Cell, Door, Way};
 use crate::cgroup;
+use crate::engine::Ship;
 use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
@@ -43,10 +44,10 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) fn new(cell: &Cell, alone: Alone) -> Result<Self, Failure> {
+    pub(crate) fn new(cell: &Cell, ship: Option<&Ship>, alone: Alone) -> Result<Self, Failure> {
         let groups =
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
-        let pins = cell.drops && cell.namespaces;
+        let pins = ship.map_or(cell.drops && cell.namespaces, |it| it.staged);
         let pinned = pins.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
     }
@@ -112,7 +113,7 @@ pub(crate) fn enter(
     loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
     let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
     let doors = doors.map_err(|errno| Step::Doors.because(errno))?;
-    limits(cell).map_err(|errno| Step::Limits.because(errno))?;
+    limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
@@ -126,7 +127,7 @@ pub(crate) fn enter(
 /// is in it and not the warden, which Landlock then keeps out of its reach.
 pub(crate) fn hold(cell: &Cell) -> Result<(), Failure> {
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
-    limits(cell).map_err(|errno| Step::Limits.because(errno))?;
+    limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     no_privileges().map_err(|errno| Step::Privileges.because(errno))?;
     landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
@@ -140,6 +141,14 @@ fn no_privileges() -> Result<(), Errno> {
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     set_no_new_privs(true)
+}
+
+/// Builds what an engine is given, in a mount namespace that goes with this process, and all that
+/// the engine mounts with it. The engine itself keeps its rights: what it starts has none.
+pub(crate) fn stage(ship: &Ship, cell: &Cell, prepared: &Prepared) -> Result<(), Failure> {
+    raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
+    raw::unshare(UnshareFlags::NEWNS).map_err(|errno| Step::Separate.because(errno))?;
+    mounts::stage(ship, cell, prepared.pinned.as_deref().unwrap_or_default())
 }
 
 fn separate() -> Result<(), Errno> {
@@ -183,7 +192,9 @@ fn open(door: &Door) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-fn limits(cell: &Cell) -> Result<(), Errno> {
+/// Sets the limits that every process has. Without a user namespace of its own, a server's user
+/// may have other processes, and they would be counted with its own.
+pub(crate) fn limits(cell: &Cell, own_users: bool) -> Result<(), Errno> {
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Nofile, cell.open_files.into()),
@@ -191,6 +202,9 @@ fn limits(cell: &Cell) -> Result<(), Errno> {
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),
     ] {
+        if resource == Resource::Nproc && !own_users {
+            continue;
+        }
         let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use crate::{Ends, Guarantee};
+use crate::{Ends, EngineProgram, Guarantee};
 
 /// Why a server did not start, or did not go.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,34 @@ pub enum Error {
         by: PathBuf,
         /// Where it leads.
         to: PathBuf,
+    },
+    /// A container engine is not installed.
+    #[error("there is no `{engine}` on this machine")]
+    NoEngine {
+        /// The engine.
+        engine: EngineProgram,
+    },
+    /// A container engine cannot be used, or did not do what it was told.
+    #[error("{engine} cannot be used: {says}")]
+    Engine {
+        /// The engine.
+        engine: EngineProgram,
+        /// What it says, or what is wrong with it.
+        says: String,
+    },
+    /// There is no such image on this machine, and none is fetched.
+    #[error("there is no image `{image}` on this machine")]
+    NoImage {
+        /// The image, with its digest.
+        image: String,
+    },
+    /// An image is not what it should be.
+    #[error("the image `{image}` is refused: {says}")]
+    Image {
+        /// The image.
+        image: String,
+        /// Why.
+        says: String,
     },
     /// A step between the guard and the server failed.
     #[error("cannot start the server: {step}")]

@@ -17,10 +17,12 @@ use rustix::process::{
 use crate::Ends;
 use crate::cell::Cell;
 use crate::confine::{self, Prepared};
+use crate::inside::{self, INSIDE_ARG};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
 use crate::sweep::sweep;
 use crate::trial;
+use crate::undertaker::Undertaker;
 use crate::warden::{self, Warden};
 
 /// The argument that makes a binary a keeper. It alone is on the keeper's command line: everything
@@ -28,12 +30,14 @@ use crate::warden::{self, Warden};
 /// process tries that instead, and ends.
 pub const KEEPER_ARG: &str = "--stockade-keeper";
 
-/// Becomes the keeper, and does not return, if this process was started as one. The binary's
+/// Becomes the keeper, or the first process of a container, and does not return, if this process was
+/// started as one. The binary's
 /// `main` must call this before anything else: a keeper that has threads refuses to work.
 pub fn keeper_main_if_asked() {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
     match args.as_slice() {
         [keeper] if keeper == KEEPER_ARG => {}
+        [inside] if inside == INSIDE_ARG => inside::main(),
         [keeper, what] if keeper == KEEPER_ARG => process::exit(trial::main(what)),
         _ => return,
     }
@@ -60,7 +64,9 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     setsid().map_err(|errno| Step::Keep.because(errno))?;
     let order = Order::receive(control).map_err(|error| Step::Order.because_io(&error))?;
     // What was made is removed when this ends, after everybody in it has.
-    let prepared = order.cell.as_ref().map(|it| Prepared::new(it, alone)).transpose()?;
+    let prepare = |it| Prepared::new(it, order.ship.as_ref(), alone);
+    let prepared = order.cell.as_ref().map(prepare).transpose()?;
+    let undertaker = order.ship.clone().map(|it| Undertaker::new(it, alone)).transpose()?;
     let (means, warden) = start_warden(alone, control, order, prepared.as_ref())?;
     // The keeper has nothing to hide, but it is one of the two that hold the wall: nobody of the
     // same user may trace it.
@@ -72,6 +78,7 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     for limit in prepared.iter().flat_map(Prepared::reached) {
         let _ = Answer::Reached(limit).send(control, &[]);
     }
+    drop(undertaker);
     Ok(())
 }
 
@@ -89,12 +96,17 @@ pub(crate) enum Means {
 impl Means {
     /// Best first.
     fn allowed_by(order: &Order) -> Vec<Self> {
-        if let Some(Cell { uid, gid, namespaces, .. }) = order.cell {
+        let only = match (&order.ship, &order.cell) {
+            // What an engine of ours starts ends with the namespace that it is started in.
+            (Some(ship), _) if ship.staged => Some(Self::PidNamespace),
             // What was planned is what was promised, and nothing else takes its place.
-            let only = match namespaces {
-                true => Self::UserAndPidNamespace { uid, gid },
+            (None, Some(Cell { uid, gid, namespaces, .. })) => Some(match namespaces {
+                true => Self::UserAndPidNamespace { uid: *uid, gid: *gid },
                 false => Self::Subreaper,
-            };
+            }),
+            (Some(_), _) | (None, None) => None,
+        };
+        if let Some(only) = only {
             let fits = order.ends.is_none_or(|it| it == only.ends());
             return if fits { vec![only] } else { Vec::new() };
         }
@@ -138,7 +150,7 @@ fn start_warden(
             set_child_subreaper(Some(getpid())).map_err(keep)?;
         }
         let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC).map_err(keep)?;
-        let forked = match &order.cell {
+        let forked = match order.confined() {
             Some(cell) => confine::fork_as_server(cell, alone, means.clone_flags()),
             None => {
                 let forked = alone.fork_into(means.clone_flags());

@@ -2,6 +2,7 @@
 //! mount would permit more. It also keeps signals and abstract sockets within the sandbox. All of
 //! it is a hard requirement: a kernel that knows less refuses.
 
+use std::fs;
 use std::io;
 
 use landlock::{
@@ -44,6 +45,18 @@ pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
         let of_files = AccessFs::from_file(VERSION);
         let rights = if at.is_dir() { rights } else { rights & of_files };
         rules = rules.add_rule(PathBeneath::new(place, rights)).map_err(io::Error::other)?;
+    }
+    if cell.image {
+        // Each place by itself, since what is said of a directory holds in all below it: nothing is
+        // executed from where something may be written.
+        for at in fs::read_dir("/")?.flatten().map(|it| it.path()) {
+            if cell.mounts.iter().any(|it| it.at.starts_with(&at)) || at.is_symlink() {
+                continue;
+            }
+            let place = PathFd::new(&at).map_err(io::Error::other)?;
+            let run = PathBeneath::new(place, AccessFs::Execute);
+            rules = rules.add_rule(run).map_err(io::Error::other)?;
+        }
     }
     rules.restrict_self().map(|_| ()).map_err(io::Error::other)
 }

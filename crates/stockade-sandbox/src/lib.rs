@@ -30,6 +30,12 @@
 //! go to the guard ([`Child::take_doors`]): whoever holds them speaks for every name that is asked
 //! for inside, and decides whom it is connected to.
 //!
+//! An [`Engine`] in it has a container hold the server instead, of Podman or Docker. What is in the
+//! container is the same, and this binary is its first process: it adds the walls that engines do
+//! not have (`inside.rs`). Podman runs in namespaces of ours and keeps what it writes in memory, so
+//! that it ends like any server and leaves as little; what would be left, a process beside the
+//! keeper removes as well (`undertaker.rs`). For macOS there is the profile of a [`Seatbelt`].
+//!
 //! Without it there is no sandbox: the server sees the files, the network and the `/proc` of the
 //! machine, and may do what its user may do. In particular a server that wants to can stop or kill
 //! the processes of its user, the guard among them. Two things do differ in a pid namespace: a
@@ -55,9 +61,11 @@ mod codec;
 mod confine;
 mod content;
 mod doctor;
+mod engine;
 mod error;
 mod guarantee;
 mod home;
+mod inside;
 mod keeper;
 mod landlock;
 mod message;
@@ -68,24 +76,29 @@ mod prefix;
 mod raw;
 mod reached;
 mod script;
+mod seatbelt;
 mod seccomp;
 mod server;
 mod spec;
 mod sweep;
 mod trace;
 mod trial;
+mod undertaker;
 mod warden;
 mod way;
 
 pub use child::{Child, Doors, Exit, launch, launch_as};
 pub use doctor::{Diagnosis, Feature, Works, examine};
+pub use engine::{Engine, EngineProgram, Image, NotPinned, Seen, look};
 pub use error::Error;
 pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
 pub use network::{Destination, Host, Network, NoDestination};
+pub(crate) use plan::TRUSTED;
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use reached::Reached;
+pub use seatbelt::{Seatbelt, seatbelt};
 pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
 pub use trace::{How, SORT_MAX, Touch, Touched, Trace};
 

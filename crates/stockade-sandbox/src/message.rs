@@ -14,6 +14,7 @@ use rustix::net::{
 };
 
 use crate::cell::Cell;
+use crate::engine::Ship;
 use crate::reached::Limit;
 use crate::spec::SPEC_BYTES_MAX;
 use crate::{Ends, Exit, Spec};
@@ -24,10 +25,19 @@ pub(crate) struct Order {
     pub(crate) spec: Spec,
     /// What holds the server, if something does.
     pub(crate) cell: Option<Cell>,
+    /// The engine whose client is started, if it is an engine that holds the server.
+    pub(crate) ship: Option<Ship>,
     /// The means that must hold; the best that is possible when there is none.
     pub(crate) ends: Option<Ends>,
     /// The server's ends of its standard input, output and error.
     pub(crate) stdio: [OwnedFd; 3],
+}
+
+impl Order {
+    /// The cell that keeper and warden build themselves, rather than an engine.
+    pub(crate) fn confined(&self) -> Option<&Cell> {
+        self.cell.as_ref().filter(|_| self.ship.is_none())
+    }
 }
 
 /// What keeper and warden tell the guard.
@@ -176,9 +186,9 @@ impl Failure {
 }
 
 impl Answer {
-    const BYTES: usize = 16;
+    pub(crate) const BYTES: usize = 16;
 
-    fn to_bytes(self) -> [u8; Self::BYTES] {
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let (kind, [a, b, c]) = match self {
             Self::Started(Ends::Namespace) => (0, [0, 0, 0]),
             Self::Started(Ends::Subreaper) => (0, [1, 0, 0]),
@@ -194,7 +204,7 @@ impl Answer {
         pack([kind, a, b, c])
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match unpack(bytes)? {
             [0, 0, 0, 0] => Some(Self::Started(Ends::Namespace)),
             [0, 1, 0, 0] => Some(Self::Started(Ends::Subreaper)),
@@ -229,19 +239,21 @@ impl Answer {
 }
 
 impl Order {
-    const HEAD_BYTES: usize = 12;
+    const HEAD_BYTES: usize = 16;
 
-    /// `spec` is the encoded [`Spec`], and `cell` the encoded [`Cell`]. They go over the socket and not as arguments or variables
-    /// of the keeper, which every process of the machine, or of the user, may read.
+    /// All three are encoded. They go over the socket and not as arguments or variables of the
+    /// keeper, which every process of the machine, or of the user, may read.
     pub(crate) fn send(
         socket: &mut UnixStream,
         spec: &[u8],
         cell: Option<&[u8]>,
+        ship: Option<&[u8]>,
         ends: Option<Ends>,
         stdio: [BorrowedFd<'_>; 3],
     ) -> io::Result<()> {
         let length = |it: &[u8]| i32::try_from(it.len()).map_err(io::Error::other);
-        let cell_length = cell.map_or(Ok(-1), length)?;
+        let (cell_length, ship_length) =
+            (cell.map_or(Ok(-1), length)?, ship.map_or(Ok(-1), length)?);
         let wanted = match ends {
             None => 0,
             Some(Ends::Namespace) => 1,
@@ -249,11 +261,12 @@ impl Order {
         };
         send(
             socket,
-            &pack::<3, { Self::HEAD_BYTES }>([wanted, length(spec)?, cell_length]),
+            &pack::<4, { Self::HEAD_BYTES }>([wanted, length(spec)?, cell_length, ship_length]),
             &stdio,
         )?;
         io::Write::write_all(socket, spec)?;
-        io::Write::write_all(socket, cell.unwrap_or_default())
+        io::Write::write_all(socket, cell.unwrap_or_default())?;
+        io::Write::write_all(socket, ship.unwrap_or_default())
     }
 
     pub(crate) fn receive(socket: &mut UnixStream) -> io::Result<Self> {
@@ -261,7 +274,7 @@ impl Order {
         let mut head = [0; Self::HEAD_BYTES];
         let (count, fds) = receive(socket, &mut head)?;
         let stdio = <[OwnedFd; 3]>::try_from(fds).map_err(|_| garbled())?;
-        let [wanted, length, cell_length] =
+        let [wanted, length, cell_length, ship_length] =
             head.get(..count).and_then(unpack).ok_or_else(garbled)?;
         let ends = match wanted {
             0 => None,
@@ -282,7 +295,11 @@ impl Order {
             -1 => None,
             length => Some(Cell::decode(&read(length)?).ok_or_else(garbled)?),
         };
-        Ok(Self { spec, cell, ends, stdio })
+        let ship = match ship_length {
+            -1 => None,
+            length => Some(Ship::decode(&read(length)?).ok_or_else(garbled)?),
+        };
+        Ok(Self { spec, cell, ship, ends, stdio })
     }
 }
 

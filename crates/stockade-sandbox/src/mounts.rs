@@ -24,6 +24,7 @@ use rustix::process::{
 
 use crate::cell::{Cell, Kind, Mount, Owner, What};
 use crate::child::pid_behind;
+use crate::engine::{SHOP, STAGED_ROOT, Ship, is_ours_to_mount};
 use crate::message::{Failure, Step};
 use crate::raw::{self, Alone, Side};
 
@@ -36,6 +37,20 @@ const SCRATCH_FILES_MAX: u32 = 65536;
 
 /// The root holds directories, links and short files.
 const ROOT_BYTES: u64 = 4 << 20;
+
+/// What an engine may write of its own: records, and directories of layers.
+const SHOP_BYTES: u64 = 64 << 20;
+
+/// What engines mount over, in a root where they could not make it.
+const DEVICES: [&str; 7] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/console",
+];
 
 /// Places of the machine, held so that they stay what they are: one for each mount that is a bind.
 pub(crate) type Pinned = Vec<Option<OwnedFd>>;
@@ -121,29 +136,9 @@ pub(crate) fn mapping(owner: Owner, server: Owner, alone: Alone) -> io::Result<O
 pub(crate) fn build(cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failure> {
     let root = |errno| Step::Root.because(errno);
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(root)?;
-    let new = memory(ROOT_BYTES, 0o755).map_err(root)?;
+    let new = memory(ROOT_BYTES, 0o755, None).map_err(root)?;
     put(&new, CWD.as_fd(), WORKSHOP.as_ref()).map_err(root)?;
-    // Directories that are made on the way to a mount are to be passed by the server.
-    let mask = umask(Mode::from_raw_mode(0o022));
-    for (at, to) in &cell.links {
-        if cell.mounts.iter().all(|it| !at.starts_with(&it.at)) {
-            link(&new, at, to).map_err(root)?;
-        }
-    }
-    for (at, bytes) in &cell.files {
-        write(&new, at, bytes).map_err(root)?;
-    }
-    for (place, (mount, pinned)) in cell.mounts.iter().zip(pinned).enumerate() {
-        put_mount(&new, mount, pinned.as_ref())
-            .map_err(|errno| Step::Place.because(errno).at(place))?;
-    }
-    for (at, to) in &cell.links {
-        if cell.mounts.iter().any(|it| at.starts_with(&it.at)) {
-            // Into what is mounted; where it is read only, or taken, nothing is there to be had.
-            let _ = link(&new, at, to);
-        }
-    }
-    umask(mask);
+    furnish(&new, cell, pinned, |_| true)?;
     fchdir(&new).map_err(root)?;
     pivot_root(".", ".").map_err(root)?;
     // The old root lies on the new one now.
@@ -154,7 +149,80 @@ pub(crate) fn build(cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failu
         .map_err(|error| Step::Root.because_io(&error))
 }
 
-fn put_mount(root: &OwnedFd, mount: &Mount, pinned: Option<&OwnedFd>) -> Result<(), Errno> {
+/// Puts everything together for an engine to take it as a root, beside a store for the engine: all
+/// of it in memory, and in this mount namespace only. Engines lock by files in `/dev/shm`, which
+/// they would share with those of the machine.
+pub(crate) fn stage(ship: &Ship, cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failure> {
+    let root = |errno| Step::Root.because(errno);
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(root)?;
+    let shop = memory(SHOP_BYTES, 0o711, None).map_err(root)?;
+    let locks = memory(ROOT_BYTES, 0o700, None).map_err(root)?;
+    let processes = mounted(&fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(root)?);
+    for (tree, at) in [
+        (&processes.map_err(|errno| Step::Proc.because(errno))?, "/proc"),
+        (&locks, "/dev/shm"),
+        (&shop, SHOP),
+    ] {
+        put(tree, CWD.as_fd(), at.as_ref()).map_err(root)?;
+    }
+    for (path, bytes) in &ship.files {
+        let name = path.file_name().ok_or(Errno::INVAL).map_err(root)?;
+        write(&shop, Path::new(name), bytes).map_err(root)?;
+    }
+    let new = memory(ROOT_BYTES, 0o755, None).map_err(root)?;
+    let at = Path::new(STAGED_ROOT).strip_prefix(SHOP).unwrap_or(Path::new(STAGED_ROOT));
+    find_or_make(&shop, at, true).map_err(root)?;
+    put(&new, CWD.as_fd(), STAGED_ROOT.as_ref()).map_err(root)?;
+    furnish(&new, cell, pinned, is_ours_to_mount)?;
+    // What an engine mounts of its own, as root of a namespace that may make nothing here.
+    for at in ["/proc", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue", "/run"] {
+        find_or_make(&new, at.as_ref(), true).map_err(root)?;
+    }
+    for at in ["/run/.containerenv", "/etc/hostname"].into_iter().chain(DEVICES) {
+        find_or_make(&new, at.as_ref(), false).map_err(root)?;
+    }
+    Ok(())
+}
+
+/// Mounts, writes and links what the server sees into a root that is empty.
+fn furnish(
+    new: &OwnedFd,
+    cell: &Cell,
+    pinned: &[Option<OwnedFd>],
+    ours: impl Fn(&Mount) -> bool,
+) -> Result<(), Failure> {
+    let root = |errno| Step::Root.because(errno);
+    // Directories that are made on the way to a mount are to be passed by the server.
+    let mask = umask(Mode::from_raw_mode(0o022));
+    for (at, to) in &cell.links {
+        if cell.mounts.iter().all(|it| !at.starts_with(&it.at)) {
+            link(new, at, to).map_err(root)?;
+        }
+    }
+    for (at, bytes) in &cell.files {
+        write(new, at, bytes).map_err(root)?;
+    }
+    let places = cell.mounts.iter().zip(pinned).enumerate();
+    for (place, (mount, pinned)) in places.filter(|(_, (it, _))| ours(it)) {
+        put_mount(new, cell, mount, pinned.as_ref())
+            .map_err(|errno| Step::Place.because(errno).at(place))?;
+    }
+    for (at, to) in &cell.links {
+        if cell.mounts.iter().any(|it| at.starts_with(&it.at)) {
+            // Into what is mounted; where it is read only, or taken, nothing is there to be had.
+            let _ = link(new, at, to);
+        }
+    }
+    umask(mask);
+    Ok(())
+}
+
+fn put_mount(
+    root: &OwnedFd,
+    cell: &Cell,
+    mount: &Mount,
+    pinned: Option<&OwnedFd>,
+) -> Result<(), Errno> {
     let tree = match &mount.what {
         What::Bind { .. } => {
             let tree = pinned.ok_or(Errno::NOENT)?;
@@ -162,7 +230,7 @@ fn put_mount(root: &OwnedFd, mount: &Mount, pinned: Option<&OwnedFd>) -> Result<
             let at = find_or_make(root, &mount.at, is_directory)?;
             return put(tree, at.as_fd(), Path::new(""));
         }
-        What::Scratch { bytes, mode } => Some(memory(*bytes, *mode)?),
+        What::Scratch { bytes, mode } => Some(memory(*bytes, *mode, Some((cell.uid, cell.gid)))?),
         // In some containers a new `/proc` is not permitted. Then there is none, which is less
         // than a server may expect, and no wall the lower for it.
         What::Proc => match processes() {
@@ -175,12 +243,16 @@ fn put_mount(root: &OwnedFd, mount: &Mount, pinned: Option<&OwnedFd>) -> Result<
     tree.map_or(Ok(()), |it| put(&it, at.as_fd(), Path::new("")))
 }
 
-/// An empty directory in memory.
-pub(crate) fn memory(bytes: u64, mode: u32) -> Result<OwnedFd, Errno> {
+/// An empty directory in memory, of this process's user or of these.
+pub(crate) fn memory(bytes: u64, mode: u32, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "size", bytes.to_string())?;
     fsconfig_set_string(&context, "mode", format!("{mode:o}"))?;
     fsconfig_set_string(&context, "nr_inodes", SCRATCH_FILES_MAX.to_string())?;
+    if let Some((uid, gid)) = owner {
+        fsconfig_set_string(&context, "uid", uid.to_string())?;
+        fsconfig_set_string(&context, "gid", gid.to_string())?;
+    }
     mounted(&context)
 }
 

@@ -17,6 +17,7 @@ use rustix::process::{getegid, geteuid};
 
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
+use crate::engine::{self, Client};
 use crate::guarantee::Held;
 use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
@@ -24,8 +25,8 @@ use crate::prefix::{Needed, Script, Search};
 use crate::server::PATH_DEFAULT;
 use crate::trial::Trial;
 use crate::{
-    Access, Confinement, Containment, Error, Guarantee, Limits, Network, Root, Secret, Spec,
-    Strength, raw, seccomp,
+    Access, Confinement, Containment, Engine, EngineProgram, Error, Guarantee, Limits, Network,
+    Root, Secret, Spec, Strength, raw, seccomp,
 };
 
 /// Who a server of root is, where its roots do not say: nobody.
@@ -64,7 +65,7 @@ const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 /// Files in a project that its other tools execute or trust. A server that could write them would
 /// run outside of its sandbox as soon as somebody commits, opens an editor or changes into the
 /// directory.
-const TRUSTED: &[&str] = &[
+pub(crate) const TRUSTED: &[&str] = &[
     ".git",
     ".git/hooks",
     ".git/config",
@@ -103,6 +104,8 @@ pub(crate) const LANDLOCK_MIN: u32 = 6;
 pub struct Plan {
     pub(crate) cell: Option<Cell>,
     network: Network,
+    /// The engine's client, if it is an engine that holds the server.
+    pub(crate) client: Option<Client>,
     containment: Containment,
 }
 
@@ -113,8 +116,12 @@ pub struct Plan {
 pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     spec.check()?;
     let Some(confinement) = &spec.confine else {
-        return Ok(Plan { cell: None, network: Network::default(), containment: unconfined() });
+        let network = Network::default();
+        return Ok(Plan { cell: None, network, client: None, containment: unconfined() });
     };
+    if let Some(engine) = &confinement.engine {
+        return in_container(spec, confinement, engine);
+    }
     let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
     let alone = apart(confinement).err();
@@ -122,7 +129,75 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     let draft = Draft::new(spec, confinement)?;
     let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
     let cell = draft.finish(secrets, possible, has_landlock, alone.is_none());
-    Ok(Plan { cell: Some(cell), network: confinement.network.clone(), containment })
+    let network = confinement.network.clone();
+    Ok(Plan { cell: Some(cell), network, client: None, containment })
+}
+
+/// The same, where an engine makes namespaces and control groups. An engine is asked what it has,
+/// and an image is looked at.
+fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Result<Plan, Error> {
+    let program = engine.program;
+    let path = engine::find(program.name()).ok_or(Error::NoEngine { engine: program })?;
+    if program == EngineProgram::Podman
+        && let Some(says) = engine::unusable_podman()
+    {
+        return Err(Error::Engine { engine: program, says });
+    }
+    let cannot = |says: &str| Err(Error::Engine { engine: program, says: says.to_owned() });
+    if confinement.trace {
+        return cannot("what a server in a container touches is not traced");
+    }
+    if !confinement.network.is_empty() {
+        return cannot("hosts that are named are reached from the native sandbox alone");
+    }
+    if program == EngineProgram::Docker && !confinement.secrets.is_empty() {
+        return cannot("it would have to be told the secrets; pass them with `--env`");
+    }
+    let landlock = raw::landlock_version();
+    let all = Possible { memory: true, pids: true, cpu: true, groups: Vec::new() };
+    let mut containment = promise(confinement, &all, landlock, None)?;
+    for held in &mut containment.0 {
+        if let Some(by) = by_engine(held.guarantee, engine, confinement) {
+            held.by = by;
+        }
+    }
+    let prepared = engine::prepare(engine, &path)?;
+    let draft = Draft::new(spec, confinement)?;
+    let cell = draft.finish(&confinement.secrets, all, landlock >= LANDLOCK_MIN, true);
+    let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared)?;
+    let network = Network::default();
+    Ok(Plan { cell: Some(cell), network, client: Some(client), containment })
+}
+
+/// What enforces a guarantee in a container, where it is something else than in a cell of ours.
+fn by_engine(guarantee: Guarantee, engine: &Engine, it: &Confinement) -> Option<String> {
+    let (program, limits) = (engine.program, &it.limits);
+    let own_users = program == EngineProgram::Podman && engine.image.is_none();
+    Some(match guarantee {
+        Guarantee::Network => format!("{program}'s network namespace with loopback only, seccomp"),
+        Guarantee::Processes => format!("{program}'s pid namespace, seccomp"),
+        Guarantee::Privileges => {
+            let users = if own_users { ", a user namespace" } else { "" };
+            format!("an ordinary uid{users}, no capabilities, no_new_privs: looked at inside")
+        }
+        Guarantee::Calls => format!(
+            "{program}'s seccomp profile, and {} calls refused by ours",
+            seccomp::refused().count()
+        ),
+        Guarantee::Environment => "execve inside the container, close_range".to_owned(),
+        Guarantee::End => match program {
+            EngineProgram::Podman => "a pid namespace around Podman and the container".to_owned(),
+            EngineProgram::Docker => "`docker rm --force`, by either of two processes".to_owned(),
+        },
+        Guarantee::Pids => format!("at most {}: {program}'s cgroup", limits.pids),
+        Guarantee::Memory => {
+            format!("at most {} bytes: {program}'s cgroup", limits.memory_bytes?)
+        }
+        Guarantee::Cpu => {
+            format!("at most {}/1000 of a processor: {program}'s cgroup", limits.cpu_thousandths?)
+        }
+        Guarantee::Files | Guarantee::Time => return None,
+    })
 }
 
 impl Plan {
@@ -409,6 +484,8 @@ struct Draft<'a> {
     links: Vec<(PathBuf, PathBuf)>,
     home: Option<PathBuf>,
     cwd: PathBuf,
+    /// Whether what programs are made of is an image's.
+    image: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -428,8 +505,12 @@ impl<'a> Draft<'a> {
             links: Vec::new(),
             home,
             cwd: PathBuf::new(),
+            image: confinement.engine.as_ref().is_some_and(|it| it.image.is_some()),
         };
-        draft.system();
+        if !draft.image {
+            draft.system();
+        }
+        draft.devices();
         draft.scratch(&roots);
         for (root, asked) in roots.iter().zip(&confinement.roots) {
             draft.root(root)?;
@@ -437,6 +518,11 @@ impl<'a> Draft<'a> {
         }
         draft.cwd = working_directory(spec, &roots, &here);
         draft.programs(spec, confinement, &roots, &here)?;
+        if confinement.engine.is_some() {
+            for (from, at) in engine::ours(draft.image)? {
+                draft.bind(&at, from, Kind::Read, None);
+            }
+        }
         draft.hold_in_place(&roots);
         if draft.cwd.as_os_str().is_empty() {
             let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
@@ -480,6 +566,7 @@ impl<'a> Draft<'a> {
             time: self.limits.time,
             landlock,
             namespaces,
+            image: self.image,
             groups: possible.groups,
             doors: doors(self.network),
             addresses: addresses(self.network),
@@ -511,6 +598,10 @@ impl<'a> Draft<'a> {
                 self.bind(&entry.path(), entry.path(), Kind::Read, None);
             }
         }
+    }
+
+    /// Devices that are nobody's, and a view of the server's own processes.
+    fn devices(&mut self) {
         for at in DEVICES.iter().map(Path::new).filter(|it| it.exists()) {
             self.bind(at, at.to_owned(), Kind::Device, None);
         }
@@ -619,7 +710,8 @@ impl<'a> Draft<'a> {
         seen.extend(readable.map(|it| it.path.clone()));
         seen.extend(named.iter().cloned());
         let search = Search { path, homes: &homes, seen: &seen, roots };
-        let program = spec.command.first().and_then(|it| search.find(it, &self.cwd));
+        let program = spec.command.first().filter(|_| !self.image);
+        let program = program.and_then(|it| search.find(it, &self.cwd));
         let needed = program.map(|it| search.follow(&it)).transpose()?.unwrap_or_default();
         let Needed { places, links } = needed;
         for place in places.into_iter().chain(named) {
@@ -837,6 +929,12 @@ impl fmt::Display for Plan {
             for setting in &group.settings {
                 let below = group.below.display();
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
+            }
+        }
+        if let Some(client) = &self.client {
+            writeln!(out, "\nis started in a container by")?;
+            for word in &client.spec.command {
+                writeln!(out, "  {}", word.display())?;
             }
         }
         if cell.trace {

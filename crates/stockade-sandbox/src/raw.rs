@@ -9,10 +9,12 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use rustix::thread::UnshareFlags;
 use seccompiler::sock_filter;
 
@@ -118,6 +120,38 @@ pub(crate) fn close_others_on_exec() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Closes every descriptor of a fork that has nothing to do with what it was forked from. Whoever
+/// owns one in the copied memory must not be used or dropped any more, so this is for a process
+/// that ends by [`leave`].
+pub(crate) fn close_all() {
+    // SAFETY: the call takes integers only; that no owner of a descriptor is used after it is what
+    // the caller promises, and the kernel answers `EBADF` to one that is.
+    unsafe { libc::syscall(libc::SYS_close_range, 0_u32, u32::MAX, 0_u32) };
+}
+
+/// Whether this process may execute a file; asked of the kernel as if it did, where it can be
+/// (Linux 6.14), so that mounts and Landlock are asked as well.
+pub(crate) fn may_execute(program: &Path) -> io::Result<()> {
+    const AT_EXECVE_CHECK: c_int = 0x10000;
+    let path = CString::new(program.as_os_str().as_bytes())?;
+    let none = [ptr::null::<c_char>()];
+    // SAFETY: with this flag nothing is executed; the path is terminated, and both lists are empty
+    // ones that outlive the call. A kernel that does not know the flag refuses it.
+    let answer = unsafe {
+        let (path, none) = (path.as_ptr(), none.as_ptr());
+        libc::syscall(libc::SYS_execveat, libc::AT_FDCWD, path, none, none, AT_EXECVE_CHECK)
+    };
+    if answer == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::EINVAL) => {
+            rustix::fs::access(&*path, rustix::fs::Access::EXEC_OK).map_err(io::Error::from)
+        }
+        error => Err(error),
+    }
+}
+
 /// Gives every signal its default meaning and blocks none: both are inherited through exec, and a
 /// server must not behave differently for what the guard ignores.
 pub(crate) fn forget_signals() {
@@ -134,7 +168,7 @@ pub(crate) fn forget_signals() {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, MASK_BYTES)
         };
     }
-    let none = signal_set(None);
+    let none = signal_set(&[]);
     // SAFETY: `none` is an initialised set; the old mask is not asked for.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
 }
@@ -146,9 +180,9 @@ pub fn fail_at_the_file_size_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// A descriptor that is readable when a child of this process has ended.
-pub(crate) fn child_ends() -> io::Result<OwnedFd> {
-    let set = signal_set(Some(libc::SIGCHLD));
+/// A descriptor that is readable when one of these signals has come, which does nothing else then.
+pub(crate) fn signals(signals: &[Signal]) -> io::Result<OwnedFd> {
+    let set = signal_set(signals);
     // SAFETY: `set` is an initialised set; the old mask is not asked for.
     let blocked = unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
     if blocked != 0 {
@@ -333,13 +367,13 @@ pub(crate) fn go_on(listener: BorrowedFd<'_>, id: u64) -> io::Result<()> {
     if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn signal_set(signal: Option<c_int>) -> libc::sigset_t {
+fn signal_set(signals: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: `sigemptyset` initialises the set, and cannot fail for a valid pointer.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    if let Some(signal) = signal {
+    for signal in signals {
         // SAFETY: the set was initialised above.
-        unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+        unsafe { libc::sigaddset(set.as_mut_ptr(), signal.as_raw()) };
     }
     // SAFETY: the set was initialised above.
     unsafe { set.assume_init() }

@@ -2,7 +2,8 @@
 //! signals, and exec.
 
 use std::ffi::{CString, OsStr};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,57 @@ pub(crate) fn become_it(
     }
 }
 
+/// Becomes the server in a container, whose first process has set everything up.
+pub(crate) fn become_first(spec: &Spec) -> Failure {
+    if let Err(errno) = setsid() {
+        return Step::Session.because(errno);
+    }
+    if let Err(error) = raw::close_others_on_exec() {
+        return Step::Descriptors.because_io(&error);
+    }
+    raw::forget_signals();
+    execute(spec)
+}
+
+/// Whether [`become_first`] will find a program to execute, as far as can be known before.
+pub(crate) fn could_be(spec: &Spec) -> Result<(), Failure> {
+    let missing = Step::Execute.because(Errno::NOENT);
+    let program = spec.command.first().ok_or(missing)?;
+    let mut failure = None;
+    for candidate in candidates(program, path_of(spec)) {
+        match executable(&candidate) {
+            Ok(()) => return Ok(()),
+            Err(found) if candidate.symlink_metadata().is_ok() => {
+                failure.get_or_insert(found);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(failure.unwrap_or(missing))
+}
+
+fn executable(program: &Path) -> Result<(), Failure> {
+    let io = |error: io::Error| Step::Execute.because_io(&error);
+    raw::may_execute(program).map_err(io)?;
+    let mut start = [0; 256];
+    let count = File::open(program).and_then(|mut it| it.read(&mut start));
+    let start = match count {
+        Ok(count) => start.get(..count).unwrap_or_default(),
+        // What may be executed and not read is a program.
+        Err(_) => return Ok(()),
+    };
+    let Some(line) = start.strip_prefix(b"#!") else {
+        let is_program = start.starts_with(b"\x7fELF");
+        return if is_program { Ok(()) } else { Err(Step::Execute.because(Errno::NOEXEC)) };
+    };
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|it| !it.is_empty());
+    let interpreter = words.next().map(OsStr::from_bytes).unwrap_or_default();
+    if Path::new(interpreter).exists() {
+        return Ok(());
+    }
+    Err(Step::Interpreter.because(Errno::NOENT))
+}
+
 fn prepare(order: &Order, dies_with: Option<Pid>) -> Result<(), Failure> {
     let session = |errno| Step::Session.because(errno);
     setsid().map_err(session)?;
@@ -49,7 +101,7 @@ fn prepare(order: &Order, dies_with: Option<Pid>) -> Result<(), Failure> {
     rustix::stdio::dup2_stdout(stdout).map_err(stdio)?;
     rustix::stdio::dup2_stderr(stderr).map_err(stdio)?;
     raw::close_others_on_exec().map_err(|error| Step::Descriptors.because_io(&error))?;
-    let cwd = order.cell.as_ref().map(|it| &it.cwd).or(order.spec.cwd.as_ref());
+    let cwd = order.confined().map(|it| &it.cwd).or(order.spec.cwd.as_ref());
     if let Some(cwd) = cwd {
         chdir(cwd).map_err(|errno| Step::Directory.because(errno))?;
     }

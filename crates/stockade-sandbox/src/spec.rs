@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
-use crate::{Error, Guarantee, Network};
+use crate::{Engine, Error, Guarantee, Network};
 
 /// The kernel takes at most 6 MiB of arguments and environment, so no larger spec could start.
 pub(crate) const SPEC_BYTES_MAX: usize = 6 << 20;
@@ -49,6 +49,8 @@ pub struct Confinement {
     /// Whether [`Child::trace`](crate::Child::trace) says what the server touches. It costs each
     /// such call two switches to the guard and back.
     pub trace: bool,
+    /// The container engine that holds the server. Without one, it is held by walls of our own.
+    pub engine: Option<Engine>,
 }
 
 /// Something that only this server may know. It finds it in a file by this name in

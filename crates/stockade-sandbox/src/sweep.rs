@@ -70,12 +70,22 @@ fn parent(pid: Pid) -> Option<Pid> {
     parent_in(&fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
 }
 
-/// The fourth field. The second is the program's name in parentheses, and may itself hold any
-/// byte, so the fields are counted from the last closing one.
+/// When a process began, in ticks since the machine did: no two of the same pid have the same.
+pub(crate) fn started_at(pid: Pid) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    field_of(&stat, 22)?.parse().ok()
+}
+
 fn parent_in(stat: &[u8]) -> Option<Pid> {
+    Pid::from_raw(field_of(stat, 4)?.parse().ok()?)
+}
+
+/// One field, counted from 1 and after the second, which is the program's name in parentheses: that
+/// may itself hold any byte, so the fields are counted from the last closing one.
+fn field_of(stat: &[u8], number: usize) -> Option<&str> {
     let end = stat.iter().rposition(|it| *it == b')')?;
     let fields = str::from_utf8(stat.get(end + 1..)?).ok()?;
-    Pid::from_raw(fields.split_ascii_whitespace().nth(1)?.parse().ok()?)
+    fields.split_ascii_whitespace().nth(number.checked_sub(3)?)
 }
 
 #[cfg(test)]

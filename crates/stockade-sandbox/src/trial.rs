@@ -271,7 +271,7 @@ fn a_root_of_its_own() -> io::Result<()> {
     raw::unshare(UnshareFlags::NEWNS).map_err(at("no mount namespace"))?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(at("mounts cannot be made private"))?;
-    let new = mounts::memory(1 << 20, 0o755).map_err(at("no tmpfs"))?;
+    let new = mounts::memory(1 << 20, 0o755, None).map_err(at("no tmpfs"))?;
     mounts::put(&new, CWD.as_fd(), Path::new("/tmp")).map_err(at("tmpfs cannot be mounted"))?;
     let usr = mounts::clone_of(Path::new("/usr"), Kind::Read, None)
         .map_err(|it| io::Error::other(format!("no read-only bind: {it}")))?;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -33,6 +33,9 @@ pub(crate) const KNOWN: u8 = b'k';
 /// of the stream is the end of everything.
 pub(crate) const ASK_TO_END: u8 = b't';
 
+/// How long an engine's client may take to say how its container ended.
+const CLIENT_MAX: Duration = Duration::from_secs(2);
+
 /// What a warden is given.
 pub(crate) struct Warden<'a> {
     pub(crate) means: Means,
@@ -48,7 +51,7 @@ pub(crate) struct Warden<'a> {
 /// Returns only what went wrong before the server was running.
 pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failure> {
     let Warden { means, control, keeper, says_ready, order, prepared } = warden;
-    if let Err(failure) = take_hold(means, order.cell.as_ref()) {
+    if let Err(failure) = take_hold(means, order.confined()) {
         let _ = rustix::io::write(&says_ready, &failure.to_bytes());
         raw::leave(1);
     }
@@ -56,15 +59,18 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     drop(says_ready);
 
     let time = order.cell.as_ref().and_then(|it| it.time);
-    let doors = match (&order.cell, prepared) {
-        (Some(cell), Some(prepared)) if cell.namespaces => confine::enter(cell, prepared, alone)?,
-        (Some(_), Some(prepared)) => {
-            prepared.enter_groups()?;
-            Vec::new()
+    let is_staged = order.ship.as_ref().is_some_and(|it| it.staged);
+    let mut doors = Vec::new();
+    if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
+        match &order.ship {
+            None if cell.namespaces => doors = confine::enter(cell, prepared, alone)?,
+            None => prepared.enter_groups()?,
+            Some(ship) if ship.staged => confine::stage(ship, cell, prepared)?,
+            Some(_) => {}
         }
-        (Some(_), None) | (None, _) => Vec::new(),
-    };
-    let child_ends = raw::child_ends().map_err(|error| Step::Keep.because_io(&error))?;
+    }
+    let child_ends =
+        raw::signals(&[Signal::CHILD]).map_err(|error| Step::Keep.because_io(&error))?;
     let server = start_server(alone, means, order, control)?;
     let watch = || -> Result<(), Errno> {
         let me = pidfd_open(getpid(), PidfdFlags::empty())?;
@@ -82,10 +88,16 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     // Nothing else is done before: no server is too short-lived to have had a pid.
     let known = retry_on_intr(|| rustix::io::read(control, &mut [0; 1])) == Ok(1);
     let mut exit = None;
-    let until = time.map(|it| Instant::now() + it);
+    let mut until = time.map(|it| Instant::now() + it);
     while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server, until) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
+            if is_staged && pid != server {
+                // What watches over a container comes to us from the engine's client. When it ends,
+                // the client does so as well, or was left waiting for it.
+                let soon = Instant::now() + CLIENT_MAX;
+                until = Some(until.map_or(soon, |it| it.min(soon)));
+            }
         }
     }
     let is_over = exit.is_none() && until.is_some_and(|it| it <= Instant::now());
@@ -221,7 +233,7 @@ fn stand_watch(
 }
 
 impl Exit {
-    fn of(status: WaitStatus) -> Option<Self> {
+    pub(crate) fn of(status: WaitStatus) -> Option<Self> {
         let code = status.exit_status().map(Self::Code);
         code.or_else(|| status.terminating_signal().map(Self::Signal))
     }

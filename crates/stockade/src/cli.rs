@@ -11,6 +11,7 @@ mod explain;
 mod hold;
 mod learn;
 mod policy;
+mod prepare;
 mod report;
 mod run;
 mod sandbox;
@@ -49,6 +50,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run a command in a sandbox: its roots, no network, bounded memory and processes
     Sandbox(sandbox::Sandbox),
+    /// Install a server from a registry at an exact version, so that it runs without a network
+    Prepare(prepare::Prepare),
     /// Try what a sandbox is made of on this machine, and say what is missing and what to do
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
@@ -74,21 +77,31 @@ enum Format {
 /// Where Stockade keeps what it writes.
 #[derive(Clone, Debug, Args)]
 struct State {
-    /// Keep the ledger below this directory [default: $XDG_STATE_HOME/stockade]
+    /// Keep the ledger and what is prepared below this directory [default: $XDG_STATE_HOME/stockade]
     #[arg(long = "state", value_name = "DIR", global = true)]
     dir: Option<PathBuf>,
 }
 
 impl State {
-    /// The directory of the ledger, by the XDG Base Directory specification.
+    /// The directory of the ledger.
     fn ledger(&self) -> Result<PathBuf, Failure> {
+        self.below("ledger")
+    }
+
+    /// The directory of what was prepared.
+    fn store(&self) -> Result<PathBuf, Failure> {
+        self.below("store")
+    }
+
+    /// A directory of this name, by the XDG Base Directory specification.
+    fn below(&self, name: &str) -> Result<PathBuf, Failure> {
         let home = || std::env::home_dir().filter(|it| it.is_absolute());
         let xdg =
             || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
         let default =
             || xdg().or_else(|| Some(home()?.join(".local/state"))).map(|it| it.join("stockade"));
-        self.dir.clone().or_else(default).map(|it| it.join("ledger")).ok_or_else(|| {
-            Failure::new(Exit::Usage, "there is no home directory to keep the ledger in")
+        self.dir.clone().or_else(default).map(|it| it.join(name)).ok_or_else(|| {
+            Failure::new(Exit::Usage, "there is no home directory to keep anything in")
                 .help("name a directory with `--state DIR`")
         })
     }
@@ -110,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Run(it) => it.run(),
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
+        Command::Prepare(it) => it.run(),
         Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
         Command::Policy(it) => policy::run(&it),

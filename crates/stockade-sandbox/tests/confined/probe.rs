@@ -67,8 +67,15 @@ pub(crate) fn reach(around: &Around) {
             if strange { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
         })
     });
-    for path in ["/etc/shadow-", "/etc/hostname", "/etc/machine-id", "/proc/version", "/proc/kcore"]
-    {
+    tell("read /etc/hostname", {
+        // A container has its own, in which there is its own name.
+        let read = fs::read_to_string("/etc/hostname");
+        read.and_then(|it| match it.trim() {
+            "stockade" => Err(io::Error::other("its own")),
+            _ => Ok(it),
+        })
+    });
+    for path in ["/etc/shadow-", "/etc/machine-id", "/proc/version", "/proc/kcore"] {
         tell(&format!("read {path}"), File::open(path));
     }
     tell("see processes of others", {

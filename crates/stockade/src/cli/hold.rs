@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stockade_sandbox::{Confinement, Error, Guarantee, Network, Secret};
+use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
 
 use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
@@ -17,6 +17,10 @@ pub(super) struct Hold {
     /// What holds the process [default: native]
     #[arg(long = "sandbox", value_name = "HOW", value_enum)]
     backend: Option<Backend>,
+    /// The image of a container, which must be there already. Without it, a container has this
+    /// machine's programs, read only. What the image says of itself changes nothing
+    #[arg(long, value_name = "NAME@sha256:DIGEST")]
+    image: Option<Image>,
     /// Another place that programs are executed from, read only. May be repeated
     #[arg(long = "program", value_name = "DIR")]
     programs: Vec<PathBuf>,
@@ -52,19 +56,34 @@ pub(super) struct Hold {
 
 impl Hold {
     /// What was said here, and for the rest what held before.
-    pub(super) fn over(&self, before: &Sandbox) -> Sandbox {
+    pub(super) fn over(&self, before: &Sandbox) -> Result<Sandbox, Failure> {
         let mut limits = before.limits.clone();
         limits.memory_bytes = self.memory.or(limits.memory_bytes);
         limits.cpu_thousandths = self.cpus.or(limits.cpu_thousandths);
         limits.pids = self.pids.unwrap_or(limits.pids);
         limits.time = self.time.map(Duration::from_secs).or(limits.time);
-        Sandbox {
-            backend: self.backend.unwrap_or(before.backend),
+        let backend = self.backend.unwrap_or(before.backend);
+        let image = self.image.clone().or(before.image.clone());
+        match backend {
+            Backend::Podman | Backend::Docker => {}
+            Backend::Seatbelt => {
+                return Err(Failure::new(Exit::Server, "`seatbelt` is the sandbox of macOS")
+                    .help("on Linux there is `--sandbox native`"));
+            }
+            Backend::Native | Backend::None if image.is_some() => {
+                return Err(Failure::new(Exit::Usage, "an image without a container")
+                    .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
+            }
+            Backend::Native | Backend::None => {}
+        }
+        Ok(Sandbox {
+            backend,
+            image,
             programs: [before.programs.clone(), self.programs.clone()].concat(),
             network: self.network.clone().unwrap_or_else(|| before.network.clone()),
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
-        }
+        })
     }
 
     /// Puts the secrets into what holds the process, and where they are into its environment.
@@ -118,6 +137,19 @@ pub(super) fn not_started(error: &Error) -> Failure {
         Error::LedAstray { .. } => failure(Exit::Usage).help(
             "show it with `--program DIR`, or do not let the server write to the root (`:ro`)",
         ),
+        Error::NoEngine { engine: EngineProgram::Podman } => failure(Exit::Server)
+            .help("install it (Debian: `apt-get install podman runc`), or leave `--sandbox` away"),
+        Error::NoEngine { engine: EngineProgram::Docker }
+        | Error::Engine { engine: EngineProgram::Docker, .. } => failure(Exit::Server)
+            .help("see that its daemon runs (`docker version`), or leave `--sandbox` away"),
+        Error::Engine { engine: EngineProgram::Podman, .. } => failure(Exit::Server)
+            .help("`--dry-run` shows the command; without `--sandbox`, no engine is needed"),
+        Error::NoImage { .. } => failure(Exit::Server).help(
+            "fetch it yourself (`podman pull`, `docker pull`): nothing is fetched to start a server",
+        ),
+        Error::Image { .. } => {
+            failure(Exit::Server).help("use another image, or `--sandbox podman`")
+        }
         Error::NoCommand
         | Error::ZeroByte
         | Error::VariableName { .. }

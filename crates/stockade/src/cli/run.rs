@@ -19,6 +19,7 @@ use stockade_wire::stdio;
 
 use super::State;
 use super::hold::{Hold, not_started, passed_on};
+use super::prepare::{Consent, Settled, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -82,13 +83,15 @@ pub(super) struct Shared {
     state: State,
     #[command(flatten)]
     hold: Hold,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// Where the server is, as the command line or the policy file has it.
 #[derive(Debug)]
 pub(super) enum Where {
     /// A process to start.
-    Here(Spec),
+    Here(Settled),
     /// An address.
     There(HttpUpstream),
 }
@@ -123,6 +126,9 @@ impl Shared {
         command: &[OsString],
     ) -> Result<Option<Ready>, Failure> {
         let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
+        if let Some(about) = server.about() {
+            anstream::eprintln!("note: {about}");
+        }
         if self.hold.dry_run {
             let plan = plan.map(|it| it.to_string());
             let plan = plan.unwrap_or_else(|| "a remote server: nothing is started\n".to_owned());
@@ -142,8 +148,8 @@ impl Shared {
         let live = Arc::new(Live::new(search, flags, &resolved));
         let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
         let held = match (&server, plan) {
-            (Where::Here(Spec { confine: Some(_), .. }), Some(it)) => it.containment().in_brief(),
-            (Where::Here(_), _) => "no sandbox: the server may do what its user may".to_owned(),
+            (Where::Here(it), Some(plan)) => it.held(&plan),
+            (Where::Here(_), None) => String::new(),
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
         Ok(Some(Ready { guard, resolved, server, held, show_stderr: self.stderr }))
@@ -179,7 +185,7 @@ impl Shared {
             server.traced()?;
         }
         let plan = match &server {
-            Where::Here(spec) => Some(plan(spec).map_err(|it| not_started(&it))?),
+            Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
         };
         Ok(Found { search, flags, resolved, server, plan })
@@ -192,7 +198,7 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
-        let mut confine = self.hold.over(&resolved.sandbox).confinement(&resolved.roots);
+        let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         env.extend(
@@ -201,12 +207,15 @@ impl Shared {
                 .flat_map(|it| &it.env)
                 .map(|(name, value)| (OsString::from(name.clone()), OsString::from(value.clone()))),
         );
-        let here = |command: Vec<OsString>| Where::Here(Spec { command, env, cwd: None, confine });
+        let here = |command: Vec<OsString>| {
+            let spec = Spec { command, env, cwd: None, confine };
+            settle(spec, &self.state, &self.consent).map(Where::Here)
+        };
         let target = match (upstream, command, configured.map(|it| &it.target)) {
             (Some(url), ..) => Target::Url(url.to_owned()),
-            (None, [_, ..], _) => return Ok(here(command.to_vec())),
+            (None, [_, ..], _) => return here(command.to_vec()),
             (None, [], Some(Target::Command(words))) => {
-                return Ok(here(words.iter().map(OsString::from).collect()));
+                return here(words.iter().map(OsString::from).collect());
             }
             (None, [], Some(Target::Url(url))) => Target::Url(url.clone()),
             (None, [], None) => {
@@ -254,7 +263,7 @@ impl Where {
     /// The same, with a trace of what it touches.
     fn traced(&mut self) -> Result<(), Failure> {
         let confine = match self {
-            Self::Here(spec) => spec.confine.as_deref_mut(),
+            Self::Here(it) => it.spec.confine.as_deref_mut(),
             Self::There(_) => None,
         };
         let Some(confine) = confine else {
@@ -265,10 +274,22 @@ impl Where {
         Ok(())
     }
 
+    fn about(&self) -> Option<&str> {
+        match self {
+            Self::Here(it) => it.about(),
+            Self::There(_) => None,
+        }
+    }
+
+    /// What the ledger is told of it: what it is, where that is to be known, and what holds it.
+    pub(super) fn told(&self, held: &str) -> String {
+        self.about().map_or_else(|| held.to_owned(), |about| format!("{about}; {held}"))
+    }
+
     fn name(&self) -> String {
         match self {
-            Self::Here(spec) => {
-                let program = spec.command.first().map(Path::new).and_then(Path::file_name);
+            Self::Here(it) => {
+                let program = it.spec.command.first().map(Path::new).and_then(Path::file_name);
                 program.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
             }
             Self::There(http) => http.authority().to_owned(),
@@ -289,7 +310,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let Ready { guard, server, held, show_stderr, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard);
-    note(&guard, &parties, Kind::Start, format!("{}; {held}", server.name()))?;
+    note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
         Failure::new(Exit::Usage, "cannot use standard input and output").from(error)
@@ -298,8 +319,8 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
-        Where::Here(spec) => {
-            let started = Process::start(&spec, &guard, &parties, show_stderr).await;
+        Where::Here(it) => {
+            let started = Process::start(&it.spec, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
             if let Some(watch) = process.watch() {
                 conversation.watched_by(Arc::clone(watch));

@@ -15,10 +15,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan};
 
-use super::Format;
 use super::hold::{Hold, not_started};
+use super::prepare::{Consent, settle};
 use super::report::Report;
 use super::run::{environment, runtime};
+use super::{Format, State};
 use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::guard::egress::{Egress, Shown};
@@ -58,6 +59,10 @@ pub(super) struct Sandbox {
     format: Format,
     #[command(flatten)]
     hold: Hold,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    state: State,
     /// The command
     #[arg(last = true, help_heading = None, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -96,7 +101,7 @@ impl Sandbox {
     }
 
     fn spec(&self) -> Result<Spec, Failure> {
-        let sandbox = self.hold.over(&config::Sandbox::default());
+        let sandbox = self.hold.over(&config::Sandbox::default())?;
         let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
@@ -110,7 +115,8 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        Ok(Spec { command: self.command.clone(), env, cwd: None, confine })
+        let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
+        Ok(settle(spec, &self.state, &self.consent)?.spec)
     }
 }
 

@@ -95,11 +95,12 @@ impl Serve {
         let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
         let parties = Parties { session: "".into(), principal: "".into() };
         watch(&guard);
-        note(&guard, &parties, Kind::Start, format!("listening on {address}; {held}"))?;
+        let says = format!("listening on {address}; {}", server.told(&held));
+        note(&guard, &parties, Kind::Start, says)?;
         let upstream = match server {
-            Where::Here(spec) => {
+            Where::Here(it) => {
                 anstream::eprintln!("note: {held}");
-                Upstream::Local(local::Upstream::new(spec, show_stderr))
+                Upstream::Local(local::Upstream::new(it.spec, show_stderr))
             }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };

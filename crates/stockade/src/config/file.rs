@@ -43,6 +43,12 @@ pub enum Backend {
     /// This kernel: namespaces, control groups, Landlock and seccomp.
     #[default]
     Native,
+    /// A container of Podman, which must be run by root.
+    Podman,
+    /// A container of Docker, whose daemon must run on this machine.
+    Docker,
+    /// The sandbox of macOS.
+    Seatbelt,
     /// Nothing: the server may do what its user may do.
     None,
 }
@@ -52,6 +58,9 @@ impl Backend {
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Podman => "podman",
+            Self::Docker => "docker",
+            Self::Seatbelt => "seatbelt",
             Self::None => "none",
         }
     }
@@ -60,7 +69,8 @@ impl Backend {
 impl Choice for Backend {
     const KIND: &'static str = "sandbox";
     fn all() -> Vec<(&'static str, Self)> {
-        [Self::Native, Self::None].map(|it| (it.name(), it)).to_vec()
+        let all = [Self::Native, Self::Podman, Self::Docker, Self::Seatbelt, Self::None];
+        all.map(|it| (it.name(), it)).to_vec()
     }
 }
 
@@ -118,9 +128,14 @@ table! {
     /// programs that it needs, has no network, and may use so much. Read when a guard starts. What
     /// the command line says goes before it.
     SandboxTable {
-        /// `native`, which is namespaces, control groups, Landlock and seccomp of this kernel; or
-        /// `none`, which leaves the server everything that its user may do.
+        /// `native`, which is namespaces, control groups, Landlock and seccomp of this kernel;
+        /// `podman` or `docker`, which is a container; `seatbelt`, on macOS; or `none`, which leaves
+        /// the server everything that its user may do.
         backend: Backend = r#""native""#,
+        /// The image of a container, with its digest. It must be there: none is fetched. What it
+        /// says of itself, its variables, user, volumes, entry point and labels, changes nothing.
+        /// Without, a container has the programs of this machine, read only.
+        image: String = r#""docker.io/library/node@sha256:0000000000000000000000000000000000000000000000000000000000000000""#,
         /// More places that programs are executed from, whole paths. They are read only.
         programs: Vec<At<String>> = r#"["/opt/tools"]"#,
         /// Whom a server may reach: names, names below a name (`*.`), addresses. Without a port it is

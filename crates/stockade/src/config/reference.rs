@@ -39,7 +39,7 @@ pub fn text() -> String {
     values(
         &mut out,
         SandboxTable::KEYS,
-        &["programs", "net", "cpu_percent", "time_s", "allow_weaker"],
+        &["image", "programs", "net", "cpu_percent", "time_s", "allow_weaker"],
     );
     head(&mut out, "", "[ledger]", LedgerTable::WORDS);
     values(&mut out, LedgerTable::KEYS, &["keep_bytes", "keep_days"]);

@@ -12,6 +12,7 @@ use rustix::process::geteuid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::harness::home::copy_stockade;
 use crate::harness::process::{kill, with_mark};
 use crate::harness::wait_for;
 
@@ -45,7 +46,7 @@ struct Place(TempDir);
 impl Place {
     fn new() -> Self {
         let place = TempDir::with_prefix("stockade-controls-").unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_stockade"), place.path().join("stockade")).unwrap();
+        copy_stockade(&place.path().join("stockade"));
         for name in ["root", "secret"] {
             let directory = place.path().join(name);
             fs::create_dir(&directory).unwrap();

@@ -17,11 +17,13 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod containers;
 mod doctor;
 mod floods;
 mod front_door;
 mod harness;
 mod input;
+mod launch;
 mod ledger;
 mod limits;
 mod network;
@@ -48,6 +50,7 @@ macro_rules! rows {
 pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("containers", containers::ROWS),
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
@@ -55,6 +58,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
+    ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
     ("limits", limits::ROWS),

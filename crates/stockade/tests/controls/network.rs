@@ -15,6 +15,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::harness::home::copy_stockade;
 use crate::harness::tls::Authority;
 use crate::harness::{FakeHttp, Gateway, Home, Probe, Script, call, process, wait_for};
 
@@ -373,7 +374,7 @@ fn x02_an_ordinary_user_has_the_same() {
     ];
     place.tries(&tries);
     let program = place.home.path().join("stockade");
-    fs::copy(env!("CARGO_BIN_EXE_stockade"), &program).unwrap();
+    copy_stockade(&program);
     let mut command = Command::new(&program);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
     command.arg("sandbox").args(place.options()).args(["--net", &named.list]);

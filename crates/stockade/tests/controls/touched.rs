@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::harness::home::copy_stockade;
 use crate::harness::{Gateway, Home, Probe, call, is_refusal, process, request, text, wait_for};
 
 crate::rows![
@@ -96,7 +97,7 @@ impl Place {
         fs::write(home.path().join("server.py"), SERVER).unwrap();
         let place = Self { home, user };
         if let Some(user) = user {
-            fs::copy(env!("CARGO_BIN_EXE_stockade"), place.path("stockade")).unwrap();
+            copy_stockade(&place.path("stockade"));
             give(place.home.path(), user);
         }
         place

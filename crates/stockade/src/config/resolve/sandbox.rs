@@ -5,7 +5,9 @@ use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stockade_sandbox::{Access, Confinement, Destination, Guarantee, Limits, Network};
+use stockade_sandbox::{
+    Access, Confinement, Destination, Engine, EngineProgram, Guarantee, Image, Limits, Network,
+};
 
 use super::{Making, Root};
 use crate::config::file::{At, Backend, File, SandboxTable, ServerTable};
@@ -15,6 +17,8 @@ use crate::config::file::{At, Backend, File, SandboxTable, ServerTable};
 pub struct Sandbox {
     /// By what it is held.
     pub backend: Backend,
+    /// What a container is of, where it is not this machine's programs.
+    pub image: Option<Image>,
     /// More places that programs are executed from.
     pub programs: Vec<PathBuf>,
     /// Whom it may reach.
@@ -33,18 +37,24 @@ impl Sandbox {
             path: PathBuf::from(&it.path),
             access: if it.write { Access::Write } else { Access::Read },
         };
-        match self.backend {
-            Backend::None => None,
-            Backend::Native => Some(Box::new(Confinement {
-                roots: roots.iter().map(root).collect(),
-                programs: self.programs.clone(),
-                network: self.network.clone(),
-                secrets: Vec::new(),
-                limits: self.limits.clone(),
-                allow_weaker: self.allow_weaker.clone(),
-                trace: false,
-            })),
-        }
+        let engine = |program| Some(Engine { program, image: self.image.clone() });
+        let engine = match self.backend {
+            Backend::None => return None,
+            Backend::Podman => engine(EngineProgram::Podman),
+            Backend::Docker => engine(EngineProgram::Docker),
+            // On this system there is no seatbelt, and whoever asks for it is told so before.
+            Backend::Native | Backend::Seatbelt => None,
+        };
+        Some(Box::new(Confinement {
+            roots: roots.iter().map(root).collect(),
+            programs: self.programs.clone(),
+            network: self.network.clone(),
+            secrets: Vec::new(),
+            limits: self.limits.clone(),
+            allow_weaker: self.allow_weaker.clone(),
+            trace: false,
+            engine,
+        }))
     }
 }
 
@@ -83,6 +93,10 @@ impl Making<'_> {
         if let Some(it) = &table.backend {
             self.setting(&format!("{key}.backend"), it.value.name(), &it.span);
             sandbox.backend = it.value;
+        }
+        if let Some(it) = &table.image {
+            self.setting(&format!("{key}.image"), &it.value, &it.span);
+            sandbox.image = self.image(it);
         }
         if let Some(it) = &table.programs {
             sandbox.programs = it.value.iter().filter_map(|it| self.program(it)).collect();
@@ -151,6 +165,15 @@ impl Making<'_> {
             self.wrong(span, &error.to_string(), "this is about the whole list");
             Network::default()
         })
+    }
+
+    fn image(&mut self, at: &At<String>) -> Option<Image> {
+        let found = at.value.parse::<Image>();
+        if found.is_err() {
+            let wanted = "an image is named with its digest: `NAME@sha256:DIGEST`";
+            self.wrong(&at.span, "this is not one image for ever", wanted);
+        }
+        found.ok()
     }
 
     fn weaker(&mut self, at: &At<String>) -> Option<Guarantee> {

@@ -1,0 +1,164 @@
+//! What a command line starts. Clients' configurations say `npx` or `python` and mean a server; a
+//! list of programs that may be started, which is what many rely on, lets `npx -c 'anything'` pass
+//! (CVE-2026-30625, -40933). So the whole line is read, by the grammar of the program it begins
+//! with. What that grammar does not know is [`Launch::Arbitrary`], and nothing is guessed.
+//!
+//! Nothing here looks at the machine: what a name leads to is for whoever starts it.
+
+mod container;
+mod flags;
+mod interpreter;
+mod runner;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use flags::{Grammar, Piece};
+
+pub(crate) use runner::normal;
+pub use runner::{Ecosystem, Package, Wanted};
+
+/// What a command line starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Launch {
+    /// A program that is installed, and is none of those below.
+    Program,
+    /// A file, executed by an interpreter.
+    Script(String),
+    /// A package of a registry, started by a package runner.
+    Package(Package),
+    /// A container.
+    Container {
+        /// Its image, as it was named.
+        image: String,
+        /// Whether the name says what is in it: it has a digest.
+        pinned: bool,
+    },
+    /// Whatever somebody has written into the command line, a variable, or a place that is no
+    /// registry. To allow this is to allow everything.
+    Arbitrary {
+        /// Where that is, for a person.
+        why: String,
+    },
+}
+
+impl Launch {
+    /// Reads a command line, and the names of the variables that it is given beyond what every
+    /// program has.
+    pub fn of<'a>(command: &[OsString], variables: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Some(name) = variables.into_iter().find(|it| table::injects(it)) {
+            return arbitrary(format!("the variable `{name}` has programs run code"));
+        }
+        let words: Option<Vec<&str>> = command.iter().map(|it| it.to_str()).collect();
+        match words {
+            Some(words) => read(&words, DEPTH_MAX),
+            // What cannot be read is a matter of the program alone only where that reads no flags.
+            None => match command.first().and_then(|it| it.to_str()) {
+                Some(program) if read(&[program], DEPTH_MAX) == Self::Program => Self::Program,
+                _ => arbitrary("an argument that is not UTF-8".to_owned()),
+            },
+        }
+    }
+}
+
+/// So many programs may start one another on one line.
+const DEPTH_MAX: usize = 6;
+
+fn arbitrary(why: String) -> Launch {
+    Launch::Arbitrary { why }
+}
+
+fn read(words: &[&str], depth: usize) -> Launch {
+    let [program, rest @ ..] = words else { return Launch::Program };
+    if depth == 0 {
+        return arbitrary("too many programs that start one another".to_owned());
+    }
+    let name = name_of(program);
+    let name = name.as_str();
+    if let Some(how) = runner::Runner::find(name, rest) {
+        return how.read(depth);
+    }
+    match name {
+        "env" => return environment(rest, depth),
+        "busybox" | "toybox" => return read(rest, depth - 1),
+        "docker" | "podman" | "nerdctl" => return container::read(name, rest, depth),
+        _ => {}
+    }
+    if let Some(launch) = interpreter::read(name, rest) {
+        return launch;
+    }
+    if table::WRAPPERS.contains(&name) {
+        return wrapped(name, rest, depth);
+    }
+    match table::why_arbitrary(name) {
+        Some(why) => arbitrary(format!("`{name}` {why}")),
+        None => Launch::Program,
+    }
+}
+
+/// The program's name, wherever it is and whatever system it is for.
+fn name_of(program: &str) -> String {
+    let name = program.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
+    let plain = [".exe", ".cmd", ".bat", ".ps1"].iter().find_map(|it| name.strip_suffix(it));
+    plain.map(str::to_owned).unwrap_or(name)
+}
+
+/// `env NAME=value CMD`.
+fn environment(words: &[&str], depth: usize) -> Launch {
+    const GRAMMAR: Grammar = Grammar {
+        alone: &["--ignore-environment"],
+        letters: "i",
+        valued: &["-u", "--unset"],
+        code: &["-S", "--split-string", "-vS"],
+    };
+    let mut rest = words;
+    let mut variables = Vec::new();
+    let mut has_options = false;
+    while let Some((piece, after)) = GRAMMAR.next(rest) {
+        match piece {
+            Piece::Word("-") | Piece::Alone(_) | Piece::Valued(..) => has_options = true,
+            Piece::End => {}
+            Piece::Word(word) => match word.split_once('=') {
+                Some((name, _)) if name == "PATH" || table::injects(name) => {
+                    return arbitrary(format!("`env {name}=…` has programs run code"));
+                }
+                Some((name, value)) => variables.push((name.to_owned(), value.to_owned())),
+                None => break,
+            },
+            Piece::Code(flag) => return arbitrary(format!("`env {flag}` runs what a text says")),
+            Piece::Unknown(flag) => return unknown("env", flag),
+        }
+        rest = after;
+    }
+    let launch = read(rest, depth - 1);
+    let Launch::Package(package) = launch else { return launch };
+    if has_options {
+        return arbitrary("`env` with options around a package".to_owned());
+    }
+    Launch::Package(Package { env: [variables, package.env].concat(), ..package })
+}
+
+/// `nohup CMD`: as the command, where nothing but the command is said.
+fn wrapped(name: &str, words: &[&str], depth: usize) -> Launch {
+    let words = match (name, words) {
+        ("timeout", [time, rest @ ..]) if time.starts_with(|it: char| it.is_ascii_digit()) => rest,
+        (_, words) => words,
+    };
+    if let Some(flag) = words.first().filter(|it| it.starts_with('-')) {
+        return unknown(name, flag);
+    }
+    let launch = read(words, depth - 1);
+    match &launch {
+        Launch::Package(_) => arbitrary(format!("`{name}` around a package")),
+        Launch::Program
+        | Launch::Script(_)
+        | Launch::Container { .. }
+        | Launch::Arbitrary { .. } => launch,
+    }
+}
+
+fn unknown(name: &str, flag: &str) -> Launch {
+    arbitrary(format!("`{name} {flag}`: what this option does is not known here"))
+}

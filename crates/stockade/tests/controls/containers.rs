@@ -1,0 +1,450 @@
+//! Servers in containers of Podman: the same walls as without an engine, nothing of what an image
+//! says, and nothing left. These need root, `podman` and `runc`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::process::{is_dead, kill, tree, with_mark};
+use crate::harness::{Home, Probe, call, is_refusal, request, text, wait_for, within};
+
+crate::rows![
+    x01_a_container_has_the_same_walls,
+    x03_a_container_is_bounded,
+    x04_a_container_is_unprivileged,
+    x05_an_engine_is_told_no_secret,
+    x09_nothing_is_left_of_a_container,
+    c17_what_an_image_says_changes_nothing,
+    c17_an_image_is_one_digest,
+    a_guarded_server_is_in_a_container,
+    a_container_passes_on_how_its_server_ended,
+    an_engine_that_is_not_there_is_said,
+];
+
+/// X09's limit.
+const GONE: Duration = Duration::from_secs(5);
+
+/// Whether containers can be started here. It says why not, and how to get there.
+fn can_run() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    let there = |program: &str| {
+        let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+        places.iter().any(|it| Path::new(it).join(program).exists())
+    };
+    let can = is_root && there("podman") && there("runc");
+    if !can {
+        println!("not run: it needs root, and podman and runc (Debian: podman runc)");
+    }
+    can
+}
+
+/// `stockade sandbox --sandbox BACKEND …`.
+fn sandbox(home: &Home, backend: &str, options: &[&str], command: &[&str]) -> Command {
+    let mut sandbox = home.stockade(["sandbox", "--sandbox", backend]);
+    sandbox.args(options).arg("--").args(command).stdin(Stdio::null());
+    sandbox
+}
+
+fn said(output: &Output) -> String {
+    let [out, errors] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
+    format!("{out}{errors}")
+}
+
+fn x01_a_container_has_the_same_walls() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let at = |it: &str| home.path().join(it).to_str().unwrap().to_owned();
+    for directory in ["rw/.git", "ro", "outside"] {
+        fs::create_dir_all(at(directory)).unwrap();
+    }
+    for file in ["outside/canary", "ro/file", "rw/file", "rw/.git/config"] {
+        fs::write(at(file), "as it was").unwrap();
+    }
+    std::os::unix::fs::symlink(at("outside/canary"), at("rw/link")).unwrap();
+    let listens = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listens.local_addr().unwrap().port();
+    let script = format!(
+        r#"for it in {outside}/canary rw/link ro/file rw/file /etc/shadow /root/.ssh /etc/machine-id \
+            /proc/1/environ /proc/1/root /proc/sys/kernel/core_pattern /proc/kcore /proc/keys /sys/kernel \
+            /sys/class/net/lo /dev/kmsg /dev/vda /run/podman/podman.sock /var/run/docker.sock /run/dbus; do
+            if [ -d $it ] && ls $it >/dev/null 2>&1 || head -c 1 $it >/dev/null 2>&1; then echo "read $it"; fi
+        done
+        for it in rw/new rw/.git/config ro/new ro/file /usr/new /etc/new /new /tmp/new $HOME/new; do
+            if echo x 2>/dev/null >$it; then echo "written $it"; fi
+        done
+        cp /usr/bin/true rw/program; rw/program 2>/dev/null && echo executed
+        unshare -U true 2>/dev/null && echo a user namespace
+        exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"#,
+        outside = at("outside"),
+    );
+    let roots = ["--root", &format!("{}:rw", at("rw")), "--root", &at("ro")];
+    let script = format!("cd {}; {script}", home.path().display());
+    let tries = |backend| {
+        let _ = fs::remove_file(at("rw/new"));
+        let _ = fs::remove_file(at("rw/program"));
+        let tried = sandbox(&home, backend, &roots, &["bash", "-c", &script]).output().unwrap();
+        String::from_utf8(tried.stdout).unwrap_or_default()
+    };
+    let expected = format!(
+        "read ro/file\nread rw/file\nwritten rw/new\nwritten /tmp/new\nwritten {}/new\n",
+        home.path().display()
+    );
+    // HOME is what the roots are in, so it is not the server's, but a directory on the way to them.
+    let expected = expected.lines().filter(|it| !it.ends_with(&at("new"))).collect::<Vec<_>>();
+    for backend in ["podman", "native"] {
+        let found = tries(backend);
+        let found = found.lines().filter(|it| !it.ends_with(&at("new"))).collect::<Vec<_>>();
+        assert_eq!(found, expected, "{backend}");
+    }
+    for file in ["outside/canary", "ro/file", "rw/.git/config"] {
+        assert_eq!(fs::read_to_string(at(file)).unwrap(), "as it was", "{file}");
+    }
+    // Without walls, all of that is there to be had.
+    let unheld = tries("none");
+    for there in ["outside/canary", "connected", "/etc/shadow", "executed"] {
+        assert!(unheld.contains(there), "{there} in {unheld}");
+    }
+}
+
+fn x03_a_container_is_bounded() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let run = |options: &[&str], script: &str| {
+        sandbox(&home, "podman", options, &["bash", "-c", script]).output().unwrap()
+    };
+    let memory = run(&["--memory", "64M"], "head -c 300M /dev/zero | tail >/dev/null; echo $?");
+    assert_eq!(said(&memory).lines().next(), Some("137"), "{}", said(&memory));
+    let pids = run(
+        &["--pids", "20"],
+        "for i in $(seq 100); do sleep 1000 & done 2>/dev/null; jobs -r | wc -l",
+    );
+    let count = said(&pids);
+    let count = count.lines().find_map(|it| it.trim().parse::<u32>().ok()).unwrap_or(0);
+    assert!(count < 20, "{}", said(&pids));
+    let file = run(&[], "trap '' XFSZ; truncate -s 1T /tmp/long && echo long");
+    assert!(!said(&file).contains("long\n"), "{}", said(&file));
+    let descriptors = run(&[], "ulimit -n 100000 || ulimit -n");
+    assert!(said(&descriptors).contains("1024"), "{}", said(&descriptors));
+    let scratch = run(&[], "head -c 200M /dev/zero >/tmp/full; stat -c %s /tmp/full");
+    let bytes = String::from_utf8_lossy(&scratch.stdout).trim().parse::<u64>().unwrap();
+    assert!(bytes <= 64 << 20, "{bytes}");
+    let time = run(&["--time", "1"], "sleep 1000");
+    assert_eq!(time.status.code(), Some(128 + 9), "{}", said(&time));
+}
+
+fn x04_a_container_is_unprivileged() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let status =
+        said(&sandbox(&home, "podman", &[], &["cat", "/proc/self/status"]).output().unwrap());
+    let field = |name: &str| {
+        let line = status.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(":\t"));
+        line.unwrap_or_else(|| panic!("{name} in {status}")).to_owned()
+    };
+    for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(field(name), "0000000000000000", "{name}");
+    }
+    assert_eq!((field("NoNewPrivs"), field("Seccomp")), ("1".into(), "2".into()));
+    // The engine's filter and ours, of which there is one for each answer.
+    assert!(field("Seccomp_filters").parse::<u32>().unwrap() > 1, "{status}");
+    assert!(field("Uid").split('\t').all(|it| it != "0"), "{status}");
+    let map =
+        said(&sandbox(&home, "podman", &[], &["cat", "/proc/self/uid_map"]).output().unwrap());
+    let outside = map.lines().filter_map(|it| it.split_whitespace().nth(1));
+    assert!(outside.clone().count() == 2 && outside.clone().all(|it| it != "0"), "{map}");
+}
+
+/// What an engine writes down it shows to whoever asks; so a variable goes past it.
+fn x05_an_engine_is_told_no_secret() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let secret = format!("s3cret-{}", home.path().display());
+    let script = "env | grep -c ^TOKEN=s3cret; env | grep OTHER; ls /proc/self/fd | wc -l; cat";
+    let mut command = sandbox(&home, "podman", &["--env", "TOKEN"], &["sh", "-c", script]);
+    command.env("TOKEN", &secret).env("OTHER", "x");
+    let mut guard = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = guard.stdout.take().unwrap();
+    let mut said = [0; 4];
+    std::io::Read::read_exact(&mut out, &mut said).unwrap();
+    assert_eq!(&said, b"1\n4\n");
+    let all = tree(i32::try_from(guard.id()).unwrap());
+    let mut holders = BTreeSet::new();
+    for pid in &all {
+        for file in ["cmdline", "environ"] {
+            let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            if String::from_utf8_lossy(&bytes).contains(&secret) {
+                holders.insert(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap());
+            }
+        }
+    }
+    // The guard was given it, and what the server runs has it.
+    let expected: BTreeSet<String> = ["cat\n", "sh\n", "stockade\n"].map(String::from).into();
+    assert!(holders.is_subset(&expected) && holders.contains("sh\n"), "{holders:?}");
+    let words = all.iter().map(|it| fs::read(format!("/proc/{it}/cmdline")).unwrap_or_default());
+    let mut engine = words.filter(|it| it.starts_with(b"/usr/bin/podman"));
+    assert!(engine.next().is_some(), "the engine was looked at");
+    drop(guard.stdin.take());
+    guard.wait().unwrap();
+}
+
+fn x09_nothing_is_left_of_a_container() {
+    if !can_run() {
+        return;
+    }
+    let (mounted, grouped) = (mounts(), groups());
+    for round in 0..20 {
+        let home = Home::new();
+        let mark = format!("daemon-of-{}", home.path().display());
+        let script = format!("(setsid sh -c 'sleep 1000; : {mark}' &) ; echo up; cat; : {mark}");
+        let mut command = sandbox(&home, "podman", &[], &["sh", "-c", &script]);
+        // An engine that is killed while it begins is a failure, and is said.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut guard = command.spawn().unwrap();
+        let pid = i32::try_from(guard.id()).unwrap();
+        if round % 2 == 0 {
+            // Half of them while the engine is at work.
+            std::io::Read::read_exact(guard.stdout.as_mut().unwrap(), &mut [0; 3]).unwrap();
+        } else {
+            wait_for("the engine", || (tree(pid).len() > 3 + round % 6).then_some(()));
+        }
+        let all = tree(pid);
+        // The guard, the keeper, who stands in for it, the engine, the container, the server.
+        kill(all[(round / 2) % all.len()]);
+        drop(guard.stdin.take());
+        let left = || {
+            let _ = guard.try_wait();
+            let pids = all.iter().copied().filter(|it| !is_dead(*it)).chain(with_mark(&mark));
+            let pids: Vec<i32> = pids.collect();
+            (pids, &mounts() - &mounted, &groups() - &grouped)
+        };
+        let mut left = left;
+        let gone = within(GONE, || {
+            let (pids, mounts, groups) = left();
+            (pids.is_empty() && mounts.is_empty() && groups.is_empty()).then_some(())
+        });
+        assert!(gone.is_some(), "round {round}: left {:?}", left());
+        guard.wait().unwrap();
+    }
+}
+
+fn mounts() -> BTreeSet<String> {
+    fs::read_to_string("/proc/self/mountinfo").unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The control groups of containers, ours and any engine's.
+fn groups() -> BTreeSet<PathBuf> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
+    while let Some(directory) = waiting.pop() {
+        let inside = fs::read_dir(directory).into_iter().flatten().flatten();
+        let inside = inside.filter(|it| it.file_type().is_ok_and(|it| it.is_dir()));
+        let inside: Vec<PathBuf> = inside.map(|it| it.path()).collect();
+        let of_containers = |it: &&PathBuf| {
+            let path = it.to_string_lossy();
+            path.contains("stockade.") || path.contains("libpod-")
+        };
+        found.extend(inside.iter().filter(of_containers).cloned());
+        waiting.extend(inside);
+    }
+    found
+}
+
+/// An image of a few of this machine's programs, which says a lot about itself.
+struct Evil {
+    name: String,
+    digest: String,
+}
+
+impl Evil {
+    fn new(home: &Home, says: &str) -> Self {
+        let name = format!("localhost/stockade-test-{}", std::process::id());
+        let mut files: BTreeSet<String> = BTreeSet::new();
+        for program in ["/bin/sh", "/bin/ls", "/bin/cat", "/usr/bin/env", "/usr/bin/id"] {
+            files.insert(program.to_owned());
+            let needs = Command::new("ldd").arg(program).output().unwrap();
+            let needs = String::from_utf8(needs.stdout).unwrap();
+            let words = needs.split_whitespace().filter(|it| it.starts_with('/'));
+            files.extend(words.map(str::to_owned));
+        }
+        let archive = home.path().join("image.tar");
+        let packed = Command::new("tar")
+            .args(["--create", "--dereference", "--absolute-names", "--file"])
+            .arg(&archive)
+            .args(&files)
+            .output()
+            .unwrap();
+        assert!(packed.status.success(), "{}", said(&packed));
+        let gateway =
+            "LABEL io.docker.server.metadata={\"volumes\":[\"/:/host\"],\"user\":\"root\"}";
+        let mut import = Command::new("podman");
+        import.arg("import").args(["--change", gateway]);
+        for change in [
+            "ENV LD_PRELOAD=/evil.so",
+            &format!("ENV EVIL={says}"),
+            "VOLUME /evil",
+            "USER root",
+            "WORKDIR /evil/dir",
+            "ENTRYPOINT [\"/bin/false\"]",
+            "CMD [\"evil\"]",
+            "EXPOSE 80",
+            "STOPSIGNAL SIGCONT",
+        ] {
+            import.args(["--change", change]);
+        }
+        let imported = import.arg(&archive).arg(&name).output().unwrap();
+        assert!(imported.status.success(), "{}", said(&imported));
+        let inspect = ["image", "inspect", "--format", "{{.Digest}}", &name];
+        let inspected = Command::new("podman").args(inspect).output().unwrap();
+        let digest = String::from_utf8(inspected.stdout).unwrap().trim().to_owned();
+        Self { name, digest }
+    }
+}
+
+impl Drop for Evil {
+    fn drop(&mut self) {
+        let image = format!("{}@{}", self.name, self.digest);
+        let _ = Command::new("podman").args(["rmi", "--force", &image]).output();
+    }
+}
+
+fn c17_what_an_image_says_changes_nothing() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let evil = Evil::new(&home, "one");
+    let image = format!("{}@{}", evil.name, evil.digest);
+    let root = home.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let script = "id -u; env; ls -d /host /evil /evil/dir /usr/share; pwd; echo x >made; \
+                  echo x >/new; cat /etc/shadow; ls /sys /.stockade; echo end";
+    let options = ["--image", &image, "--root", &format!("{}:rw", root.display())];
+    let mut command = sandbox(&home, "podman", &options, &["/bin/sh", "-c", script]);
+    let output = command.env("SECRET", "s3cret").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.starts_with("65534\n") && out.ends_with("end\n"), "{}", said(&output));
+    for word in ["EVIL", "LD_PRELOAD", "s3cret", "/host", "/evil", "/usr/share", "HOSTNAME"] {
+        assert!(!out.contains(word), "{word} in {out}");
+    }
+    assert!(out.lines().any(|it| Path::new(it) == root), "it starts in its root: {out}");
+    assert!(root.join("made").exists());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    for refused in ["cannot create /new: Read-only file system", "/etc/shadow"] {
+        assert!(errors.contains(refused), "{refused} in {errors}");
+    }
+}
+
+fn c17_an_image_is_one_digest() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let before = {
+        let evil = Evil::new(&home, "before");
+        format!("{}@{}", evil.name, evil.digest)
+    };
+    // The name is another image's now.
+    let now = Evil::new(&home, "now");
+    assert_ne!(before, format!("{}@{}", now.name, now.digest));
+    let run = |image: &str| {
+        sandbox(&home, "podman", &["--image", image], &["/bin/sh", "-c", "echo ran"])
+            .output()
+            .unwrap()
+    };
+    let refused = run(&before);
+    assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+    let says = said(&refused);
+    assert!(says.starts_with("error: there is no image `") && says.contains("\nhelp: "), "{says}");
+    for unpinned in [now.name.as_str(), "docker.io/library/node:22", "node@sha256:abc"] {
+        assert_eq!(run(unpinned).status.code(), Some(2), "{unpinned}");
+    }
+    assert_eq!(said(&run(&format!("{}@{}", now.name, now.digest))), "ran\n");
+}
+
+fn a_guarded_server_is_in_a_container() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let root = home.path().join("root");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("note.txt"), "in a container").unwrap();
+    let mut command = home.stockade(["run"]);
+    command.args(home.state()).args(["--sandbox", "podman", "--root"]).arg(&root).arg("--");
+    command.args([env!("CARGO_BIN_EXE_stockade"), "example", "hardened", "--root"]).arg(&root);
+    let mut probe = Probe::of(&mut command).begin();
+    let guard = i32::try_from(probe.guard()).unwrap();
+    let engines = tree(guard).into_iter().filter(|it| {
+        let words = fs::read(format!("/proc/{it}/cmdline")).unwrap_or_default();
+        words.starts_with(b"/usr/bin/conmon")
+    });
+    assert_eq!(engines.count(), 1, "one container for the session");
+    let tools = probe.ask(&request(1, "tools/list", json!({})));
+    assert!(!tools["result"]["tools"].as_array().unwrap().is_empty(), "{tools}");
+    let read = call(2, "read_file", json!({ "path": "note.txt" }));
+    let answer = probe.ask(&read);
+    assert!(!is_refusal(&answer) && text(&answer).contains("in a container"), "{answer}");
+    assert_eq!(probe.end().code, Some(0));
+    assert!(home.is_whole());
+}
+
+fn a_container_passes_on_how_its_server_ended() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    for (script, code, out, errors) in [
+        ("echo out; echo err >&2; exit 7", 7, "out\n", "err\n"),
+        ("kill -9 $$", 128 + 9, "", ""),
+        ("true", 0, "", ""),
+        ("head -c 3000000 /dev/zero | tr '\\0' x", 0, "xxx", ""),
+    ] {
+        let output = sandbox(&home, "podman", &[], &["sh", "-c", script]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{script}: {}", said(&output));
+        assert!(output.stdout.starts_with(out.as_bytes()), "{script}: {}", said(&output));
+        assert!(output.stdout.len() >= 3_000_000 || out != "xxx", "{}", output.stdout.len());
+        assert_eq!(String::from_utf8_lossy(&output.stderr), errors, "{script}");
+    }
+    for missing in ["no-such-program-anywhere", "/etc/passwd"] {
+        let output = sandbox(&home, "podman", &[], &[missing]).output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains(missing), "{}", said(&output));
+    }
+}
+
+fn an_engine_that_is_not_there_is_said() {
+    let home = Home::new();
+    let nowhere = format!("unix://{}/no.sock", home.path().display());
+    let mut docker = sandbox(&home, "docker", &[], &["true"]);
+    let output = docker.env("DOCKER_HOST", nowhere).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let says = said(&output);
+    let lines: Vec<&str> = says.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("error: "), "{says}");
+    assert!(lines[0].contains("docker") && lines[1].starts_with("help: "), "{says}");
+    let seatbelt = sandbox(&home, "seatbelt", &[], &["true"]).output().unwrap();
+    assert_eq!(seatbelt.status.code(), Some(4), "{}", said(&seatbelt));
+    assert!(said(&seatbelt).contains("macOS"), "{}", said(&seatbelt));
+    if can_run() {
+        let traced = sandbox(&home, "podman", &["--trace"], &["true"]).output().unwrap();
+        assert_eq!(traced.status.code(), Some(4), "{}", said(&traced));
+        assert!(said(&traced).contains("not traced"), "{}", said(&traced));
+    }
+    for backend in ["native", "none"] {
+        let image = format!("a@sha256:{}", "0".repeat(64));
+        let output = sandbox(&home, backend, &["--image", &image], &["true"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    }
+}
