@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::content::{self, Program};
 use crate::home::Homes;
-use crate::plan::NEVER;
+use crate::roots::NEVER;
 use crate::script;
 use crate::way::{Way, walk};
 use crate::{Access, Error, Root};
