@@ -172,7 +172,7 @@ fn run() -> Result<Infallible, Failure> {
         .map_err(|errno| Step::Stdio.because(errno))?;
     let server = match alone.fork() {
         Ok(Side::Child) => {
-            let failure = server::become_first(&spec);
+            let failure = server::become_first(&spec, &cell);
             let says = format!("stockade: {} ({})\n", failure.step.says(), failure.errno);
             let _ = rustix::io::write(rustix::stdio::stderr(), says.as_bytes());
             raw::leave(127)

@@ -7,7 +7,7 @@ use std::io;
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use rustix::fs::{Mode, OFlags, open};
 
@@ -59,6 +59,23 @@ pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
         }
     }
     rules.restrict_self().map(|_| ()).map_err(io::Error::other)
+}
+
+/// One wall more, between the server and the warden that it is forked from: signals go no way up,
+/// so that the server cannot disturb what holds it.
+pub(crate) fn apart() -> io::Result<()> {
+    // Files would no longer move between directories, unless every wall says that they may.
+    let moves = AccessFs::Refer;
+    let everywhere = PathFd::new("/").map_err(io::Error::other)?;
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(moves)
+        .and_then(|it| it.scope(Scope::Signal))
+        .and_then(Ruleset::create)
+        .and_then(|it| it.add_rule(PathBeneath::new(everywhere, moves)))
+        .and_then(RulesetCreated::restrict_self)
+        .map(|_| ())
+        .map_err(io::Error::other)
 }
 
 /// What may be done in a place beyond looking at it.

@@ -163,6 +163,7 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_process_mrelease, PERM: "acts on memory of other processes";
     SYS_pidfd_getfd, PERM: "takes descriptors from other processes";
     SYS_kcmp, PERM: "tells about other processes' kernel objects";
+    SYS_prlimit64 if &[&[IsNot(0, 0)]], PERM: "changes limits of other processes; those of its own are named by 0";
     SYS_migrate_pages, PERM: "acts on memory of other processes";
     SYS_move_pages, PERM: "acts on memory of other processes";
     // Parts of the kernel with many holes in the past, that servers do not need.
@@ -195,6 +196,8 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_fchmodat2 if setuid_mode!(2), PERM: "makes a setuid program";
     SYS_openat if setuid_mode_if_made!(2, 3), PERM: "makes a setuid program";
     SYS_mknodat if special_file!(2), PERM: "makes devices, sockets and setuid programs";
+    SYS_memfd_create if &[&[Masked(1, 0x8, 0)]], NOSYS: "makes a program in memory, which no mount forbids to execute; what is said to be never executed (MFD_NOEXEC_SEAL) is let through";
+    SYS_fcntl if &[&[Is(1, 1024)]], PERM: "F_SETLEASE makes others wait when they open a file, also one that is read only here";
     // The network namespace has loopback only; these families do not all live in one.
     SYS_socket if &[&[IsNot(0, INTERNET[0]), IsNot(0, INTERNET[1])]], AFNOSUPPORT: "reaches the machine: unix sockets of its services, netlink, vsock, packets, the kernel's cryptography";
     SYS_socket if &[

@@ -12,6 +12,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, setsid};
 
 use crate::Spec;
+use crate::cell::Cell;
+use crate::landlock;
 use crate::message::{Failure, Order, Step};
 use crate::raw::{self, Alone};
 use crate::trace;
@@ -36,7 +38,7 @@ pub(crate) fn become_it(
 }
 
 /// Becomes the server in a container, whose first process has set everything up.
-pub(crate) fn become_first(spec: &Spec) -> Failure {
+pub(crate) fn become_first(spec: &Spec, cell: &Cell) -> Failure {
     if let Err(errno) = setsid() {
         return Step::Session.because(errno);
     }
@@ -44,7 +46,10 @@ pub(crate) fn become_first(spec: &Spec) -> Failure {
         return Step::Descriptors.because_io(&error);
     }
     raw::forget_signals();
-    execute(spec)
+    match apart(cell) {
+        Ok(()) => execute(spec),
+        Err(failure) => failure,
+    }
 }
 
 /// Whether [`become_first`] will find a program to execute, as far as can be known before.
@@ -106,6 +111,13 @@ fn prepare(order: &Order, dies_with: Option<Pid>) -> Result<(), Failure> {
         chdir(cwd).map_err(|errno| Step::Directory.because(errno))?;
     }
     raw::forget_signals();
+    order.confined().map_or(Ok(()), apart)
+}
+
+fn apart(cell: &Cell) -> Result<(), Failure> {
+    if cell.landlock {
+        landlock::apart().map_err(|error| Step::Landlock.because_io(&error))?;
+    }
     Ok(())
 }
 

@@ -74,10 +74,17 @@ enum Plan {
 /// would come from somewhere else, or would have to be built.
 pub fn resolve(store: &Store, package: &Package, options: &Options) -> Result<Resolved, Error> {
     let mut registry = Registry::of(package.ecosystem, options.registry.as_deref())?;
-    registry.hosts.extend(options.hosts.iter().cloned());
-    registry.hosts = workshop::once(&registry.hosts);
     let staging = store.stage()?;
     let workshop = Workshop::new(&staging, &registry, options)?;
+    if registry.url.is_none() {
+        // Where a package manager looks by itself, it knows best.
+        registry.hosts.extend(match package.ecosystem {
+            Ecosystem::Npm => npm::own_hosts(&workshop)?,
+            Ecosystem::Pypi => pypi::own_hosts(&workshop)?,
+        });
+    }
+    registry.hosts.extend(options.hosts.iter().cloned());
+    registry.hosts = workshop::once(&registry.hosts);
     let (plan, found) = match package.ecosystem {
         Ecosystem::Npm => {
             let npm = npm::Npm::new(&registry)?;

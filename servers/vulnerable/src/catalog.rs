@@ -62,6 +62,14 @@ pub(crate) fn tools(times: usize) -> Value {
             })
         ),
         tool("get_config", "Shows the configuration.", json!({})),
+        tool(
+            "probe",
+            "Tries to get out of whatever holds this server.",
+            json!({
+                "plan": text("A file that says what was planted for it."),
+                "only": text("How the names of the attempts begin."),
+            })
+        ),
         fetching_schema(),
         broken_headers(),
         lying_annotations(),

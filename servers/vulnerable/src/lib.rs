@@ -11,6 +11,7 @@
 
 mod catalog;
 mod mistakes;
+pub mod probe;
 mod server;
 
 use std::io::{self, Write};

@@ -86,6 +86,7 @@ impl ServerHandler for Server {
             "query" => mistakes.query(&arguments),
             "find_orders" => mistakes.find_orders(&arguments),
             "run_command" => mistakes.run_command(&arguments).await,
+            "probe" => crate::probe::tool(&arguments).await,
             "get_config" => mistakes.get_config(),
             "add" => mistakes::add(&arguments),
             "get_weather" => mistakes::get_weather(&arguments),

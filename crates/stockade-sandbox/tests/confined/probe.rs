@@ -263,6 +263,10 @@ fn calls() {
         ("ioctl TIOCSTI with high bits", libc::SYS_ioctl, [0, 0x1_0000_5412, 0, 0, 0]),
         ("ioctl TIOCLINUX", libc::SYS_ioctl, [0, 0x541c, 0, 0, 0]),
         ("ioctl TIOCSETD", libc::SYS_ioctl, [0, 0x5423, 0, 0, 0]),
+        ("memfd_create", libc::SYS_memfd_create, [0; 5]),
+        ("a lease", libc::SYS_fcntl, [0, 1024, 0, 0, 0]),
+        ("limits of another", libc::SYS_prlimit64, [1, 7, 0, 0, 0]),
+        ("signal the warden", libc::SYS_kill, [1, 0, 0, 0, 0]),
         ("a call that does not exist yet", 470, [0; 5]),
         ("mknodat device", libc::SYS_mknodat, [-100, 0, 0o020_600, 0, 0]),
     ];

@@ -4,15 +4,15 @@
 //! The server has a loopback interface and nothing else. On it the sandbox has opened doors
 //! ([`Doors`]), and this holds them. Three things come through:
 //!
-//! - questions about names ([`dns`]). Each listed name gets a made-up address of the loopback
-//!   interface ([`names`]); no other name exists, and nobody outside is ever asked on behalf of the
+//! - questions about names (`dns`). Each listed name gets a made-up address of the loopback
+//!   interface (`names`); no other name exists, and nobody outside is ever asked on behalf of the
 //!   server;
 //! - connections to a made-up address, from programs that know of no proxy;
-//! - requests for a proxy: CONNECT and plain HTTP ([`http`]), and SOCKS5 ([`socks`]).
+//! - requests for a proxy: CONNECT and plain HTTP (`http`), and SOCKS5 (`socks`).
 //!
-//! All of them come to a [`Host`] and a port, and to [`Way::connect`]: compare with the list,
-//! resolve once ([`dial`]), judge each address, write the decision down, dial that very address.
-//! Then the first that is said decides whether it passes ([`tunnel`]): the name of a TLS handshake
+//! All of them come to a [`Host`] and a port, and to `Way::connect`: compare with the list,
+//! resolve once (`dial`), judge each address, write the decision down, dial that very address.
+//! Then the first that is said decides whether it passes (`tunnel`): the name of a TLS handshake
 //! or of each HTTP request must be the one that was asked for.
 
 mod dial;

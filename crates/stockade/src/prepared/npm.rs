@@ -49,6 +49,30 @@ struct Locked {
     has_install_script: bool,
 }
 
+/// Where npm looks when nothing is configured, by its own word.
+pub(super) fn own_hosts(workshop: &Workshop) -> Result<Vec<String>, Error> {
+    find("node", GET_NODE)?;
+    find("npm", GET_NODE)?;
+    let mut command: Vec<OsString> = ["npm", "config", "get", "registry"].map(Into::into).into();
+    command.extend(no_configuration(workshop));
+    let [said, _] = workshop.run(&command, &[], GET_NODE)?;
+    let host = host_of(said.trim()).ok_or_else(|| Error::Host {
+        hosts: visible(said.trim()),
+        why: "npm says that it looks there, and it is no address".to_owned(),
+    })?;
+    Ok(vec![host])
+}
+
+/// Nothing is read of what is configured for this user or directory.
+fn no_configuration(workshop: &Workshop) -> [OsString; 4] {
+    [
+        "--userconfig".into(),
+        workshop.at("no-npmrc").into(),
+        "--globalconfig".into(),
+        workshop.at("no-global-npmrc").into(),
+    ]
+}
+
 impl Npm {
     pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
         find("node", GET_NODE)?;
@@ -141,13 +165,8 @@ impl Npm {
             "--loglevel=warn",
         ];
         command.extend(always.map(OsString::from));
-        for (option, name) in [
-            ("--cache", "cache"),
-            ("--userconfig", "no-npmrc"),
-            ("--globalconfig", "no-global-npmrc"),
-        ] {
-            command.extend([option.into(), workshop.at(name).into()]);
-        }
+        command.extend(["--cache".into(), workshop.at("cache").into()]);
+        command.extend(no_configuration(workshop));
         command.extend(self.options.iter().cloned());
         let [_, errors] = workshop.run(&command, hosts, TRY_AGAIN)?;
         // npm goes on without a file that it cannot unpack, because it would be outside of the

@@ -27,6 +27,10 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 const ABOUT: &str =
     "import sys, platform, pip; print(sys.executable); print(platform.python_version())";
 
+/// Where pip looks when nothing is configured, and where that keeps its archives, by its own word.
+const HOSTS: &str = "from pip._internal.models.index import PyPI; \
+     print(PyPI.netloc); print(PyPI.file_storage_domain)";
+
 /// Starts one function of the packages beside it. The machine's own packages are not seen, and no
 /// `.pth` file is executed, since the interpreter is started without `site`.
 const START: &str = r#"import importlib, os, sys
@@ -78,6 +82,14 @@ struct Archive {
 struct Metadata {
     name: String,
     version: String,
+}
+
+/// Where pip looks when nothing is configured.
+pub(super) fn own_hosts(workshop: &Workshop) -> Result<Vec<String>, Error> {
+    find("python3", GET_PYTHON)?;
+    let ask = ["python3", "-I", "-c", HOSTS].map(OsString::from);
+    let [said, _] = workshop.run(&ask, &[], GET_PYTHON)?;
+    Ok(said.lines().map(|it| format!("{}:443", it.trim())).collect())
 }
 
 impl Pypi {

@@ -10,16 +10,12 @@ use http::Uri;
 use super::error::Error;
 use crate::launch::Ecosystem;
 
-/// Where npm and pip look when nothing else is configured, and where that sends them.
-const NPM_HOSTS: &[&str] = &["npm.example:443"];
-const PYPI_HOSTS: &[&str] = &["pypi.example:443", "files.pypi.example:443"];
-
 /// A registry as it is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
     /// Its address; the package manager's own default, when there is none.
     pub url: Option<String>,
-    /// Whom the package manager may reach: the registry, and where it keeps its archives.
+    /// Whom the package manager may reach, as far as it is configured.
     pub hosts: Vec<String>,
     /// Certificates to trust.
     ca: Option<PathBuf>,
@@ -76,13 +72,6 @@ impl Registry {
         for url in &urls {
             usable(url, named.is_some())?;
             registry.hosts.extend(host_of(url));
-        }
-        if registry.url.is_none() {
-            let own = match ecosystem {
-                Ecosystem::Npm => NPM_HOSTS,
-                Ecosystem::Pypi => PYPI_HOSTS,
-            };
-            registry.hosts.extend(own.iter().map(|it| (*it).to_owned()));
         }
         let trusted = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
         let trusted = trusted.into_iter().filter_map(|it| Some((it, PathBuf::from(variable(it)?))));

@@ -31,6 +31,7 @@ mod output;
 mod processes;
 mod protocol;
 mod roots;
+mod sandbox;
 mod touched;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
