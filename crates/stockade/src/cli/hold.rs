@@ -187,17 +187,16 @@ pub(super) fn not_started(error: &Error) -> Failure {
 }
 
 fn place_help(path: &Path, source: &io::Error) -> String {
-    if source.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
-        return "raise how many files may be open here (`ulimit -n`)".to_owned();
-    }
-    match source.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "this user may not read it: name a directory that you may read".to_owned()
-        }
-        io::ErrorKind::NotFound => {
-            format!("there is no `{}`: name a directory that is there", path.display())
-        }
-        _ => "name a directory that is there".to_owned(),
+    let path = path.display();
+    let is = |errno: Errno| source.raw_os_error() == Some(errno.raw_os_error());
+    if is(Errno::MFILE) {
+        "raise how many files may be open here (`ulimit -n`)".to_owned()
+    } else if is(Errno::ACCESS) || is(Errno::PERM) {
+        "this user may not read it: name a directory that you may read".to_owned()
+    } else if is(Errno::NOENT) {
+        format!("there is no `{path}`: name a directory that is there")
+    } else {
+        "name a directory that is there".to_owned()
     }
 }
 
