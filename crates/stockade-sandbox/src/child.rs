@@ -495,8 +495,13 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
             step: "to be traced it needs one process more than it may have, for a moment",
             source,
         },
-        (step, _) => match guarantee_of(step) {
+        (step, errno) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {
+                let remedy = match errno {
+                    Errno::FBIG => "raise the length that files may have here (`ulimit -f`)",
+                    Errno::MFILE => "raise how many files may be open here (`ulimit -n`)",
+                    _ => remedy,
+                };
                 let feature = step.says().to_owned();
                 Error::CannotEnforce { guarantee, feature, source, remedy }
             }

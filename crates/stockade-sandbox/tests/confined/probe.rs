@@ -125,10 +125,19 @@ pub(crate) fn break_out(around: &Around) {
         tell(&format!("write {path}"), fs::write(around.at(path), "x"));
     }
     tell("remount the root", write_errno(fs::write(around.at("ro/new"), "x"), libc::EROFS));
-    for path in [".git/hooks/pre-commit", ".git/config", ".mcp.json", ".envrc"] {
+    for path in [
+        ".git/hooks/pre-commit",
+        ".git/config",
+        ".git/commondir",
+        ".git/modules/x/config",
+        "repository/.git/config",
+        ".mcp.json",
+        ".envrc",
+    ] {
         tell(&format!("write {path}"), fs::write(around.at(&format!("rw/{path}")), "evil"));
     }
     tell("move .git away", fs::rename(around.at("rw/.git"), around.at("rw/.git2")));
+    tell("move a repository away", fs::rename(around.at("rw/repository"), around.at("rw/r")));
     tell("remove .mcp.json", fs::remove_file(around.at("rw/.mcp.json")));
     tell("replace .mcp.json", {
         fs::write(around.at("rw/evil"), "evil")

@@ -38,7 +38,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 
 Files are seen if they are below a root, below /usr, or installed with the program or the script
 that it runs. HOME and /tmp are empty and private. What is written in a root cannot be executed
-there.
+there, and .git and the like stay read only in it unless they are a root themselves.
 
 Exit codes: that of the command, or 128 and the signal that ended it; 4 when it cannot be started;
 97 when a guarantee cannot be enforced here.")]
