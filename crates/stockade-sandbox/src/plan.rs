@@ -66,6 +66,9 @@ const MADE_UP_DIR: &str = "/etc";
 
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
+/// What covers a directory is empty, and stays so: the least that the kernel gives.
+const COVER_BYTES: u64 = 4096;
+
 /// The oldest Landlock that holds truncation, devices, signals and abstract sockets.
 pub(crate) const LANDLOCK_MIN: u32 = 6;
 
@@ -457,6 +460,8 @@ struct Draft<'a> {
     cwd: PathBuf,
     /// Whether what programs are made of is an image's.
     image: bool,
+    /// What is covered so that it is not seen.
+    covered: Option<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -477,6 +482,7 @@ impl<'a> Draft<'a> {
             home,
             cwd: PathBuf::new(),
             image: confinement.engine.as_ref().is_some_and(|it| it.image.is_some()),
+            covered: None,
         };
         if !draft.image {
             draft.system();
@@ -494,6 +500,7 @@ impl<'a> Draft<'a> {
                 draft.bind(&at, from, Kind::Read, None);
             }
         }
+        draft.reserve(&confinement.reserved, &roots)?;
         draft.hold_in_place(&roots);
         if draft.cwd.as_os_str().is_empty() {
             let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
@@ -517,6 +524,10 @@ impl<'a> Draft<'a> {
             return Err(Error::SecretHidden { name: secret.name.clone(), by: by.clone() });
         }
         files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
+        if let Some(path) = self.covered.take_if(|_| !namespaces) {
+            // Nor can anything be covered.
+            return Err(Error::NeverARoot { path });
+        }
         if !namespaces {
             // Nothing can be put anywhere: what there is, is what the machine has.
             self.mounts.retain(|_, it| matches!(it, What::Bind { .. }));
@@ -627,6 +638,28 @@ impl<'a> Draft<'a> {
         if root.access == Access::Write {
             for path in roots::trusted(&root.path, roots) {
                 self.bind(&path, path.clone(), Kind::Read, owner);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps from the server what is the guard's own: with the key of the ledger, or the policy, it
+    /// could undo what holds it, and with a package that was prepared it could be another server.
+    fn reserve(&mut self, reserved: &[PathBuf], roots: &[Root]) -> Result<(), Error> {
+        for own in reserved.iter().filter_map(|it| it.canonicalize().ok()) {
+            if let Some(root) = roots.iter().find(|it| it.path.starts_with(&own)) {
+                return Err(Error::NeverARoot { path: root.path.clone() });
+            }
+            let above = self.mounts.iter().filter(|(at, _)| own.starts_with(at));
+            let nearest = above.max_by_key(|(at, _)| at.components().count());
+            let Some((_, What::Bind { kind, owner, .. })) = nearest else { continue };
+            let (kind, owner) = (*kind, *owner);
+            if own.is_dir() {
+                let cover = What::Scratch { bytes: COVER_BYTES, mode: 0o700 };
+                self.mounts.insert(own.clone(), cover);
+                self.covered = Some(own);
+            } else if kind == Kind::Write {
+                self.bind(&own, own.clone(), Kind::Read, owner);
             }
         }
         Ok(())

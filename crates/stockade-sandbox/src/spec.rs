@@ -39,6 +39,9 @@ pub struct Confinement {
     pub programs: Vec<PathBuf>,
     /// Whom the server may reach.
     pub network: Network,
+    /// What is the guard's own, whatever root it is in: of a directory nothing is seen, and a file
+    /// is not written. A root in such a directory is refused.
+    pub reserved: Vec<PathBuf>,
     /// What the server is given in files, which are in no environment and on no command line.
     pub secrets: Vec<Secret>,
     /// How much the server may use.

@@ -3,14 +3,17 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use rustix::io::Errno;
-use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
+use stockade_sandbox::{
+    Access, Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret,
+};
 
-use crate::config::{Backend, Sandbox};
+use crate::config::{Backend, Sandbox, Search};
 use crate::failure::{Exit, Failure};
 
 #[derive(Clone, Debug, Args)]
@@ -76,6 +79,13 @@ impl Hold {
                 return Err(Failure::new(Exit::Usage, "an image without a container")
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
             }
+            Backend::None if self.network.is_some() => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "`--net` without a sandbox to hold it to that",
+                )
+                .help("leave `--sandbox none` away, or `--net`"));
+            }
             Backend::Native | Backend::None => {}
         }
         Ok(Sandbox {
@@ -113,6 +123,38 @@ impl Hold {
         }
         Ok(())
     }
+}
+
+/// Keeps from a server what is the guard's own: what it writes below `state`, and the policies. A
+/// server that may write around them would make what is not there yet, so it is made.
+pub(super) fn reserve(
+    confine: Option<&mut Confinement>,
+    state: &Path,
+    search: &Search,
+) -> Result<(), Failure> {
+    let Some(confine) = confine else { return Ok(()) };
+    let own = Search::new(None);
+    let own = own.place().and_then(Path::parent);
+    let named = search.place().filter(|it| it.exists());
+    let directories: Vec<&Path> = [state].into_iter().chain(own).collect();
+    let written = |it: &Path| {
+        let roots = confine.roots.iter().filter(|root| root.access == Access::Write);
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut above = it.ancestors().map(real);
+        let roots: Vec<PathBuf> = roots.map(|root| real(&root.path)).collect();
+        above.any(|it| roots.contains(&it))
+    };
+    for directory in directories.iter().filter(|it| written(it)) {
+        let mut made = std::fs::DirBuilder::new();
+        made.recursive(true).mode(0o700).create(directory).map_err(|error| {
+            let says = format!("cannot make `{}`, to keep it from the server", directory.display());
+            Failure::new(Exit::Usage, says)
+                .from(error)
+                .help("name a root that it is not in, or another directory with `--state`")
+        })?;
+    }
+    confine.reserved = directories.into_iter().chain(named).map(Path::to_owned).collect();
+    Ok(())
 }
 
 /// The value of a variable that is passed on by its name.

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan};
 
-use super::hold::{Hold, not_started};
+use super::hold::{Hold, not_started, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
 use super::run::{environment, runtime};
@@ -115,6 +115,10 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
+        // Without a home directory there is nothing that would have to be kept from it.
+        if let Ok(state) = self.state.base() {
+            reserve(confine.as_deref_mut(), &state, &config::Search::new(None))?;
+        }
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         Ok(settle(spec, &self.state, &self.consent)?.spec)
     }

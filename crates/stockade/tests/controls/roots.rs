@@ -17,6 +17,7 @@ crate::rows![
     u08_what_is_in_no_root_is_not_there,
     u08_the_same_behind_a_gateway,
     u08_roots_of_the_policy_are_walls_too,
+    u08_what_is_the_guards_own_is_in_no_root,
     x01_a_project_leads_to_nothing_of_its_user,
     x01_a_repository_is_not_written,
 ];
@@ -247,4 +248,47 @@ fn x01_a_repository_is_not_written() {
     let asked = place.asks("write", "write/.git/index");
     check(&asked, &probe.ask(&asked), "written");
     probe.end();
+}
+
+fn u08_what_is_the_guards_own_is_in_no_root() {
+    // The server's root is a whole home, in which the guard keeps its ledger and reads its policy.
+    let place = Place::new();
+    let text = "[sandbox]\nallow_weaker = [\"memory\"]\n";
+    let policy = place.home.policy(text);
+    let named = place.path("named.toml");
+    fs::write(&named, text).unwrap();
+    let root = format!("{}:rw", place.home.path().display());
+    for options in [&[][..], &["--policy", named.to_str().unwrap()]] {
+        let mut run = place.home.stockade(["run"]);
+        run.args(place.home.state()).args(["--root", &root]).args(options).args(place.server());
+        let mut probe = Probe::of(&mut run).begin();
+        for (asked, said) in [
+            (place.asks("read", "read/file"), "in"),
+            (place.asks("write", "read/file"), "written"),
+            (place.asks("read", "state/ledger/key"), "no: No such file or directory"),
+            (place.asks("read", "config/stockade/stockade.toml"), "no: No such file or directory"),
+        ] {
+            check(&asked, &probe.ask(&asked), said);
+        }
+        if !options.is_empty() {
+            let asked = place.asks("write", "named.toml");
+            check(&asked, &probe.ask(&asked), "no: ");
+        }
+        // What it makes in their place is nobody's, and goes with it.
+        probe.ask(&place.asks("write", "state/planted"));
+        probe.ask(&place.asks("write", "config/stockade/planted"));
+        probe.end();
+        for planted in ["state/planted", "config/stockade/planted"] {
+            assert!(!place.path(planted).exists(), "{planted}");
+        }
+    }
+    assert_eq!(fs::read_to_string(&policy).unwrap(), text);
+    assert_eq!(fs::read_to_string(&named).unwrap(), text);
+    assert!(place.home.is_whole());
+    // And a root that is the guard's own is none.
+    let mut run = place.home.stockade(["run"]);
+    let state = place.path("state").join("ledger");
+    run.args(place.home.state()).arg("--root").arg(state).args(place.server());
+    let ended = Probe::of(&mut run).ended();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
