@@ -151,7 +151,7 @@ table! {
         /// How long a server may run, in seconds. Without, for ever.
         time_s: usize = "3600",
         /// Descriptors that one process may have open.
-        open_files: usize = "1024",
+        open_files: usize = "768",
         /// The length of one file, in bytes.
         file_bytes: usize = "1073741824",
         /// What `/tmp`, `/dev/shm` and the private home directory hold, each, in bytes.
