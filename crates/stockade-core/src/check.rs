@@ -145,6 +145,24 @@ pub fn visible(text: &str) -> String {
     text.chars().map(|it| if is_seen(it) { it } else { '\u{fffd}' }).collect()
 }
 
+/// Names one after the other in a line: what could be taken for more than one, or for words of whoever
+/// lists them, is in quotation marks.
+pub fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(name: &str) -> String {
+    let is_plain = |it: char| !it.is_whitespace() && !matches!(it, ',' | ';' | '"');
+    if !name.is_empty() && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    let escaped = name.chars().flat_map(|it| {
+        let special = matches!(it, '"' | '\\');
+        special.then_some('\\').into_iter().chain([it])
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
 /// Whether a character only shows.
 pub(crate) fn is_seen(it: char) -> bool {
     !it.is_control() && !matches!(it, '\u{2028}' | '\u{2029}') && !hidden_unicode::is_ignorable(it)

@@ -31,13 +31,12 @@ pub(crate) fn observed(claims: Claims, touched: &Touched) -> Vec<Finding> {
 const REACH: &str = "connect ";
 
 fn finding(says: &str, what: &[String]) -> Finding {
-    let named: Vec<&str> =
-        what.iter().take(NAMED_MAX).map(|it| it.trim_start_matches(REACH)).collect();
-    let more = match what.len() - named.len() {
+    let named = what.iter().take(NAMED_MAX).map(|it| it.strip_prefix(REACH).unwrap_or(it));
+    let more = match what.len().saturating_sub(NAMED_MAX) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let says = super::redacted(&format!("{says} {}{more}", named.join(", "))).into_owned();
+    let says = super::redacted(&format!("{says} {}{more}", super::listed(named))).into_owned();
     let place = Place::Value(String::new());
     Finding { rule: &OBSERVED, place, says, told: false, mend: None, number: 0 }
 }
@@ -78,6 +77,13 @@ mod tests {
         assert_eq!(says(READS, &wrote(1)), ["says that it only reads, and wrote /root/0"]);
         let many = "says that it only reads, and wrote /root/0, /root/1, /root/2 and 2 more";
         assert_eq!(says(READS, &wrote(5)), [many]);
+        let odd = Touched {
+            written: vec!["/root/a, and /root/b".into(), "/root/\"; x".into()],
+            ..Touched::default()
+        };
+        let expected =
+            r#"says that it only reads, and wrote "/root/a, and /root/b", "/root/\"; x""#;
+        assert_eq!(says(READS, &odd), [expected]);
         let tried = Touched { refused: vec!["connect 192.0.2.1:80".into()], ..Touched::default() };
         let expected = "says that it reaches nobody, and tried to reach 192.0.2.1:80";
         assert_eq!(says(READS, &tried), [expected]);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use stockade_core::check::visible;
+use stockade_core::check::{listed, visible};
 use stockade_store::{Filter, Record, Verdict};
 
 use super::{Format, State, printed};
@@ -217,7 +217,8 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
     }
     let value: serde_json::Value = serde_json::from_str(&record.json).unwrap_or_default();
     let text = |name: &str| match value.get(name) {
-        Some(serde_json::Value::String(text)) => text.clone(),
+        // What somebody said may have had more lines than this has.
+        Some(serde_json::Value::String(text)) => text.trim_end().replace(['\n', '\r'], " "),
         Some(other) => other.to_string(),
         None => String::new(),
     };
@@ -246,8 +247,16 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
 fn touched(touched: &serde_json::Value) -> String {
     let list = |name: &str, says: &str| {
         let things = touched.get(name)?.as_array()?.iter().filter_map(|it| it.as_str());
-        Some(format!("{says} {}", things.collect::<Vec<_>>().join(", ")))
+        Some(format!("{says} {}", listed(things)))
     };
+    // Each begins with how it was to be touched.
+    let refused = touched.get("refused").and_then(serde_json::Value::as_array).map(|it| {
+        let things = it.iter().filter_map(|it| it.as_str()).map(|it| match it.split_once(' ') {
+            Some((how, what)) => format!("{how} {}", listed([what])),
+            None => listed([it]),
+        });
+        format!("refused {}", things.collect::<Vec<_>>().join(", "))
+    });
     let number = |name: &str, says: &str| {
         touched.get(name).and_then(serde_json::Value::as_u64).map(|it| format!("{says} {it}"))
     };
@@ -261,7 +270,7 @@ fn touched(touched: &serde_json::Value) -> String {
         list("reached", "reached"),
         list("own", "own addresses"),
         list("used", "used"),
-        list("refused", "refused"),
+        refused,
         number("more", "and more"),
         number("unseen", "calls not looked into"),
         number("among", "calls at once"),
@@ -336,4 +345,23 @@ fn age(text: &str) -> Result<Duration, String> {
     };
     let number: u64 = number.parse().map_err(|_| "a number is missing".to_owned())?;
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_in_which_no_name_passes_for_more() {
+        let json = r#"{"kind":"stop","says":"the server ended\n  its last words\n","touched":{
+            "written":["/a/q, wrote /etc/passwd; x","/a/b"],"refused":["write /c d"]}}"#;
+        let record =
+            Record { at: "now".to_owned(), json: json.to_owned(), segment: String::new(), seq: 0 };
+        let mut out = Vec::new();
+        show(&mut out, &record, Format::Human, false).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        let expected = "now  stop  the server ended   its last words  wrote \
+                        \"/a/q, wrote /etc/passwd; x\", /a/b; refused write \"/c d\"\n";
+        assert_eq!(said, expected);
+    }
 }

@@ -161,7 +161,7 @@ impl WayOut {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().map_err(failed)?;
         // There is no ledger yet: what is refused is said on standard error.
-        let open = async { Egress::open(doors, network, Arc::new(Shown)) };
+        let open = async { Egress::open(doors, network, Arc::new(Shown { trace: None })) };
         let egress = Some(runtime.block_on(open).map_err(failed)?);
         Ok(Self { egress, runtime: Some(runtime) })
     }

@@ -48,6 +48,10 @@ impl Profile {
             |it: &&String| !session.roots.iter().any(|(root, _)| Path::new(it).starts_with(root));
         let outside = session.read.iter().chain(&session.written).filter(is_outside);
         profile.left.extend(outside.map(|it| format!("{it} is in no root")));
+        let unreadable = session.unreadable.iter();
+        profile.left.extend(
+            unreadable.map(|it| format!("{it}, whose name is no text that a policy could have")),
+        );
         profile
     }
 

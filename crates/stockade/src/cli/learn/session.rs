@@ -19,7 +19,8 @@ pub(super) struct Session {
     pub(super) programs: Vec<PathBuf>,
     /// Whom it might have reached, as a policy says it.
     pub(super) net: Vec<String>,
-    /// The tools whose calls were answered.
+    /// The tools whose calls were answered, of those that the server has listed or that did it well:
+    /// a client may call any name, and a server says no by an answer.
     pub(super) tools: BTreeSet<String>,
     /// Paths as they were noted, with a slash behind those of directories.
     pub(super) read: BTreeSet<String>,
@@ -28,6 +29,8 @@ pub(super) struct Session {
     pub(super) used: BTreeSet<PathBuf>,
     pub(super) reached: BTreeSet<String>,
     pub(super) refused: BTreeSet<String>,
+    /// Paths that are no text, as far as they can be shown.
+    pub(super) unreadable: BTreeSet<String>,
     /// What was not kept by name, or could not be looked into.
     pub(super) more: u64,
 }
@@ -73,7 +76,11 @@ impl Session {
     }
 
     fn take(&mut self, record: &Value) {
-        let answered = matches!(text(record, "status").as_str(), "ok" | "tool_error");
+        let answered = match text(record, "status").as_str() {
+            "ok" => true,
+            "tool_error" => record.get("tool_digest").is_some_and(|it| !it.is_null()),
+            _ => false,
+        };
         if answered && text(record, "kind") == "outcome" && text(record, "method") == "tools/call" {
             self.tools.extend(record.get("tool").and_then(Value::as_str).map(str::to_owned));
         }
@@ -93,7 +100,10 @@ impl Session {
         for (name, into) in [("read", &mut self.read), ("written", &mut self.written)] {
             // What was too long to be kept whole is no path.
             let (cut, whole) = list(touched, name).partition::<Vec<_>, _>(|it| it.ends_with('…'));
-            into.extend(whole.into_iter().map(str::to_owned));
+            let (garbled, named) =
+                whole.into_iter().map(str::to_owned).partition::<Vec<_>, _>(|it| is_garbled(it));
+            into.extend(named);
+            self.unreadable.extend(garbled);
             self.more = self.more.saturating_add(u64::try_from(cut.len()).unwrap_or(u64::MAX));
         }
         self.used.extend(list(touched, "used").map(PathBuf::from));
@@ -105,10 +115,45 @@ impl Session {
     }
 }
 
+/// Whether this is not what a file is called, but stands for something that is no text.
+fn is_garbled(path: &str) -> bool {
+    path.contains('\u{fffd}')
+}
+
 fn text(record: &Value, name: &str) -> String {
     record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn list<'v>(touched: &'v Value, name: &str) -> impl Iterator<Item = &'v str> {
     touched.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_listed_or_done_well_is_learnt() {
+        let mut session = Session::default();
+        for (tool, status, definition) in [
+            ("listed", "tool_error", json!("b3:x")),
+            ("unlisted", "ok", Value::Null),
+            ("made_up", "tool_error", Value::Null),
+            ("failed", "error", json!("b3:x")),
+        ] {
+            session.take(&json!({ "kind": "outcome", "method": "tools/call", "tool": tool,
+                "status": status, "tool_digest": definition }));
+        }
+        assert_eq!(session.tools, ["listed".into(), "unlisted".into()].into());
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_kept_apart() {
+        let mut session = Session::default();
+        session.take(&json!({ "touched": { "written": ["/a/b", "/a/\u{fffd}/c"] } }));
+        assert_eq!(session.written, ["/a/b".into()].into());
+        assert_eq!(session.unreadable, ["/a/\u{fffd}/c".into()].into());
+    }
 }
