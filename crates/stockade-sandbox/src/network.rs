@@ -34,6 +34,12 @@ pub const GATE_DNS: SocketAddrV4 = SocketAddrV4::new(GATE, 53);
 /// The port of the proxy.
 pub const GATE_PROXY: SocketAddrV4 = SocketAddrV4::new(GATE, 1080);
 
+/// Whether an address is one of those of the loopback interface (`127.64.0.0/10`) that are the
+/// guard's, and stand for names.
+pub(crate) fn is_made_up(address: Ipv4Addr) -> bool {
+    matches!(address.octets(), [127, 64..=127, ..])
+}
+
 /// Whom a server may reach. Nobody, if nobody is named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network(Vec<Destination>);

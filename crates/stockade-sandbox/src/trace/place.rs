@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Confinement;
 use crate::cell::{Cell, Kind, Mount, What};
+use crate::network;
 
 /// The places of a cell.
 #[derive(Debug, Clone, Default)]
@@ -12,8 +13,10 @@ pub(crate) struct Places {
     /// The deepest first.
     mounts: Vec<Mount>,
     roots: Vec<PathBuf>,
-    /// Addresses of its own loopback, besides those that always are.
+    /// Addresses inside that stand for somebody outside, whom the guard connects.
     addresses: Vec<Ipv4Addr>,
+    /// Whether the guard connects anybody.
+    has_doors: bool,
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
@@ -33,6 +36,16 @@ pub(super) enum Place<'a> {
     Hidden,
 }
 
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The server's own loopback.
+    Own,
+    /// An address inside at which the guard is: who is behind it, the guard says.
+    Guard,
+    Other,
+}
+
 impl Places {
     pub(crate) fn new(cell: &Cell, confinement: &Confinement) -> Self {
         let mut mounts = cell.mounts.clone();
@@ -40,14 +53,18 @@ impl Places {
         let roots = &confinement.roots;
         let roots = roots.iter().filter_map(|it| it.path.canonicalize().ok()).collect();
         let addresses = cell.addresses.clone();
-        Self { mounts, roots, addresses, uid: cell.uid, gid: cell.gid }
+        let has_doors = !cell.doors.is_empty();
+        Self { mounts, roots, addresses, has_doors, uid: cell.uid, gid: cell.gid }
     }
 
-    /// Whether an address is the server's own. Whoever is behind it, if it is one that the guard
-    /// connects, is said by the guard.
-    pub(super) fn is_own(&self, address: IpAddr) -> bool {
-        let added = self.addresses.iter().any(|it| address == *it);
-        added || address.is_loopback() || address.is_unspecified()
+    /// Whose an address is.
+    pub(super) fn whose(&self, address: IpAddr) -> Whose {
+        let by_guard = |it: Ipv4Addr| self.has_doors && network::is_made_up(it);
+        match address {
+            IpAddr::V4(it) if by_guard(it) || self.addresses.contains(&it) => Whose::Guard,
+            _ if address.is_loopback() || address.is_unspecified() => Whose::Own,
+            IpAddr::V4(_) | IpAddr::V6(_) => Whose::Other,
+        }
     }
 
     /// What is at `path`, in which no link is left.
@@ -64,6 +81,34 @@ impl Places {
                 Place::Root { root, writes: *kind == Kind::Write }
             }
             (What::Bind { .. }, None) => Place::Programs(&mount.at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_up_address_is_not_the_servers_own() {
+        let with = Places {
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 5)],
+            has_doors: true,
+            ..Places::default()
+        };
+        for (address, with_doors, without) in [
+            ("127.0.0.1", Whose::Own, Whose::Own),
+            ("::1", Whose::Own, Whose::Own),
+            ("0.0.0.0", Whose::Own, Whose::Own),
+            ("127.64.0.1", Whose::Guard, Whose::Own),
+            ("127.127.255.255", Whose::Guard, Whose::Own),
+            ("127.128.0.0", Whose::Own, Whose::Own),
+            ("10.0.0.5", Whose::Guard, Whose::Other),
+            ("192.0.2.1", Whose::Other, Whose::Other),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(with.whose(address), with_doors, "{address}");
+            assert_eq!(Places::default().whose(address), without, "{address}");
         }
     }
 }

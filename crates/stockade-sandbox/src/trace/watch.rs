@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::calls::{self, At, Part};
-use super::place::{Place, Places};
+use super::place::{Place, Places, Whose};
 use super::read::{Address, Memory};
 use super::resolve::{Asker, Found, found, root_of};
 use super::{How, Touch, Trace};
@@ -121,7 +121,7 @@ impl Watch {
                 return Some(Vec::new());
             }
             let address = memory.address(argument(address), argument(length), sends)?;
-            Some(address.iter().map(|it| self.addressed(how, it)).collect())
+            Some(address.iter().filter_map(|it| self.addressed(how, it)).collect())
         };
         Some(match part {
             Part::Open { at, flags } => {
@@ -154,7 +154,7 @@ impl Watch {
             Part::Listen { address, length } => addresses(How::Listen, address, length, false)?,
             Part::SendMessage { header, count } => {
                 let found = memory.addresses(argument(header), count.map(argument))?;
-                found.iter().map(|it| self.addressed(How::Connect, it)).collect()
+                found.iter().filter_map(|it| self.addressed(How::Connect, it)).collect()
             }
         })
     }
@@ -256,17 +256,22 @@ impl Watch {
 
     /// What it comes to that this address is connected to or listened at. There is no other network
     /// than the server's own loopback.
-    fn addressed(&self, how: How, address: &Address) -> Noted {
+    fn addressed(&self, how: How, address: &Address) -> Option<Noted> {
         let (how, refused, what) = match address {
             Address::Internet(it) => {
-                let own = self.places.is_own(it.ip());
-                let reach = if own { How::Own } else { How::Connect };
-                let how = if how == How::Listen { How::Listen } else { reach };
-                (how, !own, OsString::from(it.to_string()))
+                let whose = self.places.whose(it.ip());
+                let how = match (how, whose) {
+                    (How::Listen, _) => How::Listen,
+                    // Whom it reaches there is said by the guard.
+                    (_, Whose::Guard) => return None,
+                    (_, Whose::Own) => How::Own,
+                    (_, Whose::Other) => How::Connect,
+                };
+                (how, whose == Whose::Other, OsString::from(it.to_string()))
             }
             Address::Path(path) => (how, true, path.into()),
         };
-        (Touch { how, refused, what }, None)
+        Some((Touch { how, refused, what }, None))
     }
 
     /// Whether the bits of a file let the server read (4), write (2) or execute (1) it.

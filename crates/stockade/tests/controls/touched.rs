@@ -42,6 +42,15 @@ def do(what, about):
     if what == "read": open(about).read()
     elif what == "list": os.listdir(about)
     elif what == "write": open(about, "w").write("x")
+    elif what == "around": open("/proc/self/attr/../root" + about, "w").write("x")
+    elif what == "gone":
+        os.mkdir("/tmp/gone"); gone = os.open("/tmp/gone", os.O_PATH); os.rmdir("/tmp/gone")
+        os.close(os.open("../.." + about, os.O_WRONLY | os.O_CREAT, dir_fd=gone))
+    elif what == "lost":
+        # More names than are looked up.
+        ends = [f"/tmp/l{n}" for n in range(1, 6)] + [about]
+        for n, end in enumerate(ends): os.symlink("/tmp/.." * 500 + end, f"/tmp/l{n}")
+        open("/tmp/l0", "w").write("x")
     elif what == "make": os.mkdir(about)
     elif what == "move": os.rename(about, about + ".moved")
     elif what == "remove": os.remove(about)
@@ -408,6 +417,7 @@ fn x13_whom_it_reaches_is_named_and_learnt() {
     let [plain, searches, closed, refused] = place.outcomes().try_into().unwrap();
     for record in [&plain, &searches, &closed] {
         assert_eq!(list(record, "reached"), [named.clone()].into(), "{record}");
+        assert_eq!(list(record, "own"), BTreeSet::new(), "{record}");
     }
     assert_eq!((rules(&plain), rules(&searches)), (vec![], vec![]));
     assert_eq!(rules(&closed), [OBSERVED], "it says that it reaches nobody");
@@ -573,6 +583,9 @@ const CLAIMS: &[(&str, Deeds, bool)] = &[
     ("closed", &[("write", "write/closed")], true),
     ("closed", &[("send", "192.0.2.7")], false),
     ("plain", &[("write", "write/plain"), ("send", "192.0.2.7")], true),
+    ("reads", &[("around", "write/lied")], false),
+    ("reads", &[("gone", "write/lied")], false),
+    ("reads", &[("lost", "write/lied")], false),
 ];
 
 fn c11_a_tool_that_does_what_it_says_it_does_not_is_found() {
@@ -594,7 +607,11 @@ fn c11_a_tool_that_does_what_it_says_it_does_not_is_found() {
         }
         assert_eq!(outcomes[4]["findings"][0]["severity"], "high");
         let says = format!("says that it only reads, and wrote {}", place.text("write/lied"));
-        assert_eq!(outcomes[4]["findings"][0]["says"], says);
+        for place in [4, 12, 13] {
+            assert_eq!(outcomes[place]["findings"][0]["says"], says);
+        }
+        let unseen = outcomes[14]["findings"][0]["says"].as_str().unwrap();
+        assert!(unseen.contains("could not be looked into: 1"), "{unseen}");
         let lies = format!("note: the tool `reads` {says} (call ");
         assert!(ended.stderr.contains(&lies), "{}", ended.stderr);
     }
