@@ -157,7 +157,8 @@ table! {
         /// What `/tmp`, `/dev/shm` and the private home directory hold, each, in bytes.
         scratch_bytes: usize = "67108864",
         /// Guarantees without which a server is started all the same where this machine cannot
-        /// enforce them: `files`, `memory` or `cpu`. Without its name here, it is not.
+        /// enforce them: `files`, `processes`, `end`, `memory`, `pids` or `cpu`. Without its name
+        /// here, it is not.
         allow_weaker: Vec<At<String>> = r#"["memory"]"#,
     }
 }
