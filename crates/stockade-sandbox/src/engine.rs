@@ -10,6 +10,7 @@
 mod command;
 mod image;
 mod look;
+mod witness;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,9 +26,13 @@ pub(crate) use command::{
     Client, SHOP, STAGED_ROOT, find, group, is_ours_to_mount, ours, unusable_podman,
 };
 pub(crate) use image::{last_line, prepare};
+pub(crate) use witness::is_held;
 
 /// Where this binary is, and what it is loaded with, in every container.
 pub(crate) const OURS: &str = "/.stockade";
+
+/// Where glibc's loader reads what it loads into every program.
+pub(crate) const PRELOAD: &str = "/etc/ld.so.preload";
 
 /// A program that runs containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use rustix::process::{getegid, geteuid};
 
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
-use crate::engine::{self, Client};
+use crate::engine::{self, Client, PRELOAD};
 use crate::guarantee::Held;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Search};
@@ -758,7 +758,7 @@ impl<'a> Draft<'a> {
         } else {
             ("files dns", format!("nameserver {GATE}\n"))
         };
-        [
+        let mut files: Vec<(PathBuf, Vec<u8>)> = [
             (
                 "/etc/passwd",
                 format!(
@@ -771,7 +771,12 @@ impl<'a> Draft<'a> {
             ("/etc/resolv.conf", resolver),
         ]
         .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
-        .into()
+        .into();
+        if self.image {
+            // Over what an image has there, which would be loaded into our own first process.
+            files.push((PRELOAD.into(), Vec::new()));
+        }
+        files
     }
 }
 

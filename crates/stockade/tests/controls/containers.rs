@@ -20,6 +20,7 @@ crate::rows![
     x09_nothing_is_left_of_a_container,
     c17_what_an_image_says_changes_nothing,
     c17_an_image_is_one_digest,
+    c17_nothing_of_an_image_is_loaded_into_our_first_process,
     a_guarded_server_is_in_a_container,
     a_container_passes_on_how_its_server_ended,
     an_engine_that_is_not_there_is_said,
@@ -268,6 +269,11 @@ struct Evil {
 
 impl Evil {
     fn new(home: &Home, says: &str) -> Self {
+        Self::with(home, says, None)
+    }
+
+    /// The same, and the files below a directory.
+    fn with(home: &Home, says: &str, more: Option<&Path>) -> Self {
         let name = format!("localhost/stockade-test-{}", std::process::id());
         let mut files: BTreeSet<String> = BTreeSet::new();
         for program in ["/bin/sh", "/bin/ls", "/bin/cat", "/usr/bin/env", "/usr/bin/id"] {
@@ -285,6 +291,12 @@ impl Evil {
             .output()
             .unwrap();
         assert!(packed.status.success(), "{}", said(&packed));
+        if let Some(more) = more {
+            let mut add = Command::new("tar");
+            add.arg("--append").arg("--file").arg(&archive).arg("--directory").arg(more).arg(".");
+            let added = add.output().unwrap();
+            assert!(added.status.success(), "{}", said(&added));
+        }
         let gateway =
             "LABEL io.docker.server.metadata={\"volumes\":[\"/:/host\"],\"user\":\"root\"}";
         let mut import = Command::new("podman");
@@ -371,6 +383,81 @@ fn c17_an_image_is_one_digest() {
         assert_eq!(run(unpinned).status.code(), Some(2), "{unpinned}");
     }
     assert_eq!(said(&run(&format!("{}@{}", now.name, now.digest))), "ran\n");
+}
+
+/// Says that the server was started, and runs on in the place of whom should have put up the walls.
+const FORGES: &str = r#"
+#include <unistd.h>
+__attribute__((constructor)) static void forge(void) {
+    static char letter[65536], started[16];
+    if (getpid() != 1) return;
+    if (read(0, letter, sizeof letter) <= 0) _exit(9);
+    if (write(1, started, sizeof started) < 0 || write(1, "forged\n", 7) < 0) _exit(8);
+    _exit(0);
+}
+"#;
+
+fn c17_nothing_of_an_image_is_loaded_into_our_first_process() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let (source, library) = (home.path().join("forge.c"), home.path().join("forge.so"));
+    fs::write(&source, FORGES).unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    let Ok(built) = gcc.output() else {
+        println!("not run: it needs gcc, to build what an image has loaded");
+        return;
+    };
+    assert!(built.status.success(), "{}", said(&built));
+    let hwcaps: Vec<String> = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
+        .iter()
+        .flat_map(|it| {
+            ["libc.so.6", "libm.so.6", "libgcc_s.so.1"]
+                .map(|name| format!(".stockade/glibc-hwcaps/{it}/{name}"))
+        })
+        .collect();
+    let list = "evil/list";
+    // The files of an image; its links; whether a container is made of it.
+    type Case<'a> = (&'a str, Vec<&'a str>, &'a [(&'a str, &'a str)], bool);
+    let cases: [Case<'_>; 5] = [
+        ("a preload", vec!["etc/ld.so.preload"], &[], true),
+        ("other libraries", hwcaps.iter().map(String::as_str).collect(), &[], true),
+        ("a linked preload", vec![list], &[("etc/ld.so.preload", "/evil/list")], false),
+        ("a linked directory", vec![list], &[("etc", "evil/etc")], false),
+        ("a link to where ours is", vec![list], &[(".stockade", "evil")], false),
+    ];
+    for (what, files, links, starts) in cases {
+        let more = tempfile::tempdir_in(home.path()).unwrap();
+        let at = |it: &str| more.path().join(it);
+        fs::create_dir_all(at("evil/etc")).unwrap();
+        fs::copy(&library, at("evil/forge.so")).unwrap();
+        for file in files {
+            fs::create_dir_all(at(file).parent().unwrap()).unwrap();
+            if file.starts_with(".stockade") {
+                fs::copy(&library, at(file)).unwrap();
+            } else {
+                fs::write(at(file), "/evil/forge.so\n").unwrap();
+            }
+        }
+        for (link, to) in links {
+            fs::create_dir_all(at(link).parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        let evil = Evil::with(&home, "x", Some(more.path()));
+        let image = format!("{}@{}", evil.name, evil.digest);
+        let script = ["/bin/sh", "-c", "echo ran; cat /etc/ld.so.preload; ls /.stockade"];
+        let output = sandbox(&home, "podman", &["--image", &image], &script).output().unwrap();
+        let says = said(&output);
+        assert!(!says.contains("forged"), "{what}: {says}");
+        assert_eq!(says.starts_with("ran\n"), starts, "{what}: {says}");
+        assert!(!says.contains("forge.so") && !says.contains("hwcaps"), "{what}: {says}");
+        if !starts {
+            assert_eq!(output.status.code(), Some(4), "{what}: {says}");
+            assert!(says.contains("or a link there"), "{what}: {says}");
+        }
+    }
 }
 
 fn a_guarded_server_is_in_a_container() {
