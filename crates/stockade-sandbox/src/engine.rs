@@ -7,6 +7,7 @@
 //! entry point, health check or ports. And nothing is fetched: an image is named by its digest and
 //! is there, or nothing is started.
 
+mod ask;
 mod command;
 mod image;
 mod look;
@@ -23,7 +24,7 @@ pub use image::{Image, NotPinned};
 pub use look::{Seen, look};
 
 pub(crate) use command::{
-    Client, SHOP, STAGED_ROOT, find, group, is_ours_to_mount, ours, unusable_podman,
+    Client, SHOP, STAGED_ROOT, find, group, is_for_root, is_ours_to_mount, ours, unusable,
 };
 pub(crate) use image::{last_line, prepare};
 pub(crate) use witness::is_held;

@@ -137,20 +137,30 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
 fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Result<Plan, Error> {
     let program = engine.program;
     let path = engine::find(program.name()).ok_or(Error::NoEngine { engine: program })?;
-    if program == EngineProgram::Podman
-        && let Some(says) = engine::unusable_podman()
-    {
+    if engine::is_for_root(program) {
+        return Err(Error::ForRoot { engine: program });
+    }
+    if let Some(says) = engine::unusable(program) {
         return Err(Error::Engine { engine: program, says });
     }
-    let cannot = |says: &str| Err(Error::Engine { engine: program, says: says.to_owned() });
+    let cannot = |says, remedy| Err(Error::NotInContainer { engine: program, says, remedy });
     if confinement.trace {
-        return cannot("what a server in a container touches is not traced");
+        return cannot(
+            "what a server in a container touches is not traced",
+            "leave `--trace` away, or have the native sandbox hold it",
+        );
     }
     if !confinement.network.is_empty() {
-        return cannot("hosts that are named are reached from the native sandbox alone");
+        return cannot(
+            "hosts that are named are reached from the native sandbox alone",
+            "leave `--net` away, or have the native sandbox hold it",
+        );
     }
     if program == EngineProgram::Docker && !confinement.secrets.is_empty() {
-        return cannot("it would have to be told the secrets; pass them with `--env`");
+        return cannot(
+            "it would have to be told the secrets",
+            "pass them with `--env`, or have the native sandbox hold it",
+        );
     }
     let landlock = raw::landlock_version();
     let all = Possible { memory: true, pids: true, cpu: true, groups: Vec::new() };

@@ -384,12 +384,24 @@ fn runtime() -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// Why Podman cannot be used here, as far as that is seen without asking it.
-pub(crate) fn unusable_podman() -> Option<String> {
-    if !geteuid().is_root() {
-        return Some("Podman is used by root only; an ordinary user has `native`".to_owned());
+/// Whether this user is none whom the engine is for.
+pub(crate) fn is_for_root(engine: EngineProgram) -> bool {
+    engine == EngineProgram::Podman && !geteuid().is_root()
+}
+
+/// Why an engine cannot be used here, as far as that is seen without asking it.
+pub(crate) fn unusable(engine: EngineProgram) -> Option<String> {
+    match engine {
+        EngineProgram::Podman if is_for_root(engine) => {
+            Some("it is used by root only; an ordinary user has `native`".to_owned())
+        }
+        EngineProgram::Podman => runtime().err().map(|it| it.to_string()),
+        EngineProgram::Docker => {
+            let host = env::var_os("DOCKER_HOST").filter(|it| !it.is_empty())?;
+            let is_here = host.as_bytes().starts_with(b"unix://");
+            (!is_here).then(|| "`DOCKER_HOST` names no socket of this machine (`unix://…`)".into())
+        }
     }
-    runtime().err().map(|it| it.to_string())
 }
 
 /// Where a program is installed.

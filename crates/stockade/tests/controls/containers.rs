@@ -24,6 +24,7 @@ crate::rows![
     a_guarded_server_is_in_a_container,
     a_container_passes_on_how_its_server_ended,
     an_engine_that_is_not_there_is_said,
+    the_doctor_asks_the_engines_that_would_be_used,
 ];
 
 /// X09's limit.
@@ -204,7 +205,7 @@ fn x09_nothing_is_left_of_a_container() {
     if !can_run() {
         return;
     }
-    let (mounted, grouped) = (mounts(), groups());
+    let mounted = mounts();
     for round in 0..20 {
         let home = Home::new();
         let mark = format!("daemon-of-{}", home.path().display());
@@ -228,7 +229,7 @@ fn x09_nothing_is_left_of_a_container() {
             let _ = guard.try_wait();
             let pids = all.iter().copied().filter(|it| !is_dead(*it)).chain(with_mark(&mark));
             let pids: Vec<i32> = pids.collect();
-            (pids, &mounts() - &mounted, &groups() - &grouped)
+            (pids, &mounts() - &mounted, groups(pid))
         };
         let mut left = left;
         let gone = within(GONE, || {
@@ -240,12 +241,23 @@ fn x09_nothing_is_left_of_a_container() {
     }
 }
 
+/// What is mounted here at places where a container of ours is put together. All else is mounted by
+/// others, who are at work meanwhile.
 fn mounts() -> BTreeSet<String> {
-    fs::read_to_string("/proc/self/mountinfo").unwrap().lines().map(str::to_owned).collect()
+    let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let is_ours = |it: &&str| {
+        let at = it.split(' ').nth(4).unwrap_or_default();
+        let shop = ["/tmp/root", "/tmp/runtime", "/tmp/state"];
+        ["/", "/tmp", "/proc", "/dev/shm"].contains(&at)
+            || shop.iter().any(|it| at.starts_with(it))
+            || at.contains("stockade")
+    };
+    all.lines().filter(is_ours).map(str::to_owned).collect()
 }
 
-/// The control groups of containers, ours and any engine's.
-fn groups() -> BTreeSet<PathBuf> {
+/// The control groups of this guard's containers, and the engine's in them.
+fn groups(guard: i32) -> BTreeSet<PathBuf> {
+    let ours = format!("stockade.{guard}-");
     let (mut found, mut waiting) = (BTreeSet::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
     while let Some(directory) = waiting.pop() {
         let inside = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -253,7 +265,7 @@ fn groups() -> BTreeSet<PathBuf> {
         let inside: Vec<PathBuf> = inside.map(|it| it.path()).collect();
         let of_containers = |it: &&PathBuf| {
             let path = it.to_string_lossy();
-            path.contains("stockade.") || path.contains("libpod-")
+            path.contains(&ours)
         };
         found.extend(inside.iter().filter(of_containers).cloned());
         waiting.extend(inside);
@@ -521,17 +533,70 @@ fn an_engine_that_is_not_there_is_said() {
     let lines: Vec<&str> = says.lines().collect();
     assert!(lines.len() == 2 && lines[0].starts_with("error: "), "{says}");
     assert!(lines[0].contains("docker") && lines[1].starts_with("help: "), "{says}");
+    // One that is not on this machine is not asked: nobody waits for who listens and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = format!("tcp://{}", silent.local_addr().unwrap());
+    let mut docker = sandbox(&home, "docker", &[], &["true"]);
+    let output = docker.env("DOCKER_HOST", elsewhere).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.accept().is_err(), "nobody has come");
     let seatbelt = sandbox(&home, "seatbelt", &[], &["true"]).output().unwrap();
     assert_eq!(seatbelt.status.code(), Some(4), "{}", said(&seatbelt));
     assert!(said(&seatbelt).contains("macOS"), "{}", said(&seatbelt));
     if can_run() {
         let traced = sandbox(&home, "podman", &["--trace"], &["true"]).output().unwrap();
-        assert_eq!(traced.status.code(), Some(4), "{}", said(&traced));
+        assert_eq!(traced.status.code(), Some(2), "{}", said(&traced));
         assert!(said(&traced).contains("not traced"), "{}", said(&traced));
+        assert!(said(&traced).contains("help: leave `--trace` away"), "{}", said(&traced));
+        let net =
+            sandbox(&home, "podman", &["--net", "a.example:443"], &["true"]).output().unwrap();
+        assert_eq!(net.status.code(), Some(2), "{}", said(&net));
+        assert!(said(&net).contains("help: leave `--net` away"), "{}", said(&net));
     }
     for backend in ["native", "none"] {
         let image = format!("a@sha256:{}", "0".repeat(64));
         let output = sandbox(&home, backend, &["--image", &image], &["true"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     }
+}
+
+fn the_doctor_asks_the_engines_that_would_be_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let home = Home::new();
+    let (fake, mark) = (home.path().join("podman"), home.path().join("asked"));
+    fs::write(&fake, format!("#!/bin/sh\necho x >{}\necho fake\n", mark.display())).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let asked = |uid: Option<u32>| {
+        let mut doctor = home.stockade(["doctor", "--format", "json"]);
+        doctor.env("PATH", home.path()).env("HOME", home.path()).env("DOCKER_HOST", "tcp://x");
+        if let Some(uid) = uid {
+            doctor.uid(uid).gid(uid);
+        }
+        let output = doctor.output().unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|it| panic!("{it}: {}", said(&output)));
+        let of = |name: &str| {
+            let all = found["engines"].as_array().unwrap();
+            all.iter().find(|it| it["name"] == name).unwrap().clone()
+        };
+        [of("podman"), of("docker")]
+    };
+    if can_run() {
+        let [podman, docker] = asked(None);
+        assert_eq!(podman["works"], "yes", "{podman}");
+        assert!(podman["found"].as_str().unwrap().starts_with("podman version "), "{podman}");
+        assert_eq!(docker["works"], "no", "{docker}");
+        let [podman, _] = asked(Some(65534));
+        assert_eq!(podman["works"], "no", "{podman}");
+        assert!(podman["found"].as_str().unwrap().contains("by root only"), "{podman}");
+    } else if !is_root {
+        assert_eq!(asked(None)[0]["works"], "no");
+    }
+    assert!(!mark.exists(), "what is on the caller's `PATH` was not started");
+    let made: Vec<_> = fs::read_dir(home.path()).unwrap().flatten().map(|it| it.path()).collect();
+    assert_eq!(made, [fake], "nothing was left in the home");
 }
