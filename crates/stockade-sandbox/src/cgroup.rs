@@ -207,8 +207,7 @@ fn settings(controller: Controller, version: Version, limits: &Limits) -> Vec<Se
         (Controller::Memory, Version::Two) => {
             vec![Setting::new("memory.max", memory), Setting::new("memory.swap.max", 0).optional()]
         }
-        // One more, for the warden.
-        (Controller::Pids, _) => vec![Setting::new(PIDS_MAX, limits.pids.saturating_add(1))],
+        (Controller::Pids, _) => vec![Setting::new(PIDS_MAX, limits.pids)],
         (Controller::Cpu, Version::One) => vec![
             Setting::new("cpu.cfs_period_us", PERIOD_US),
             Setting::new("cpu.cfs_quota_us", quota_us),
@@ -342,8 +341,9 @@ fn sweep(below: &Path) {
             continue;
         }
         let directory = open(entry.path(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let free = |it: &OwnedFd| flock(it, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if directory.is_ok_and(|it| free(&it)) {
+        let Ok(directory) = directory else { continue };
+        // Held until it is removed: nobody takes it for their own in between.
+        if flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let _ = fs::remove_dir(entry.path());
         }
     }
@@ -419,7 +419,7 @@ mod tests {
                 "memory.limit_in_bytes=1048576 memory.memsw.limit_in_bytes=1048576",
                 "memory.max=1048576 memory.swap.max=0",
             ),
-            (Controller::Pids, "pids.max=10", "pids.max=10"),
+            (Controller::Pids, "pids.max=9", "pids.max=9"),
             (
                 Controller::Cpu,
                 "cpu.cfs_period_us=100000 cpu.cfs_quota_us=150000",

@@ -307,6 +307,8 @@ impl Child {
                         exit = Exit::Signal(code - 128);
                     }
                     Answer::Exited(it) => exit = it,
+                    // Of its time, both warden and keeper may tell.
+                    Answer::Reached(limit) if told.contains(&limit) => {}
                     Answer::Reached(limit) => told.push(limit),
                     Answer::Started(_) | Answer::Failed(_) | Answer::Traced => {}
                 }
@@ -350,6 +352,10 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let sent =
         Order::send(&mut keeper.control, &order, cell.as_deref(), ship.as_deref(), ends, stdio);
     drop((their_stdin, their_stdout, their_stderr));
+    if sent.is_err() {
+        // It would wait for the rest.
+        let _ = keeper.control.shutdown(Shutdown::Write);
+    }
     let mut answer = Answer::receive(&keeper.control);
     let mut trace = None;
     if let Ok(Some((Answer::Traced, fds))) = &mut answer {
@@ -371,6 +377,9 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
             (ends, warden, server, doors.ok_or_else(garbled)?)
         }
         Ok(Some((Answer::Failed(failure), _))) => {
+            if failure.step == Step::Order {
+                sent.map_err(at("the keeper took no order"))?;
+            }
             return Err(failed(&client, plan.cell.as_ref(), ends, failure));
         }
         Ok(Some((Answer::Exited(_) | Answer::Reached(_) | Answer::Traced, _)) | None) => {
@@ -502,8 +511,13 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
             step: "to be traced it needs one process more than it may have, for a moment",
             source,
         },
-        (step, _) => match guarantee_of(step) {
+        (step, errno) => match guarantee_of(step) {
             Some((guarantee, remedy)) => {
+                let remedy = match errno {
+                    Errno::FBIG => "raise the length that files may have here (`ulimit -f`)",
+                    Errno::MFILE => "raise how many files may be open here (`ulimit -n`)",
+                    _ => remedy,
+                };
                 let feature = step.says().to_owned();
                 Error::CannotEnforce { guarantee, feature, source, remedy }
             }
@@ -545,6 +559,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
         | Step::Interpreter
         | Step::Execute
         | Step::Trace
+        | Step::Tell
         | Step::Place => return None,
     })
 }

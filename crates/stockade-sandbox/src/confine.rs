@@ -1,7 +1,8 @@
 //! How a process comes to be confined: what the keeper prepares while it still has its rights, and
-//! what the warden then does to itself, in an order in which no step needs what an earlier one gave
-//! away. The server is forked from the warden and has the same walls; there is no way from the one
-//! to the other that would lead out.
+//! what the warden and the server then do to themselves, in an order in which no step needs what an
+//! earlier one gave away: [`separate`]; fork; the warden [builds](build) while the server
+//! [enters](enter_groups) its groups; and each [encloses](enclose) itself. Both have the same walls;
+//! there is no way from the one to the other that would lead out.
 
 use std::fs;
 use std::io;
@@ -24,7 +25,7 @@ use rustix::thread::{
 use crate::cell::{Cell, Door, Way};
 use crate::cgroup;
 use crate::engine::Ship;
-use crate::landlock;
+use crate::landlock::{self, Who};
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
 use crate::raw::{self, Alone, Side};
@@ -34,6 +35,20 @@ use crate::sweep;
 
 /// So much memory may be locked: enough for a key, too little to starve the machine.
 const LOCKED_BYTES: u64 = 64 << 10;
+
+/// So many signals may wait, which timers count as: more than a runtime has, and few of those that
+/// its user may have.
+const PENDING_SIGNALS: u64 = 1024;
+
+/// So much may wait in message queues.
+const QUEUED_BYTES: u64 = 128 << 10;
+
+/// So many descriptors keeper and warden may have, where that may be said.
+const DESCRIPTORS: u64 = 1 << 20;
+
+/// What a user may have at most, in the user namespace of a server.
+const USER_MAX: [(&str, &str); 3] =
+    [("user_namespaces", "0"), ("inotify_instances", "32"), ("inotify_watches", "16384")];
 
 /// What the keeper has made ready.
 #[derive(Debug)]
@@ -93,34 +108,58 @@ pub(crate) fn become_server(cell: &Cell, map_ids: impl Fn() -> io::Result<()>) -
     Ok(())
 }
 
-/// Goes into the cell. Nothing leads out again. What comes back are its doors, which are for the
-/// guard.
-pub(crate) fn enter(
+/// Leaves the namespaces of the machine, but for its control groups. What is started from here on
+/// is where this process is, and goes with it to the root that [`build`] makes.
+pub(crate) fn separate() -> Result<(), Failure> {
+    raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
+    let apart = raw::unshare(
+        UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS,
+    );
+    apart.and_then(|()| sethostname(b"stockade")).map_err(|it| Step::Separate.because(it))?;
+    // Nothing that is started inside may have a user namespace of its own, which would come with
+    // every capability; and what is counted for each user is not all for one server. Where
+    // `/proc/sys` is read only, the filters alone say the former.
+    for (name, most) in USER_MAX {
+        let _ = fs::write(format!("/proc/sys/user/max_{name}"), most);
+    }
+    Ok(())
+}
+
+/// Puts together what the server sees, and makes it the root of this process and of whoever is with
+/// it. What comes back are the doors, which are for the guard.
+pub(crate) fn build(
     cell: &Cell,
     prepared: &Prepared,
     alone: Alone,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    prepared.enter_groups()?;
-    raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
-    separate().map_err(|errno| Step::Separate.because(errno))?;
-    // Nothing that is started inside may have a user namespace of its own, which would come with
-    // every capability. Where `/proc/sys` is read only, the filters alone say so.
-    let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
     match &prepared.pinned {
         Some(pinned) => mounts::build(cell, pinned)?,
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
     loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
     let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
-    let doors = doors.map_err(|errno| Step::Doors.because(errno))?;
-    limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
-    let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
+    doors.map_err(|errno| Step::Doors.because(errno))
+}
+
+/// Goes where the server's limits are. Nothing of the groups above is seen from there. The warden
+/// does not go: what the server uses up is not to be missing where the server is ended.
+pub(crate) fn enter_groups(prepared: &Prepared) -> Result<(), Failure> {
+    prepared.enter_groups()?;
+    raw::unshare(UnshareFlags::NEWCGROUP).map_err(|errno| Step::Separate.because(errno))
+}
+
+/// Goes behind the walls, when what the server sees has been built. Nothing leads out again.
+pub(crate) fn enclose(cell: &Cell, filters: &Filters, who: Who) -> Result<(), Failure> {
+    match who {
+        Who::Server => limits(cell, true),
+        Who::Warden => limit(Resource::Core, 0),
+    }
+    .map_err(|errno| Step::Limits.because(errno))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
-        landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
+        landlock::apply(cell, who).map_err(|error| Step::Landlock.because_io(&error))?;
     }
-    filters.apply().map_err(|error| Step::Filter.because_io(&error))?;
-    Ok(doors)
+    filters.apply().map_err(|error| Step::Filter.because_io(&error))
 }
 
 /// What holds a server where there are no namespaces: Landlock, filters and limits. Only the server
@@ -130,7 +169,7 @@ pub(crate) fn hold(cell: &Cell) -> Result<(), Failure> {
     limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     no_privileges().map_err(|errno| Step::Privileges.because(errno))?;
-    landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
+    landlock::apply(cell, Who::Server).map_err(|error| Step::Landlock.because_io(&error))?;
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
 }
 
@@ -149,17 +188,6 @@ pub(crate) fn stage(ship: &Ship, cell: &Cell, prepared: &Prepared) -> Result<(),
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
     raw::unshare(UnshareFlags::NEWNS).map_err(|errno| Step::Separate.because(errno))?;
     mounts::stage(ship, cell, prepared.pinned.as_deref().unwrap_or_default())
-}
-
-fn separate() -> Result<(), Errno> {
-    raw::unshare(
-        UnshareFlags::NEWNS
-            | UnshareFlags::NEWNET
-            | UnshareFlags::NEWIPC
-            | UnshareFlags::NEWUTS
-            | UnshareFlags::NEWCGROUP,
-    )?;
-    sethostname(b"stockade")
 }
 
 /// Has this network namespace speak to itself, also at these addresses.
@@ -192,23 +220,45 @@ fn open(door: &Door) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Sets the limits that every process has. Without a user namespace of its own, a server's user
-/// may have other processes, and they would be counted with its own.
+/// Sets the limits that every process has, but for [`descriptors`]. Without a user namespace of its
+/// own, a server's user may have other processes, and they would be counted with its own.
 pub(crate) fn limits(cell: &Cell, own_users: bool) -> Result<(), Errno> {
     for (resource, most) in [
         (Resource::Core, 0),
-        (Resource::Nofile, cell.open_files.into()),
         (Resource::Nproc, processes_max(cell)),
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),
+        (Resource::Sigpending, PENDING_SIGNALS),
+        (Resource::Msgqueue, QUEUED_BYTES),
     ] {
-        if resource == Resource::Nproc && !own_users {
-            continue;
+        if resource != Resource::Nproc || own_users {
+            limit(resource, most)?;
         }
-        let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
+}
+
+/// Limits the descriptors of a process, and with them those that its user may have under way over
+/// sockets: whoever still has to send some does it before.
+pub(crate) fn descriptors(cell: &Cell) -> Result<(), Errno> {
+    limit(Resource::Nofile, cell.open_files.into())
+}
+
+fn limit(resource: Resource, most: u64) -> Result<(), Errno> {
+    let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+}
+
+/// Lets keeper and warden send descriptors also when servers of the same user have so many under
+/// way that the kernel refuses more to whoever may open only as many as a server.
+pub(crate) fn lift_descriptors() {
+    let before = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    if before.maximum.is_none_or(|it| it >= DESCRIPTORS)
+        || setrlimit(Resource::Nofile, most).is_err()
+    {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before });
+    }
 }
 
 /// What the kernel is told, which counts the warden as well. In a user namespace of one's own nobody

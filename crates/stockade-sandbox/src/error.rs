@@ -85,11 +85,75 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A root would show the machine.
-    #[error("`{}` cannot be a root: it holds, or is in, /proc, /sys or /dev", path.display())]
+    /// A root, or a place of programs, would show the machine.
+    #[error("`{}` cannot be shown: it holds, or is in, /proc, /sys or /dev", path.display())]
     NeverARoot {
+        /// The place as it was given.
+        path: PathBuf,
+    },
+    /// What a root, or a place of programs, has mounted in it shows the machine.
+    #[error("`{}` cannot be shown: `{}` is {kind}, which shows the machine", path.display(), at.display())]
+    MachineInside {
+        /// The place as it was given.
+        path: PathBuf,
+        /// The file system.
+        kind: String,
+        /// Where it is mounted.
+        at: PathBuf,
+    },
+    /// Programs of the system are in it, and what can be written is not executed.
+    #[error("`{}` cannot be written by the server: programs are executed from it", path.display())]
+    NeverWritten {
         /// The root as it was given.
         path: PathBuf,
+    },
+    /// It is somebody's home, which is no place of programs.
+    #[error("`{}` is a home, and not a place that programs are executed from", path.display())]
+    Home {
+        /// The place as it was given.
+        path: PathBuf,
+    },
+    /// One place is to be written and not to be written.
+    #[error("`{}` is a root twice: read only, and to be written", path.display())]
+    TwoAccesses {
+        /// The second of them as it was given.
+        path: PathBuf,
+    },
+    /// A place is named by way of a link that the server may change: what it is shown when it
+    /// starts again would be its own choice.
+    #[error(
+        "`{}` passes the link `{}`, which the server may change",
+        path.display(),
+        link.display()
+    )]
+    ByALink {
+        /// The place as it was given.
+        path: PathBuf,
+        /// The link.
+        link: PathBuf,
+        /// Where it leads now.
+        real: PathBuf,
+    },
+    /// Something else is shown where a secret would be.
+    #[error("the secret `{name}` would be hidden by `{}`", by.display())]
+    SecretHidden {
+        /// Its name.
+        name: String,
+        /// What is there.
+        by: PathBuf,
+    },
+    /// What lies in a writable root names a program outside of it. The server could have it name
+    /// any, to be shown that when it starts again.
+    #[error(
+        "`{}` lies where the server may write, so what it leads to is not shown: `{}`",
+        by.display(),
+        to.display()
+    )]
+    LedAstray {
+        /// The link, script or `pyvenv.cfg`.
+        by: PathBuf,
+        /// Where it leads.
+        to: PathBuf,
     },
     /// A container engine is not installed.
     #[error("there is no `{engine}` on this machine")]

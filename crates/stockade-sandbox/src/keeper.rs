@@ -4,14 +4,17 @@
 use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    DumpableBehavior, Pid, PidfdFlags, WaitOptions, getegid, geteuid, getpid, pidfd_open,
-    set_child_subreaper, set_dumpable_behavior, setsid, waitpid,
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, getegid, geteuid, getpid, pidfd_open,
+    pidfd_send_signal, set_child_subreaper, set_dumpable_behavior, setsid, waitpid,
 };
 
 use crate::Ends;
@@ -20,6 +23,7 @@ use crate::confine::{self, Prepared};
 use crate::inside::{self, INSIDE_ARG};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
+use crate::reached::Limit;
 use crate::sweep::sweep;
 use crate::trial;
 use crate::undertaker::Undertaker;
@@ -29,6 +33,9 @@ use crate::warden::{self, Warden};
 /// else comes over the socket that is its standard input. With the name of a trial behind it, the
 /// process tries that instead, and ends.
 pub const KEEPER_ARG: &str = "--stockade-keeper";
+
+/// How long the warden may take to do what it sees as soon as its keeper.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Becomes the keeper, or the first process of a container, and does not return, if this process was
 /// started as one. The binary's
@@ -67,12 +74,20 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     let prepare = |it| Prepared::new(it, order.ship.as_ref(), alone);
     let prepared = order.cell.as_ref().map(prepare).transpose()?;
     let undertaker = order.ship.clone().map(|it| Undertaker::new(it, alone)).transpose()?;
-    let (means, warden) = start_warden(alone, control, order, prepared.as_ref())?;
+    if order.confined().is_some() {
+        confine::lift_descriptors();
+    }
+    let time = order.cell.as_ref().and_then(|it| it.time);
+    let started = start_warden(alone, control, order, prepared.as_ref())?;
     // The keeper has nothing to hide, but it is one of the two that hold the wall: nobody of the
     // same user may trace it.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let _ = retry_on_intr(|| waitpid(Some(warden), WaitOptions::empty()));
-    if means.ends() == Ends::Subreaper {
+    let is_over = started.watch(control, time)?;
+    let _ = retry_on_intr(|| waitpid(Some(started.warden), WaitOptions::empty()));
+    if is_over {
+        let _ = Answer::Reached(Limit::Time).send(control, &[]);
+    }
+    if started.means.ends() == Ends::Subreaper {
         sweep(|_, _| ());
     }
     for limit in prepared.iter().flat_map(Prepared::reached) {
@@ -80,6 +95,61 @@ fn keep(control: &mut UnixStream) -> Result<(), Failure> {
     }
     drop(undertaker);
     Ok(())
+}
+
+/// A warden that holds.
+struct Started {
+    means: Means,
+    warden: Pid,
+    /// Its other end is closed when the server runs.
+    starting: OwnedFd,
+}
+
+impl Started {
+    /// Waits for the warden's end, and brings it about where the warden does not: when the guard is
+    /// gone, and when the server's time is over, which is what comes back. Of what a server could
+    /// take from its warden, it has no hold on this process, which it does not even see.
+    fn watch(&self, control: &UnixStream, time: Option<Duration>) -> Result<bool, Failure> {
+        let keep = |errno| Step::Keep.because(errno);
+        let warden = pidfd_open(self.warden, PidfdFlags::empty()).map_err(keep)?;
+        let (mut is_starting, mut has_guard) = (time.is_some(), true);
+        let (mut over, mut until): (Option<Instant>, Option<Instant>) = (None, None);
+        loop {
+            let mut watched = vec![PollFd::new(&warden, PollFlags::IN)];
+            if has_guard {
+                watched.push(PollFd::new(control, PollFlags::RDHUP));
+            }
+            if is_starting {
+                watched.push(PollFd::new(&self.starting, PollFlags::IN));
+            }
+            let left = until.map(|it| it.saturating_duration_since(Instant::now()));
+            let left = left.and_then(|it| Timespec::try_from(it).ok());
+            retry_on_intr(|| poll(&mut watched, left.as_ref())).map_err(keep)?;
+            let mut happened = watched.iter().map(|it| !it.revents().is_empty());
+            if happened.next() == Some(true) {
+                return Ok(false);
+            }
+            let guard_left = has_guard && happened.next() == Some(true);
+            let runs = is_starting && happened.next() == Some(true);
+            let now = Instant::now();
+            if until.is_some_and(|it| it <= now)
+                || (guard_left && self.means.ends() == Ends::Namespace)
+            {
+                let _ = pidfd_send_signal(&warden, Signal::KILL);
+                return Ok(over.is_some_and(|it| it <= now));
+            }
+            if guard_left {
+                // It kills one after the other what is left, and is better at it than we are.
+                has_guard = false;
+                until = Some(now + PATIENCE);
+            }
+            if runs {
+                is_starting = false;
+                over = time.map(|it| now + it + PATIENCE);
+                until = until.or(over);
+            }
+        }
+    }
 }
 
 /// How the warden comes to be in a position to end everything.
@@ -141,7 +211,7 @@ fn start_warden(
     control: &UnixStream,
     order: Order,
     prepared: Option<&Prepared>,
-) -> Result<(Means, Pid), Failure> {
+) -> Result<Started, Failure> {
     let keep = |errno| Step::Keep.because(errno);
     let keeper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(keep)?;
     let mut failure = Step::Namespace.because(Errno::PERM);
@@ -176,7 +246,7 @@ fn start_warden(
         drop(says_ready);
         let mut told = [0; Failure::BYTES];
         match retry_on_intr(|| rustix::io::read(&ready, &mut told)) {
-            Ok(1) => return Ok((means, pid)),
+            Ok(1) => return Ok(Started { means, warden: pid, starting: ready }),
             Ok(count) => {
                 let told = told.get(..count).and_then(Failure::from_bytes);
                 failure = told.unwrap_or(Step::Namespace.because(Errno::PERM));

@@ -17,13 +17,25 @@ use crate::mounts;
 /// What is required; see `LANDLOCK_MIN` in `plan.rs`.
 const VERSION: ABI = ABI::V6;
 
+/// Who is put behind the wall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Server,
+    /// It signals its server, which is behind a wall of its own.
+    Warden,
+}
+
 /// From here on, for this process and all that it starts. The cell must be the root already, unless
 /// there are no namespaces.
-pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
+pub(crate) fn apply(cell: &Cell, who: Who) -> io::Result<()> {
+    let scope = match who {
+        Who::Server => Scope::from_all(VERSION),
+        Who::Warden => Scope::from_all(VERSION) & !Scope::Signal,
+    };
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(VERSION))
-        .and_then(|it| it.scope(Scope::from_all(VERSION)))
+        .and_then(|it| it.scope(scope))
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
     let look = AccessFs::ReadFile | AccessFs::ReadDir;
@@ -61,8 +73,9 @@ pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
     rules.restrict_self().map(|_| ()).map_err(io::Error::other)
 }
 
-/// One wall more, between the server and the warden that it is forked from: signals go no way up,
-/// so that the server cannot disturb what holds it.
+/// One wall more, between the server and the first process of a container that it is forked from:
+/// signals go no way up, so that the server cannot disturb what holds it. (A warden and its server
+/// have each their own.)
 pub(crate) fn apart() -> io::Result<()> {
     // Files would no longer move between directories, unless every wall says that they may.
     let moves = AccessFs::Refer;

@@ -8,9 +8,10 @@
 //! ```
 //!
 //! The *keeper* is this same binary, executed again with an empty environment, so that it has one
-//! thread and may fork. It starts the *warden*, and does nothing but wait for it. The warden starts
-//! the server and ends everything when the server ends, when the guard closes its end of the
-//! socket (which the kernel does for a guard that was killed), or when the keeper is gone. How
+//! thread and may fork. It starts the *warden* and watches with it: the end of the guard and of the
+//! server's time are seen by both, so that what keeps the one from its work does not keep the other.
+//! The warden starts the server and ends everything when the server ends, when the guard closes its
+//! end of the socket (which the kernel does for a guard that was killed), or when the keeper is gone. How
 //! everything is ended is what [`Ends`] says: as pid 1 of a namespace of its own where the machine
 //! permits, so that the kernel ends what is inside with it; else by killing every descendant. In
 //! both cases the warden's death is noticed by the keeper and the keeper's by the warden.
@@ -19,9 +20,10 @@
 //! guard's *thread* that launched the server ends, which in a thread pool is not the guard's end.
 //!
 //! What holds a server is said by [`Spec::confine`]. With it, the warden makes namespaces of its
-//! own before it starts the server, puts together a root that holds what was asked for and nothing
-//! else, gives away every privilege, and puts itself behind Landlock and seccomp; the server is
-//! forked from it and has the same walls (`confine.rs` has the order). [`plan`](plan()) says what
+//! own, forks the server's process in them, and puts together a root that holds what was asked for
+//! and nothing else. Then both give away every privilege and put themselves behind Landlock and
+//! seccomp (`confine.rs` has the order). The server alone is in the control groups: what it uses up
+//! is not missing where it is ended. [`plan`](plan()) says what
 //! will be done without doing it, and [`Child::containment`] how far each [`Guarantee`] holds.
 //! What was demanded and cannot be enforced is a reason not to start.
 //!
@@ -59,10 +61,12 @@ mod cgroup;
 mod child;
 mod codec;
 mod confine;
+mod content;
 mod doctor;
 mod engine;
 mod error;
 mod guarantee;
+mod home;
 mod inside;
 mod keeper;
 mod landlock;
@@ -73,6 +77,8 @@ mod plan;
 mod prefix;
 mod raw;
 mod reached;
+mod roots;
+mod script;
 mod seatbelt;
 mod seccomp;
 mod server;
@@ -82,6 +88,7 @@ mod trace;
 mod trial;
 mod undertaker;
 mod warden;
+mod way;
 
 pub use child::{Child, Doors, Exit, launch, launch_as};
 pub use doctor::{Diagnosis, Feature, Works, examine};
@@ -90,10 +97,10 @@ pub use error::Error;
 pub use guarantee::{Containment, Guarantee, Held, NoGuarantee, Strength};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
 pub use network::{Destination, Host, Network, NoDestination};
-pub(crate) use plan::TRUSTED;
 pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use reached::Reached;
+pub(crate) use roots::TRUSTED;
 pub use seatbelt::{Seatbelt, seatbelt};
 pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
 pub use trace::{How, SORT_MAX, Touch, Touched, Trace};

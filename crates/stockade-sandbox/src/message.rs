@@ -91,10 +91,11 @@ pub(crate) enum Step {
     Landlock,
     Filter,
     Trace,
+    Tell,
 }
 
 impl Step {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -121,6 +122,7 @@ impl Step {
         Self::Landlock,
         Self::Filter,
         Self::Trace,
+        Self::Tell,
     ];
 
     pub(crate) fn because(self, errno: Errno) -> Failure {
@@ -160,6 +162,7 @@ impl Step {
             Self::Landlock => "no Landlock",
             Self::Filter => "no seccomp filter",
             Self::Trace => "what it touches cannot be told",
+            Self::Tell => "the guard could not be handed what it needs to hold it",
         }
     }
 }

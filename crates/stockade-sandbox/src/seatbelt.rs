@@ -75,11 +75,10 @@ fn profile(confinement: &Confinement, scratch: &Path) -> Result<String, Error> {
         .chain(roots(Access::Read))
         .collect();
     let written: Vec<&Path> = roots(Access::Write).chain([scratch]).collect();
-    let trusted: Vec<PathBuf> =
-        roots(Access::Write).flat_map(|it| TRUSTED.iter().map(|name| it.join(name))).collect();
-    // As a directory, `.git` is the repository, and the server's to use.
-    let trusted: Vec<&Path> =
-        trusted.iter().map(PathBuf::as_path).filter(|it| !it.ends_with(".git")).collect();
+    let is_root = |it: &PathBuf| confinement.roots.iter().any(|root| root.path == *it);
+    let trusted = roots(Access::Write).flat_map(|it| TRUSTED.iter().map(|name| it.join(name)));
+    let trusted: Vec<PathBuf> = trusted.filter(|it| !is_root(it)).collect();
+    let trusted: Vec<&Path> = trusted.iter().map(PathBuf::as_path).collect();
     let mut out = String::from("(version 1)\n(deny default)\n(allow process-fork)\n");
     out += "(allow signal (target same-sandbox))\n(allow sysctl-read)\n";
     out += "(allow file-read-metadata)\n(allow file-read* (literal \"/\"))\n";
@@ -178,8 +177,8 @@ mod tests {
         let made = seatbelt(&spec("/Users/me/a \"b\\"), Path::new("/private/tmp/s")).unwrap();
         let programs = SYSTEM.iter().map(|it| format!("\n  (subpath \"{it}\")"));
         let programs = programs.collect::<String>();
-        let trusted = TRUSTED.iter().filter(|it| **it != ".git");
-        let trusted = trusted.map(|it| format!("\n  (subpath \"/Users/me/a \\\"b\\\\/{it}\")"));
+        let trusted =
+            TRUSTED.iter().map(|it| format!("\n  (subpath \"/Users/me/a \\\"b\\\\/{it}\")"));
         let trusted = trusted.collect::<String>();
         let expected = format!(
             r#"(version 1)

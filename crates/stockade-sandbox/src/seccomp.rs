@@ -117,6 +117,14 @@ macro_rules! special_file {
     };
 }
 
+/// The warden's pid, as its server sees it.
+const WARDEN: u32 = 1;
+const PRIO_USER: u32 = 2;
+const IOPRIO_WHO_USER: u32 = 3;
+const F_SETLEASE: u32 = 1024;
+/// As a lease, but of a directory; newer than `libc`.
+const F_SETDELEG: u32 = 1040;
+
 const INTERNET: [u32; 2] = [2, 10];
 const UNIX: u32 = 1;
 const SOCKET_TYPE: u32 = 0xf;
@@ -166,6 +174,18 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_prlimit64 if &[&[IsNot(0, 0)]], PERM: "changes limits of other processes; those of its own are named by 0";
     SYS_migrate_pages, PERM: "acts on memory of other processes";
     SYS_move_pages, PERM: "acts on memory of other processes";
+    // Its warden is process 1 of the same user: one that hardly gets a processor does not end it. A
+    // program slows down itself, and names its own threads when it does.
+    SYS_sched_setscheduler if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_sched_setparam if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_sched_setattr if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_sched_setaffinity if &[&[Is(0, WARDEN)]], PERM: "takes the processor from its warden";
+    SYS_setpriority if &[&[Is(1, WARDEN)], &[Is(0, PRIO_USER)]], PERM: "takes the processor from its warden";
+    SYS_ioprio_set if &[&[Is(1, WARDEN)], &[Is(0, IOPRIO_WHO_USER)]], PERM: "takes the disk from its warden";
+    // What counts for the whole machine, or for a user with all that others run as the same.
+    SYS_io_setup, NOSYS: "takes of the few requests that the whole machine may have under way";
+    SYS_io_submit, NOSYS: "belongs to `io_setup`";
+    SYS_fcntl if &[&[Is(1, F_SETLEASE)], &[Is(1, F_SETDELEG)]], PERM: "holds up whoever writes to a file that is only to be read";
     // Parts of the kernel with many holes in the past, that servers do not need.
     SYS_bpf, PERM: "loads programs into the kernel";
     SYS_perf_event_open, PERM: "measures the machine and others on it";
@@ -197,7 +217,6 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_openat if setuid_mode_if_made!(2, 3), PERM: "makes a setuid program";
     SYS_mknodat if special_file!(2), PERM: "makes devices, sockets and setuid programs";
     SYS_memfd_create if &[&[Masked(1, 0x8, 0)]], NOSYS: "makes a program in memory, which no mount forbids to execute; what is said to be never executed (MFD_NOEXEC_SEAL) is let through";
-    SYS_fcntl if &[&[Is(1, 1024)]], PERM: "F_SETLEASE makes others wait when they open a file, also one that is read only here";
     // The network namespace has loopback only; these families do not all live in one.
     SYS_socket if &[&[IsNot(0, INTERNET[0]), IsNot(0, INTERNET[1])]], AFNOSUPPORT: "reaches the machine: unix sockets of its services, netlink, vsock, packets, the kernel's cryptography";
     SYS_socket if &[

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_sign
 
 use crate::Spec;
 use crate::cell::Cell;
+use crate::confine;
 use crate::landlock;
 use crate::message::{Failure, Order, Step};
 use crate::raw::{self, Alone};
@@ -31,7 +32,11 @@ pub(crate) fn become_it(
 ) -> Failure {
     let is_traced = order.cell.as_ref().is_some_and(|it| it.trace);
     let traced = || if is_traced { trace::hand_over(alone, control) } else { Ok(()) };
-    match prepare(order, dies_with).and_then(|()| traced()) {
+    let limited = || {
+        let limited = order.confined().map_or(Ok(()), confine::descriptors);
+        limited.map_err(|errno| Step::Limits.because(errno))
+    };
+    match prepare(order, dies_with).and_then(|()| traced()).and_then(|()| limited()) {
         Ok(()) => execute(&order.spec),
         Err(failure) => failure,
     }
@@ -46,9 +51,9 @@ pub(crate) fn become_first(spec: &Spec, cell: &Cell) -> Failure {
         return Step::Descriptors.because_io(&error);
     }
     raw::forget_signals();
-    match apart(cell) {
+    match if cell.landlock { landlock::apart() } else { Ok(()) } {
         Ok(()) => execute(spec),
-        Err(failure) => failure,
+        Err(error) => Step::Landlock.because_io(&error),
     }
 }
 
@@ -111,13 +116,6 @@ fn prepare(order: &Order, dies_with: Option<Pid>) -> Result<(), Failure> {
         chdir(cwd).map_err(|errno| Step::Directory.because(errno))?;
     }
     raw::forget_signals();
-    order.confined().map_or(Ok(()), apart)
-}
-
-fn apart(cell: &Cell) -> Result<(), Failure> {
-    if cell.landlock {
-        landlock::apart().map_err(|error| Step::Landlock.because_io(&error))?;
-    }
     Ok(())
 }
 

@@ -39,6 +39,9 @@ pub struct Confinement {
     pub programs: Vec<PathBuf>,
     /// Whom the server may reach.
     pub network: Network,
+    /// What is the guard's own, whatever root it is in: of a directory nothing is seen, and a file
+    /// is not written. A root in such a directory is refused.
+    pub reserved: Vec<PathBuf>,
     /// What the server is given in files, which are in no environment and on no command line.
     pub secrets: Vec<Secret>,
     /// How much the server may use.
@@ -111,7 +114,9 @@ pub struct Limits {
     pub pids: u32,
     /// Thousandths of one processor.
     pub cpu_thousandths: Option<u32>,
-    /// Descriptors that one process may have open.
+    /// Descriptors that one process may have open. All processes of the server's user together may
+    /// send each other little more than that, so where it is no less than what a guard may have open
+    /// as the same user, a server can keep such a guard from starting another.
     pub open_files: u32,
     /// The length of one file.
     pub file_bytes: u64,
@@ -127,7 +132,7 @@ impl Default for Limits {
             memory_bytes: Some(1 << 30),
             pids: 256,
             cpu_thousandths: None,
-            open_files: 1024,
+            open_files: 768,
             file_bytes: 1 << 30,
             scratch_bytes: 64 << 20,
             time: None,

@@ -251,7 +251,7 @@ fn other_namespaces(alone: Alone) -> io::Result<String> {
     Ok("ipc, uts, cgroup".to_owned())
 }
 
-/// As [`confine::enter`] does it, and for root what its keeper does before.
+/// As `confine` has warden and server do it, and for root what its keeper does before.
 fn apart(alone: Alone) -> io::Result<String> {
     if geteuid().is_root() {
         mounts::clone_of(Path::new("/usr"), Kind::Read, None)?;

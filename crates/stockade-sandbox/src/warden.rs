@@ -19,9 +19,11 @@ use rustix::process::{
 use crate::cell::Cell;
 use crate::confine::{self, Prepared};
 use crate::keeper::Means;
+use crate::landlock::Who;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
 use crate::reached::Limit;
+use crate::seccomp::Filters;
 use crate::sweep::{self, sweep};
 use crate::{Ends, Exit, server};
 
@@ -41,7 +43,8 @@ pub(crate) struct Warden<'a> {
     pub(crate) means: Means,
     pub(crate) control: &'a UnixStream,
     pub(crate) keeper: OwnedFd,
-    /// One byte goes here when the means hold; a [`Failure`] when they do not.
+    /// One byte goes here when the means hold; a [`Failure`] when they do not. It is closed when the
+    /// guard knows the server.
     pub(crate) says_ready: OwnedFd,
     pub(crate) order: Order,
     /// What the keeper made ready for the cell, if there is one.
@@ -56,37 +59,26 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
         raw::leave(1);
     }
     rustix::io::write(&says_ready, &[1]).map_err(|errno| Step::Keep.because(errno))?;
-    drop(says_ready);
 
     let time = order.cell.as_ref().and_then(|it| it.time);
     let is_staged = order.ship.as_ref().is_some_and(|it| it.staged);
-    let mut doors = Vec::new();
-    if let (Some(cell), Some(prepared)) = (&order.cell, prepared) {
-        match &order.ship {
-            None if cell.namespaces => doors = confine::enter(cell, prepared, alone)?,
-            None => prepared.enter_groups()?,
-            Some(ship) if ship.staged => confine::stage(ship, cell, prepared)?,
-            Some(_) => {}
-        }
-    }
     let child_ends =
         raw::signals(&[Signal::CHILD]).map_err(|error| Step::Keep.because_io(&error))?;
-    let server = start_server(alone, means, order, control)?;
-    let watch = || -> Result<(), Errno> {
-        let me = pidfd_open(getpid(), PidfdFlags::empty())?;
-        let it = pidfd_open(server, PidfdFlags::empty())?;
-        let fds: Vec<_> = [&me, &it].into_iter().chain(&doors).map(AsFd::as_fd).collect();
-        // A guard that is gone is noticed below.
-        let _ = Answer::Started(means.ends()).send(control, &fds);
-        Ok(())
-    };
-    watch().map_err(|errno| Step::Keep.because(errno))?;
+    let (server, doors) = start_server(alone, means, order, prepared, control)?;
+    let keep = |errno| Step::Keep.because(errno);
+    let me = pidfd_open(getpid(), PidfdFlags::empty()).map_err(keep)?;
+    let it = pidfd_open(server, PidfdFlags::empty()).map_err(keep)?;
+    let fds: Vec<_> = [&me, &it].into_iter().chain(&doors).map(AsFd::as_fd).collect();
+    let told = Answer::Started(means.ends()).send(control, &fds);
+    told.map_err(|error| Step::Tell.because_io(&error))?;
     // From here on they are the guard's alone.
     drop(doors);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 
     // Nothing else is done before: no server is too short-lived to have had a pid.
     let known = retry_on_intr(|| rustix::io::read(control, &mut [0; 1])) == Ok(1);
+    // The keeper sees this: the server's time begins.
+    drop(says_ready);
     let mut exit = None;
     let mut until = time.map(|it| Instant::now() + it);
     while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server, until) {
@@ -151,21 +143,25 @@ pub(crate) fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
 }
 
 /// Starts the server, and knows that it runs: the far end of the pipe is closed by a successful
-/// exec, and written to by a failed one.
+/// exec, and written to by a failed one. What comes back with it are the doors of its cell.
+///
+/// In a cell the server's process is there from the start. To be moved to its control groups takes
+/// the kernel as long as everything else together, and meanwhile the warden builds what both see.
 fn start_server(
     alone: Alone,
     means: Means,
     order: Order,
+    prepared: Option<&Prepared>,
     control: &UnixStream,
-) -> Result<Pid, Failure> {
+) -> Result<(Pid, Vec<OwnedFd>), Failure> {
     let fork = |errno| Step::Fork.because(errno);
     let (failed, says_failed) = pipe_with(PipeFlags::CLOEXEC).map_err(fork)?;
+    let held = Held::new(&order, prepared)?;
     let warden = getpid();
     let server = match alone.fork().map_err(|error| Step::Fork.because_io(&error))? {
         Side::Child => {
             let orphaned_by = (means.ends() == Ends::Subreaper).then_some(warden);
-            let cell = order.cell.as_ref().filter(|it| !it.namespaces);
-            let failure = match cell.map_or(Ok(()), confine::hold) {
+            let failure = match held.as_server() {
                 Ok(()) => server::become_it(&order, orphaned_by, alone, control),
                 Err(failure) => failure,
             };
@@ -175,15 +171,69 @@ fn start_server(
         Side::Parent(pid) => pid,
     };
     drop(says_failed);
+    let doors = held.as_warden(alone)?;
     // With it go the server's ends of its pipes, so that what the server closes is closed.
     drop(order);
     let mut told = [0; Failure::BYTES];
     match retry_on_intr(|| rustix::io::read(&failed, &mut told)).map_err(fork)? {
-        0 => Ok(server),
+        0 => Ok((server, doors)),
         count => {
             let told = told.get(..count).and_then(Failure::from_bytes);
             Err(told.unwrap_or(Step::Fork.because(Errno::PROTO)))
         }
+    }
+}
+
+/// By what a server is held, from its fork on.
+enum Held<'a> {
+    /// By nothing of ours.
+    Not,
+    /// By limits, Landlock and filters.
+    Weakly(&'a Cell, &'a Prepared),
+    /// By a cell, which the warden builds and enters too. A byte in the pipe says that it is built.
+    ByCell { cell: &'a Cell, prepared: &'a Prepared, filters: Filters, built: (OwnedFd, OwnedFd) },
+}
+
+impl<'a> Held<'a> {
+    fn new(order: &'a Order, prepared: Option<&'a Prepared>) -> Result<Self, Failure> {
+        let (Some(cell), Some(prepared)) = (&order.cell, prepared) else { return Ok(Self::Not) };
+        match &order.ship {
+            Some(ship) if ship.staged => confine::stage(ship, cell, prepared).map(|()| Self::Not),
+            Some(_) => Ok(Self::Not),
+            None if cell.namespaces => {
+                confine::separate()?;
+                let filters = Filters::new(cell).map_err(|it| Step::Filter.because_io(&it))?;
+                let built = pipe_with(PipeFlags::CLOEXEC).map_err(|it| Step::Fork.because(it))?;
+                Ok(Self::ByCell { cell, prepared, filters, built })
+            }
+            None => Ok(Self::Weakly(cell, prepared)),
+        }
+    }
+
+    fn as_server(&self) -> Result<(), Failure> {
+        match self {
+            Self::Not => Ok(()),
+            Self::Weakly(cell, prepared) => {
+                prepared.enter_groups()?;
+                confine::hold(cell)
+            }
+            Self::ByCell { cell, prepared, filters, built: (until_built, _) } => {
+                confine::enter_groups(prepared)?;
+                retry_on_intr(|| rustix::io::read(until_built, &mut [0; 1]))
+                    .map_err(|errno| Step::Fork.because(errno))?;
+                confine::enclose(cell, filters, Who::Server)
+            }
+        }
+    }
+
+    fn as_warden(&self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
+        let Self::ByCell { cell, prepared, filters, built: (_, says_built) } = self else {
+            return Ok(Vec::new());
+        };
+        let doors = confine::build(cell, prepared, alone)?;
+        rustix::io::write(says_built, &[1]).map_err(|errno| Step::Fork.because(errno))?;
+        confine::enclose(cell, filters, Who::Warden)?;
+        Ok(doors)
     }
 }
 

@@ -63,6 +63,10 @@ const CASES: &[Case] = &[
     ("a daemon goes when the warden is killed", a_daemon_goes_with_the_warden),
     ("a daemon goes when guard and keeper are killed", a_daemon_goes_with_guard_and_keeper),
     ("a daemon goes when guard and warden are killed", a_daemon_goes_with_guard_and_warden),
+    (
+        "a daemon goes with its guard when the warden does not see it",
+        a_stopped_warden_is_no_way_out,
+    ),
     ("the end of a thread is not the end of its server", a_thread_may_end),
     ("fifty servers leave nothing", fifty_servers_leave_nothing),
 ];
@@ -346,6 +350,14 @@ fn a_daemon_goes_with_guard_and_keeper(ends: Ends) {
 fn a_daemon_goes_with_guard_and_warden(ends: Ends) {
     let guard = Guard::start(ends);
     kill_dash_9(warden_of(guard.keeper));
+    kill_dash_9(guard.process.id());
+    guard.must_leave_nothing();
+}
+
+fn a_stopped_warden_is_no_way_out(ends: Ends) {
+    let guard = Guard::start(ends);
+    let warden = i32::try_from(warden_of(guard.keeper)).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(warden, Signal::STOP).unwrap();
     kill_dash_9(guard.process.id());
     guard.must_leave_nothing();
 }

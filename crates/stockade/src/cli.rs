@@ -93,6 +93,11 @@ impl State {
         self.below("store")
     }
 
+    /// The directory of both.
+    fn base(&self) -> Result<PathBuf, Failure> {
+        self.below("")
+    }
+
     /// A directory of this name, by the XDG Base Directory specification.
     fn below(&self, name: &str) -> Result<PathBuf, Failure> {
         let home = || std::env::home_dir().filter(|it| it.is_absolute());

@@ -128,12 +128,62 @@ fn what_makes_no_sense_is_a_matter_of_usage() {
         &["--root", "/proc", "--", "true"][..],
         &["--root", "/no/such/place", "--", "true"],
         &["--memory", "lots", "--", "true"],
+        &["--memory", "1", "--", "true"],
+        &["--pids", "4294967295", "--", "true"],
+        &["--program", "/", "--", "true"],
+        &["--root", "/usr:rw", "--", "true"],
+        &["--root", "/usr:ro", "--root", "/usr/../usr:rw", "--", "true"],
         &["--allow-weaker", "network", "--", "true"],
         &[],
     ] {
         assert_eq!(sandbox(args).status.code(), Some(2), "{args:?}");
     }
     assert_eq!(sandbox(&["--", "no-such-program-of-any-name"]).status.code(), Some(4));
+}
+
+#[test]
+fn a_relative_command_is_relative_to_where_it_is_typed() {
+    let top = tempfile::tempdir().unwrap();
+    for name in ["app", "notes"] {
+        let path = top.path().join(name).join("srv");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\necho {name}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let notes = top.path().join("notes");
+    for roots in [&[][..], &["--root", notes.to_str().unwrap()]] {
+        let args = [&["sandbox", "--allow-weaker", "memory"], roots, &["--", "./srv"]].concat();
+        let mut command = stockade(Path::new(env!("CARGO_BIN_EXE_stockade")), &args);
+        let out = command.current_dir(top.path().join("app")).output().unwrap();
+        assert_eq!(text(&out.stdout), "app\n", "{roots:?}: {}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let top = tempfile::tempdir().unwrap();
+    let dir = top.path().to_str().unwrap();
+    std::os::unix::fs::symlink("/usr/share", top.path().join("link")).unwrap();
+    let (write, link) = (format!("{dir}:rw"), format!("{dir}/link"));
+    for (roots, help) in [
+        (["/usr:rw", dir], "help: programs of the system are seen without a root"),
+        (["/", dir], "help: name directories of files that the server needs"),
+        ([dir, &write], "help: name it once"),
+        ([&write, &link], "help: if that is what you mean, name where it leads now: `/usr/share`"),
+        ([dir, "/no/such/place"], "help: there is no `/no/such/place`"),
+    ] {
+        let [one, other] = roots;
+        let out = sandbox(&["--root", one, "--root", other, "--", "true"]);
+        assert_eq!(out.status.code(), Some(2), "{roots:?}");
+        assert!(text(&out.stderr).contains(help), "{roots:?}: {}", text(&out.stderr));
+    }
+    for home in ["/etc", "/etc/passwd", "/run", "/usr", "/"] {
+        let args =
+            ["sandbox", "--allow-weaker", "memory", "--", "grep", "-c", "server", "/etc/passwd"];
+        let mut command = stockade(Path::new(env!("CARGO_BIN_EXE_stockade")), &args);
+        let out = command.env("HOME", home).output().unwrap();
+        assert_eq!(text(&out.stdout), "1\n", "{home}: {}", text(&out.stderr));
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use stockade_sandbox::network::{GATE_DNS, GATE_PROXY};
 use stockade_sandbox::{
     Access, Child, Confinement, Engine, EngineProgram, Error, Exit, Guarantee, KEEPER_ARG, Limits,
-    Root, Spec, Strength, keeper_main_if_asked, launch, plan,
+    Reached, Root, Secret, Spec, Strength, keeper_main_if_asked, launch, plan,
 };
 
 use probe::Around;
@@ -72,11 +72,21 @@ const CASES: &[Case] = &[
     ("no control group is left", no_group_is_left),
     ("no control group is left by a guard that was killed", a_killed_guard_leaves_no_group),
     ("what a killed keeper leaves is swept by the next", a_killed_keeper_is_swept_after),
+    ("starts at the same time do not get in each other's way", starts_at_the_same_time),
+    ("a server that takes the processor goes with its guard", the_starved_end_too),
+    ("a server that takes the processor ends with its time", the_starved_end_in_time),
+    ("what a server has under way stops no other start", in_flight_stops_no_start),
     ("limits are in force where control groups can be made", limits_are_in_force),
     ("a named weakness is shown as one", a_named_weakness_is_shown),
     ("where there is no namespace, nothing is started", nothing_starts_without_a_namespace),
     ("two servers have nothing of each other", two_servers_are_apart),
     ("what is read only in a writable root stays in its place", read_only_stays_in_place),
+    ("what is read only inside of what is read only is not written", read_only_in_read_only),
+    ("a repository is written if it is a root itself", a_repository_that_is_a_root),
+    ("a project shows its server nothing of the user's", a_project_shows_nothing),
+    ("what a server plants shows it nothing when it starts again", nothing_is_planted),
+    ("a script in a writable root is read only", a_script_is_read_only),
+    ("a secret is not hidden by a root", a_secret_is_not_hidden),
     ("a traced server is held as any other", traced::a_traced_server_is_held),
     ("what a traced server touches is seen", traced::what_is_touched_is_seen),
     ("no way around by which a file is found hides it", traced::no_way_around_hides_a_file),
@@ -109,7 +119,10 @@ fn main() -> ExitCode {
         ["probe", "fork-bomb", ..] => probe::fork_bomb(),
         ["probe", "memory-bomb", ..] => probe::memory_bomb(),
         ["probe", "nest", top, ..] => nest(top),
-        ["as-guard"] => be_the_guard(),
+        ["probe", "starve", ..] => probe::starve(),
+        ["probe", "in-flight", ..] => probe::in_flight(),
+        ["as-guard"] => be_the_guard(|it| it.confined(&["sleep", "1000"])),
+        ["as-guard", "starve"] => be_the_guard(starving),
         ["in-podman", ..] => {
             IN_PODMAN.store(true, Relaxed);
             return run("root, in Podman", words.get(1).copied());
@@ -203,9 +216,12 @@ fn nothing_outside_is_reached(ground: &Ground) {
 
 fn no_way_out_is_open(ground: &Ground) {
     must_hold(&output(&ground.probe("break-out")), 90);
-    for (path, text) in
-        [("rw/.git/config", "trusted"), ("rw/.mcp.json", "trusted"), ("ro/file", "read me")]
-    {
+    for (path, text) in [
+        ("rw/.git/config", "trusted"),
+        ("rw/repository/.git/config", "trusted"),
+        ("rw/.mcp.json", "trusted"),
+        ("ro/file", "read me"),
+    ] {
         assert_eq!(fs::read_to_string(ground.at(path)).unwrap(), text, "{path}");
     }
     assert!(!ground.at("rw/.git/hooks/pre-commit").exists());
@@ -333,7 +349,7 @@ fn environment_and_descriptors_are_clean(ground: &Ground) {
 fn what_servers_need_works(ground: &Ground) {
     let said = output(&ground.probe("work"));
     assert!(!said.contains("BROKEN"), "{said}");
-    assert_eq!(said.lines().filter(|it| it.ends_with(": works")).count(), 15, "{said}");
+    assert_eq!(said.lines().filter(|it| it.ends_with(": works")).count(), 16, "{said}");
     assert_eq!(fs::read_to_string(ground.at("rw/renamed")).unwrap(), "by the server");
 }
 
@@ -385,7 +401,9 @@ fn greed_is_bounded(ground: &Ground) {
     assert!(said.contains("a file of a terabyte: held (File too large"), "{said}");
     assert!(said.contains("scratch: 7\n") || said.contains("scratch: 8\n"), "{said}");
     let count = said.lines().find_map(|it| it.strip_prefix("descriptors: ")).unwrap();
-    assert!((1000..1024).contains(&count.parse::<u32>().unwrap()), "{said}");
+    assert!((750..768).contains(&count.parse::<u32>().unwrap()), "{said}");
+    // Where the server has a user namespace of ours, the user's others are not all taken.
+    assert!(in_podman() || said.contains("watchers: 32\n"), "{said}");
 }
 
 fn a_memory_bomb_is_killed(ground: &Ground) {
@@ -483,6 +501,79 @@ fn a_killed_keeper_is_swept_after(ground: &Ground) {
     assert_eq!(groups(), before);
 }
 
+/// As of a client that starts all of its servers at once.
+fn starts_at_the_same_time(ground: &Ground) {
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let child = launch(&ground.confined(&["true"])).unwrap();
+                    assert_eq!(child.wait().unwrap(), Exit::Code(0));
+                }
+            });
+        }
+    });
+}
+
+/// Little of the processor, and a program that wants all of it, so that nobody else gets any.
+fn starving(ground: &Ground) -> Spec {
+    let mut spec = ground.probe("starve");
+    limits(&mut spec).cpu_thousandths = Some(200);
+    spec.confine.as_mut().unwrap().allow_weaker.push(Guarantee::Cpu);
+    spec
+}
+
+fn the_starved_end_too(_: &Ground) {
+    let mut guard = Command::new("/proc/self/exe")
+        .args(["as-guard", "starve"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    guard.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    let ground = format!("stockade-confined-{}-0", guard.id());
+    let left = || running_with(&ground);
+    let until = Instant::now() + Duration::from_secs(60);
+    while left() < 201 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(left(), 201);
+    kill_process(Pid::from_child(&guard), Signal::KILL).unwrap();
+    guard.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while left() > 0 && Instant::now() < until {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let left = left();
+    let _ = fs::remove_dir_all(env::temp_dir().join(ground));
+    assert_eq!(left, 0);
+}
+
+fn the_starved_end_in_time(ground: &Ground) {
+    let mut spec = starving(ground);
+    limits(&mut spec).time = Some(Duration::from_secs(2));
+    let child = launch(&spec).unwrap();
+    assert_eq!(child.wait_for(Duration::from_secs(10)).unwrap(), Some(Exit::Signal(9)));
+    assert_eq!(child.reached(), [Reached::Time { seconds: 2 }]);
+}
+
+/// How many processes have this in their command.
+fn running_with(mark: &str) -> usize {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let commands = all.filter_map(|it| fs::read(it.path().join("cmdline")).ok());
+    commands.filter(|it| String::from_utf8_lossy(it).contains(mark)).count()
+}
+
+fn in_flight_stops_no_start(ground: &Ground) {
+    let child = launch(&ground.probe("in-flight")).unwrap();
+    let mut said = [0; 3];
+    File::from(child.take_stdout().unwrap()).read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"up\n");
+    let other = launch(&ground.confined(&["true"])).unwrap();
+    assert_eq!(other.wait().unwrap(), Exit::Code(0));
+    assert_eq!(child.wait_for(Duration::ZERO).unwrap(), None);
+}
+
 fn keeper_of_ours() -> Pid {
     let ours = format!("\nPPid:\t{}\n", process::id());
     let mut keepers = fs::read_dir("/proc").unwrap().flatten().filter_map(|it| {
@@ -516,7 +607,9 @@ fn limits_are_in_force(ground: &Ground) {
     };
     let memory = [set("memory.max"), set("memory.limit_in_bytes")].concat();
     assert!(memory.contains(&"67108864".to_owned()), "{memory:?}");
-    assert!(set("pids.max").contains(&"8".to_owned()));
+    // In a container, our first process is counted with the server's.
+    let pids = if in_podman() { "8" } else { "7" };
+    assert!(set("pids.max").contains(&pids.to_owned()));
     let cpu = [set("cpu.max"), set("cpu.cfs_quota_us")].concat();
     let half = |it: &String| it == "50000 100000" || it == "50000";
     assert!(cpu.iter().any(half), "{cpu:?}");
@@ -592,9 +685,139 @@ fn read_only_stays_in_place(ground: &Ground) {
     assert!(ground.at("rw/deep/new").exists());
 }
 
-fn be_the_guard() {
+fn read_only_in_read_only(ground: &Ground) {
+    fs::create_dir_all(ground.at("rw/a/b/c")).unwrap();
+    let script = "for it in a a/b a/b/c; do echo x > $it/new; done 2>/dev/null; echo x > new";
+    let mut spec = ground.confined(&["sh", "-c", script]);
+    for path in ["rw/a", "rw/a/b/c"] {
+        let root = Root { path: ground.at(path), access: Access::Read };
+        spec.confine.as_mut().unwrap().roots.push(root);
+    }
+    output(&spec);
+    assert!(ground.at("rw/new").exists());
+    for path in ["rw/a/new", "rw/a/b/new", "rw/a/b/c/new"] {
+        assert!(!ground.at(path).exists(), "{path}");
+    }
+}
+
+fn a_repository_that_is_a_root(ground: &Ground) {
+    let script = "echo x > .git/index; echo x > .git/config; echo x > .git/hooks/new; true";
+    output(&ground.confined(&["sh", "-c", script]));
+    assert!(!ground.at("rw/.git/index").exists());
+    for first in [true, false] {
+        let mut spec = ground.confined(&["sh", "-c", script]);
+        let roots = &mut spec.confine.as_mut().unwrap().roots;
+        let root = Root { path: ground.at("rw/.git"), access: Access::Write };
+        roots.insert(if first { 0 } else { roots.len() }, root);
+        // The first writable one is where it would start.
+        spec.cwd = Some(ground.at("rw"));
+        output(&spec);
+        fs::remove_file(ground.at("rw/.git/index")).unwrap();
+        assert_eq!(fs::read_to_string(ground.at("rw/.git/config")).unwrap(), "trusted");
+        assert!(!ground.at("rw/.git/hooks/new").exists());
+    }
+}
+
+/// By every way that a project has to name a file: it is read outside, and not there inside.
+fn a_project_shows_nothing(ground: &Ground) {
+    let canary = ground.text("outside/canary");
+    for place in ["p/venv/bin", "p/venv/h"] {
+        fs::create_dir_all(ground.at(place)).unwrap();
+    }
+    symlink(&canary, ground.at("p/venv/h/python3")).unwrap();
+    symlink(&canary, ground.at("p/stolen.sh")).unwrap();
+    let script = |name: &str, first: &str| {
+        let path = ground.at(name);
+        fs::write(&path, format!("#!{first}\ncat '{canary}' 2>/dev/null; echo ran\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let server = script("p/venv/bin/server", "/bin/sh");
+    let by_env = script("p/venv/bin/by-env", &format!("/usr/bin/env -S sh {canary} --"));
+    let homes =
+        [ground.text("p/venv/h"), "/proc/self/cwd/p/venv/h".to_owned(), ground.text("outside")];
+    for home in homes {
+        fs::write(ground.at("p/venv/pyvenv.cfg"), format!("home = {home}\n")).unwrap();
+        let unconfined = Spec { confine: None, ..ground.confined(&[&server]) };
+        assert_eq!(output(&unconfined), "CANARYran\n");
+        assert_eq!(output(&ground.confined(&[&server])), "ran\n", "{home}");
+        let spec = Spec { cwd: Some(ground.top.clone()), ..ground.confined(&[&server]) };
+        assert!(!plan(&spec).unwrap().to_string().contains("canary"), "{home}");
+    }
+    let shown = plan(&ground.confined(&[&by_env])).unwrap().to_string();
+    assert!(!shown.contains("canary"), "{shown}");
+    let stolen = ground.text("p/stolen.sh");
+    let shown = plan(&ground.confined(&["sh", &stolen])).unwrap().to_string();
+    assert!(!shown.contains(&ground.text("outside")), "{shown}");
+}
+
+fn nothing_is_planted(ground: &Ground) {
+    let plant = format!(
+        "mkdir -p v/bin v/lib; ln -s {0} v/bin/python; ln -s {1} data; ln -s {0} v/bin/sh",
+        ground.text("opt/bin/tool"),
+        ground.text("outside"),
+    );
+    fs::create_dir_all(ground.at("opt/bin")).unwrap();
+    fs::create_dir_all(ground.at("opt/lib")).unwrap();
+    fs::copy("/bin/true", ground.at("opt/bin/tool")).unwrap();
+    output(&ground.confined(&["sh", "-c", &plant]));
+    let tool = ground.text("rw/v/bin/python");
+    assert!(launch(&Spec { confine: None, ..ground.confined(&[&tool]) }).is_ok());
+    let refused = plan(&ground.confined(&[&tool]));
+    assert!(matches!(refused, Err(Error::LedAstray { .. })), "{refused:?}");
+    // What was named is shown, as much of it as was named.
+    let mut spec = ground.confined(&[&tool]);
+    spec.confine.as_mut().unwrap().programs.push(ground.at("opt"));
+    output(&spec);
+    let mut spec = ground.confined(&["true"]);
+    let root = Root { path: ground.at("rw/data"), access: Access::Read };
+    spec.confine.as_mut().unwrap().roots.push(root);
+    assert!(matches!(plan(&spec), Err(Error::ByALink { .. })));
+    let mut spec = ground.confined(&["true"]);
+    spec.confine.as_mut().unwrap().programs.push(ground.at("rw/data"));
+    assert!(matches!(plan(&spec), Err(Error::ByALink { .. })));
+}
+
+fn a_script_is_read_only(ground: &Ground) {
+    fs::create_dir_all(ground.at("rw/src")).unwrap();
+    let text = "echo evil >> $0; mv src away; rm -f $0; echo new > src/other; true\n";
+    fs::write(ground.at("rw/src/server.sh"), text).unwrap();
+    output(&ground.confined(&["sh", &ground.text("rw/src/server.sh")]));
+    assert_eq!(fs::read_to_string(ground.at("rw/src/server.sh")).unwrap(), text);
+    assert_eq!(fs::read_to_string(ground.at("rw/src/other")).unwrap(), "new\n");
+}
+
+fn a_secret_is_not_hidden(ground: &Ground) {
+    let mut spec = ground.confined(&["true"]);
+    let confine = spec.confine.as_mut().unwrap();
+    confine.secrets.push(Secret { name: "TOKEN".into(), value: b"x".into() });
+    let shown = plan(&spec).unwrap().to_string();
+    assert!(shown.contains("made up      /run/secrets/TOKEN"), "{shown}");
+    // Neither by a home, which then is none.
+    for (name, value) in &mut spec.env {
+        if *name == *"HOME" {
+            *value = "/run".into();
+        }
+    }
+    spec.command = ["cat", "/run/secrets/TOKEN"].map(Into::into).into();
+    assert_eq!(output(&spec), "x");
+    let roots = &mut spec.confine.as_mut().unwrap().roots;
+    roots.push(Root { path: "/etc".into(), access: Access::Read });
+    let shown = plan(&spec).unwrap().to_string();
+    assert!(!shown.contains("made up      /etc/passwd"), "{shown}");
+    spec.confine.as_mut().unwrap().roots.push(Root { path: "/run".into(), access: Access::Read });
+    let refused = plan(&spec);
+    let is_refused = matches!(
+        refused,
+        // Where something of the machine is mounted below `/run`, that is told first.
+        Err(Error::SecretHidden { .. } | Error::MachineInside { .. })
+    );
+    assert!(is_refused, "{refused:?}");
+}
+
+fn be_the_guard(spec: fn(&Ground) -> Spec) {
     let ground = Ground::new();
-    let child = launch(&ground.confined(&["sleep", "1000"])).unwrap();
+    let child = launch(&spec(&ground)).unwrap();
     println!("up");
     let _ = std::io::stdin().read(&mut [0]);
     drop(child);
@@ -638,13 +861,17 @@ impl Ground {
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("stockade-confined-{}-{count}", process::id());
         let top = env::temp_dir().canonicalize().unwrap().join(&name);
-        for place in ["outside", "rw/.git/hooks", "ro", "home"] {
+        for place in
+            ["outside", "rw/.git/hooks", "rw/.git/modules/x", "rw/repository/.git", "ro", "home"]
+        {
             fs::create_dir_all(top.join(place)).unwrap();
         }
         for (at, text) in [
             ("outside/canary", "CANARY"),
             ("ro/file", "read me"),
             ("rw/.git/config", "trusted"),
+            ("rw/.git/modules/x/config", "trusted"),
+            ("rw/repository/.git/config", "trusted"),
             ("rw/.mcp.json", "trusted"),
             ("rw/.envrc", "trusted"),
             ("home/secret", "CANARY"),

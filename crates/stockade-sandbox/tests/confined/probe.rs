@@ -125,10 +125,19 @@ pub(crate) fn break_out(around: &Around) {
         tell(&format!("write {path}"), fs::write(around.at(path), "x"));
     }
     tell("remount the root", write_errno(fs::write(around.at("ro/new"), "x"), libc::EROFS));
-    for path in [".git/hooks/pre-commit", ".git/config", ".mcp.json", ".envrc"] {
+    for path in [
+        ".git/hooks/pre-commit",
+        ".git/config",
+        ".git/commondir",
+        ".git/modules/x/config",
+        "repository/.git/config",
+        ".mcp.json",
+        ".envrc",
+    ] {
         tell(&format!("write {path}"), fs::write(around.at(&format!("rw/{path}")), "evil"));
     }
     tell("move .git away", fs::rename(around.at("rw/.git"), around.at("rw/.git2")));
+    tell("move a repository away", fs::rename(around.at("rw/repository"), around.at("rw/r")));
     tell("remove .mcp.json", fs::remove_file(around.at("rw/.mcp.json")));
     tell("replace .mcp.json", {
         fs::write(around.at("rw/evil"), "evil")
@@ -166,6 +175,10 @@ pub(crate) fn break_out(around: &Around) {
         }
     }
     datagrams(around);
+    let file = File::open(around.at("ro/file")).unwrap();
+    refused("hold up who writes to a file that is read only", {
+        call(libc::SYS_fcntl, [file.as_raw_fd().into(), 1024, 0, 0, 0])
+    });
     calls();
 }
 
@@ -254,9 +267,18 @@ fn calls() {
         ("ioctl TIOCSTI with high bits", libc::SYS_ioctl, [0, 0x1_0000_5412, 0, 0, 0]),
         ("ioctl TIOCLINUX", libc::SYS_ioctl, [0, 0x541c, 0, 0, 0]),
         ("ioctl TIOCSETD", libc::SYS_ioctl, [0, 0x5423, 0, 0, 0]),
+        ("sched_setscheduler of its warden", libc::SYS_sched_setscheduler, [1, 5, 0, 0, 0]),
+        ("sched_setparam of its warden", libc::SYS_sched_setparam, [1, 0, 0, 0, 0]),
+        ("sched_setattr of its warden", libc::SYS_sched_setattr, [1, 0, 0, 0, 0]),
+        ("sched_setaffinity of its warden", libc::SYS_sched_setaffinity, [1, 0, 0, 0, 0]),
+        ("setpriority of its warden", libc::SYS_setpriority, [0, 1, 19, 0, 0]),
+        ("setpriority of its user", libc::SYS_setpriority, [2, 0, 19, 0, 0]),
+        ("ioprio_set of its warden", libc::SYS_ioprio_set, [1, 1, 0x6000, 0, 0]),
+        ("ioprio_set of its user", libc::SYS_ioprio_set, [3, 0, 0x6000, 0, 0]),
+        ("prlimit of its warden", libc::SYS_prlimit64, [1, 7, 0, 0, 0]),
+        ("io_setup", libc::SYS_io_setup, [0; 5]),
+        ("io_submit", libc::SYS_io_submit, [0; 5]),
         ("memfd_create", libc::SYS_memfd_create, [0; 5]),
-        ("a lease", libc::SYS_fcntl, [0, 1024, 0, 0, 0]),
-        ("limits of another", libc::SYS_prlimit64, [1, 7, 0, 0, 0]),
         ("signal the warden", libc::SYS_kill, [1, 0, 0, 0, 0]),
         ("a call that does not exist yet", 470, [0; 5]),
         ("mknodat device", libc::SYS_mknodat, [-100, 0, 0o020_600, 0, 0]),
@@ -332,9 +354,23 @@ pub(crate) fn work(around: &Around) {
             listener.accept()?.0.read_exact(&mut [0])
         })(),
     );
+    works("a thread with less of the processor", thread::spawn(slow_down).join().unwrap());
     works("IPv6 loopback", TcpListener::bind("[::1]:0").map(|_| ()));
     works("socket pairs", UnixStream::pair().map(|_| ()));
     works("a locked, shared mapping as SQLite has it", mapping(&around.at("rw/db")));
+}
+
+/// As the C library and runtimes do it: by the thread's own id.
+fn slow_down() -> io::Result<()> {
+    let me = call(libc::SYS_gettid, [0; 5])?;
+    let mut processors = [0_u64; 16];
+    let (at, bytes) = (&raw mut processors as c_long, 128);
+    call(libc::SYS_sched_getaffinity, [me, bytes, at, 0, 0])?;
+    call(libc::SYS_sched_setaffinity, [me, bytes, at, 0, 0])?;
+    let no_priority = [0_i32];
+    let at = &raw const no_priority as c_long;
+    call(libc::SYS_sched_setscheduler, [me, libc::SCHED_BATCH.into(), at, 0, 0])?;
+    call(libc::SYS_setpriority, [0, me, 5, 0, 0]).map(|_| ())
 }
 
 fn mapping(path: &str) -> io::Result<()> {
@@ -388,6 +424,60 @@ pub(crate) fn greed(around: &Around) {
     let block = vec![1; 1 << 20];
     let filled = (0..4096).map_while(|_| scratch.write_all(&block).ok()).count();
     println!("scratch: {filled}");
+    let watchers = (0..10_000).map_while(|_| call(libc::SYS_inotify_init1, [0; 5]).ok()).count();
+    println!("watchers: {watchers}");
+}
+
+/// Takes the processor from its warden by every means, and then all of it.
+pub(crate) fn starve() {
+    let idle = [0_i32];
+    let first = [1_u64; 1];
+    let (idle, first) = (&raw const idle as c_long, &raw const first as c_long);
+    let _ = call(libc::SYS_sched_setscheduler, [1, libc::SCHED_IDLE.into(), idle, 0, 0]);
+    let _ = call(libc::SYS_sched_setaffinity, [1, 8, first, 0, 0]);
+    let _ = call(libc::SYS_setpriority, [0, 1, 19, 0, 0]);
+    for _ in 0..200 {
+        // SAFETY: this process has one thread; the child does nothing but wait to be killed.
+        if unsafe { libc::fork() } == 0 {
+            let _ = call(libc::SYS_sched_setaffinity, [0, 8, first, 0, 0]);
+            loop {
+                std::hint::spin_loop();
+            }
+        }
+    }
+    println!("up");
+    loop {
+        thread::sleep(Duration::from_secs(1000));
+    }
+}
+
+/// Has as many descriptors under way over a socket as it may, which count for its user.
+pub(crate) fn in_flight() {
+    const AT_ONCE: usize = 253;
+    let zero = File::open("/dev/null").unwrap();
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let mut space = [0_u64; 130];
+    let mut byte = [0_u8];
+    let mut bytes = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+    // SAFETY: a zeroed header is valid, and what it points to outlives the call; the space for the
+    // descriptors is aligned and larger than they are.
+    let error = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        (message.msg_iov, message.msg_iovlen) = (&raw mut bytes, 1);
+        let length = u32::try_from(AT_ONCE * 4).unwrap();
+        message.msg_control = space.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(length) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(length) as _;
+        let numbers = libc::CMSG_DATA(header).cast::<i32>();
+        (0..AT_ONCE).for_each(|it| numbers.add(it).write_unaligned(zero.as_raw_fd()));
+        while libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) == 1 {}
+        io::Error::last_os_error()
+    };
+    println!("{}", if error.raw_os_error() == Some(libc::ETOOMANYREFS) { "up" } else { "no" });
+    let _ = io::stdin().read(&mut [0]);
 }
 
 /// Uses a gigabyte.

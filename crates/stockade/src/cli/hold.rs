@@ -2,13 +2,18 @@
 //! is said that something cannot be held.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
+use rustix::io::Errno;
+use stockade_sandbox::{
+    Access, Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret,
+};
 
-use crate::config::{Backend, Sandbox};
+use crate::config::{Backend, Sandbox, Search};
 use crate::failure::{Exit, Failure};
 
 #[derive(Clone, Debug, Args)]
@@ -34,13 +39,13 @@ pub(super) struct Hold {
     #[arg(long = "secret", value_name = "NAME")]
     secrets: Vec<String>,
     /// Memory of all its processes together: bytes, or with K, M or G [default: 1G]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
     /// Processors, such as 0.5 or 2 [default: not limited]
     #[arg(long, value_name = "N", value_parser = thousandths)]
     cpus: Option<u32>,
     /// Processes and threads [default: 256]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PIDS_MAX))]
     pids: Option<u32>,
     /// How long it may run, in seconds [default: not limited]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -73,6 +78,13 @@ impl Hold {
             Backend::Native | Backend::None if image.is_some() => {
                 return Err(Failure::new(Exit::Usage, "an image without a container")
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
+            }
+            Backend::None if self.network.is_some() => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "`--net` without a sandbox to hold it to that",
+                )
+                .help("leave `--sandbox none` away, or `--net`"));
             }
             Backend::Native | Backend::None => {}
         }
@@ -113,6 +125,38 @@ impl Hold {
     }
 }
 
+/// Keeps from a server what is the guard's own: what it writes below `state`, and the policies. A
+/// server that may write around them would make what is not there yet, so it is made.
+pub(super) fn reserve(
+    confine: Option<&mut Confinement>,
+    state: &Path,
+    search: &Search,
+) -> Result<(), Failure> {
+    let Some(confine) = confine else { return Ok(()) };
+    let own = Search::new(None);
+    let own = own.place().and_then(Path::parent);
+    let named = search.place().filter(|it| it.exists());
+    let directories: Vec<&Path> = [state].into_iter().chain(own).collect();
+    let written = |it: &Path| {
+        let roots = confine.roots.iter().filter(|root| root.access == Access::Write);
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut above = it.ancestors().map(real);
+        let roots: Vec<PathBuf> = roots.map(|root| real(&root.path)).collect();
+        above.any(|it| roots.contains(&it))
+    };
+    for directory in directories.iter().filter(|it| written(it)) {
+        let mut made = std::fs::DirBuilder::new();
+        made.recursive(true).mode(0o700).create(directory).map_err(|error| {
+            let says = format!("cannot make `{}`, to keep it from the server", directory.display());
+            Failure::new(Exit::Usage, says)
+                .from(error)
+                .help("name a root that it is not in, or another directory with `--state`")
+        })?;
+    }
+    confine.reserved = directories.into_iter().chain(named).map(Path::to_owned).collect();
+    Ok(())
+}
+
 /// The value of a variable that is passed on by its name.
 pub(super) fn passed_on(option: &str, name: &str) -> Result<OsString, Failure> {
     // What stands behind the sign is a value, perhaps a secret, and is not said again.
@@ -132,8 +176,27 @@ pub(super) fn not_started(error: &Error) -> Failure {
     let failure = |exit| Failure::rendered(exit, format!("error: {}", chain(error)));
     match error {
         Error::CannotEnforce { remedy, .. } => failure(Exit::Unenforced).help(*remedy),
-        Error::Place { .. } | Error::NeverARoot { .. } => failure(Exit::Usage)
-            .help("`--root DIR` names a directory that is there, and not one of the machine's own"),
+        Error::Place { path, source } => failure(Exit::Usage).help(place_help(path, source)),
+        Error::NeverARoot { .. } => failure(Exit::Usage)
+            .help("name directories of files that the server needs, one by one"),
+        Error::MachineInside { .. } => failure(Exit::Usage)
+            .help("unmount it, or name directories that do not hold it, one by one"),
+        Error::NeverWritten { .. } => failure(Exit::Usage)
+            .help("programs of the system are seen without a root; leave it away, or write `:ro`"),
+        Error::Home { .. } => failure(Exit::Usage)
+            .help("name the directory in it that the program is installed in, or make it a root"),
+        Error::TwoAccesses { .. } => {
+            failure(Exit::Usage).help("name it once, with `:ro` or with `:rw`")
+        }
+        Error::ByALink { real, .. } => failure(Exit::Usage).help(format!(
+            "if that is what you mean, name where it leads now: `{}`",
+            real.display()
+        )),
+        Error::SecretHidden { .. } => failure(Exit::Usage)
+            .help("secrets are files in `/run/secrets`: leave that root away, or name one elsewhere"),
+        Error::LedAstray { .. } => failure(Exit::Usage).help(
+            "show it with `--program DIR`, or do not let the server write to the root (`:ro`)",
+        ),
         Error::NoEngine { engine: EngineProgram::Podman } => failure(Exit::Server)
             .help("install it (Debian: `apt-get install podman runc`), or leave `--sandbox` away"),
         Error::NoEngine { engine: EngineProgram::Docker }
@@ -169,6 +232,20 @@ pub(super) fn not_started(error: &Error) -> Failure {
     }
 }
 
+fn place_help(path: &Path, source: &io::Error) -> String {
+    let path = path.display();
+    let is = |errno: Errno| source.raw_os_error() == Some(errno.raw_os_error());
+    if is(Errno::MFILE) {
+        "raise how many files may be open here (`ulimit -n`)".to_owned()
+    } else if is(Errno::ACCESS) || is(Errno::PERM) {
+        "this user may not read it: name a directory that you may read".to_owned()
+    } else if is(Errno::NOENT) {
+        format!("there is no `{path}`: name a directory that is there")
+    } else {
+        "name a directory that is there".to_owned()
+    }
+}
+
 fn chain(error: &Error) -> String {
     let mut whole = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -177,6 +254,20 @@ fn chain(error: &Error) -> String {
         cause = it.source();
     }
     whole
+}
+
+/// The kernel has no more of them.
+const PIDS_MAX: i64 = 4_000_000;
+
+/// With less, not even the launcher of a process starts.
+const MEMORY_MIN: u64 = 1 << 20;
+
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if bytes < MEMORY_MIN {
+        return Err("a process does not start with less than 1M".to_owned());
+    }
+    Ok(bytes)
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -37,7 +37,7 @@ pub(super) struct Prepare {
     /// Pass this variable on to npm or pip: a proxy, or a token. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
-    /// Run npm or pip although this guarantee (files, memory or cpu) cannot be enforced. May be
+    /// Run npm or pip although this guarantee (files, processes, end, memory, pids or cpu) cannot be enforced. May be
     /// repeated
     #[arg(long, value_name = "GUARANTEE")]
     allow_weaker: Vec<Guarantee>,

@@ -18,7 +18,7 @@ use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started, passed_on};
+use super::hold::{Hold, not_started, passed_on, reserve};
 use super::prepare::{Consent, Settled, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
@@ -200,13 +200,13 @@ impl Shared {
         let configured = resolved.server.as_ref();
         let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
+        for (name, value) in configured.into_iter().flat_map(|it| &it.env) {
+            env.retain(|(it, _)| it != name.as_str());
+            env.push((name.into(), value.into()));
+        }
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        env.extend(
-            configured
-                .into_iter()
-                .flat_map(|it| &it.env)
-                .map(|(name, value)| (OsString::from(name.clone()), OsString::from(value.clone()))),
-        );
+        let search = Search::new(self.policy.as_deref());
+        reserve(confine.as_deref_mut(), &self.state.base()?, &search)?;
         let here = |command: Vec<OsString>| {
             let spec = Spec { command, env, cwd: None, confine };
             settle(spec, &self.state, &self.consent).map(Where::Here)

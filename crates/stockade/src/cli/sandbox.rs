@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan};
 
-use super::hold::{Hold, not_started};
+use super::hold::{Hold, not_started, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
 use super::run::{environment, runtime};
@@ -38,7 +38,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 
 Files are seen if they are below a root, below /usr, or installed with the program or the script
 that it runs. HOME and /tmp are empty and private. What is written in a root cannot be executed
-there.
+there, and .git and the like stay read only in it unless they are a root themselves.
 
 Exit codes: that of the command, or 128 and the signal that ended it; 4 when it cannot be started;
 97 when a guarantee cannot be enforced here.")]
@@ -115,6 +115,10 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
+        // Without a home directory there is nothing that would have to be kept from it.
+        if let Ok(state) = self.state.base() {
+            reserve(confine.as_deref_mut(), &state, &config::Search::new(None))?;
+        }
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         Ok(settle(spec, &self.state, &self.consent)?.spec)
     }

@@ -151,13 +151,14 @@ table! {
         /// How long a server may run, in seconds. Without, for ever.
         time_s: usize = "3600",
         /// Descriptors that one process may have open.
-        open_files: usize = "1024",
+        open_files: usize = "768",
         /// The length of one file, in bytes.
         file_bytes: usize = "1073741824",
         /// What `/tmp`, `/dev/shm` and the private home directory hold, each, in bytes.
         scratch_bytes: usize = "67108864",
         /// Guarantees without which a server is started all the same where this machine cannot
-        /// enforce them: `files`, `memory` or `cpu`. Without its name here, it is not.
+        /// enforce them: `files`, `processes`, `end`, `memory`, `pids` or `cpu`. Without its name
+        /// here, it is not.
         allow_weaker: Vec<At<String>> = r#"["memory"]"#,
     }
 }

@@ -51,6 +51,14 @@ impl Search {
         Self::Own(base.map(|it| it.join("stockade").join(NAME)))
     }
 
+    /// Where it is, or will be looked for.
+    pub fn place(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) => Some(path),
+            Self::Own(path) => path.as_deref(),
+        }
+    }
+
     /// Reads the file; nothing, where the user has none.
     ///
     /// # Errors

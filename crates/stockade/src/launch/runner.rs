@@ -221,10 +221,6 @@ impl<'a> Runner<'a> {
             return arbitrary(format!("`{spec}` is no package of the {} registry", self.ecosystem));
         };
         let bin = package.map(|_| (*first).to_owned());
-        let is_plain_name = |it: &str| {
-            !it.is_empty()
-                && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it))
-        };
         if bin.as_deref().is_some_and(|it| !is_plain_name(it)) {
             return arbitrary(format!("`{first}` is no name of a program"));
         }
@@ -272,6 +268,18 @@ fn npm(spec: &str) -> Option<Package> {
         false => Wanted::Range(version.to_owned()),
     };
     Some(package(Ecosystem::Npm, name, Vec::new(), wanted))
+}
+
+/// Whether this is a name in npm's registry, and this one whole version.
+pub(crate) fn is_npm_release(name: &str, version: &str) -> bool {
+    let named = npm(&format!("{name}@{version}"));
+    named.is_some_and(|it| it.name == name && matches!(it.wanted, Wanted::Exact(_)))
+}
+
+/// Whether a program of a package may be called this: it is shown, and looked for in a directory.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
+    !name.is_empty() && !name.starts_with(['.', '-']) && name.bytes().all(plain)
 }
 
 /// The same with `uvx`'s `NAME@VERSION`.

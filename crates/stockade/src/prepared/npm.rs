@@ -13,9 +13,9 @@ use stockade_core::check::visible;
 use super::Found;
 use super::error::Error;
 use super::manifest::{Dependency, Made, Program};
-use super::registry::{Registry, host_of, usable, without_password};
+use super::registry::{Registry, comes_from, host_of, without_password};
 use super::workshop::{Workshop, find, read_plain};
-use crate::launch::{Package, Wanted};
+use crate::launch::{Package, Wanted, is_npm_release, is_plain_name};
 
 const GET_NODE: &str = "install Node.js 20 or newer with npm, from your distribution or nodejs.org";
 const TRY_AGAIN: &str = "check name, version and network; `--registry URL` names another registry";
@@ -99,7 +99,7 @@ impl Npm {
         let mut scripts: Vec<String> = Vec::new();
         let mut all = Vec::new();
         for (place, locked) in lock.packages.iter().filter(|(place, _)| !place.is_empty()) {
-            let dependency = locked.dependency(place)?;
+            let dependency = locked.dependency(place, &self.hosts)?;
             if locked.has_install_script {
                 scripts.push(dependency.to_string());
             }
@@ -109,17 +109,16 @@ impl Npm {
         let (itself, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(it, _)| *it == own);
         let [(_, itself)] = <[_; 1]>::try_from(itself)
             .map_err(|_| garbled("the package itself is not in it".to_owned()))?;
+        if itself.name != package.name {
+            return Err(garbled(format!("`{}` is there as `{}`", package.name, itself.name)));
+        }
         let others = others.into_iter().map(|(_, it)| it).collect();
         scripts.sort();
         Ok(Found { itself, others, scripts })
     }
 
     pub(super) fn install(&self, itself: &Dependency, workshop: &Workshop) -> Result<Made, Error> {
-        // Where the archives are, as it was shown.
-        let resolved = read_lock(&workshop.read(LOCK)?)?;
-        let resolved = resolved.packages.values().filter_map(|it| host_of(it.resolved.as_deref()?));
-        let hosts: Vec<String> = self.hosts.iter().cloned().chain(resolved).collect();
-        self.run(workshop, &itself.name, &hosts, &["ci", "--omit=dev"])?;
+        self.run(workshop, &itself.name, &self.hosts, &["ci", "--omit=dev"])?;
         let modules = workshop.at("node_modules");
         // What npm says it has installed, and what it was told to.
         let hidden = modules.join(".package-lock.json");
@@ -127,8 +126,9 @@ impl Npm {
         let lock = read_lock(&workshop.read(LOCK)?)?;
         let mut packages = Vec::new();
         for (place, locked) in &installed.packages {
-            let dependency = locked.dependency(place)?;
-            let told = lock.packages.get(place).map(|it| it.dependency(place)).transpose()?;
+            let dependency = locked.dependency(place, &self.hosts)?;
+            let told =
+                lock.packages.get(place).map(|it| it.dependency(place, &self.hosts)).transpose()?;
             if told.as_ref() != Some(&dependency) {
                 let why = "is not what was resolved".to_owned();
                 return Err(Error::Refused { package: dependency.to_string(), why });
@@ -181,24 +181,31 @@ impl Npm {
 
 impl Locked {
     /// The package, if it is one of a registry with a digest that nobody can meet with another.
-    fn dependency(&self, place: &str) -> Result<Dependency, Error> {
+    fn dependency(&self, place: &str, hosts: &[String]) -> Result<Dependency, Error> {
         let by_place = place.rsplit("node_modules/").next().unwrap_or_default();
         let name = self.name.clone().unwrap_or_else(|| by_place.to_owned());
         let version = self.version.clone().unwrap_or_default();
         let refused = |why: &str| {
-            let package = format!("{name} {version}");
+            let package = visible(&format!("{name} {version}"));
             Error::Refused { package, why: why.to_owned() }
         };
+        if !is_npm_release(&name, &version) {
+            return Err(refused("has a name or version that is none"));
+        }
         if self.link || !place.starts_with("node_modules/") {
             return Err(refused("is a directory of the machine, and not of a registry"));
         }
         let url = self.resolved.clone().unwrap_or_default();
         let integrity = self.integrity.clone().unwrap_or_default();
+        if !(comes_from(hosts, &url) || self.in_bundle && url.is_empty()) {
+            let from = host_of(&url).unwrap_or_else(|| "no address".to_owned());
+            let why = format!(
+                "comes from {from}, which is not the registry; name it with `--net` if it is meant"
+            );
+            return Err(refused(&why));
+        }
         if self.in_bundle {
             return Ok(Dependency { name, version, integrity: String::new(), url: String::new() });
-        }
-        if usable(&url, true).is_err() {
-            return Err(refused("comes from somewhere that is no registry"));
         }
         if !["sha512-", "sha384-", "sha256-"].iter().any(|it| integrity.starts_with(it)) {
             return Err(refused("has no digest in the registry that could be checked"));
@@ -242,9 +249,11 @@ fn programs(tree: &Path, name: &str) -> Result<BTreeMap<String, Program>, Error>
             .components()
             .all(|it| matches!(it, Component::Normal(_) | Component::CurDir));
         let is_file = fs::symlink_metadata(tree.join(&script)).is_ok_and(|it| it.is_file());
-        let Some(script) = script.to_str().filter(|_| stays && is_file) else {
+        let is_named = is_plain_name(program);
+        let Some(script) = script.to_str().filter(|_| is_named && stays && is_file) else {
+            let (program, path) = (visible(program), visible(path));
             let why = format!(
-                "says that its program `{program}` is `{path}`, which is none of its files"
+                "says that its program `{program}` is `{path}`, which is no name, or none of its files"
             );
             return Err(Error::Refused { package: name.to_owned(), why });
         };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Found;
 use super::error::Error;
 use super::manifest::{Dependency, Interpreter, Made, Manifest, Program};
-use super::registry::{Registry, usable, without_password};
+use super::registry::{Registry, comes_from, without_password};
 use super::workshop::{Workshop, find, read_plain};
 use crate::launch::{Package, Wanted, normal};
 
@@ -119,7 +119,7 @@ impl Pypi {
         self.run(workshop, &[&report[..], &["--".into(), wanted.into()]].concat())?;
         let report: Report =
             serde_json::from_str(&workshop.read(REPORT)?).map_err(|it| garbled(it.to_string()))?;
-        let all = report.install.iter().map(Install::dependency);
+        let all = report.install.iter().map(|it| it.dependency(&self.hosts));
         let all = all.collect::<Result<Vec<_>, _>>()?;
         let mut lock = String::new();
         for it in &all {
@@ -146,7 +146,7 @@ impl Pypi {
         fs::write(&start, START).map_err(Error::file(&start))?;
         let report: Report =
             serde_json::from_str(&workshop.read(REPORT)?).map_err(|it| garbled(it.to_string()))?;
-        let packages = report.install.iter().map(Install::dependency);
+        let packages = report.install.iter().map(|it| it.dependency(&self.hosts));
         let mut packages = packages.collect::<Result<Vec<_>, _>>()?;
         packages.sort();
         let programs = programs(&site, &itself.name)?;
@@ -180,7 +180,7 @@ impl Pypi {
 
 impl Install {
     /// The package, if it is a wheel of an index with a digest.
-    fn dependency(&self) -> Result<Dependency, Error> {
+    fn dependency(&self, hosts: &[String]) -> Result<Dependency, Error> {
         let Metadata { name, version } = &self.metadata;
         let refused = |why: &str| {
             let package = format!("{name} {version}");
@@ -192,8 +192,8 @@ impl Install {
         let name = name.ok_or_else(|| refused("has a name or version that is none"))?;
         let url = &self.download_info.url;
         let path = url.split(['#', '?']).next().unwrap_or_default();
-        if self.is_direct || usable(url, true).is_err() || !path.ends_with(".whl") {
-            return Err(refused("comes from somewhere that is no index, or is no wheel"));
+        if self.is_direct || !comes_from(hosts, url) || !path.ends_with(".whl") {
+            return Err(refused("comes from somewhere that is not the index, or is no wheel"));
         }
         let archive = self.download_info.archive_info.as_ref();
         let by_name = archive.and_then(|it| it.hashes.get("sha256").cloned());

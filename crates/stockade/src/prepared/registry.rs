@@ -117,14 +117,30 @@ pub(super) fn usable(url: &str, may_have_password: bool) -> Result<(), Error> {
     }
 }
 
-/// The host of an address, with its port.
+/// The host of an address, with its port. None where it could be read as more than one: a list of
+/// hosts has commas and signs of its own.
 pub(super) fn host_of(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let port = match uri.scheme_str() {
         Some("http") => 80,
         _ => 443,
     };
-    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(port)))
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b".-:[]".contains(&it);
+    let host = uri.host().filter(|it| it.bytes().all(plain))?.to_ascii_lowercase();
+    Some(format!("{host}:{}", uri.port_u16().unwrap_or(port)))
+}
+
+/// Whether what a package names as its source is one of the hosts that were shown. A package can
+/// write any address into what npm takes for its lock (`npm-shrinkwrap.json`): this machine's own
+/// services, for example.
+pub(super) fn comes_from(hosts: &[String], url: &str) -> bool {
+    let Some(host) = host_of(url) else { return false };
+    let short = host.strip_suffix(":443").unwrap_or(&host);
+    let named = |it: &String| {
+        let plain = it.split_once('=').map_or(it.as_str(), |(host, _)| host);
+        plain.eq_ignore_ascii_case(&host) || plain.eq_ignore_ascii_case(short)
+    };
+    usable(url, true).is_ok() && hosts.iter().any(named)
 }
 
 /// An address to be shown.

@@ -56,8 +56,13 @@ impl Store {
         let pin = self.pin(&package.spec());
         let Ok(name) = fs::read_to_string(&pin) else { return Ok(None) };
         let Some(entry) = self.entry(name.trim())? else { return Ok(None) };
-        let Manifest { ecosystem, name, extras, .. } = &entry.manifest;
-        let same = ecosystem == package.ecosystem.name()
+        let Manifest { ecosystem, name, extras, version, .. } = &entry.manifest;
+        let is_wanted = match &package.wanted {
+            Wanted::Exact(wanted) => wanted == version,
+            Wanted::Range(_) => true,
+        };
+        let same = is_wanted
+            && ecosystem == package.ecosystem.name()
             && *name == package.name
             && *extras == package.extras;
         match same {

@@ -118,6 +118,8 @@ fn each_directory(
 }
 
 fn digest(path: &Path) -> Result<String, Error> {
-    let bytes = fs::read(path).map_err(Error::file(path))?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+    let file = fs::File::open(path).map_err(Error::file(path))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(Error::file(path))?;
+    Ok(hasher.finalize().to_hex().to_string())
 }

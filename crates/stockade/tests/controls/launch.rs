@@ -222,6 +222,10 @@ fn x12_what_comes_from_elsewhere_is_refused() {
         "npm:from-git@1.0.0",
         "npm:from-file@1.0.0",
         "npm:from-elsewhere@1.0.0",
+        "npm:shrinks@1.0.0",
+        "npm:shrinks-below@1.0.0",
+        "npm:named-otherwise@1.0.0",
+        "npm:badly-named@1.0.0",
         "npm:without-program@1.0.0",
         "npm:no-such-package@1.0.0",
         "pypi:no-such-package==1.0",
@@ -229,7 +233,11 @@ fn x12_what_comes_from_elsewhere_is_refused() {
         let out = place.prepare(&["--yes", name]);
         assert!(matches!(out.status.code(), Some(2 | 4)), "{name}: {}", said(&out.stderr));
         assert!(said(&out.stderr).contains("\nhelp: "), "{name}: {}", said(&out.stderr));
+        assert!(!said(&out.stderr).contains('\u{1b}'), "{name}: {}", said(&out.stderr));
     }
+    let out = place.prepare(&["--yes", "npm:shrinks@1.0.0"]);
+    let says = "comes from 127.0.0.1:1, which is not the registry";
+    assert!(said(&out.stderr).contains(says), "{}", said(&out.stderr));
     for name in ["npm:../x", "npm:user/repo", "npm:a@file:/x", "gem:a", "server"] {
         assert_eq!(place.prepare(&["--yes", name]).status.code(), Some(2), "{name}");
     }

@@ -105,6 +105,22 @@ NPM = [
     npm("from-git", bin={"from-git": "x.js"}, dependencies={"evil": "git+file:///nowhere"}),
     npm("from-file", bin={"from-file": "x.js"}, dependencies={"evil": "file:../../.."}),
     npm("from-elsewhere", bin={"from-elsewhere": "x.js"}),
+    # What a package writes into its own lock, npm takes as it is: here, another port of this machine.
+    npm("shrinks", bin={"shrinks": "x.js"}, dependencies={"inner": "9.9.9"}, _hasShrinkwrap=True, files={
+        "package/x.js": "",
+        "package/npm-shrinkwrap.json": json.dumps({
+            "name": "shrinks", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": {
+                "": {"name": "shrinks", "version": "1.0.0", "dependencies": {"inner": "9.9.9"}},
+                "node_modules/inner": {
+                    "version": "9.9.9", "resolved": "http://127.0.0.1:1/internal",
+                    "integrity": f"sha512-{base64.b64encode(bytes(64)).decode()}",
+                },
+            },
+        }),
+    }),
+    npm("shrinks-below", bin={"shrinks-below": "x.js"}, files={"package/x.js": ""}, dependencies={"shrinks": "1.0.0"}),
+    npm("named-otherwise", bin={"named-otherwise": "x.js"}, files={"package/x.js": ""}),
+    npm("badly-named", bin={"a\u001b[2J": "x.js"}, files={"package/x.js": ""}),
     npm("without-program"),
     npm("never-comes", bin={"never-comes": "x.js"}, files={"package/x.js": ""}),
 ]
@@ -172,6 +188,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
                     if rest[0] == "from-elsewhere":
                         here = "http://registry.invalid"
                     dist = {"tarball": f"{here}/tgz/{about['name']}/{about['version']}", "integrity": f"sha512-{digest}"}
+                    if rest[0] == "named-otherwise":
+                        about = {**about, "name": "../../../elsewhere"}
                     scripted = {"hasInstallScript": True} if "scripts" in about else {}
                     versions[about["version"]] = {**about, **scripted, "dist": dist}
             if versions:

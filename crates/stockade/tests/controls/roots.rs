@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -16,6 +17,9 @@ crate::rows![
     u08_what_is_in_no_root_is_not_there,
     u08_the_same_behind_a_gateway,
     u08_roots_of_the_policy_are_walls_too,
+    u08_what_is_the_guards_own_is_in_no_root,
+    x01_a_project_leads_to_nothing_of_its_user,
+    x01_a_repository_is_not_written,
 ];
 
 /// A server that does what it is told with the files of its process, whatever its guard thinks of
@@ -180,4 +184,111 @@ fn u08_roots_of_the_policy_are_walls_too() {
     assert!(is_refusal(&probe.ask(&call("plain", "do", plain))), "an argument as well");
     probe.end();
     place.is_as_it_should();
+}
+
+/// Whoever wrote the project wrote its links, its `#!` lines and its `pyvenv.cfg`.
+fn x01_a_project_leads_to_nothing_of_its_user() {
+    let place = Place::new();
+    let server = place.path("project/venv/bin/server");
+    let key = place.path("other/file");
+    for directory in ["project/venv/bin", "project/venv/h"] {
+        fs::create_dir_all(place.path(directory)).unwrap();
+    }
+    fs::write(&server, format!("#!/usr/bin/python3\n{SERVER}")).unwrap();
+    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(&key, place.path("project/venv/h/python3")).unwrap();
+    let direct = place.path("other").display().to_string();
+    let by_link = place.path("project/venv/h").display().to_string();
+    for home in [by_link, direct, "/proc/self/cwd/project/venv/h".to_owned()] {
+        fs::write(place.path("project/venv/pyvenv.cfg"), format!("home = {home}\n")).unwrap();
+        for roots in [vec![], vec!["--root".into(), place.path("project").into_os_string()]] {
+            let mut run = place.held("run");
+            run.args(roots).arg("--").arg(&server).current_dir(place.home.path());
+            let mut probe = Probe::of(&mut run).begin();
+            let asked = place.asks("read", "other/file");
+            check(&asked, &probe.ask(&asked), "no: No such file or directory");
+            assert_eq!(probe.end().code, Some(0));
+        }
+        // Without a sandbox it is read, so it is the sandbox that holds it.
+        let mut run = place.home.stockade(["run", "--sandbox", "none"]);
+        run.args(place.home.state()).arg("--").arg(&server);
+        let mut probe = Probe::of(&mut run).begin();
+        let asked = place.asks("read", "other/file");
+        check(&asked, &probe.ask(&asked), "canary");
+        probe.end();
+    }
+}
+
+fn x01_a_repository_is_not_written() {
+    let place = Place::new();
+    let files = [
+        "write/.git/config",
+        "write/.git/modules/sub/config",
+        "write/deep/down/.git/config",
+        "write/.mcp.json",
+    ];
+    for file in files {
+        fs::create_dir_all(place.path(file).parent().unwrap()).unwrap();
+        fs::write(place.path(file), "in").unwrap();
+    }
+    let new = ["write/.git/commondir", "write/.git/worktrees", "write/deep/down/.git/hooks"];
+    let mut probe = Probe::of(place.held("run").args(place.roots()).args(place.server())).begin();
+    for file in files.iter().chain(&new) {
+        let asked = place.asks("write", file);
+        check(&asked, &probe.ask(&asked), "no: Read-only file system");
+    }
+    let asked = place.asks("write", "write/deep/down/made");
+    check(&asked, &probe.ask(&asked), "written");
+    probe.end();
+    // It is written where it is what was asked for.
+    let git = format!("{}:rw", place.path("write/.git").display());
+    let mut run = place.held("run");
+    run.args(place.roots()).args(["--root", &git]).args(place.server());
+    let mut probe = Probe::of(&mut run).begin();
+    let asked = place.asks("write", "write/.git/index");
+    check(&asked, &probe.ask(&asked), "written");
+    probe.end();
+}
+
+fn u08_what_is_the_guards_own_is_in_no_root() {
+    // The server's root is a whole home, in which the guard keeps its ledger and reads its policy.
+    let place = Place::new();
+    let text = "[sandbox]\nallow_weaker = [\"memory\"]\n";
+    let policy = place.home.policy(text);
+    let named = place.path("named.toml");
+    fs::write(&named, text).unwrap();
+    let root = format!("{}:rw", place.home.path().display());
+    for options in [&[][..], &["--policy", named.to_str().unwrap()]] {
+        let mut run = place.home.stockade(["run"]);
+        run.args(place.home.state()).args(["--root", &root]).args(options).args(place.server());
+        let mut probe = Probe::of(&mut run).begin();
+        for (asked, said) in [
+            (place.asks("read", "read/file"), "in"),
+            (place.asks("write", "read/file"), "written"),
+            (place.asks("read", "state/ledger/key"), "no: No such file or directory"),
+            (place.asks("read", "config/stockade/stockade.toml"), "no: No such file or directory"),
+        ] {
+            check(&asked, &probe.ask(&asked), said);
+        }
+        if !options.is_empty() {
+            let asked = place.asks("write", "named.toml");
+            check(&asked, &probe.ask(&asked), "no: ");
+        }
+        // What it makes in their place is nobody's, and goes with it.
+        probe.ask(&place.asks("write", "state/planted"));
+        probe.ask(&place.asks("write", "config/stockade/planted"));
+        probe.end();
+        for planted in ["state/planted", "config/stockade/planted"] {
+            assert!(!place.path(planted).exists(), "{planted}");
+        }
+    }
+    assert_eq!(fs::read_to_string(&policy).unwrap(), text);
+    assert_eq!(fs::read_to_string(&named).unwrap(), text);
+    assert!(place.home.is_whole());
+    // And a root that is the guard's own is none.
+    let mut run = place.home.stockade(["run"]);
+    let state = place.path("state").join("ledger");
+    run.args(place.home.state()).arg("--root").arg(state).args(place.server());
+    let ended = Probe::of(&mut run).ended();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }

@@ -49,6 +49,7 @@ impl Sandbox {
             roots: roots.iter().map(root).collect(),
             programs: self.programs.clone(),
             network: self.network.clone(),
+            reserved: Vec::new(),
             secrets: Vec::new(),
             limits: self.limits.clone(),
             allow_weaker: self.allow_weaker.clone(),

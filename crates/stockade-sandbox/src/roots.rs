@@ -1,0 +1,393 @@
+//! Roots as they really are: what they are refused for, and what stays read only in one that may be
+//! written.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access as May, access};
+use rustix::process::geteuid;
+
+use crate::plan::SYSTEM;
+use crate::way::{Way, walk};
+use crate::{Access, Error, Root};
+
+/// Places that are never a root: what they show is the machine, not files.
+pub(crate) const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
+
+/// File systems that show the machine wherever they are mounted.
+const OF_KERNEL: &[&str] = &[
+    "proc",
+    "sysfs",
+    "devtmpfs",
+    "devpts",
+    "cgroup",
+    "cgroup2",
+    "securityfs",
+    "debugfs",
+    "tracefs",
+    "configfs",
+    "efivarfs",
+    "fusectl",
+    "binfmt_misc",
+    "bpf",
+    "pstore",
+    "mqueue",
+    "nsfs",
+];
+
+/// Files in a project, or a home, that other tools execute or trust. A server that could write them
+/// would run outside of its sandbox as soon as somebody commits, logs in, opens an editor or changes
+/// into the directory. Of a repository that is all of it: its configuration names programs, and what
+/// is its configuration is said in many places.
+pub(crate) const TRUSTED: &[&str] = &[
+    ".git",
+    ".gitmodules",
+    ".hg",
+    ".jj",
+    ".husky",
+    ".pre-commit-config.yaml",
+    ".vscode",
+    ".idea",
+    ".zed",
+    ".devcontainer",
+    ".devcontainer.json",
+    ".envrc",
+    ".env",
+    ".mise.toml",
+    "mise.toml",
+    ".mcp.json",
+    ".cursor",
+    ".claude",
+    ".codex",
+    ".gemini",
+    ".windsurf",
+    ".github",
+    ".gitlab-ci.yml",
+    ".circleci",
+    ".npmrc",
+    ".yarnrc",
+    ".yarnrc.yml",
+    ".pnpmfile.cjs",
+    ".vimrc",
+    ".exrc",
+    ".nvimrc",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".gitconfig",
+    ".ssh",
+    ".gnupg",
+    ".local/bin",
+    ".config/git",
+    ".config/fish",
+    ".config/autostart",
+    ".config/systemd",
+];
+
+/// In a repository that is a writable root itself. It keeps what a mistake would change, and not a
+/// server that means it: whoever may write a repository may have git execute something.
+const TRUSTED_OF_GIT: &[&str] = &["hooks", "config", "config.worktree", "info/attributes"];
+
+/// Repositories further down are looked for among so many names, those nearest to the root first.
+const NAMES_MAX: usize = 20_000;
+const REPOSITORIES_MAX: usize = 64;
+
+/// The roots without a link in their paths, and none that shows the machine or that the server
+/// could have moved.
+pub(crate) fn real(roots: &[Root], here: &Path) -> Result<Vec<Root>, Error> {
+    let mounted = Mounted::read()?;
+    let mut real: Vec<Root> = Vec::new();
+    let mut ways = Vec::new();
+    for root in roots {
+        let way = way_to(&here.join(&root.path), &root.path)?;
+        mounted.check(&root.path, &way.end)?;
+        if root.access == Access::Write && is_of_programs(&way.end) {
+            return Err(Error::NeverWritten { path: root.path.clone() });
+        }
+        if real.iter().any(|it| it.path == way.end && it.access != root.access) {
+            return Err(Error::TwoAccesses { path: root.path.clone() });
+        }
+        readable(&way.end).map_err(|source| Error::Place { path: root.path.clone(), source })?;
+        real.push(Root { path: way.end.clone(), access: root.access });
+        ways.push(way);
+    }
+    for (root, way) in roots.iter().zip(&ways) {
+        stays(&root.path, way, &real)?;
+    }
+    Ok(real)
+}
+
+/// A place of programs that was named, like a root.
+pub(crate) fn program(path: &Path, here: &Path, roots: &[Root]) -> Result<PathBuf, Error> {
+    let way = way_to(&here.join(path), path)?;
+    Mounted::read()?.check(path, &way.end)?;
+    readable(&way.end).map_err(|source| Error::Place { path: path.to_owned(), source })?;
+    stays(path, &way, roots)?;
+    Ok(way.end)
+}
+
+/// What is read only in a writable root, as far as it is there. A link is not followed: what it
+/// leads to is not in this root, or is found by itself. What is a root itself is what was asked for.
+pub(crate) fn trusted(root: &Path, roots: &[Root]) -> Vec<PathBuf> {
+    let is_repository = root.file_name().is_some_and(|it| it == ".git");
+    let names = if is_repository { TRUSTED_OF_GIT } else { TRUSTED };
+    let is_there = |it: &PathBuf| it.canonicalize().is_ok_and(|real| real == *it);
+    let here = names.iter().map(|it| root.join(it)).filter(is_there);
+    let below = if is_repository { Vec::new() } else { repositories_below(root) };
+    here.chain(below).filter(|it| roots.iter().all(|root| root.path != *it)).collect()
+}
+
+/// Repositories, and working trees of others, in the directories of a root.
+fn repositories_below(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut ahead = VecDeque::from([root.to_owned()]);
+    let mut names = 0;
+    while let Some(directory) = ahead.pop_front() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            names += 1;
+            if names > NAMES_MAX || found.len() == REPOSITORIES_MAX {
+                return found;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            let name = entry.file_name();
+            if name == ".git" {
+                if directory != root && !kind.is_symlink() {
+                    found.push(entry.path());
+                }
+            } else if kind.is_dir() && name != "node_modules" {
+                ahead.push_back(entry.path());
+            }
+        }
+    }
+    found
+}
+
+fn way_to(path: &Path, asked: &Path) -> Result<Way, Error> {
+    walk(path).map_err(|source| Error::Place { path: asked.to_owned(), source })
+}
+
+/// A server that may write to a link on the way would choose what is shown when it starts again.
+fn stays(asked: &Path, way: &Way, roots: &[Root]) -> Result<(), Error> {
+    let writable = || roots.iter().filter(|it| it.access == Access::Write);
+    let link = way.links.iter().find(|(at, _)| writable().any(|it| at.starts_with(&it.path)));
+    let moved = |(link, _): &(PathBuf, PathBuf)| Error::ByALink {
+        path: asked.to_owned(),
+        link: link.clone(),
+        real: way.end.clone(),
+    };
+    link.map(moved).map_or(Ok(()), Err)
+}
+
+/// Whether programs of the system could not be executed any more if it were a writable root.
+fn is_of_programs(path: &Path) -> bool {
+    let real = SYSTEM.iter().filter_map(|it| Path::new(it).canonicalize().ok());
+    real.into_iter().any(|it| it.starts_with(path))
+}
+
+/// Whether this user may look into it. Root may look into everything.
+fn readable(path: &Path) -> io::Result<()> {
+    let look = if path.is_dir() { May::READ_OK | May::EXEC_OK } else { May::READ_OK };
+    if geteuid().is_root() { Ok(()) } else { Ok(access(path, look)?) }
+}
+
+/// What is mounted where on this machine.
+pub(crate) struct Mounted(Vec<(PathBuf, String)>);
+
+impl Mounted {
+    pub(crate) fn read() -> Result<Self, Error> {
+        let about = "/proc/self/mountinfo";
+        let place = |source| Error::Place { path: about.into(), source };
+        Ok(Self::parse(&fs::read(about).map_err(place)?))
+    }
+
+    fn parse(lines: &[u8]) -> Self {
+        let one = |line: &[u8]| {
+            let mut words = line.split(|it| *it == b' ');
+            let at = unescaped(words.nth(4)?);
+            let kind = words.skip_while(|it| *it != b"-").nth(1)?;
+            Some((at, String::from_utf8_lossy(kind).into_owned()))
+        };
+        Self(lines.split(|it| *it == b'\n').filter_map(one).collect())
+    }
+
+    /// Refuses what shows the machine: by its path, or by what is mounted there or further down.
+    pub(crate) fn check(&self, asked: &Path, real: &Path) -> Result<(), Error> {
+        let never = NEVER.iter().map(Path::new);
+        if never.into_iter().any(|it| it.starts_with(real) || real.starts_with(it)) {
+            return Err(Error::NeverARoot { path: asked.to_owned() });
+        }
+        let is_of_kernel = |kind: &String| OF_KERNEL.contains(&kind.as_str());
+        let around = self.0.iter().filter(|(at, _)| real.starts_with(at));
+        let around = around.max_by_key(|(at, _)| at.components().count());
+        let inside = self.0.iter().filter(|(at, _)| at.starts_with(real));
+        match around.into_iter().chain(inside).find(|(_, kind)| is_of_kernel(kind)) {
+            None => Ok(()),
+            Some((at, kind)) => Err(Error::MachineInside {
+                path: asked.to_owned(),
+                kind: kind.clone(),
+                at: at.clone(),
+            }),
+        }
+    }
+}
+
+/// Blanks and the like are in octal there.
+fn unescaped(path: &[u8]) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| *byte == b'\\');
+        let octal = octal.and_then(|it| u8::from_str_radix(std::str::from_utf8(it).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(*byte));
+        rest = after.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A directory that is gone with the value.
+    struct Top(PathBuf);
+
+    impl Top {
+        fn new(name: &str, directories: &[&str]) -> Self {
+            let top =
+                std::env::temp_dir().join(format!("stockade-roots-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&top);
+            for it in directories {
+                fs::create_dir_all(top.join(it)).unwrap();
+            }
+            Self(top.canonicalize().unwrap())
+        }
+
+        fn root(&self, path: &str, access: Access) -> Root {
+            Root { path: self.0.join(path), access }
+        }
+    }
+
+    impl Drop for Top {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_shows_the_machine_is_never_a_root() {
+        for path in ["/", "/proc", "/proc/self", "/sys/kernel", "/dev", "/dev/shm", "/usr/../proc"]
+        {
+            let root = Root { path: path.into(), access: Access::Read };
+            let refused = real(&[root], Path::new("/"));
+            assert!(matches!(refused, Err(Error::NeverARoot { .. })), "{path}: {refused:?}");
+            let refused = program(Path::new(path), Path::new("/"), &[]);
+            assert!(matches!(refused, Err(Error::NeverARoot { .. })), "{path}: {refused:?}");
+        }
+        let none = Root { path: "/no/such/place".into(), access: Access::Read };
+        assert!(matches!(real(&[none], Path::new("/")), Err(Error::Place { .. })));
+        for path in ["/usr", "/usr/bin"] {
+            let root = Root { path: path.into(), access: Access::Write };
+            let refused = real(&[root], Path::new("/"));
+            assert!(matches!(refused, Err(Error::NeverWritten { .. })), "{path}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn what_shows_the_machine_is_not_mounted_in_a_root() {
+        let mounted = Mounted::parse(
+            b"1 0 0:1 / / rw - ext4 /dev/a rw\n\
+              2 1 0:2 / /srv/my\\040jail/proc rw shared:1 - proc proc rw\n\
+              3 1 0:3 / /srv/data rw - tmpfs tmpfs rw\n\
+              4 1 0:4 / /srv/data/machine rw master:1 - sysfs sysfs rw\n",
+        );
+        for (path, inside) in [
+            ("/srv/my jail", true),
+            ("/srv/my jail/etc", false),
+            ("/srv/my jail/proc/1", true),
+            ("/srv/data", true),
+            ("/srv/data/mine", false),
+            ("/srv", true),
+            ("/home", false),
+        ] {
+            let refused = mounted.check(Path::new(path), Path::new(path));
+            let is_refused = matches!(refused, Err(Error::MachineInside { .. }));
+            assert_eq!(is_refused, inside, "{path}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_root_is_not_where_a_server_says_it_is() {
+        let top = Top::new("moved", &["rw/data", "other"]);
+        symlink(top.0.join("other"), top.0.join("rw/link")).unwrap();
+        symlink(top.0.join("other"), top.0.join("own")).unwrap();
+        let rw = || top.root("rw", Access::Write);
+        for roots in [
+            vec![rw(), top.root("rw/link", Access::Read)],
+            vec![top.root("rw/link", Access::Read), rw()],
+            vec![rw(), top.root("rw/link/../rw/data", Access::Write)],
+        ] {
+            let refused = real(&roots, Path::new("/"));
+            assert!(matches!(refused, Err(Error::ByALink { .. })), "{roots:?}: {refused:?}");
+        }
+        let writable = real(&[rw()], Path::new("/")).unwrap();
+        let refused = program(&top.0.join("rw/link"), Path::new("/"), &writable);
+        assert!(matches!(refused, Err(Error::ByALink { .. })), "{refused:?}");
+        let found = real(&[rw(), top.root("own", Access::Read)], Path::new("/")).unwrap();
+        assert_eq!(found, [rw(), top.root("other", Access::Read)]);
+        let readable = [top.root("rw", Access::Read), top.root("rw/link", Access::Read)];
+        assert!(real(&readable, Path::new("/")).is_ok());
+    }
+
+    #[test]
+    fn a_place_is_written_or_it_is_not() {
+        let top = Top::new("twice", &["a"]);
+        let (read, write) = (top.root("a", Access::Read), top.root("a", Access::Write));
+        for roots in [[read.clone(), write.clone()], [write, top.root("a/.", Access::Read)]] {
+            let refused = real(&roots, Path::new("/"));
+            assert!(matches!(refused, Err(Error::TwoAccesses { .. })), "{refused:?}");
+        }
+        assert!(real(&[read.clone(), read], Path::new("/")).is_ok());
+    }
+
+    #[test]
+    fn a_repository_is_read_only_wherever_it_is_in_a_root() {
+        let top = Top::new(
+            "git",
+            &[
+                ".git/hooks",
+                ".github",
+                "a/.git",
+                "a/b/sub",
+                "node_modules/x/.git",
+                "c/.git/modules/.git",
+            ],
+        );
+        fs::write(top.0.join("a/b/sub/.git"), "gitdir: x").unwrap();
+        symlink("a/.git", top.0.join("linked")).unwrap();
+        let found = |root: &str, roots: &[Root]| {
+            let found = trusted(&top.0.join(root), roots);
+            let short = found.iter().map(|it| it.strip_prefix(&top.0).unwrap().to_owned());
+            let mut short: Vec<PathBuf> = short.collect();
+            short.sort();
+            short
+        };
+        let all = [".git", ".github", "a/.git", "a/b/sub/.git", "c/.git"].map(PathBuf::from);
+        assert_eq!(found(".", &[]), all);
+        let named = [top.root(".git", Access::Write), top.root("a/.git", Access::Write)];
+        assert_eq!(found("", &named), [&all[1..2], &all[3..]].concat());
+        assert_eq!(found(".git", &named), [PathBuf::from(".git/hooks")]);
+    }
+}
