@@ -20,8 +20,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::{Cell, Way};
 use crate::cgroup;
-use crate::engine::last_line;
-use crate::inside::{Letter, hand_over};
+use crate::engine::{is_held, last_line};
+use crate::inside::{Letter, go, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::reached::{self, Reached};
 use crate::trace::Places;
@@ -256,7 +256,18 @@ impl Child {
         };
         drop((stdin, stdout));
         let error = match told {
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(())) => {
+                let may_go = || -> io::Result<()> {
+                    if engine.program == EngineProgram::Podman {
+                        is_held(self.warden_pid()?, engine.image.is_some(), &letter.cell)?;
+                    }
+                    lock(&self.stdin).as_ref().map_or(Ok(()), |it| go(it.as_fd()))
+                };
+                return may_go().map_err(|error| {
+                    let _ = self.kill();
+                    Error::Engine { engine: engine.program, says: error.to_string() }
+                });
+            }
             Ok(Err(failure)) => {
                 let _ = self.kill();
                 return Err(failed(spec, Some(&letter.cell), None, failure));
@@ -272,6 +283,11 @@ impl Child {
         }
         let says = if says.trim().is_empty() { error.to_string() } else { last_line(&says) };
         Err(Error::Engine { engine: engine.program, says })
+    }
+
+    fn warden_pid(&self) -> io::Result<Pid> {
+        let pid = i32::try_from(pid_behind(&self.warden)?).map_err(io::Error::other)?;
+        Pid::from_raw(pid).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Both are gone, so nothing here blocks: reaps the keeper and reads what the warden left.

@@ -7,9 +7,11 @@
 //! entry point, health check or ports. And nothing is fetched: an image is named by its digest and
 //! is there, or nothing is started.
 
+mod ask;
 mod command;
 mod image;
 mod look;
+mod witness;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -22,12 +24,16 @@ pub use image::{Image, NotPinned};
 pub use look::{Seen, look};
 
 pub(crate) use command::{
-    Client, SHOP, STAGED_ROOT, find, group, is_ours_to_mount, ours, unusable_podman,
+    Client, SHOP, STAGED_ROOT, find, group, is_for_root, is_ours_to_mount, ours, unusable,
 };
 pub(crate) use image::{last_line, prepare};
+pub(crate) use witness::is_held;
 
 /// Where this binary is, and what it is loaded with, in every container.
 pub(crate) const OURS: &str = "/.stockade";
+
+/// Where glibc's loader reads what it loads into every program.
+pub(crate) const PRELOAD: &str = "/etc/ld.so.preload";
 
 /// A program that runs containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

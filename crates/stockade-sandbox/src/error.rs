@@ -169,6 +169,22 @@ pub enum Error {
         /// What it says, or what is wrong with it.
         says: String,
     },
+    /// What was asked for is not to be had in a container.
+    #[error("{engine} cannot hold it: {says}")]
+    NotInContainer {
+        /// The engine.
+        engine: EngineProgram,
+        /// Why.
+        says: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// A container engine that is not for this user.
+    #[error("{engine} is used by root only")]
+    ForRoot {
+        /// The engine.
+        engine: EngineProgram,
+    },
     /// There is no such image on this machine, and none is fetched.
     #[error("there is no image `{image}` on this machine")]
     NoImage {

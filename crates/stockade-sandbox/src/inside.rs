@@ -89,7 +89,8 @@ fn read_whole(from: BorrowedFd<'_>, mut into: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The guard's side of it: hands the letter over and waits for the answer, until then.
+/// The guard's side of it: hands the letter over and waits for the answer, until then. Nothing of
+/// the server runs before it is also told to [`go`].
 pub(crate) fn hand_over(
     letter: &Letter,
     to: BorrowedFd<'_>,
@@ -125,6 +126,12 @@ pub(crate) fn hand_over(
             Err(io::ErrorKind::InvalidData.into())
         }
     }
+}
+
+/// Has the server started. The one byte of it finds room in any pipe.
+pub(crate) fn go(to: BorrowedFd<'_>) -> io::Result<()> {
+    retry_on_intr(|| rustix::io::write(to, b"g"))?;
+    Ok(())
 }
 
 fn ready(fd: BorrowedFd<'_>, what: PollFlags, until: Instant) -> io::Result<()> {
@@ -171,6 +178,9 @@ fn run() -> Result<Infallible, Failure> {
     // Whoever is started could write at once; what is first on its output is ours.
     rustix::io::write(rustix::stdio::stdout(), &Answer::Started(Ends::Namespace).to_bytes())
         .map_err(|errno| Step::Stdio.because(errno))?;
+    // The guard does not take our word for it, and looks at this process from outside.
+    read_whole(rustix::stdio::stdin(), &mut [0; 1])
+        .map_err(|error| Step::Order.because_io(&error))?;
     let server = match alone.fork() {
         Ok(Side::Child) => {
             let failure = server::become_first(&spec, &cell);

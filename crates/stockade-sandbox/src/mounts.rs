@@ -303,7 +303,7 @@ fn find_or_make(root: &OwnedFd, path: &Path, directory: bool) -> Result<OwnedFd,
     Ok(at)
 }
 
-fn step_into(at: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+pub(crate) fn step_into(at: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     openat2(at, name, flags, Mode::empty(), resolve)

@@ -17,7 +17,7 @@ use rustix::process::{getegid, geteuid};
 
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, Possible};
-use crate::engine::{self, Client};
+use crate::engine::{self, Client, PRELOAD};
 use crate::guarantee::Held;
 use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
@@ -112,20 +112,30 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
 fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Result<Plan, Error> {
     let program = engine.program;
     let path = engine::find(program.name()).ok_or(Error::NoEngine { engine: program })?;
-    if program == EngineProgram::Podman
-        && let Some(says) = engine::unusable_podman()
-    {
+    if engine::is_for_root(program) {
+        return Err(Error::ForRoot { engine: program });
+    }
+    if let Some(says) = engine::unusable(program) {
         return Err(Error::Engine { engine: program, says });
     }
-    let cannot = |says: &str| Err(Error::Engine { engine: program, says: says.to_owned() });
+    let cannot = |says, remedy| Err(Error::NotInContainer { engine: program, says, remedy });
     if confinement.trace {
-        return cannot("what a server in a container touches is not traced");
+        return cannot(
+            "what a server in a container touches is not traced",
+            "leave `--trace` away, or have the native sandbox hold it",
+        );
     }
     if !confinement.network.is_empty() {
-        return cannot("hosts that are named are reached from the native sandbox alone");
+        return cannot(
+            "hosts that are named are reached from the native sandbox alone",
+            "leave `--net` away, or have the native sandbox hold it",
+        );
     }
     if program == EngineProgram::Docker && !confinement.secrets.is_empty() {
-        return cannot("it would have to be told the secrets; pass them with `--env`");
+        return cannot(
+            "it would have to be told the secrets",
+            "pass them with `--env`, or have the native sandbox hold it",
+        );
     }
     let landlock = raw::landlock_version();
     let all = Possible { memory: true, pids: true, cpu: true, groups: Vec::new() };
@@ -783,7 +793,7 @@ impl<'a> Draft<'a> {
         } else {
             ("files dns", format!("nameserver {GATE}\n"))
         };
-        [
+        let mut files: Vec<(PathBuf, Vec<u8>)> = [
             (
                 "/etc/passwd",
                 format!(
@@ -796,7 +806,12 @@ impl<'a> Draft<'a> {
             ("/etc/resolv.conf", resolver),
         ]
         .map(|(at, text)| (PathBuf::from(at), text.into_bytes()))
-        .into()
+        .into();
+        if self.image {
+            // Over what an image has there, which would be loaded into our own first process.
+            files.push((PRELOAD.into(), Vec::new()));
+        }
+        files
     }
 }
 

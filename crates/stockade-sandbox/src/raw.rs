@@ -10,11 +10,13 @@ use std::mem::MaybeUninit;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::thread::UnshareFlags;
 use seccompiler::sock_filter;
 
@@ -101,6 +103,19 @@ pub(crate) fn execute(program: &CStr, args: &[CString], env: &[CString]) -> io::
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|it| it.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Has what a command starts killed when the thread that starts it ends, which waits for it.
+pub(crate) fn end_with_this_thread(command: &mut Command) {
+    let here = getpid();
+    let tie = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Nobody tells of a parent that was gone before.
+        if getppid() == Some(here) { Ok(()) } else { Err(Errno::SRCH.into()) }
+    };
+    // SAFETY: between fork and exec it makes two calls of the kernel, and allocates and locks
+    // nothing.
+    unsafe { command.pre_exec(tie) };
 }
 
 /// Leaves the process at once, without what a program does at its end: in a fork, that would be

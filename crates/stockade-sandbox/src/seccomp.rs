@@ -370,6 +370,11 @@ impl Filters {
         compiled(refused_if_traced()).map(Self)
     }
 
+    /// So many filters a process has more by it.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// From here on, for this process and all that it starts.
     pub(crate) fn apply(&self) -> io::Result<()> {
         self.0.iter().try_for_each(|it| apply_filter(it).map_err(io::Error::other))

@@ -49,7 +49,7 @@ pub(crate) fn tasks_of(uid: u32) -> u64 {
 }
 
 /// Everything below `root`, in no order that matters.
-fn descendants(root: Pid) -> Vec<Pid> {
+pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
     let all: Vec<(Pid, Pid)> = processes().filter_map(|it| Some((it, parent(it)?))).collect();
     let mut found = vec![root];
     let mut looked = 0;

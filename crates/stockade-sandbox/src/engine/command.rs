@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::process::{Resource, geteuid, getpid, getrlimit};
 
 use super::image::Prepared;
-use super::{Engine, EngineProgram, OURS, Ship};
+use super::{Engine, EngineProgram, OURS, PRELOAD, Ship};
 use crate::cell::{Cell, Kind, Mount, What};
 use crate::inside::INSIDE_ARG;
 use crate::sweep::started_at;
@@ -212,14 +212,19 @@ impl Words {
     /// What we have built for the container, on an image.
     fn staged_mounts(&mut self, cell: &Cell) -> Result<(), Error> {
         let made_up = cell.files.iter().map(|(at, _)| (at, "ro"));
-        let mounted = cell.mounts.iter().filter(|it| is_ours_to_mount(it)).map(|it| {
+        // One mount over the whole of it: nothing of the image is in there, and what the loader of
+        // programs might look for beside its libraries is not there.
+        let ours = PathBuf::from(OURS);
+        let theirs = |it: &&Mount| is_ours_to_mount(it) && !it.at.starts_with(OURS);
+        let mounted = cell.mounts.iter().filter(theirs).map(|it| {
             let read_only = matches!(it.what, What::Bind { kind: Kind::Read, .. });
             (&it.at, if read_only { "ro" } else { "rw,noexec" })
         });
         // What is mounted in one of them is there with it.
         let outer =
             |at: &&PathBuf| cell.mounts.iter().all(|it| it.at == **at || !at.starts_with(&it.at));
-        for (at, how) in made_up.chain(mounted).filter(|(at, _)| outer(at)) {
+        let all = made_up.chain([(&ours, "ro")]).chain(mounted);
+        for (at, how) in all.filter(|(at, _)| outer(at)) {
             let from = Path::new(STAGED_ROOT).join(at.strip_prefix("/").unwrap_or(at));
             let how = format!("{how},nosuid,nodev,bind-propagation=rprivate");
             self.mount(&from, at, &how)?;
@@ -230,6 +235,11 @@ impl Words {
     /// What is on the machine, for an engine whose daemon mounts it. It has no word for `noexec`;
     /// Landlock keeps what is written from being executed.
     fn mounts(&mut self, cell: &Cell) -> Result<(), Error> {
+        if cell.image {
+            // Over what the image has there. What is empty and what is a device preload nothing.
+            self.pair("--tmpfs", format!("{OURS}:ro,nosuid,nodev,size=64k,mode=755"));
+            self.mount(Path::new("/dev/null"), Path::new(PRELOAD), "readonly")?;
+        }
         for Mount { at, what } in cell.mounts.iter().filter(|it| is_ours_to_mount(it)) {
             match what {
                 What::Bind { owner: Some(_), .. } => {
@@ -374,12 +384,24 @@ fn runtime() -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// Why Podman cannot be used here, as far as that is seen without asking it.
-pub(crate) fn unusable_podman() -> Option<String> {
-    if !geteuid().is_root() {
-        return Some("Podman is used by root only; an ordinary user has `native`".to_owned());
+/// Whether this user is none whom the engine is for.
+pub(crate) fn is_for_root(engine: EngineProgram) -> bool {
+    engine == EngineProgram::Podman && !geteuid().is_root()
+}
+
+/// Why an engine cannot be used here, as far as that is seen without asking it.
+pub(crate) fn unusable(engine: EngineProgram) -> Option<String> {
+    match engine {
+        EngineProgram::Podman if is_for_root(engine) => {
+            Some("it is used by root only; an ordinary user has `native`".to_owned())
+        }
+        EngineProgram::Podman => runtime().err().map(|it| it.to_string()),
+        EngineProgram::Docker => {
+            let host = env::var_os("DOCKER_HOST").filter(|it| !it.is_empty())?;
+            let is_here = host.as_bytes().starts_with(b"unix://");
+            (!is_here).then(|| "`DOCKER_HOST` names no socket of this machine (`unix://…`)".into())
+        }
     }
-    runtime().err().map(|it| it.to_string())
 }
 
 /// Where a program is installed.
@@ -546,10 +568,22 @@ stockade/empty:1
                     bind-propagation=rprivate";
         assert!(said.lines().any(|it| it == root), "{said}");
         assert!(said.contains("src=/tmp/root/etc/passwd,dst=/etc/passwd,ro,"), "{said}");
+        assert!(said.contains("src=/tmp/root/.stockade,dst=/.stockade,ro,"), "{said}");
+        assert!(!said.contains("dst=/.stockade/"), "{said}");
         assert!(!said.contains(".git") && !said.contains("uidmap"), "{said}");
         let (before, after) = said.split_once(&image).unwrap();
         assert!(before.contains("--entrypoint\n/.stockade/"));
         assert!(after.ends_with("--stockade-inside"));
+    }
+
+    #[test]
+    fn docker_shows_nothing_of_an_image_to_the_loader_of_our_program() {
+        let mut words = Words(Vec::new());
+        words.mounts(&Cell { image: true, ..cell() }).unwrap();
+        let words = words.0.iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        assert!(words.starts_with("--tmpfs /.stockade:ro,"), "{words}");
+        let nothing = "--mount type=bind,src=/dev/null,dst=/etc/ld.so.preload,readonly";
+        assert!(words.contains(nothing), "{words}");
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Images: named by their digest, looked at before anything is started, and never fetched.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::str::FromStr;
 
+use super::ask::{self, ANSWER_MAX};
 use super::command::client_env;
 use super::{Engine, EngineProgram};
 use crate::Error;
@@ -129,17 +128,13 @@ fn objection(config: &str) -> Option<String> {
 /// What the engine answers; `None` when it has no such image.
 fn ask(engine: EngineProgram, program: &Path, args: &[&str]) -> Result<Option<String>, Error> {
     let refused = |says: String| Error::Engine { engine, says };
-    let Output { status, stdout, stderr } = Command::new(program)
-        .args(args)
-        .env_clear()
-        .envs(client_env(engine))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|it| refused(it.to_string()))?;
-    if status.success() {
-        return Ok(Some(String::from_utf8_lossy(&stdout).into_owned()));
+    let mut client = Command::new(program);
+    client.args(args).env_clear().envs(client_env(engine));
+    let answered = ask::ask(&mut client, &[], ANSWER_MAX).map_err(|it| refused(it.to_string()))?;
+    if answered.status.success() {
+        return Ok(Some(answered.stdout));
     }
-    let says = String::from_utf8_lossy(&stderr);
+    let says = answered.stderr;
     let is_missing = ["no such image", "No such image", "image not known"];
     if is_missing.iter().any(|it| says.contains(it)) {
         return Ok(None);
@@ -149,25 +144,14 @@ fn ask(engine: EngineProgram, program: &Path, args: &[&str]) -> Result<Option<St
 
 fn import(program: &Path) -> Result<(), Error> {
     let engine = EngineProgram::Docker;
-    let give = || -> io::Result<Output> {
-        let mut child = Command::new(program)
-            .args([OsStr::new("import"), OsStr::new("-"), OsStr::new(EMPTY)])
-            .env_clear()
-            .envs(client_env(engine))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(&EMPTY_ARCHIVE)?;
-        }
-        child.wait_with_output()
-    };
-    let done = give().map_err(|it| Error::Engine { engine, says: it.to_string() })?;
+    let mut client = Command::new(program);
+    client.args(["import", "-", EMPTY]).env_clear().envs(client_env(engine));
+    let done = ask::ask(&mut client, &EMPTY_ARCHIVE, ANSWER_MAX)
+        .map_err(|it| Error::Engine { engine, says: it.to_string() })?;
     if done.status.success() {
         return Ok(());
     }
-    Err(Error::Engine { engine, says: last_line(&String::from_utf8_lossy(&done.stderr)) })
+    Err(Error::Engine { engine, says: last_line(&done.stderr) })
 }
 
 /// What an engine says last is why it gave up.

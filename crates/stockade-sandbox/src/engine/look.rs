@@ -1,10 +1,11 @@
 //! What engines this machine has.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::EngineProgram;
-use super::command::{client_env, find};
+use super::ask::{ANSWER_MAX, ask};
+use super::command::{client_env, find, unusable};
 use super::image::last_line;
 
 /// An engine that is installed.
@@ -20,27 +21,26 @@ pub struct Seen {
     pub unusable: Option<String>,
 }
 
-/// Looks whether an engine is there and answers. Nothing is started in it.
+/// Looks whether an engine is there and answers. Nothing is started in it, and one that is not for
+/// this user is not asked: Podman would leave a process and files.
 pub fn look(engine: EngineProgram) -> Option<Seen> {
     let program = find(engine.name())?;
+    if let Some(why) = unusable(engine) {
+        return Some(Seen { engine, program, version: String::new(), unusable: Some(why) });
+    }
     let ask = |args: &[&str]| {
-        let answered = Command::new(&program)
-            .args(args)
-            .env_clear()
-            .envs(client_env(engine))
-            .stdin(Stdio::null())
-            .output();
-        let answered = answered.map_err(|it| it.to_string())?;
+        let mut client = Command::new(&program);
+        client.args(args).env_clear().envs(client_env(engine)).current_dir("/");
+        let answered = ask(&mut client, &[], ANSWER_MAX).map_err(|it| it.to_string())?;
         if answered.status.success() {
-            Ok(String::from_utf8_lossy(&answered.stdout).trim().to_owned())
+            Ok(answered.stdout.trim().to_owned())
         } else {
-            Err(last_line(&String::from_utf8_lossy(&answered.stderr)))
+            Err(last_line(&answered.stderr))
         }
     };
     let version = ask(&["--version"]).unwrap_or_default();
     let unusable = match engine {
-        EngineProgram::Podman => super::command::unusable_podman()
-            .or_else(|| ask(&["info", "--format", "{{.Version.Version}}"]).err()),
+        EngineProgram::Podman => ask(&["info", "--format", "{{.Version.Version}}"]).err(),
         EngineProgram::Docker => ask(&["version", "--format", "{{.Server.Version}}"]).err(),
     };
     Some(Seen { engine, program, version, unusable })

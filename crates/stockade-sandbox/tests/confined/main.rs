@@ -160,7 +160,10 @@ fn run(who: &str, filter: Option<&str>) -> ExitCode {
     let ground = Ground::new();
     match launch(&ground.confined(&["true"])) {
         Err(
-            error @ (Error::CannotEnforce { .. } | Error::NoEngine { .. } | Error::Engine { .. }),
+            error @ (Error::CannotEnforce { .. }
+            | Error::NoEngine { .. }
+            | Error::Engine { .. }
+            | Error::ForRoot { .. }),
         ) => {
             println!("{who}: not run: {error}: {:?}", std::error::Error::source(&error));
             return ExitCode::SUCCESS;

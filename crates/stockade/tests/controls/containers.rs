@@ -20,9 +20,11 @@ crate::rows![
     x09_nothing_is_left_of_a_container,
     c17_what_an_image_says_changes_nothing,
     c17_an_image_is_one_digest,
+    c17_nothing_of_an_image_is_loaded_into_our_first_process,
     a_guarded_server_is_in_a_container,
     a_container_passes_on_how_its_server_ended,
     an_engine_that_is_not_there_is_said,
+    the_doctor_asks_the_engines_that_would_be_used,
 ];
 
 /// X09's limit.
@@ -203,7 +205,7 @@ fn x09_nothing_is_left_of_a_container() {
     if !can_run() {
         return;
     }
-    let (mounted, grouped) = (mounts(), groups());
+    let mounted = mounts();
     for round in 0..20 {
         let home = Home::new();
         let mark = format!("daemon-of-{}", home.path().display());
@@ -227,7 +229,7 @@ fn x09_nothing_is_left_of_a_container() {
             let _ = guard.try_wait();
             let pids = all.iter().copied().filter(|it| !is_dead(*it)).chain(with_mark(&mark));
             let pids: Vec<i32> = pids.collect();
-            (pids, &mounts() - &mounted, &groups() - &grouped)
+            (pids, &mounts() - &mounted, groups(pid))
         };
         let mut left = left;
         let gone = within(GONE, || {
@@ -239,12 +241,23 @@ fn x09_nothing_is_left_of_a_container() {
     }
 }
 
+/// What is mounted here at places where a container of ours is put together. All else is mounted by
+/// others, who are at work meanwhile.
 fn mounts() -> BTreeSet<String> {
-    fs::read_to_string("/proc/self/mountinfo").unwrap().lines().map(str::to_owned).collect()
+    let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let is_ours = |it: &&str| {
+        let at = it.split(' ').nth(4).unwrap_or_default();
+        let shop = ["/tmp/root", "/tmp/runtime", "/tmp/state"];
+        ["/", "/tmp", "/proc", "/dev/shm"].contains(&at)
+            || shop.iter().any(|it| at.starts_with(it))
+            || at.contains("stockade")
+    };
+    all.lines().filter(is_ours).map(str::to_owned).collect()
 }
 
-/// The control groups of containers, ours and any engine's.
-fn groups() -> BTreeSet<PathBuf> {
+/// The control groups of this guard's containers, and the engine's in them.
+fn groups(guard: i32) -> BTreeSet<PathBuf> {
+    let ours = format!("stockade.{guard}-");
     let (mut found, mut waiting) = (BTreeSet::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
     while let Some(directory) = waiting.pop() {
         let inside = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -252,7 +265,7 @@ fn groups() -> BTreeSet<PathBuf> {
         let inside: Vec<PathBuf> = inside.map(|it| it.path()).collect();
         let of_containers = |it: &&PathBuf| {
             let path = it.to_string_lossy();
-            path.contains("stockade.") || path.contains("libpod-")
+            path.contains(&ours)
         };
         found.extend(inside.iter().filter(of_containers).cloned());
         waiting.extend(inside);
@@ -268,6 +281,11 @@ struct Evil {
 
 impl Evil {
     fn new(home: &Home, says: &str) -> Self {
+        Self::with(home, says, None)
+    }
+
+    /// The same, and the files below a directory.
+    fn with(home: &Home, says: &str, more: Option<&Path>) -> Self {
         let name = format!("localhost/stockade-test-{}", std::process::id());
         let mut files: BTreeSet<String> = BTreeSet::new();
         for program in ["/bin/sh", "/bin/ls", "/bin/cat", "/usr/bin/env", "/usr/bin/id"] {
@@ -285,6 +303,12 @@ impl Evil {
             .output()
             .unwrap();
         assert!(packed.status.success(), "{}", said(&packed));
+        if let Some(more) = more {
+            let mut add = Command::new("tar");
+            add.arg("--append").arg("--file").arg(&archive).arg("--directory").arg(more).arg(".");
+            let added = add.output().unwrap();
+            assert!(added.status.success(), "{}", said(&added));
+        }
         let gateway =
             "LABEL io.docker.server.metadata={\"volumes\":[\"/:/host\"],\"user\":\"root\"}";
         let mut import = Command::new("podman");
@@ -373,6 +397,81 @@ fn c17_an_image_is_one_digest() {
     assert_eq!(said(&run(&format!("{}@{}", now.name, now.digest))), "ran\n");
 }
 
+/// Says that the server was started, and runs on in the place of whom should have put up the walls.
+const FORGES: &str = r#"
+#include <unistd.h>
+__attribute__((constructor)) static void forge(void) {
+    static char letter[65536], started[16];
+    if (getpid() != 1) return;
+    if (read(0, letter, sizeof letter) <= 0) _exit(9);
+    if (write(1, started, sizeof started) < 0 || write(1, "forged\n", 7) < 0) _exit(8);
+    _exit(0);
+}
+"#;
+
+fn c17_nothing_of_an_image_is_loaded_into_our_first_process() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let (source, library) = (home.path().join("forge.c"), home.path().join("forge.so"));
+    fs::write(&source, FORGES).unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    let Ok(built) = gcc.output() else {
+        println!("not run: it needs gcc, to build what an image has loaded");
+        return;
+    };
+    assert!(built.status.success(), "{}", said(&built));
+    let hwcaps: Vec<String> = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
+        .iter()
+        .flat_map(|it| {
+            ["libc.so.6", "libm.so.6", "libgcc_s.so.1"]
+                .map(|name| format!(".stockade/glibc-hwcaps/{it}/{name}"))
+        })
+        .collect();
+    let list = "evil/list";
+    // The files of an image; its links; whether a container is made of it.
+    type Case<'a> = (&'a str, Vec<&'a str>, &'a [(&'a str, &'a str)], bool);
+    let cases: [Case<'_>; 5] = [
+        ("a preload", vec!["etc/ld.so.preload"], &[], true),
+        ("other libraries", hwcaps.iter().map(String::as_str).collect(), &[], true),
+        ("a linked preload", vec![list], &[("etc/ld.so.preload", "/evil/list")], false),
+        ("a linked directory", vec![list], &[("etc", "evil/etc")], false),
+        ("a link to where ours is", vec![list], &[(".stockade", "evil")], false),
+    ];
+    for (what, files, links, starts) in cases {
+        let more = tempfile::tempdir_in(home.path()).unwrap();
+        let at = |it: &str| more.path().join(it);
+        fs::create_dir_all(at("evil/etc")).unwrap();
+        fs::copy(&library, at("evil/forge.so")).unwrap();
+        for file in files {
+            fs::create_dir_all(at(file).parent().unwrap()).unwrap();
+            if file.starts_with(".stockade") {
+                fs::copy(&library, at(file)).unwrap();
+            } else {
+                fs::write(at(file), "/evil/forge.so\n").unwrap();
+            }
+        }
+        for (link, to) in links {
+            fs::create_dir_all(at(link).parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
+        let evil = Evil::with(&home, "x", Some(more.path()));
+        let image = format!("{}@{}", evil.name, evil.digest);
+        let script = ["/bin/sh", "-c", "echo ran; cat /etc/ld.so.preload; ls /.stockade"];
+        let output = sandbox(&home, "podman", &["--image", &image], &script).output().unwrap();
+        let says = said(&output);
+        assert!(!says.contains("forged"), "{what}: {says}");
+        assert_eq!(says.starts_with("ran\n"), starts, "{what}: {says}");
+        assert!(!says.contains("forge.so") && !says.contains("hwcaps"), "{what}: {says}");
+        if !starts {
+            assert_eq!(output.status.code(), Some(4), "{what}: {says}");
+            assert!(says.contains("or a link there"), "{what}: {says}");
+        }
+    }
+}
+
 fn a_guarded_server_is_in_a_container() {
     if !can_run() {
         return;
@@ -434,17 +533,70 @@ fn an_engine_that_is_not_there_is_said() {
     let lines: Vec<&str> = says.lines().collect();
     assert!(lines.len() == 2 && lines[0].starts_with("error: "), "{says}");
     assert!(lines[0].contains("docker") && lines[1].starts_with("help: "), "{says}");
+    // One that is not on this machine is not asked: nobody waits for who listens and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = format!("tcp://{}", silent.local_addr().unwrap());
+    let mut docker = sandbox(&home, "docker", &[], &["true"]);
+    let output = docker.env("DOCKER_HOST", elsewhere).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.accept().is_err(), "nobody has come");
     let seatbelt = sandbox(&home, "seatbelt", &[], &["true"]).output().unwrap();
     assert_eq!(seatbelt.status.code(), Some(4), "{}", said(&seatbelt));
     assert!(said(&seatbelt).contains("macOS"), "{}", said(&seatbelt));
     if can_run() {
         let traced = sandbox(&home, "podman", &["--trace"], &["true"]).output().unwrap();
-        assert_eq!(traced.status.code(), Some(4), "{}", said(&traced));
+        assert_eq!(traced.status.code(), Some(2), "{}", said(&traced));
         assert!(said(&traced).contains("not traced"), "{}", said(&traced));
+        assert!(said(&traced).contains("help: leave `--trace` away"), "{}", said(&traced));
+        let net =
+            sandbox(&home, "podman", &["--net", "a.example:443"], &["true"]).output().unwrap();
+        assert_eq!(net.status.code(), Some(2), "{}", said(&net));
+        assert!(said(&net).contains("help: leave `--net` away"), "{}", said(&net));
     }
     for backend in ["native", "none"] {
         let image = format!("a@sha256:{}", "0".repeat(64));
         let output = sandbox(&home, backend, &["--image", &image], &["true"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     }
+}
+
+fn the_doctor_asks_the_engines_that_would_be_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let home = Home::new();
+    let (fake, mark) = (home.path().join("podman"), home.path().join("asked"));
+    fs::write(&fake, format!("#!/bin/sh\necho x >{}\necho fake\n", mark.display())).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let asked = |uid: Option<u32>| {
+        let mut doctor = home.stockade(["doctor", "--format", "json"]);
+        doctor.env("PATH", home.path()).env("HOME", home.path()).env("DOCKER_HOST", "tcp://x");
+        if let Some(uid) = uid {
+            doctor.uid(uid).gid(uid);
+        }
+        let output = doctor.output().unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|it| panic!("{it}: {}", said(&output)));
+        let of = |name: &str| {
+            let all = found["engines"].as_array().unwrap();
+            all.iter().find(|it| it["name"] == name).unwrap().clone()
+        };
+        [of("podman"), of("docker")]
+    };
+    if can_run() {
+        let [podman, docker] = asked(None);
+        assert_eq!(podman["works"], "yes", "{podman}");
+        assert!(podman["found"].as_str().unwrap().starts_with("podman version "), "{podman}");
+        assert_eq!(docker["works"], "no", "{docker}");
+        let [podman, _] = asked(Some(65534));
+        assert_eq!(podman["works"], "no", "{podman}");
+        assert!(podman["found"].as_str().unwrap().contains("by root only"), "{podman}");
+    } else if !is_root {
+        assert_eq!(asked(None)[0]["works"], "no");
+    }
+    assert!(!mark.exists(), "what is on the caller's `PATH` was not started");
+    let made: Vec<_> = fs::read_dir(home.path()).unwrap().flatten().map(|it| it.path()).collect();
+    assert_eq!(made, [fake], "nothing was left in the home");
 }
