@@ -84,8 +84,9 @@ class Guarded:
         self.log = open(Path(directory) / "stderr.log", "wb")
         policy = HERE / "policy.toml"
         self.child = subprocess.Popen(
+            # What is shown is the guard: the server reads its listing from wherever it is.
             [os.environ["STOCKADE"], "run", "--policy", policy, "--state", Path(directory) / "state",
-             "--", sys.executable, __file__, "--serve", listing],
+             "--sandbox", "none", "--", sys.executable, __file__, "--serve", listing],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
         info = {"name": "suite", "version": "1"}
         self.ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info})
