@@ -14,7 +14,7 @@ use std::process::{self, Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mkfifoat};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -244,8 +244,20 @@ impl Ground {
         harm
     }
 
-    /// Processes that were to be left when all is over. They are ended now.
+    /// Processes that were to be left when all is over. They are ended now. One that was forked a
+    /// moment ago may not be what it becomes yet, so they are looked for a while.
     fn survivors(&self) -> Vec<String> {
+        let until = Instant::now() + SURVIVES;
+        loop {
+            let found = self.survivors_now();
+            if !found.is_empty() || Instant::now() > until {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn survivors_now(&self) -> Vec<String> {
         let plan: Value =
             serde_json::from_slice(&fs::read(self.at("ro/plan.json")).unwrap()).unwrap();
         let words = format!("sleep\0{}\0", plan["survivor"].as_str().unwrap());
@@ -262,6 +274,9 @@ impl Ground {
         found
     }
 }
+
+/// How long it is looked for what is left.
+const SURVIVES: Duration = Duration::from_secs(3);
 
 impl Drop for Ground {
     fn drop(&mut self) {
