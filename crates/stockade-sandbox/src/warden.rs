@@ -219,8 +219,11 @@ impl<'a> Held<'a> {
             }
             Self::ByCell { cell, prepared, filters, built: (until_built, _) } => {
                 confine::enter_groups(prepared)?;
-                retry_on_intr(|| rustix::io::read(until_built, &mut [0; 1]))
-                    .map_err(|errno| Step::Fork.because(errno))?;
+                // Whatever is not that word is none: without it the root is still the machine's.
+                let told = retry_on_intr(|| rustix::io::read(until_built, &mut [0; 1]));
+                if told.map_err(|errno| Step::Fork.because(errno))? != 1 {
+                    return Err(Step::Fork.because(Errno::PIPE));
+                }
                 confine::enclose(cell, filters, Who::Server)
             }
         }
@@ -231,8 +234,9 @@ impl<'a> Held<'a> {
             return Ok(Vec::new());
         };
         let doors = confine::build(cell, prepared, alone)?;
-        rustix::io::write(says_built, &[1]).map_err(|errno| Step::Fork.because(errno))?;
+        // Nothing runs beside a warden that still has its privileges.
         confine::enclose(cell, filters, Who::Warden)?;
+        rustix::io::write(says_built, &[1]).map_err(|errno| Step::Fork.because(errno))?;
         Ok(doors)
     }
 }
