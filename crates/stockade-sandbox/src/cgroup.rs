@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, open};
 use rustix::io::Errno;
-use rustix::process::getpid;
+use rustix::process::{Pid, getpid};
 
 use crate::Limits;
 use crate::cell::{Group, PIDS_MAX, Setting};
@@ -47,8 +47,25 @@ pub(crate) struct Possible {
 
 /// Looks where groups can be made. Nothing is changed.
 pub(crate) fn possible(limits: &Limits) -> Possible {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let ours = read("/proc/self/cgroup");
+    possible_below(&read("/proc/self/cgroup"), limits)
+}
+
+/// Looks whether groups can be made below no other. A container that is moved there from its engine's
+/// learns the names of none of those that we are in.
+pub(crate) fn possible_at_the_top(limits: &Limits) -> Possible {
+    possible_below(&at_the_top(&read("/proc/self/cgroup")), limits)
+}
+
+fn at_the_top(ours: &str) -> String {
+    let lines = ours.lines().filter_map(|it| it.rsplit_once(':'));
+    lines.map(|(hierarchy, _)| format!("{hierarchy}:/\n")).collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn possible_below(ours: &str, limits: &Limits) -> Possible {
     let mounts = read("/proc/self/mountinfo");
     let mut found = Possible::default();
     let wanted = [
@@ -57,7 +74,7 @@ pub(crate) fn possible(limits: &Limits) -> Possible {
         (Controller::Cpu, limits.cpu_thousandths.is_some()),
     ];
     for (controller, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
-        let Some((below, version)) = place(controller, &ours, &mounts) else { continue };
+        let Some((below, version)) = place(controller, ours, &mounts) else { continue };
         let settings = settings(controller, version, limits);
         match controller {
             Controller::Memory => found.memory = true,
@@ -120,7 +137,6 @@ fn place(controller: Controller, ours: &str, mounts: &str) -> Option<(PathBuf, V
 
 /// Which versions are mounted, and what each of them controls, for a person.
 pub(crate) fn layout() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     layout_of(&read("/proc/self/mountinfo"), read_controllers)
 }
 
@@ -317,6 +333,21 @@ pub(crate) fn remove_those_of(keeper: u32, below: &[PathBuf]) {
     }
 }
 
+/// Moves a process to the groups that a keeper made below these directories.
+pub(crate) fn enter_those_of(keeper: u32, below: &[PathBuf], process: Pid) -> io::Result<()> {
+    let name = format!("{NAME}{keeper}-");
+    for below in below {
+        for entry in fs::read_dir(below)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&name) {
+                let pid = process.as_raw_nonzero().to_string();
+                fs::write(entry.path().join("cgroup.procs"), pid)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn was_swept(error: &io::Error) -> bool {
     let kind = error.kind();
     let is_gone = error.raw_os_error() == Some(Errno::NODEV.raw_os_error());
@@ -366,6 +397,11 @@ mod tests {
         assert_eq!(own_group(HYBRID, Some("pids")), None);
         assert_eq!(own_group(HYBRID, None), Some(Path::new("/user.slice/x.scope")));
         assert_eq!(own_group("garbage\n::", Some("memory")), None);
+    }
+
+    #[test]
+    fn at_the_top_no_name_is_left() {
+        assert_eq!(at_the_top(HYBRID), "4:memory:/\n1:cpu,cpuacct:/\n0::/\n");
     }
 
     #[test]

@@ -18,6 +18,7 @@
 )]
 
 mod containers;
+mod docker;
 mod doctor;
 mod floods;
 mod front_door;
@@ -52,6 +53,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("containers", containers::ROWS),
+    ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
