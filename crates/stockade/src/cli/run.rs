@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
-use stockade_sandbox::{Plan, Spec, plan};
+use stockade_sandbox::{Plan, Spec, plan, raise_descriptors};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
@@ -125,6 +125,7 @@ impl Shared {
         upstream: Option<&str>,
         command: &[OsString],
     ) -> Result<Option<Ready>, Failure> {
+        raise_descriptors();
         let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
         if let Some(about) = server.about() {
             anstream::eprintln!("note: {about}");

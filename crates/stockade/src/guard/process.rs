@@ -92,7 +92,7 @@ impl Process {
             parties: parties.clone(),
             watch: watch.clone(),
         };
-        let open = |doors| Egress::open(doors, network, Arc::new(recorded()));
+        let open = |doors| Egress::open(doors, network, Arc::new(recorded()), guard.room());
         let egress = Mutex::new(child.take_doors().map(open).transpose()?);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
         let errors = tokio::spawn(listen(

@@ -20,7 +20,7 @@ use super::Options;
 use super::error::Error;
 use super::registry::Registry;
 use super::store::Staging;
-use crate::guard::egress::{Egress, Shown};
+use crate::guard::egress::{Egress, Room, Shown};
 
 const TIME_MAX: Duration = Duration::from_secs(900);
 /// Of what it says, so much is read; of what it leaves in a file, so much.
@@ -152,6 +152,7 @@ fn reaching(hosts: &[String]) -> Result<Network, Error> {
 /// What connects a package manager to its registry, for as long as this is there.
 struct WayOut {
     egress: Option<Egress>,
+    shown: Arc<Shown>,
     runtime: Option<Runtime>,
 }
 
@@ -161,9 +162,11 @@ impl WayOut {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().map_err(failed)?;
         // There is no ledger yet: what is refused is said on standard error.
-        let open = async { Egress::open(doors, network, Arc::new(Shown { trace: None })) };
+        let shown = Arc::new(Shown::new(None));
+        let witness = Arc::clone(&shown);
+        let open = async { Egress::open(doors, network, witness, &Room::of_this_process()) };
         let egress = Some(runtime.block_on(open).map_err(failed)?);
-        Ok(Self { egress, runtime: Some(runtime) })
+        Ok(Self { egress, shown, runtime: Some(runtime) })
     }
 }
 
@@ -173,6 +176,7 @@ impl Drop for WayOut {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        self.shown.settle();
     }
 }
 
