@@ -19,7 +19,7 @@ use stockade_wire::stdio;
 
 use super::State;
 use super::hold::{Hold, not_started, passed_on, reserve};
-use super::prepare::{Consent, Settled, settle};
+use super::prepare::{Consent, Settled, failed, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -390,6 +390,7 @@ fn there(root: &str) -> Result<(), Failure> {
 fn start_failed(error: &StartError) -> Failure {
     match error {
         StartError::Launch(error) => not_started(error),
+        StartError::Prepared(error) => failed(error),
         StartError::Pipes(_) => Failure::new(Exit::Server, error.to_string()),
     }
 }

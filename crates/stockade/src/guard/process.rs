@@ -60,6 +60,9 @@ pub enum StartError {
     /// The process.
     #[error(transparent)]
     Launch(#[from] stockade_sandbox::Error),
+    /// What was prepared of it.
+    #[error(transparent)]
+    Prepared(#[from] crate::prepared::Error),
     /// Its pipes.
     #[error("cannot use the pipes or sockets of the server")]
     Pipes(#[from] std::io::Error),
