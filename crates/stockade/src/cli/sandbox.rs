@@ -18,7 +18,7 @@ use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan, raise_d
 use super::hold::{Hold, not_started, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
-use super::run::{environment, runtime};
+use super::run::{environment, roots, runtime};
 use super::{Format, State};
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -46,7 +46,7 @@ pub(super) struct Sandbox {
     /// A directory or file that the command may read, or with ":rw" behind it write as well. May be
     /// repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]")]
-    roots: Vec<String>,
+    roots: Vec<OsString>,
     /// Pass this variable of the environment on. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -105,7 +105,8 @@ impl Sandbox {
 
     fn spec(&self) -> Result<Spec, Failure> {
         let sandbox = self.hold.over(&config::Sandbox::default())?;
-        let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
+        let roots = roots(&self.roots)?;
+        let roots = roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         let mut confine = sandbox.confinement(&roots);
