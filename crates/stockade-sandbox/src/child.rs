@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::{Cell, Way};
 use crate::cgroup;
+use crate::descriptors;
 use crate::engine::{is_held, last_line};
 use crate::inside::{Letter, go, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
@@ -451,7 +452,12 @@ impl Keeper {
         // socket close, and leaves.
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         let process = Mutex::new(process);
-        Ok(Self { control, pidfd, process, groups_below: Vec::new() })
+        let keeper = Self { control, pidfd, process, groups_below: Vec::new() };
+        // It waits for its order still. What has ended already says why by its socket.
+        match descriptors::give_back(pid) {
+            Err(error) if error.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => Err(error),
+            Ok(()) | Err(_) => Ok(keeper),
+        }
     }
 
     /// Nobody else's while this is there, since it is reaped only then.
