@@ -33,6 +33,7 @@ mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
+mod scopes;
 mod touched;
 
 use std::process::ExitCode;
@@ -66,6 +67,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
 ];
