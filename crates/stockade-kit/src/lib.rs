@@ -9,8 +9,11 @@
 //! What is not here: a sandbox. A server that got all of this right still runs with the rights of
 //! the user who started it.
 
+#[cfg(feature = "url")]
+pub mod address;
 pub mod command;
 pub mod failure;
+pub mod launch;
 pub mod limits;
 pub mod path;
 pub mod root;

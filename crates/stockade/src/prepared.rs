@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use stockade_sandbox::Guarantee;
 
-use crate::launch::{Ecosystem, Package};
+use stockade_kit::launch::{Ecosystem, Package};
 
 pub use error::Error;
 pub use manifest::{Dependency, Manifest};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::manifest::{FORMAT, Manifest};
 use super::tree;
-use crate::launch::{Package, Wanted};
+use stockade_kit::launch::{Package, Wanted};
 
 const MANIFEST: &str = "manifest.json";
 const TREE: &str = "tree";

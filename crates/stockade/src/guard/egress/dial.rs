@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use stockade_sandbox::network::address;
+use stockade_kit::address;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -54,19 +54,8 @@ impl Reach for System {
         })
     }
 
-    /// The kernel chooses the address that it would send from. Connecting a datagram socket sends
-    /// nothing.
     fn is_own(&self, address: IpAddr) -> bool {
-        let any: IpAddr = match address {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        const DISCARD: u16 = 9;
-        let from = UdpSocket::bind((any, 0)).and_then(|socket| {
-            socket.connect((address, DISCARD))?;
-            socket.local_addr()
-        });
-        from.is_ok_and(|it| it.ip() == address)
+        address::is_own(address)
     }
 
     fn dial(&self, address: SocketAddr) -> Waited<'_, TcpStream> {
