@@ -7,6 +7,7 @@
 //! asked about is an [`IpAddr`], and the list is that of IANA.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -147,18 +148,19 @@ pub fn said(address: IpAddr) -> Result<(), Why> {
 
 /// Whether what is sent to this address stays on this machine, also where the address is public: it
 /// then leads to what listens here, past what guards it outside. The kernel is asked which address
-/// it would send from; connecting a datagram socket sends nothing.
-pub fn is_own(address: IpAddr) -> bool {
+/// it would send from; connecting a datagram socket sends nothing, and fails where there is no way
+/// to it at all.
+pub fn is_own(address: IpAddr) -> io::Result<bool> {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     const DISCARD: u16 = 9;
-    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((address, DISCARD))?;
-        socket.local_addr()
-    });
-    from.is_ok_and(|it| it.ip() == address)
+    let socket = UdpSocket::bind((any, 0))?;
+    match socket.connect((address, DISCARD)) {
+        Ok(()) => Ok(socket.local_addr()?.ip() == address),
+        Err(_) => Ok(false),
+    }
 }
 
 #[cfg(test)]

@@ -56,12 +56,14 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("a server's processes can be ended for certain on Linux only");
 
+mod bus;
 mod cell;
 mod cgroup;
 mod child;
 mod codec;
 mod confine;
 mod content;
+mod descriptors;
 mod doctor;
 mod engine;
 mod error;
@@ -78,6 +80,7 @@ mod prefix;
 mod raw;
 mod reached;
 mod roots;
+mod scope;
 mod script;
 mod seatbelt;
 mod seccomp;
@@ -91,6 +94,7 @@ mod warden;
 mod way;
 
 pub use child::{Child, Doors, Exit, launch, launch_as};
+pub use descriptors::raise_descriptors;
 pub use doctor::{Diagnosis, Feature, Works, examine};
 pub use engine::{Engine, EngineProgram, Image, NotPinned, Seen, look};
 pub use error::Error;
