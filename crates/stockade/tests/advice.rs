@@ -185,7 +185,8 @@ fn a_word_at_the_start_says_nothing_about_a_statement() {
     fn starts_with_no_keyword(sql: &str) -> bool {
         !["INSERT", "UPDATE", "DELETE", "DROP", "ALTER"].iter().any(|it| sql.starts_with(it))
     }
-    let statements: [(&str, fn(&str) -> bool); 4] = [
+    type Advice = fn(&str) -> bool;
+    let statements: [(&str, Advice); 4] = [
         ("SELECT 1; DROP TABLE notes", starts_well),
         ("WITH x AS (SELECT 1) DELETE FROM notes", starts_well),
         ("/**/DELETE FROM notes", starts_with_no_keyword),
