@@ -39,6 +39,8 @@ pub struct Guard {
     tally: Tally,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
+    /// Why a record was refused for what it is: the ledger itself goes on after that.
+    refused: OnceLock<String>,
     sessions: String,
     began: Instant,
 }
@@ -55,9 +57,9 @@ impl Guard {
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
-        let (unreachable, reached) = (OnceLock::new(), OnceLock::new());
+        let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let began = Instant::now();
-        Self { server, live, ledger, tally, unreachable, reached, sessions, began }
+        Self { server, live, ledger, tally, unreachable, reached, refused, sessions, began }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -106,6 +108,9 @@ impl Guard {
         } else {
             self.ledger.append(record)
         };
+        if let Err(stockade_store::Error::Fields(why)) = &appended {
+            let _first = self.refused.set(why.to_string());
+        }
         appended.map(drop).map_err(Unrecorded)
     }
 
@@ -114,6 +119,10 @@ impl Guard {
     /// # Errors
     /// When the ledger takes nothing more.
     pub fn check(&self) -> Result<(), Unrecorded> {
+        if let Some(cause) = self.refused.get() {
+            let cause = cause.clone();
+            return Err(Unrecorded(stockade_store::Error::Poisoned { cause }));
+        }
         self.ledger.check().map_err(Unrecorded)
     }
 

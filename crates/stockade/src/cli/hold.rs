@@ -79,14 +79,14 @@ impl Hold {
                 return Err(Failure::new(Exit::Usage, "an image without a container")
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
             }
-            Backend::None if self.network.is_some() => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    "`--net` without a sandbox to hold it to that",
-                )
-                .help("leave `--sandbox none` away, or `--net`"));
+            Backend::None => {
+                if let Some(it) = self.holds_to() {
+                    let says = format!("`{it}` without a sandbox to hold it to that");
+                    return Err(Failure::new(Exit::Usage, says)
+                        .help(format!("leave `--sandbox none` away, or `{it}`")));
+                }
             }
-            Backend::Native | Backend::None => {}
+            Backend::Native => {}
         }
         Ok(Sandbox {
             backend,
@@ -96,6 +96,20 @@ impl Hold {
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
         })
+    }
+
+    /// An option that says what the process is held to, if there is one.
+    fn holds_to(&self) -> Option<&'static str> {
+        let said = [
+            ("--net", self.network.is_some()),
+            ("--program", !self.programs.is_empty()),
+            ("--memory", self.memory.is_some()),
+            ("--cpus", self.cpus.is_some()),
+            ("--pids", self.pids.is_some()),
+            ("--time", self.time.is_some()),
+            ("--allow-weaker", !self.allow_weaker.is_empty()),
+        ];
+        said.into_iter().find_map(|(option, is_said)| is_said.then_some(option))
     }
 
     /// Puts the secrets into what holds the process, and where they are into its environment.
@@ -114,7 +128,11 @@ impl Hold {
                 }
             };
         };
-        for name in &self.secrets {
+        for (place, name) in self.secrets.iter().enumerate() {
+            if self.secrets.iter().take(place).any(|it| it == name) {
+                return Err(Failure::new(Exit::Usage, format!("`--secret {name}` is there twice"))
+                    .help("leave one of them away"));
+            }
             let value = passed_on("--secret", name)?.into_encoded_bytes();
             let secret = Secret { name: name.clone(), value };
             env.retain(|(it, _)| *it != **name);
@@ -194,6 +212,8 @@ pub(super) fn not_started(error: &Error) -> Failure {
         )),
         Error::SecretHidden { .. } => failure(Exit::Usage)
             .help("secrets are files in `/run/secrets`: leave that root away, or name one elsewhere"),
+        Error::VariableName { .. } => failure(Exit::Usage)
+            .help("letters, digits and underscores make a name, as in `API_TOKEN`"),
         Error::LedAstray { .. } => failure(Exit::Usage).help(
             "show it with `--program DIR`, or do not let the server write to the root (`:ro`)",
         ),
@@ -216,7 +236,6 @@ pub(super) fn not_started(error: &Error) -> Failure {
         }
         Error::NoCommand
         | Error::ZeroByte
-        | Error::VariableName { .. }
         | Error::TooLarge { .. }
         | Error::NotFound { .. }
         | Error::NotExecutable { .. }
