@@ -80,7 +80,8 @@ impl Hold {
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
             }
             Backend::None => {
-                if let Some(it) = self.holds_to() {
+                // Of secrets it is said where they are kept.
+                if let Some(it) = self.of_a_process().filter(|it| *it != "--secret") {
                     let says = format!("`{it}` without a sandbox to hold it to that");
                     return Err(Failure::new(Exit::Usage, says)
                         .help(format!("leave `--sandbox none` away, or `{it}`")));
@@ -98,18 +99,23 @@ impl Hold {
         })
     }
 
-    /// An option that says what the process is held to, if there is one.
-    fn holds_to(&self) -> Option<&'static str> {
-        let said = [
-            ("--net", self.network.is_some()),
-            ("--program", !self.programs.is_empty()),
-            ("--memory", self.memory.is_some()),
-            ("--cpus", self.cpus.is_some()),
-            ("--pids", self.pids.is_some()),
-            ("--time", self.time.is_some()),
-            ("--allow-weaker", !self.allow_weaker.is_empty()),
+    /// An option that is about a process, if one was given: there it holds nothing to say it of a
+    /// remote server.
+    pub(super) fn of_a_process(&self) -> Option<&'static str> {
+        let held = self.backend.is_some_and(|it| it != Backend::None);
+        let given = [
+            (held, "--sandbox"),
+            (self.image.is_some(), "--image"),
+            (!self.programs.is_empty(), "--program"),
+            (self.network.is_some(), "--net"),
+            (!self.secrets.is_empty(), "--secret"),
+            (self.memory.is_some(), "--memory"),
+            (self.cpus.is_some(), "--cpus"),
+            (self.pids.is_some(), "--pids"),
+            (self.time.is_some(), "--time"),
+            (!self.allow_weaker.is_empty(), "--allow-weaker"),
         ];
-        said.into_iter().find_map(|(option, is_said)| is_said.then_some(option))
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }
 
     /// Puts the secrets into what holds the process, and where they are into its environment.
