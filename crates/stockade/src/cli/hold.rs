@@ -77,8 +77,10 @@ impl Hold {
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
             }
             Backend::None => {
-                // Of secrets it is said where they are kept.
-                if let Some(it) = self.of_a_process().filter(|it| *it != "--secret") {
+                // Of secrets it is said where they are kept, and nothing is as weak as none.
+                let says_nothing = ["--secret", "--allow-weaker"];
+                let given = self.of_a_process();
+                if let Some(it) = given.filter(|it| !says_nothing.contains(it)) {
                     let says = format!("`{it}` without a sandbox to hold it to that");
                     return Err(Failure::new(Exit::Usage, says)
                         .help(format!("leave `--sandbox none` away, or `{it}`")));
