@@ -181,7 +181,7 @@ impl Words {
             "--hostname=stockade",
             "--workdir=/",
             "--no-healthcheck",
-            "--ulimit=core=0:0",
+            "--ulimit=core=1:1",
         ] {
             self.flag(flag);
         }
@@ -575,7 +575,7 @@ run
 --hostname=stockade
 --workdir=/
 --no-healthcheck
---ulimit=core=0:0
+--ulimit=core=1:1
 --name=NAME
 --label=stockade=NAME
 --user=1000:1001
