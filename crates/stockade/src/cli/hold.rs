@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use rustix::io::Errno;
 use stockade_sandbox::{
-    Access, Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret,
+    Access, Confinement, EngineProgram, Error, Guarantee, Image, Network, NoDestination, Secret,
 };
 
 use crate::config::{Backend, Sandbox, Search};
@@ -174,6 +174,13 @@ pub(super) fn reserve(
     }
     confine.reserved = directories.into_iter().chain(named).map(Path::to_owned).collect();
     Ok(())
+}
+
+/// What is said of roots that name more hosts than can be reached.
+pub(super) fn too_many(error: &NoDestination) -> Failure {
+    Failure::new(Exit::Usage, "the roots cannot all be reached")
+        .from(error.clone())
+        .help("name fewer addresses as roots, or fewer hosts in `--net`")
 }
 
 /// The value of a variable that is passed on by its name.

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan, raise_descriptors};
 
-use super::hold::{Hold, not_started, reserve};
+use super::hold::{Hold, not_started, reserve, too_many};
 use super::prepare::{Consent, settle};
 use super::report::Report;
 use super::run::{environment, roots, runtime};
@@ -109,7 +109,7 @@ impl Sandbox {
         let roots = roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
-        let mut confine = sandbox.confinement(&roots);
+        let mut confine = sandbox.confinement(&roots).map_err(|it| too_many(&it))?;
         if self.trace.is_some() {
             let nothing = || {
                 Failure::new(Exit::Usage, "only what the sandbox holds can be traced")

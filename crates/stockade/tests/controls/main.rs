@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod client_roots;
 mod containers;
 mod doctor;
 mod floods;
@@ -63,6 +64,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("client_roots", client_roots::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
     ("scopes", scopes::ROWS),
