@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -18,7 +18,8 @@ use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started, passed_on, reserve, too_many};
+use super::hold::{Hold, not_started, passed_on, too_many};
+use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
@@ -109,6 +110,8 @@ struct Found {
     server: Where,
     /// What will be done for the process, if the server is one.
     plan: Option<Plan>,
+    /// What is to be known of its roots.
+    told: Vec<String>,
 }
 
 /// A guard that is ready to stand.
@@ -119,6 +122,7 @@ pub(super) struct Ready {
     pub(super) server: Where,
     /// What holds the server, for a person.
     pub(super) held: String,
+    pub(super) kept: Arc<Mutex<Kept>>,
     pub(super) show_stderr: bool,
     /// Keeps what is the guard's own from the server, whatever roots it gets.
     reserve: Reserve,
@@ -134,12 +138,13 @@ impl Shared {
         client_roots: &[String],
     ) -> Result<Option<Ready>, Failure> {
         raise_descriptors();
-        let Found { search, flags, resolved, server, plan } =
+        let Found { search, flags, resolved, server, plan, told } =
             self.look(upstream, command, client_roots)?;
         if let Some(about) = server.about() {
             anstream::eprintln!("note: {about}");
         }
         if self.hold.dry_run {
+            told.iter().for_each(|it| anstream::eprintln!("note: {it}"));
             let plan = plan.map(|it| it.to_string());
             let plan = plan.unwrap_or_else(|| "a remote server: nothing is started\n".to_owned());
             super::printed(io::stdout().lock().write_all(plan.as_bytes()))?;
@@ -155,6 +160,7 @@ impl Shared {
         })?;
         let name = resolved.server.as_ref().map(|it| it.name.clone());
         let name = name.unwrap_or_else(|| server.name());
+        let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
         let live = Arc::new(Live::new(search, flags, &resolved));
         let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
         let held = match (&server, plan) {
@@ -162,12 +168,19 @@ impl Shared {
             (Where::Here(_), None) => String::new(),
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
-        let (base, own) = (self.state.base()?, Search::new(self.policy.as_deref()));
+        let held = [&[held], &told[..]].concat().join("; ");
+        let (state, policy) = (self.state.clone(), self.policy.clone());
         let keep = move |confine: &mut Confinement| {
-            reserve(Some(confine), &base, &own).map_err(|it| it.to_string())
+            reserve(Some(confine), &state, policy.as_deref(), false).map_err(|it| it.to_string())
         };
-        let reserve = Reserve(Arc::new(keep));
-        Ok(Some(Ready { guard, resolved, server, held, show_stderr: self.stderr, reserve }))
+        let kept = Arc::new(Mutex::new(kept));
+        let follows = Arc::clone(&kept);
+        let starts = move |plan: &Plan| {
+            follows.lock().unwrap_or_else(PoisonError::into_inner).renew(plan);
+        };
+        let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
+        let show_stderr = self.stderr;
+        Ok(Some(Ready { guard, resolved, server, held, kept, show_stderr, reserve }))
     }
 
     fn look(
@@ -186,7 +199,7 @@ impl Shared {
         let resolved = Resolved::read(&search, &flags)
             .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         for root in resolved.roots.iter().filter(|it| it.origin.place == "--root" && !it.is_uri()) {
-            there(&root.path)?;
+            there(&root.path, false)?;
         }
         if let Ok(directory) = std::env::current_dir()
             && let Some(note) = search.overlooks(&directory)
@@ -205,11 +218,13 @@ impl Shared {
         if self.trace {
             server.traced()?;
         }
+        let is_held = matches!(&server, Where::Here(it) if it.spec.confine.is_some());
+        let told = if is_held { led(&resolved)? } else { Vec::new() };
         let plan = match &server {
             Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
         };
-        Ok(Found { search, flags, resolved, server, plan })
+        Ok(Found { search, flags, resolved, server, plan, told })
     }
 
     fn find(
@@ -243,8 +258,7 @@ impl Shared {
             env.push((name.into(), value.into()));
         }
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        let search = Search::new(self.policy.as_deref());
-        reserve(confine.as_deref_mut(), &self.state.base()?, &search)?;
+        reserve(confine.as_deref_mut(), &self.state, self.policy.as_deref(), self.hold.dry_run)?;
         let spec = Spec { command, env, cwd: None, confine };
         settle(spec, &self.state, &self.consent).map(Where::Here)
     }
@@ -340,9 +354,9 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, held, show_stderr, reserve, .. } = ready;
+    let Ready { guard, server, held, show_stderr, kept, reserve, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
-    watch(&guard);
+    watch(&guard, kept);
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
@@ -429,9 +443,9 @@ pub(super) fn roots(given: &[OsString]) -> Result<Vec<String>, Failure> {
 }
 
 /// A root that is not there bounds nothing that anybody means: it is misspelled.
-fn there(root: &str) -> Result<(), Failure> {
+pub(super) fn there(root: &str, or_a_file: bool) -> Result<(), Failure> {
     let why = match std::fs::metadata(root) {
-        Ok(it) if it.is_dir() => return Ok(()),
+        Ok(it) if it.is_dir() || or_a_file => return Ok(()),
         Ok(_) => "it is not a directory".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -488,32 +502,44 @@ pub(super) fn unrecorded(error: Unrecorded) -> Failure {
         .help("make room there, or keep the ledger elsewhere with `--state DIR`; then start anew")
 }
 
-/// Follows the policy file: what is new in it holds from the next message on.
-pub(super) fn watch(guard: &Arc<Guard>) {
+/// Follows the policy file: what is new in it holds from the next message on, unless a server may have
+/// written it. Tells what of the rest a server may write by now.
+pub(super) fn watch(guard: &Arc<Guard>, kept: Arc<Mutex<Kept>>) {
     let guard = Arc::clone(guard);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
             let looking = Arc::clone(&guard);
-            let Ok(changed) = tokio::task::spawn_blocking(move || looking.live().look()).await
-            else {
-                continue;
+            let kept = Arc::clone(&kept);
+            let look = move || {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let (replaced, has_policy) = (kept.replaced(), kept.has_the_policy());
+                (replaced, has_policy, has_policy.then(|| looking.live().look()).flatten())
             };
-            let says = match changed {
-                None => continue,
-                Some(Change::Replaced(_)) => "the policy was replaced".to_owned(),
-                Some(Change::Refused(error)) => {
-                    format!(
-                        "the policy file cannot be used; what held before still does\n{}",
-                        error.render(false)
-                    )
-                }
-            };
-            anstream::eprintln!("note: {says}");
-            let server = Arc::clone(&guard.server.name);
-            // A ledger that cannot be written stops the next call.
-            let _recorded =
-                guard.record(&Record { kind: Kind::Policy, server, says, ..Record::default() });
+            let looked = tokio::task::spawn_blocking(look).await;
+            let Ok((replaced, has_policy, changed)) = looked else { return };
+            let changed = changed.map(|it| match it {
+                Change::Replaced(_) => "the policy was replaced".to_owned(),
+                Change::Refused(error) => format!(
+                    "the policy file cannot be used; what held before still does\n{}",
+                    error.render(false)
+                ),
+            });
+            let replaced = replaced.iter().map(|it| {
+                let rest = if has_policy { "" } else { ", and the policy is not read again" };
+                format!(
+                    "`{}` was replaced by somebody outside: a server that runs now may write what is \
+                     there{rest}",
+                    it.display()
+                )
+            });
+            for says in replaced.chain(changed) {
+                anstream::eprintln!("note: {says}");
+                let server = Arc::clone(&guard.server.name);
+                // A ledger that cannot be written stops the next call.
+                let _recorded =
+                    guard.record(&Record { kind: Kind::Policy, server, says, ..Record::default() });
+            }
         }
     });
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -13,12 +13,15 @@ use std::time::Duration;
 use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use stockade_sandbox::{Child, Doors, Error, Network, Spec, launch, plan, raise_descriptors};
+use stockade_sandbox::{
+    Access, Child, Doors, Error, Network, Spec, launch, led_by, plan, raise_descriptors,
+};
 
-use super::hold::{Hold, not_started, reserve, too_many};
+use super::hold::{Hold, not_started, too_many};
+use super::own::{leads, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
-use super::run::{environment, roots, runtime};
+use super::run::{environment, roots, runtime, there};
 use super::{Format, State};
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -77,6 +80,7 @@ impl Sandbox {
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        self.is_for_us(&spec)?;
         // What cannot be written in the end is better known before.
         let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
         let report = report.transpose()?;
@@ -103,12 +107,29 @@ impl Sandbox {
         })
     }
 
+    /// What the command touched is not for the command to say.
+    fn is_for_us(&self, spec: &Spec) -> Result<(), Failure> {
+        let (Some(Some(file)), Some(confine)) = (&self.trace, &spec.confine) else { return Ok(()) };
+        if confine.shows(file) != Some(Access::Write) {
+            return Ok(());
+        }
+        let says = format!("`{}` lies where the command may write", file.display());
+        Err(Failure::new(Exit::Usage, says)
+            .help("name a file outside of that root after `--trace=`, or leave `=FILE` away"))
+    }
+
     fn spec(&self) -> Result<Spec, Failure> {
         let sandbox = self.hold.over(&config::Sandbox::default())?;
         let roots = roots(&self.roots)?;
         let roots = roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
+        for root in roots.iter().filter(|it| !it.is_uri()) {
+            there(&root.path, true)?;
+            if let Ok(Some(link)) = led_by(Path::new(&root.path)) {
+                anstream::eprintln!("note: {}", leads(Path::new(&root.path), &link.real));
+            }
+        }
         let mut confine = sandbox.confinement(&roots).map_err(|it| too_many(&it))?;
         if self.trace.is_some() {
             let nothing = || {
@@ -119,10 +140,7 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        // Without a home directory there is nothing that would have to be kept from it.
-        if let Ok(state) = self.state.base() {
-            reserve(confine.as_deref_mut(), &state, &config::Search::new(None))?;
-        }
+        reserve(confine.as_deref_mut(), &self.state, None, self.hold.dry_run)?;
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         Ok(settle(spec, &self.state, &self.consent)?.spec)
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Event, Parties};
-use stockade_sandbox::{Confinement, Spec};
+use stockade_sandbox::{Confinement, Plan, Spec};
 use stockade_wire::frame::Lines;
 use stockade_wire::upstream::Upstream;
 use tokio::net::unix::pipe;
@@ -51,11 +51,17 @@ pub(super) struct Board {
     pub(super) busy: bool,
 }
 
-/// Keeps what is the guard's own from a process with these roots, and makes it where it must be.
+/// What is done for the guard's own places when a server is started with other roots.
 #[derive(Clone)]
-pub struct Reserve(pub Arc<Keep>);
+pub struct Reserve {
+    /// Has the process not see them, and makes what must be there for that.
+    pub keep: Arc<Keep>,
+    /// Is told what is about to be started.
+    pub starts: Arc<Starts>,
+}
 
 type Keep = dyn Fn(&mut Confinement) -> Result<(), String> + Send + Sync;
+type Starts = dyn Fn(&Plan) + Send + Sync;
 
 impl std::fmt::Debug for Reserve {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -151,6 +157,7 @@ impl<'a> Roots<'a> {
             self.told.clone_from(&considered.told);
         }
         let before = conversation.look(|it| it.granted().to_vec());
+        let held = considered.held();
         let now = considered.roots;
         // What is no root any more is none at once, whatever becomes of the process.
         let left: Vec<String> = before.iter().filter(|it| now.contains(it)).cloned().collect();
@@ -164,9 +171,12 @@ impl<'a> Roots<'a> {
         if confines(considered.spec.as_ref()) != confines(self.current.as_ref())
             && let (Some(spec), Some(server)) = (considered.spec, self.server.as_deref_mut())
         {
+            if let Some(plan) = &considered.plan {
+                (self.reserve.starts)(plan);
+            }
             server.renew(conversation, link, outbox, &spec, now).await?;
             self.current = Some(spec);
-            note(&guard, &parties, None, format!("{WHY}; {}", considered.held))?;
+            note(&guard, &parties, None, format!("{WHY}; {held}"))?;
         } else if now != before {
             link.take(conversation, outbox, Event::Granted { roots: now, tell: true }).await?;
         }

@@ -270,6 +270,15 @@ fn u08_what_the_policy_does_not_admit_is_no_root() {
         assert!(says.starts_with(&format!("`{uri}` does not count: ")), "{uri}: {says}");
     }
     assert!(!recorded.iter().any(|(_, it)| it.contains("anew")), "{recorded:?}");
+    // A place by way of a link is none: a server may have made it since the policy was written.
+    symlink("projects", place.path("by-link")).unwrap();
+    let by_link = place.path("by-link");
+    let mut probe = place.begin(&["--client-root", by_link.to_str().unwrap()], &with_roots());
+    give(&mut probe, &[place.uri("by-link/a"), place.uri("projects/a")]);
+    assert_eq!(place.read(&mut probe, "projects/a"), GONE);
+    probe.end();
+    let (_, says) = place.recorded().into_iter().next_back().unwrap();
+    assert!(says.contains("by the link"), "{says}");
 }
 
 fn u08_any_directory_is_not_the_guards_own() {

@@ -29,6 +29,7 @@ mod ledger;
 mod limits;
 mod network;
 mod output;
+mod own;
 mod processes;
 mod protocol;
 mod roots;
@@ -65,6 +66,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("network", network::ROWS),
     ("roots", roots::ROWS),
     ("client_roots", client_roots::ROWS),
+    ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
     ("scopes", scopes::ROWS),

@@ -7,7 +7,7 @@ use stockade_core::check::{redacted, visible};
 use stockade_core::policy::Origin;
 use stockade_core::root::{self, Admission, Admitted};
 use stockade_kit::path::inside;
-use stockade_sandbox::{Access, Confinement, Spec, plan};
+use stockade_sandbox::{Access, Confinement, Plan, Spec, led_by, plan};
 
 use super::Reserve;
 use crate::config::Root;
@@ -22,8 +22,15 @@ pub(super) struct Considered {
     pub(super) told: Vec<(bool, String)>,
     /// How a process is started that has them, if the server is one.
     pub(super) spec: Option<Spec>,
-    /// What holds that, in brief.
-    pub(super) held: String,
+    /// What is done to start it so.
+    pub(super) plan: Option<Plan>,
+}
+
+impl Considered {
+    /// What holds it, in brief.
+    pub(super) fn held(&self) -> String {
+        self.plan.as_ref().map(|it| it.containment().in_brief()).unwrap_or_default()
+    }
 }
 
 /// Looks at each root that the client has `said`. It counts where the policy admits it (`by`) and a
@@ -56,14 +63,14 @@ pub(super) fn consider(
         }
         granted.push(root);
         match widened(first, &granted, reserve) {
-            Ok((spec, held)) => {
+            Ok((spec, plan)) => {
                 let mode = match granted.last() {
                     Some(it) if it.is_uri() => "",
                     Some(it) if it.write => ", to be read and written",
                     Some(_) | None => ", to be read",
                 };
                 tell(true, &format!("counts{mode}"));
-                (considered.spec, considered.held) = (spec, held);
+                (considered.spec, considered.plan) = (spec, plan);
             }
             Err(why) => {
                 granted.pop();
@@ -72,7 +79,7 @@ pub(super) fn consider(
         }
     }
     if granted.is_empty() {
-        considered.held = widened(first, &[], reserve).map(|(_, held)| held).unwrap_or_default();
+        considered.plan = widened(first, &[], reserve).ok().and_then(|(_, plan)| plan);
     }
     considered.roots = granted.into_iter().map(|it| it.path).collect();
     considered
@@ -102,6 +109,18 @@ fn admitted(uri: &str, by: &[Admission]) -> Result<Root, String> {
         return Err("it is not a directory".to_owned());
     }
     let real = real(&path).ok_or_else(|| "nobody knows where it is".to_owned())?;
+    let led = |it: &Admission| match &it.place {
+        Admitted::Directory(place) => led_by(Path::new(place)).ok().flatten(),
+        Admitted::Anywhere | Admitted::Uri(_) => None,
+    };
+    // The policy is from before, and what it says must not have become something else.
+    if let Some(link) = by.iter().filter_map(led).find(|it| real.starts_with(&it.real)) {
+        let (at, real) = (link.at.display(), link.real.display());
+        return Err(format!(
+            "the policy names its place by the link `{at}`, which a server may have made; if that is \
+             what it means, it is to say `{real}`"
+        ));
+    }
     // The longer place knows more of it: a directory in another may be read only.
     let fits = |it: &Admission| match &it.place {
         Admitted::Anywhere => Some((0, it.write)),
@@ -117,12 +136,12 @@ fn admitted(uri: &str, by: &[Admission]) -> Result<Root, String> {
     }
 }
 
-/// How a process is started with these roots as well, and what holds it.
+/// How a process is started with these roots as well, and what is done for that.
 fn widened(
     first: Option<&Spec>,
     roots: &[Root],
     reserve: &Reserve,
-) -> Result<(Option<Spec>, String), String> {
+) -> Result<(Option<Spec>, Option<Plan>), String> {
     let mut spec = first.cloned();
     let mut nothing = Confinement::default();
     let held = spec.as_mut().and_then(|it| it.confine.as_deref_mut());
@@ -134,24 +153,23 @@ fn widened(
     });
     confine.roots.extend(directories);
     confine.network = with_hosts(&confine.network, roots).map_err(|it| it.to_string())?;
-    (reserve.0)(confine)?;
+    (reserve.keep)(confine)?;
     let Some(held) = spec.as_ref().filter(|_| is_held) else {
         // No plan looks at these: nothing holds the server, or it is elsewhere.
         let places = roots.iter().filter(|it| !it.is_uri()).filter_map(|it| real(&it.path));
         let own: Vec<PathBuf> =
-            nothing.reserved.iter().filter_map(|it| it.canonicalize().ok()).collect();
+            nothing.reserved.iter().filter_map(|it| it.path.canonicalize().ok()).collect();
         let never = |it: &PathBuf| {
             let machine = ["/proc", "/sys", "/dev"].iter().any(|no| it.starts_with(no));
             it.parent().is_none() || machine || own.iter().any(|own| it.starts_with(own))
         };
         return match places.into_iter().find(never) {
             Some(it) => Err(format!("`{}` cannot be a root", it.display())),
-            None => Ok((spec, "no sandbox here holds it".to_owned())),
+            None => Ok((spec, None)),
         };
     };
     let plan = plan(held).map_err(|it| it.to_string())?;
-    let brief = plan.containment().in_brief();
-    Ok((spec, brief))
+    Ok((spec, Some(plan)))
 }
 
 fn real(path: impl AsRef<Path>) -> Option<PathBuf> {
