@@ -37,7 +37,11 @@ impl Draft<'_> {
                 if let Some((asked, _)) = taken.find(|(_, root)| is_taken(root)) {
                     return Err(Error::Reserved { path: asked.path.clone() });
                 }
-                self.keep(it, own)?;
+                // Programs are seen as well, where nothing is made in time.
+                let is_in_a_root = roots.iter().any(|root| own.starts_with(&root.path));
+                if is_in_a_root || own.exists() {
+                    self.keep(it, own)?;
+                }
             }
         }
         // What can be written is known only now. Whoever may change the way to a place need not

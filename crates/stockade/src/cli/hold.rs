@@ -182,7 +182,7 @@ pub(super) fn not_started(error: &Error) -> Failure {
             failure(Exit::Usage).help("name it once, with `:ro` or with `:rw`")
         }
         Error::ByALink { real, link, .. } => failure(Exit::Usage).help(format!(
-            "name where it leads now, if that is what you mean: `{}`; or a root that `{}` is not in",
+            "if that is what you mean, name where it leads now: `{}`; or a root that `{}` is not in",
             real.display(),
             link.display()
         )),

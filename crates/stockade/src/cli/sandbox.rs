@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -77,6 +77,7 @@ impl Sandbox {
         let spec = self.spec()?;
         if self.hold.dry_run {
             let plan = plan(&spec).map_err(|it| not_started(&it))?;
+            Self::tell(&spec);
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -85,6 +86,7 @@ impl Sandbox {
         let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
         let report = report.transpose()?;
         let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
+        Self::tell(&spec);
         let shown = Arc::new(Shown::new(child.trace().cloned()));
         if let (Some(doors), Some(confine)) = (child.take_doors(), &spec.confine) {
             let_out(doors, confine.network.clone(), Arc::clone(&shown))?;
@@ -118,6 +120,15 @@ impl Sandbox {
             .help("name a file outside of that root after `--trace=`, or leave `=FILE` away"))
     }
 
+    /// Tells of roots that are named by way of a link, now that they are what is shown.
+    fn tell(spec: &Spec) {
+        for root in spec.confine.iter().flat_map(|it| &it.roots) {
+            if let Ok(Some(link)) = led_by(&root.path) {
+                anstream::eprintln!("note: {}", leads(&root.path, &link.real));
+            }
+        }
+    }
+
     fn spec(&self) -> Result<Spec, Failure> {
         let sandbox = self.hold.over(&config::Sandbox::default())?;
         let roots = roots(&self.roots)?;
@@ -126,9 +137,6 @@ impl Sandbox {
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         for root in roots.iter().filter(|it| !it.is_uri()) {
             there(&root.path, true)?;
-            if let Ok(Some(link)) = led_by(Path::new(&root.path)) {
-                anstream::eprintln!("note: {}", leads(Path::new(&root.path), &link.real));
-            }
         }
         let mut confine = sandbox.confinement(&roots).map_err(|it| too_many(&it))?;
         if self.trace.is_some() {
