@@ -62,7 +62,7 @@ impl Prepared {
     pub(crate) fn new(cell: &Cell, ship: Option<&Ship>, alone: Alone) -> Result<Self, Failure> {
         let groups =
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
-        let pins = ship.map_or(cell.drops && cell.namespaces, |it| it.staged);
+        let pins = cell.drops && ship.map_or(cell.namespaces, |it| it.staged);
         let pinned = pins.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
     }
@@ -136,6 +136,11 @@ pub(crate) fn build(
         Some(pinned) => mounts::build(cell, pinned)?,
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
+    open_doors(cell)
+}
+
+/// Has this network namespace speak to itself, and listens there for the guard.
+fn open_doors(cell: &Cell) -> Result<Vec<OwnedFd>, Failure> {
     loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
     let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
     doors.map_err(|errno| Step::Doors.because(errno))
@@ -183,11 +188,26 @@ fn no_privileges() -> Result<(), Errno> {
 }
 
 /// Builds what an engine is given, in a mount namespace that goes with this process, and all that
-/// the engine mounts with it. The engine itself keeps its rights: what it starts has none.
-pub(crate) fn stage(ship: &Ship, cell: &Cell, prepared: &Prepared) -> Result<(), Failure> {
+/// the engine mounts with it. The engine itself keeps its rights: what it starts has none. A network
+/// in which somebody is reached is made here as well, with the doors that come back.
+pub(crate) fn stage(
+    ship: &Ship,
+    cell: &Cell,
+    prepared: &Prepared,
+    alone: Alone,
+) -> Result<Vec<OwnedFd>, Failure> {
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
-    raw::unshare(UnshareFlags::NEWNS).map_err(|errno| Step::Separate.because(errno))?;
-    mounts::stage(ship, cell, prepared.pinned.as_deref().unwrap_or_default())
+    let separate = |what| raw::unshare(what).map_err(|errno| Step::Separate.because(errno));
+    separate(UnshareFlags::NEWNS)?;
+    match &prepared.pinned {
+        Some(pinned) => mounts::stage(ship, cell, pinned)?,
+        None => mounts::stage(ship, cell, &mounts::pin(cell, alone)?)?,
+    }
+    if cell.doors.is_empty() {
+        return Ok(Vec::new());
+    }
+    separate(UnshareFlags::NEWNET)?;
+    open_doors(cell)
 }
 
 /// Has this network namespace speak to itself, also at these addresses.

@@ -34,7 +34,8 @@
 //!
 //! An [`Engine`] in it has a container hold the server instead, of Podman or Docker. What is in the
 //! container is the same, and this binary is its first process: it adds the walls that engines do
-//! not have (`inside.rs`). Podman runs in namespaces of ours and keeps what it writes in memory, so
+//! not have (`inside.rs`). Podman runs in namespaces of ours, which an ordinary
+//! user has as well, and keeps what it writes in memory, so
 //! that it ends like any server and leaves as little; what would be left, a process beside the
 //! keeper removes as well (`undertaker.rs`). For macOS there is the profile of a [`Seatbelt`].
 //!

@@ -80,6 +80,7 @@ pub(crate) enum Step {
     Group,
     Identity,
     UserNamespace,
+    Ids,
     Keyring,
     Separate,
     Place,
@@ -95,7 +96,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -111,6 +112,7 @@ impl Step {
         Self::Group,
         Self::Identity,
         Self::UserNamespace,
+        Self::Ids,
         Self::Keyring,
         Self::Separate,
         Self::Place,
@@ -151,6 +153,7 @@ impl Step {
             Self::Group => "no control group",
             Self::Identity => "no ordinary uid",
             Self::UserNamespace => "no user namespace",
+            Self::Ids => "no ids from `newuidmap`",
             Self::Keyring => "no keyring of its own",
             Self::Separate => "no namespaces of its own",
             Self::Place => "a place could not be mounted",

@@ -173,7 +173,9 @@ pub(crate) fn stage(ship: &Ship, cell: &Cell, pinned: &[Option<OwnedFd>]) -> Res
     let at = Path::new(STAGED_ROOT).strip_prefix(SHOP).unwrap_or(Path::new(STAGED_ROOT));
     find_or_make(&shop, at, true).map_err(root)?;
     put(&new, CWD.as_fd(), STAGED_ROOT.as_ref()).map_err(root)?;
-    furnish(&new, cell, pinned, is_ours_to_mount)?;
+    // Who the server is outside is root here, where that is the user of the engine.
+    let (uid, gid) = if ship.ids.is_some() { (0, 0) } else { (cell.uid, cell.gid) };
+    furnish(&new, &Cell { uid, gid, ..cell.clone() }, pinned, is_ours_to_mount)?;
     // What an engine mounts of its own, as root of a namespace that may make nothing here.
     for at in ["/proc", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue", "/run"] {
         find_or_make(&new, at.as_ref(), true).map_err(root)?;

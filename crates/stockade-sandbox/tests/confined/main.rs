@@ -163,7 +163,7 @@ fn run(who: &str, filter: Option<&str>) -> ExitCode {
             error @ (Error::CannotEnforce { .. }
             | Error::NoEngine { .. }
             | Error::Engine { .. }
-            | Error::ForRoot { .. }),
+            | Error::NoIds { .. }),
         ) => {
             println!("{who}: not run: {error}: {:?}", std::error::Error::source(&error));
             return ExitCode::SUCCESS;

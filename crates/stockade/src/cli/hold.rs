@@ -217,8 +217,8 @@ pub(super) fn not_started(error: &Error) -> Failure {
         Error::Engine { engine: EngineProgram::Podman, .. } => failure(Exit::Server)
             .help("`--dry-run` shows the command; without `--sandbox`, no engine is needed"),
         Error::NotInContainer { remedy, .. } => failure(Exit::Usage).help(*remedy),
-        Error::ForRoot { .. } => {
-            failure(Exit::Server).help("run it as root, or use the native sandbox")
+        Error::NoIds { remedy, .. } => {
+            failure(Exit::Server).help(format!("{remedy}, or leave `--sandbox` away"))
         }
         Error::NoImage { .. } => failure(Exit::Server).help(
             "fetch it yourself (`podman pull`, `docker pull`): nothing is fetched to start a server",

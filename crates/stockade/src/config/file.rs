@@ -43,7 +43,7 @@ pub enum Backend {
     /// This kernel: namespaces, control groups, Landlock and seccomp.
     #[default]
     Native,
-    /// A container of Podman, which must be run by root.
+    /// A container of Podman.
     Podman,
     /// A container of Docker, whose daemon must run on this machine.
     Docker,

@@ -19,6 +19,7 @@
 
 mod client_roots;
 mod containers;
+mod docker;
 mod doctor;
 mod floods;
 mod front_door;
@@ -55,6 +56,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("containers", containers::ROWS),
+    ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
