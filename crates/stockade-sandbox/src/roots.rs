@@ -211,7 +211,7 @@ impl Mounted {
         Ok(Self::parse(&fs::read(about).map_err(place)?))
     }
 
-    fn parse(lines: &[u8]) -> Self {
+    pub(crate) fn parse(lines: &[u8]) -> Self {
         let one = |line: &[u8]| {
             let mut words = line.split(|it| *it == b' ');
             let at = unescaped(words.nth(4)?);
@@ -219,6 +219,12 @@ impl Mounted {
             Some((at, String::from_utf8_lossy(kind).into_owned()))
         };
         Self(lines.split(|it| *it == b'\n').filter_map(one).collect())
+    }
+
+    /// What shows the machine below a place, and is mounted there.
+    pub(crate) fn of_kernel_below<'a>(&'a self, place: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let of_kernel = self.0.iter().filter(|(_, kind)| OF_KERNEL.contains(&kind.as_str()));
+        of_kernel.filter_map(move |(at, _)| at.strip_prefix(place).ok())
     }
 
     /// Refuses what shows the machine: by its path, or by what is mounted there or further down.
