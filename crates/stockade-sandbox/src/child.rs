@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::{Cell, Way};
 use crate::cgroup;
+use crate::descriptors;
 use crate::engine::{is_held, last_line};
 use crate::inside::{Letter, go, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
@@ -446,7 +447,12 @@ impl Keeper {
         // It is not reaped yet, so the pid is nobody else's. Without a pidfd the keeper sees the
         // socket close, and leaves.
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { control, pidfd, process: Mutex::new(process), groups_below })
+        let keeper = Self { control, pidfd, process: Mutex::new(process), groups_below };
+        // It waits for its order still. What has ended already says why by its socket.
+        match descriptors::give_back(pid) {
+            Err(error) if error.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => Err(error),
+            Ok(()) | Err(_) => Ok(keeper),
+        }
     }
 
     /// Whether it has ended, by then at the latest.

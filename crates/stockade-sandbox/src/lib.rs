@@ -62,6 +62,7 @@ mod child;
 mod codec;
 mod confine;
 mod content;
+mod descriptors;
 mod doctor;
 mod engine;
 mod error;
@@ -91,6 +92,7 @@ mod warden;
 mod way;
 
 pub use child::{Child, Doors, Exit, launch, launch_as};
+pub use descriptors::raise_descriptors;
 pub use doctor::{Diagnosis, Feature, Works, examine};
 pub use engine::{Engine, EngineProgram, Image, NotPinned, Seen, look};
 pub use error::Error;

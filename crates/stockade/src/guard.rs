@@ -26,6 +26,7 @@ use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 use stockade_wire::error::WireError;
 
+use self::egress::Room;
 use self::tally::Tally;
 use crate::config::watch::Live;
 
@@ -37,6 +38,7 @@ pub struct Guard {
     live: Arc<Live>,
     ledger: Ledger,
     tally: Tally,
+    room: Arc<Room>,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
     sessions: String,
@@ -56,14 +58,19 @@ impl Guard {
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
         let (unreachable, reached) = (OnceLock::new(), OnceLock::new());
-        let began = Instant::now();
-        Self { server, live, ledger, tally, unreachable, reached, sessions, began }
+        let (room, began) = (Room::of_this_process(), Instant::now());
+        Self { server, live, ledger, tally, room, unreachable, reached, sessions, began }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
     /// a reference is to lead to one call of one of them.
     pub fn sessions(&self) -> &str {
         &self.sessions
+    }
+
+    /// What all servers of this process have together for their connections.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// The policy of this moment.

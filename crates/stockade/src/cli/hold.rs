@@ -98,6 +98,25 @@ impl Hold {
         })
     }
 
+    /// An option that is about a process, if one was given: there it holds nothing to say it of a
+    /// remote server.
+    pub(super) fn of_a_process(&self) -> Option<&'static str> {
+        let held = self.backend.is_some_and(|it| it != Backend::None);
+        let given = [
+            (held, "--sandbox"),
+            (self.image.is_some(), "--image"),
+            (!self.programs.is_empty(), "--program"),
+            (self.network.is_some(), "--net"),
+            (!self.secrets.is_empty(), "--secret"),
+            (self.memory.is_some(), "--memory"),
+            (self.cpus.is_some(), "--cpus"),
+            (self.pids.is_some(), "--pids"),
+            (self.time.is_some(), "--time"),
+            (!self.allow_weaker.is_empty(), "--allow-weaker"),
+        ];
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
+    }
+
     /// Puts the secrets into what holds the process, and where they are into its environment.
     pub(super) fn keep_secrets(
         &self,

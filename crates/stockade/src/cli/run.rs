@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
-use stockade_sandbox::{Plan, Spec, plan};
+use stockade_sandbox::{Plan, Spec, plan, raise_descriptors};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
@@ -19,7 +19,7 @@ use stockade_wire::stdio;
 
 use super::State;
 use super::hold::{Hold, not_started, passed_on, reserve};
-use super::prepare::{Consent, Settled, settle};
+use super::prepare::{Consent, Settled, failed, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -65,7 +65,7 @@ pub(super) struct Shared {
     /// A directory that the server is there for: its process sees it, and arguments of calls may be
     /// about it. With ":rw" behind it, the server may write there. May be repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]")]
-    roots: Vec<String>,
+    roots: Vec<OsString>,
     /// Pass this variable of the environment on to the server. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -125,6 +125,7 @@ impl Shared {
         upstream: Option<&str>,
         command: &[OsString],
     ) -> Result<Option<Ready>, Failure> {
+        raise_descriptors();
         let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
         if let Some(about) = server.about() {
             anstream::eprintln!("note: {about}");
@@ -159,7 +160,7 @@ impl Shared {
         let search = Search::new(self.policy.as_deref());
         let flags = Flags {
             server: self.server.clone(),
-            roots: self.roots.clone(),
+            roots: roots(&self.roots)?,
             call_timeout_s: self.timeout,
         };
         let resolved = Resolved::read(&search, &flags)
@@ -198,38 +199,48 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
+        match (upstream, command, configured.map(|it| &it.target)) {
+            (Some(url), ..) => self.there(url, resolved),
+            (None, [_, ..], _) => self.here(command.to_vec(), resolved),
+            (None, [], Some(Target::Command(words))) => {
+                self.here(words.iter().map(OsString::from).collect(), resolved)
+            }
+            (None, [], Some(Target::Url(url))) => self.there(url, resolved),
+            (None, [], None) => Err(Failure::new(Exit::Usage, "no server is named").help(
+                "name its command after `--`, its address with `--upstream URL`, or one of the \
+                 policy file with `--server NAME`",
+            )),
+        }
+    }
+
+    /// A server that is started here, and what holds it.
+    fn here(&self, command: Vec<OsString>, resolved: &Resolved) -> Result<Where, Failure> {
         let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
-        for (name, value) in configured.into_iter().flat_map(|it| &it.env) {
+        for (name, value) in resolved.server.iter().flat_map(|it| &it.env) {
             env.retain(|(it, _)| it != name.as_str());
             env.push((name.into(), value.into()));
         }
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
         let search = Search::new(self.policy.as_deref());
         reserve(confine.as_deref_mut(), &self.state.base()?, &search)?;
-        let here = |command: Vec<OsString>| {
-            let spec = Spec { command, env, cwd: None, confine };
-            settle(spec, &self.state, &self.consent).map(Where::Here)
-        };
-        let target = match (upstream, command, configured.map(|it| &it.target)) {
-            (Some(url), ..) => Target::Url(url.to_owned()),
-            (None, [_, ..], _) => return here(command.to_vec()),
-            (None, [], Some(Target::Command(words))) => {
-                return here(words.iter().map(OsString::from).collect());
-            }
-            (None, [], Some(Target::Url(url))) => Target::Url(url.clone()),
-            (None, [], None) => {
-                return Err(Failure::new(Exit::Usage, "no server is named").help(
-                    "name its command after `--`, its address with `--upstream URL`, or \
-                           one of the policy file with `--server NAME`",
-                ));
-            }
-        };
+        let spec = Spec { command, env, cwd: None, confine };
+        settle(spec, &self.state, &self.consent).map(Where::Here)
+    }
+
+    /// A server at an address, of which nothing runs here.
+    fn there(&self, url: &str, resolved: &Resolved) -> Result<Where, Failure> {
+        let env = self.env.first().map(|_| "--env");
+        if let Some(option) = self.hold.of_a_process().or(env) {
+            let says = format!("`{option}` with a remote server, of which nothing is started here");
+            return Err(Failure::new(Exit::Usage, says).help(format!(
+                "leave `{option}` away, or name a command in place of the address"
+            )));
+        }
         let limits = resolved.policy.limits;
         let answer_timeout = limits.call_timeout().min(limits.call_total());
         let options = HttpOptions { answer_timeout, ..HttpOptions::default() };
-        let Target::Url(url) = target else { return Err(Failure::new(Exit::Usage, "no address")) };
-        HttpUpstream::new(&url, options).map(Where::There).map_err(|error| {
+        HttpUpstream::new(url, options).map(Where::There).map_err(|error| {
             // A password may stand in it.
             let says = match url.contains('@') {
                 true => "cannot use the address of the server".to_owned(),
@@ -370,6 +381,18 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Roots, as they were given.
+pub(super) fn roots(given: &[OsString]) -> Result<Vec<String>, Failure> {
+    let text = |it: &OsString| {
+        it.to_str().map(str::to_owned).ok_or_else(|| {
+            let says = format!("cannot use the root `{}`: it is not UTF-8", it.display());
+            Failure::new(Exit::Usage, says)
+                .help("name a directory above it, or one by a name that is UTF-8")
+        })
+    };
+    given.iter().map(text).collect()
+}
+
 /// A root that is not there bounds nothing that anybody means: it is misspelled.
 fn there(root: &str) -> Result<(), Failure> {
     let why = match std::fs::metadata(root) {
@@ -389,6 +412,7 @@ fn there(root: &str) -> Result<(), Failure> {
 fn start_failed(error: &StartError) -> Failure {
     match error {
         StartError::Launch(error) => not_started(error),
+        StartError::Prepared(error) => failed(error),
         StartError::Pipes(_) => Failure::new(Exit::Server, error.to_string()),
     }
 }

@@ -100,7 +100,7 @@ impl Serve {
         let upstream = match server {
             Where::Here(it) => {
                 anstream::eprintln!("note: {held}");
-                Upstream::Local(local::Upstream::new(it.spec, show_stderr))
+                Upstream::Local(local::Upstream::new(it.spec, it.prepared, show_stderr))
             }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };

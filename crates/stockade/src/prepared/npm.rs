@@ -163,6 +163,11 @@ impl Npm {
             "--no-progress",
             "--install-strategy=hoisted",
             "--loglevel=warn",
+            // By itself it waits for five minutes, three times, for each file.
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=5000",
+            "--fetch-timeout=60000",
         ];
         command.extend(always.map(OsString::from));
         command.extend(["--cache".into(), workshop.at("cache").into()]);

@@ -169,6 +169,8 @@ impl Pypi {
             "--no-input",
             "--disable-pip-version-check",
             "--progress-bar=off",
+            "--retries=1",
+            "--timeout=60",
             "--quiet",
         ];
         command.extend(always.map(OsString::from));
