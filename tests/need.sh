@@ -29,6 +29,9 @@ for tool in "$@"; do
         chromium)
             command -v chromium >/dev/null || missing chromium "Chromium, from your distribution: chromium"
             ;;
+        dbus)
+            command -v dbus-daemon >/dev/null || missing dbus "a bus, from your distribution: dbus"
+            ;;
         node)
             command -v npm >/dev/null &&
                 at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"

@@ -56,6 +56,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("a server's processes can be ended for certain on Linux only");
 
+mod bus;
 mod cell;
 mod cgroup;
 mod child;
@@ -79,6 +80,7 @@ mod prefix;
 mod raw;
 mod reached;
 mod roots;
+mod scope;
 mod script;
 mod seatbelt;
 mod seccomp;

@@ -16,13 +16,14 @@ use std::sync::OnceLock;
 use rustix::process::{getegid, geteuid};
 
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
-use crate::cgroup::{self, Possible};
+use crate::cgroup::{self, IN_SCOPE, Possible};
 use crate::engine::{self, Client, PRELOAD};
 use crate::guarantee::Held;
 use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Script, Search};
 use crate::roots::{self, NEVER};
+use crate::scope::{self, NoScope};
 use crate::server::PATH_DEFAULT;
 use crate::trial::Trial;
 use crate::{
@@ -78,6 +79,8 @@ pub(crate) const LANDLOCK_MIN: u32 = 6;
 pub struct Plan {
     pub(crate) cell: Option<Cell>,
     network: Network,
+    /// What is still to be made in a scope of systemd, and is promised.
+    scope: Option<Possible>,
     /// The engine's client, if it is an engine that holds the server.
     pub(crate) client: Option<Client>,
     containment: Containment,
@@ -91,20 +94,22 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     spec.check()?;
     let Some(confinement) = &spec.confine else {
         let network = Network::default();
-        return Ok(Plan { cell: None, network, client: None, containment: unconfined() });
+        let containment = unconfined();
+        return Ok(Plan { cell: None, network, scope: None, client: None, containment });
     };
     if let Some(engine) = &confinement.engine {
         return in_container(spec, confinement, engine);
     }
-    let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
     let alone = apart(confinement).err();
+    let possible = or_in_scope(cgroup::possible(&confinement.limits), confinement, alone.is_none());
     let containment = promise(confinement, &possible, landlock, alone.as_deref())?;
     let draft = Draft::new(spec, confinement)?;
     let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
+    let scope = possible.in_scope.then(|| possible.clone());
     let cell = draft.finish(secrets, possible, has_landlock, alone.is_none())?;
     let network = confinement.network.clone();
-    Ok(Plan { cell: Some(cell), network, client: None, containment })
+    Ok(Plan { cell: Some(cell), network, scope, client: None, containment })
 }
 
 /// The same, where an engine makes namespaces and control groups. An engine is asked what it has,
@@ -138,7 +143,7 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
         );
     }
     let landlock = raw::landlock_version();
-    let all = Possible { memory: true, pids: true, cpu: true, groups: Vec::new() };
+    let all = Possible { memory: true, pids: true, cpu: true, ..Possible::default() };
     let mut containment = promise(confinement, &all, landlock, None)?;
     for held in &mut containment.0 {
         if let Some(by) = by_engine(held.guarantee, engine, confinement) {
@@ -150,7 +155,7 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
     let cell = draft.finish(&confinement.secrets, all, landlock >= LANDLOCK_MIN, true)?;
     let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared)?;
     let network = Network::default();
-    Ok(Plan { cell: Some(cell), network, client: Some(client), containment })
+    Ok(Plan { cell: Some(cell), network, scope: None, client: Some(client), containment })
 }
 
 /// What enforces a guarantee in a container, where it is something else than in a cell of ours.
@@ -192,6 +197,61 @@ impl Plan {
 
     pub(crate) fn into_containment(self) -> Containment {
         self.containment
+    }
+
+    /// Has systemd make the scope that is planned, around the keeper, before it is told anything. All
+    /// that was promised must be there.
+    pub(crate) fn enter_scope(&mut self, keeper: u32, it: &Confinement) -> Result<(), Error> {
+        let (Some(promised), Some(cell)) = (&self.scope, &mut self.cell) else { return Ok(()) };
+        let is_demanded = |guarantee: &Guarantee| !it.allow_weaker.contains(guarantee);
+        let refused = |why: NoScope| {
+            let guarantee = match why {
+                NoScope::Lacks { guarantee, .. } => guarantee,
+                NoScope::Unasked(_) | NoScope::NotThere { .. } | NoScope::Unusable { .. } => {
+                    promised.limits().into_iter().find(is_demanded).unwrap_or(Guarantee::Pids)
+                }
+            };
+            let (cause, remedy) = (why.to_string(), why.remedy());
+            Refusal { feature: "a control group", cause, remedy }.of(guarantee)
+        };
+        let (name, found) = scope::enter(keeper, &it.limits).map_err(refused)?;
+        let has = found.limits();
+        if let Some(guarantee) = promised.limits().into_iter().find(|it| !has.contains(it)) {
+            return Err(refused(NoScope::Lacks { guarantee, layout: cgroup::layout() }));
+        }
+        cell.groups = found.groups;
+        for held in &mut self.containment.0 {
+            held.by = held.by.replace(IN_SCOPE, &format!("a cgroup in systemd scope {name}"));
+        }
+        Ok(())
+    }
+}
+
+/// What an ordinary user can have by asking systemd, where that is more than without. To ask takes
+/// processes, so that it is done here only where less would be accepted: elsewhere a start that needs
+/// it fails without it.
+fn or_in_scope(possible: Possible, it: &Confinement, namespaces: bool) -> Possible {
+    let limits = &it.limits;
+    let (memory, cpu) = (limits.memory_bytes.is_some(), limits.cpu_thousandths.is_some());
+    let missing = [
+        (Guarantee::Memory, memory && !possible.memory),
+        (Guarantee::Cpu, cpu && !possible.cpu),
+        // With namespaces, there is a limit of the kernel's besides.
+        (Guarantee::Pids, !namespaces && !possible.pids),
+    ];
+    let missing = missing.into_iter().filter(|(_, is_missing)| *is_missing).map(|(it, _)| it);
+    let missing: Vec<Guarantee> = missing.collect();
+    if missing.is_empty() || !scope::is_likely() {
+        return possible;
+    }
+    let in_scope =
+        |memory, pids, cpu| Possible { memory, pids, cpu, in_scope: true, groups: vec![] };
+    if !missing.iter().all(|guarantee| it.allow_weaker.contains(guarantee)) {
+        return in_scope(memory, true, cpu);
+    }
+    match Trial::in_scope() {
+        Ok(has) => in_scope(memory && has.memory, has.pids, cpu && has.cpu),
+        Err(_) => possible,
     }
 }
 
@@ -296,8 +356,10 @@ impl Promised<'_> {
         let calls = seccomp::refused().count();
         self.enforced(Guarantee::Calls, format!("seccomp, {calls} calls refused"));
         self.enforced(Guarantee::End, "the pid namespace ends with its first process");
-        let group = if possible.pids { ", a cgroup" } else { "" };
-        let by = format!("at most {}: RLIMIT_NPROC of the user namespace{group}", it.limits.pids);
+        let mut by = format!("at most {}: RLIMIT_NPROC of the user namespace", it.limits.pids);
+        if possible.pids {
+            by = format!("{by}, {}", possible.by());
+        }
         self.enforced(Guarantee::Pids, by);
         if landlock >= LANDLOCK_MIN {
             self.enforced(Guarantee::Files, "a file system of its own, Landlock");
@@ -351,7 +413,7 @@ impl Promised<'_> {
         )?;
         let at_most = format!("at most {}", limits.pids);
         if possible.pids {
-            self.enforced(Guarantee::Pids, format!("{at_most}: a cgroup"));
+            self.enforced(Guarantee::Pids, format!("{at_most}: {}", possible.by()));
             return Ok(());
         }
         let by = format!("{at_most}: RLIMIT_NPROC, which counts all processes of this user");
@@ -364,11 +426,11 @@ impl Promised<'_> {
             self.enforced(Guarantee::Time, format!("at most {} s: the warden", time.as_secs()));
         }
         if let Some(bytes) = limits.memory_bytes {
-            let by = format!("at most {bytes} bytes: a cgroup");
+            let by = format!("at most {bytes} bytes: {}", possible.by());
             self.group(Guarantee::Memory, possible.memory, by)?;
         }
         if let Some(share) = limits.cpu_thousandths {
-            let by = format!("at most {share}/1000 of a processor: a cgroup");
+            let by = format!("at most {share}/1000 of a processor: {}", possible.by());
             self.group(Guarantee::Cpu, possible.cpu, by)?;
         }
         Ok(())
@@ -949,6 +1011,9 @@ impl fmt::Display for Plan {
         writeln!(out, "  {} processes and threads", cell.pids)?;
         writeln!(out, "  {} descriptors a process", cell.open_files)?;
         writeln!(out, "  {} bytes a file", cell.file_bytes)?;
+        if let Some(scope) = &self.scope {
+            writeln!(out, "  {} ({IN_SCOPE})", scope.names())?;
+        }
         for group in &cell.groups {
             for setting in &group.settings {
                 let below = group.below.display();
@@ -982,7 +1047,7 @@ mod tests {
     use super::*;
 
     fn possible(memory: bool) -> Possible {
-        Possible { memory, pids: memory, cpu: memory, groups: Vec::new() }
+        Possible { memory, pids: memory, cpu: memory, ..Possible::default() }
     }
 
     #[test]

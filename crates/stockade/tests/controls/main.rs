@@ -32,6 +32,7 @@ mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
+mod scopes;
 mod touched;
 
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("roots", roots::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
 ];
