@@ -26,9 +26,9 @@ use crate::cell::{Cell, Kind, Mount, Owner, What};
 use crate::child::pid_behind;
 use crate::engine::{SHOP, STAGED_ROOT, Ship, is_ours_to_mount};
 use crate::message::{Failure, Step};
+use crate::mounted::Mounted;
 use crate::plan::SYSTEM;
 use crate::raw::{self, Alone, Side};
-use crate::roots::Mounted;
 
 /// Where the new root is put together. It is over what is there in this mount namespace only, and
 /// gone with the old root.

@@ -1,6 +1,8 @@
 //! What will be done for a spec on this machine, worked out without doing any of it. The sandbox is
 //! built from exactly this, so that what is shown and what is done cannot differ.
 
+mod reserve;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
@@ -103,8 +105,9 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     let landlock = raw::landlock_version();
     let alone = apart(confinement).err();
     let possible = or_in_scope(cgroup::possible(&confinement.limits), confinement, alone.is_none());
-    let containment = promise(confinement, &possible, landlock, alone.as_deref())?;
+    let mut containment = promise(confinement, &possible, landlock, alone.as_deref())?;
     let draft = Draft::new(spec, confinement)?;
+    draft.weaken(&mut containment, &confinement.allow_weaker)?;
     let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
     let scope = possible.in_scope.then(|| possible.clone());
     let cell = draft.finish(secrets, possible, has_landlock, alone.is_none())?;
@@ -152,6 +155,7 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
     }
     let prepared = engine::prepare(engine, &path)?;
     let draft = Draft::new(spec, confinement)?;
+    draft.weaken(&mut containment, &confinement.allow_weaker)?;
     let cell = draft.finish(&confinement.secrets, all, landlock >= LANDLOCK_MIN, true)?;
     let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared)?;
     let network = Network::default();
@@ -193,6 +197,24 @@ impl Plan {
     /// How far each guarantee will hold.
     pub fn containment(&self) -> &Containment {
         &self.containment
+    }
+
+    /// What the server must not write, or not see, within what it may write. The kernel keeps that as
+    /// long as nobody outside puts something else in its place: what is there then is the server's.
+    pub fn kept(&self) -> impl Iterator<Item = &Path> {
+        let mounts = self.cell.iter().flat_map(|it| &it.mounts);
+        let is_written = |it: &&Mount| matches!(it.what, What::Bind { kind: Kind::Write, .. });
+        let written: Vec<&Path> =
+            mounts.clone().filter(is_written).map(|it| it.at.as_path()).collect();
+        let is_in = move |it: &&Mount| {
+            let is_kept = match it.what {
+                What::Bind { kind, .. } => kind == Kind::Read,
+                What::Scratch { .. } => true,
+                What::Proc => false,
+            };
+            is_kept && written.iter().any(|written| it.at.starts_with(written))
+        };
+        mounts.filter(is_in).map(|it| it.at.as_path())
     }
 
     pub(crate) fn into_containment(self) -> Containment {
@@ -492,6 +514,9 @@ fn speaks_against_namespaces() -> bool {
 const LANDLOCK_REMEDY: &str =
     "use Linux 6.12 or newer with `landlock` in `lsm=`, or allow `files` to be weaker";
 
+const TOO_MUCH_REMEDY: &str =
+    "name the directories in it that the server needs, one by one, or allow `files` to be weaker";
+
 const ALONE_REMEDY: &str = "permit user namespaces (`stockade doctor` says how), or allow `files`, \
      `processes` and `end` to be weaker, and `pids` where no control group can be made";
 
@@ -532,8 +557,10 @@ struct Draft<'a> {
     cwd: PathBuf,
     /// Whether what programs are made of is an image's.
     image: bool,
-    /// What is covered so that it is not seen.
-    covered: Option<PathBuf>,
+    /// Something of the guard's own that is covered, or not written.
+    kept: Option<PathBuf>,
+    /// A writable root that has more in it than could be looked through.
+    too_much: Option<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -554,7 +581,8 @@ impl<'a> Draft<'a> {
             home,
             cwd: PathBuf::new(),
             image: confinement.engine.as_ref().is_some_and(|it| it.image.is_some()),
-            covered: None,
+            kept: None,
+            too_much: None,
         };
         if !draft.image {
             draft.system();
@@ -572,7 +600,7 @@ impl<'a> Draft<'a> {
                 draft.bind(&at, from, Kind::Read, None);
             }
         }
-        draft.reserve(&confinement.reserved, &roots)?;
+        draft.reserve(confinement, &roots, &here)?;
         draft.hold_in_place(&roots);
         if draft.cwd.as_os_str().is_empty() {
             let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
@@ -596,9 +624,9 @@ impl<'a> Draft<'a> {
             return Err(Error::SecretHidden { name: secret.name.clone(), by: by.clone() });
         }
         files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
-        if let Some(path) = self.covered.take_if(|_| !namespaces) {
-            // Nor can anything be covered.
-            return Err(Error::NeverARoot { path });
+        if let Some(path) = self.kept.take_if(|_| !namespaces) {
+            // Nothing can be covered, nor be read only in what is written.
+            return Err(Error::NotKept { path });
         }
         if !namespaces {
             // Nothing can be put anywhere: what there is, is what the machine has.
@@ -708,30 +736,12 @@ impl<'a> Draft<'a> {
         };
         self.bind(&root.path, root.path.clone(), kind, owner);
         if root.access == Access::Write {
-            for path in roots::trusted(&root.path, roots) {
+            let trusted = roots::trusted(&root.path, roots);
+            for path in trusted.places {
                 self.bind(&path, path.clone(), Kind::Read, owner);
             }
-        }
-        Ok(())
-    }
-
-    /// Keeps from the server what is the guard's own: with the key of the ledger, or the policy, it
-    /// could undo what holds it, and with a package that was prepared it could be another server.
-    fn reserve(&mut self, reserved: &[PathBuf], roots: &[Root]) -> Result<(), Error> {
-        for own in reserved.iter().filter_map(|it| it.canonicalize().ok()) {
-            if let Some(root) = roots.iter().find(|it| it.path.starts_with(&own)) {
-                return Err(Error::NeverARoot { path: root.path.clone() });
-            }
-            let above = self.mounts.iter().filter(|(at, _)| own.starts_with(at));
-            let nearest = above.max_by_key(|(at, _)| at.components().count());
-            let Some((_, What::Bind { kind, owner, .. })) = nearest else { continue };
-            let (kind, owner) = (*kind, *owner);
-            if own.is_dir() {
-                let cover = What::Scratch { bytes: COVER_BYTES, mode: 0o700 };
-                self.mounts.insert(own.clone(), cover);
-                self.covered = Some(own);
-            } else if kind == Kind::Write {
-                self.bind(&own, own.clone(), Kind::Read, owner);
+            if !trusted.all {
+                self.too_much.get_or_insert_with(|| root.path.clone());
             }
         }
         Ok(())

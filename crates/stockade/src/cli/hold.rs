@@ -3,17 +3,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use rustix::io::Errno;
-use stockade_sandbox::{
-    Access, Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret,
-};
+use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
 
-use crate::config::{Backend, Sandbox, Search};
+use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
 
 #[derive(Clone, Debug, Args)]
@@ -144,38 +141,6 @@ impl Hold {
     }
 }
 
-/// Keeps from a server what is the guard's own: what it writes below `state`, and the policies. A
-/// server that may write around them would make what is not there yet, so it is made.
-pub(super) fn reserve(
-    confine: Option<&mut Confinement>,
-    state: &Path,
-    search: &Search,
-) -> Result<(), Failure> {
-    let Some(confine) = confine else { return Ok(()) };
-    let own = Search::new(None);
-    let own = own.place().and_then(Path::parent);
-    let named = search.place().filter(|it| it.exists());
-    let directories: Vec<&Path> = [state].into_iter().chain(own).collect();
-    let written = |it: &Path| {
-        let roots = confine.roots.iter().filter(|root| root.access == Access::Write);
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let mut above = it.ancestors().map(real);
-        let roots: Vec<PathBuf> = roots.map(|root| real(&root.path)).collect();
-        above.any(|it| roots.contains(&it))
-    };
-    for directory in directories.iter().filter(|it| written(it)) {
-        let mut made = std::fs::DirBuilder::new();
-        made.recursive(true).mode(0o700).create(directory).map_err(|error| {
-            let says = format!("cannot make `{}`, to keep it from the server", directory.display());
-            Failure::new(Exit::Usage, says)
-                .from(error)
-                .help("name a root that it is not in, or another directory with `--state`")
-        })?;
-    }
-    confine.reserved = directories.into_iter().chain(named).map(Path::to_owned).collect();
-    Ok(())
-}
-
 /// The value of a variable that is passed on by its name.
 pub(super) fn passed_on(option: &str, name: &str) -> Result<OsString, Failure> {
     // What stands behind the sign is a value, perhaps a secret, and is not said again.
@@ -207,10 +172,20 @@ pub(super) fn not_started(error: &Error) -> Failure {
         Error::TwoAccesses { .. } => {
             failure(Exit::Usage).help("name it once, with `:ro` or with `:rw`")
         }
-        Error::ByALink { real, .. } => failure(Exit::Usage).help(format!(
-            "if that is what you mean, name where it leads now: `{}`",
-            real.display()
+        Error::ByALink { real, link, .. } => failure(Exit::Usage).help(format!(
+            "if that is what you mean, name where it leads now: `{}`; or a root that `{}` is not in",
+            real.display(),
+            link.display()
         )),
+        Error::Reserved { .. } => failure(Exit::Usage)
+            .help("name directories that hold none of its state and policies, one by one"),
+        Error::NotKept { .. } => failure(Exit::Usage).help(
+            "name roots that it is not in, or permit user namespaces (`stockade doctor` says how)",
+        ),
+        Error::Written { .. } => failure(Exit::Usage).help(
+            "keep it outside of that root, in `~/.config/stockade`, or in a directory `.stockade` at \
+             the top of the root, which is read only there",
+        ),
         Error::SecretHidden { .. } => failure(Exit::Usage)
             .help("secrets are files in `/run/secrets`: leave that root away, or name one elsewhere"),
         Error::LedAstray { .. } => failure(Exit::Usage).help(

@@ -380,7 +380,7 @@ fn x13_a_command_says_what_it_touched() {
         }
         assert!(!said(&out.stdout).contains("refused"), "that is the command's");
         assert!(!told.contains("s3cret"), "{told}");
-        let report = place.path("write/report");
+        let report = place.path("report");
         let out = run(&[&format!("--trace={}", report.display()), "--format", "json"]);
         assert!(!said(&out.stderr).contains("refused"), "{}", said(&out.stderr));
         let touched: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
