@@ -74,6 +74,7 @@ mod inside;
 mod keeper;
 mod landlock;
 mod message;
+mod mounted;
 mod mounts;
 pub mod network;
 mod plan;
@@ -106,8 +107,9 @@ pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use reached::Reached;
 pub(crate) use roots::TRUSTED;
+pub use roots::{Link, led_by};
 pub use seatbelt::{Seatbelt, seatbelt};
-pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
+pub use spec::{Access, Confinement, Keep, Limits, Reserved, Root, SECRETS_DIR, Secret, Spec};
 pub use trace::{How, SORT_MAX, Touch, Touched, Trace};
 
 use std::fmt;

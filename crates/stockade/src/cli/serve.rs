@@ -77,7 +77,7 @@ impl Serve {
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
-        let Ready { guard, resolved, server, held, show_stderr } = ready;
+        let Ready { guard, resolved, server, held, kept, show_stderr } = ready;
         let failed = |it| {
             Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
                 .from(it)
@@ -94,7 +94,7 @@ impl Serve {
         let (key, text) = key.unzip();
         let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
         let parties = Parties { session: "".into(), principal: "".into() };
-        watch(&guard);
+        watch(&guard, kept);
         let says = format!("listening on {address}; {}", server.told(&held));
         note(&guard, &parties, Kind::Start, says)?;
         let upstream = match server {

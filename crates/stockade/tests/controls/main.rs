@@ -28,6 +28,7 @@ mod ledger;
 mod limits;
 mod network;
 mod output;
+mod own;
 mod processes;
 mod protocol;
 mod roots;
@@ -63,6 +64,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
     ("scopes", scopes::ROWS),
