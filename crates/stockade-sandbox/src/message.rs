@@ -97,7 +97,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
