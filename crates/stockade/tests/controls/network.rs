@@ -804,14 +804,7 @@ fn x02_servers_share_what_the_guard_may_open() {
 fn x02_a_ledger_that_cannot_be_written_closes_the_way_out() {
     let (canary, place) = (Canary::new(), Place::new());
     let at = canary.port();
-    let list = format!("a.test:{at}=127.0.0.1");
-    for holder in holders() {
-        nothing_is_left_of(&place, holder, &list, at);
-    }
-}
-
-fn nothing_is_left_of(place: &Place, holder: &str, list: &str, at: u16) {
-    let mut probe = place.run(&["--sandbox", holder, "--net", list]);
+    let mut probe = place.run(&["--net", &format!("a.test:{at}=127.0.0.1")]);
     let way = [json!(["direct", "a.test", at, get("a.test")])];
     assert!(place.tried(&mut probe, &way)[0].contains("canary"));
     let heard = canary.heard().len();
@@ -835,7 +828,14 @@ fn nothing_is_left_of(place: &Place, holder: &str, list: &str, at: u16) {
 fn x02_nothing_of_it_is_left_when_the_guard_is_killed() {
     let (canary, place) = (Canary::new(), Place::new());
     let at = canary.port();
-    let mut probe = place.run(&["--net", &format!("a.test:{at}=127.0.0.1")]);
+    let list = format!("a.test:{at}=127.0.0.1");
+    for holder in holders() {
+        nothing_is_left_of(&place, holder, &list, at);
+    }
+}
+
+fn nothing_is_left_of(place: &Place, holder: &str, list: &str, at: u16) {
+    let mut probe = place.run(&["--sandbox", holder, "--net", list]);
     let way = [json!(["direct", "a.test", at, get("a.test")])];
     assert!(place.tried(&mut probe, &way)[0].contains("canary"));
     let guard = i32::try_from(probe.guard()).unwrap();
