@@ -180,7 +180,7 @@ fn start_server(
         Side::Parent(pid) => pid,
     };
     drop(says_failed);
-    let doors = held.as_warden(alone)?;
+    let doors = held.build(alone)?;
     // With it go the server's ends of its pipes, so that what the server closes is closed.
     drop(order);
     let mut told = [0; Failure::BYTES];
@@ -246,7 +246,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    fn as_warden(self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
+    fn build(self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
         let (cell, prepared, says_built) = match self {
             Self::Not | Self::Weakly(..) => return Ok(Vec::new()),
             Self::ByStaged { doors } => return Ok(doors),
