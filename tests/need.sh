@@ -40,6 +40,10 @@ for tool in "$@"; do
             { command -v podman && command -v runc; } >/dev/null ||
                 missing podman "Podman and runc, from your distribution: podman runc"
             ;;
+        postgres)
+            { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 ||
+                missing postgres "PostgreSQL, from your distribution: postgresql"
+            ;;
         python3)
             python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
                 missing python3 "$python"

@@ -971,13 +971,13 @@ impl fmt::Display for Plan {
         };
         let from = if cell.drops { "; the guard is root, the server is not" } else { "" };
         writeln!(out, "runs as uid {}, gid {}{from}", cell.uid, cell.gid)?;
-        writeln!(out, "starts in {}", cell.cwd.display())?;
+        writeln!(out, "starts in {}", shown(&cell.cwd))?;
         if !cell.namespaces {
             writeln!(out, "has no namespaces of its own, and so none of the files made for it")?;
         }
         writeln!(out, "\nsees")?;
         for Mount { at, what } in &cell.mounts {
-            let at = at.display();
+            let name = shown(at);
             match what {
                 What::Bind { from, kind, owner } => {
                     let kind = match kind {
@@ -985,9 +985,9 @@ impl fmt::Display for Plan {
                         Kind::Write => "read, write",
                         Kind::Device => "device",
                     };
-                    write!(out, "  {kind:<12} {at}")?;
-                    if Path::new(&from) != Path::new(&at.to_string()) {
-                        write!(out, " (which is {})", from.display())?;
+                    write!(out, "  {kind:<12} {name}")?;
+                    if from != at {
+                        write!(out, " (which is {})", shown(from))?;
                     }
                     match owner {
                         Some(Owner { uid, .. }) => writeln!(out, " (uid {uid} is the server)")?,
@@ -995,16 +995,16 @@ impl fmt::Display for Plan {
                     }
                 }
                 What::Scratch { bytes, .. } => {
-                    writeln!(out, "  empty        {at} (in memory, {bytes} bytes)")?;
+                    writeln!(out, "  empty        {name} (in memory, {bytes} bytes)")?;
                 }
-                What::Proc => writeln!(out, "  processes    {at} (its own, where permitted)")?,
+                What::Proc => writeln!(out, "  processes    {name} (its own, where permitted)")?,
             }
         }
         for (at, _) in &cell.files {
-            writeln!(out, "  made up      {}", at.display())?;
+            writeln!(out, "  made up      {}", shown(at))?;
         }
         for (at, to) in &cell.links {
-            writeln!(out, "  link         {} to {}", at.display(), to.display())?;
+            writeln!(out, "  link         {} to {}", shown(at), shown(to))?;
         }
         writeln!(out, "\nreaches")?;
         for it in self.network.destinations() {
@@ -1026,14 +1026,14 @@ impl fmt::Display for Plan {
         }
         for group in &cell.groups {
             for setting in &group.settings {
-                let below = group.below.display();
+                let below = shown(&group.below);
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
         }
         if let Some(client) = &self.client {
             writeln!(out, "\nis started in a container by")?;
             for word in &client.spec.command {
-                writeln!(out, "  {}", word.display())?;
+                writeln!(out, "  {}", shown(word))?;
             }
         }
         if cell.trace {
@@ -1050,6 +1050,13 @@ impl fmt::Display for Plan {
         writeln!(out, "\nguarantees")?;
         self.containment.fmt(out)
     }
+}
+
+/// A name as a person may see it: a server may have made it, with line ends and commands of a
+/// terminal in it.
+fn shown(name: impl AsRef<OsStr>) -> String {
+    let name = name.as_ref().to_string_lossy();
+    name.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
 }
 
 #[cfg(test)]
@@ -1135,6 +1142,18 @@ mod tests {
         ));
         let neither = check(&Guarantee::WEAKER, true, 5);
         assert!(matches!(neither, Err(Error::CannotEnforce { guarantee: Files, .. })));
+    }
+
+    #[test]
+    fn a_name_forges_no_line() {
+        for (name, seen) in [
+            ("/srv/Bob's \"files\"/वि/é", "/srv/Bob's \"files\"/वि/é"),
+            ("a\nreaches", "a\\nreaches"),
+            ("\u{1b}]0;x\u{7}", "\\u{1b}]0;x\\u{7}"),
+            ("\u{9b}\u{202e}\u{2028}\u{7f}", "\\u{9b}\\u{202e}\\u{2028}\\u{7f}"),
+        ] {
+            assert_eq!(shown(name), seen);
+        }
     }
 
     #[test]

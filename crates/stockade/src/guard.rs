@@ -41,6 +41,8 @@ pub struct Guard {
     room: Arc<Room>,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
+    /// Why a record was refused for what it is: the ledger itself goes on after that.
+    refused: OnceLock<String>,
     sessions: String,
     began: Instant,
 }
@@ -57,9 +59,9 @@ impl Guard {
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
-        let (unreachable, reached) = (OnceLock::new(), OnceLock::new());
+        let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (room, began) = (Room::of_this_process(), Instant::now());
-        Self { server, live, ledger, tally, room, unreachable, reached, sessions, began }
+        Self { server, live, ledger, tally, room, unreachable, reached, refused, sessions, began }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -113,6 +115,9 @@ impl Guard {
         } else {
             self.ledger.append(record)
         };
+        if let Err(stockade_store::Error::Fields(why)) = &appended {
+            let _first = self.refused.set(why.to_string());
+        }
         appended.map(drop).map_err(Unrecorded)
     }
 
@@ -121,6 +126,10 @@ impl Guard {
     /// # Errors
     /// When the ledger takes nothing more.
     pub fn check(&self) -> Result<(), Unrecorded> {
+        if let Some(cause) = self.refused.get() {
+            let cause = cause.clone();
+            return Err(Unrecorded(stockade_store::Error::Poisoned { cause }));
+        }
         self.ledger.check().map_err(Unrecorded)
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use stockade_sandbox::Guarantee;
 
-use crate::launch::{Ecosystem, Package};
+use stockade_kit::launch::{Ecosystem, Package};
 
 pub use error::Error;
 pub use manifest::{Dependency, Manifest};

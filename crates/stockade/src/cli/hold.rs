@@ -76,14 +76,17 @@ impl Hold {
                 return Err(Failure::new(Exit::Usage, "an image without a container")
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
             }
-            Backend::None if self.network.is_some() => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    "`--net` without a sandbox to hold it to that",
-                )
-                .help("leave `--sandbox none` away, or `--net`"));
+            Backend::None => {
+                // Of secrets it is said where they are kept, and nothing is as weak as none.
+                let says_nothing = ["--secret", "--allow-weaker"];
+                let given = self.of_a_process();
+                if let Some(it) = given.filter(|it| !says_nothing.contains(it)) {
+                    let says = format!("`{it}` without a sandbox to hold it to that");
+                    return Err(Failure::new(Exit::Usage, says)
+                        .help(format!("leave `--sandbox none` away, or `{it}`")));
+                }
             }
-            Backend::Native | Backend::None => {}
+            Backend::Native => {}
         }
         Ok(Sandbox {
             backend,
@@ -130,7 +133,11 @@ impl Hold {
                 }
             };
         };
-        for name in &self.secrets {
+        for (place, name) in self.secrets.iter().enumerate() {
+            if self.secrets.iter().take(place).any(|it| it == name) {
+                return Err(Failure::new(Exit::Usage, format!("`--secret {name}` is there twice"))
+                    .help("leave one of them away"));
+            }
             let value = passed_on("--secret", name)?.into_encoded_bytes();
             let secret = Secret { name: name.clone(), value };
             env.retain(|(it, _)| *it != **name);
@@ -188,6 +195,8 @@ pub(super) fn not_started(error: &Error) -> Failure {
         ),
         Error::SecretHidden { .. } => failure(Exit::Usage)
             .help("secrets are files in `/run/secrets`: leave that root away, or name one elsewhere"),
+        Error::VariableName { .. } => failure(Exit::Usage)
+            .help("letters, digits and underscores make a name, as in `API_TOKEN`"),
         Error::LedAstray { .. } => failure(Exit::Usage).help(
             "show it with `--program DIR`, or do not let the server write to the root (`:ro`)",
         ),
@@ -210,7 +219,6 @@ pub(super) fn not_started(error: &Error) -> Failure {
         }
         Error::NoCommand
         | Error::ZeroByte
-        | Error::VariableName { .. }
         | Error::TooLarge { .. }
         | Error::NotFound { .. }
         | Error::NotExecutable { .. }

@@ -12,8 +12,8 @@ use stockade_sandbox::{Guarantee, Plan, Spec, raise_descriptors};
 use super::State;
 use super::hold::{not_started, passed_on};
 use crate::failure::{Exit, Failure};
-use crate::launch::{Launch, Package};
 use crate::prepared::{Checked, Entry, Error, Options, Resolved, Store, resolve};
+use stockade_kit::launch::{Launch, Package};
 
 /// Install a server from a registry at an exact version, so that it runs without a network
 #[derive(Debug, Args)]

@@ -189,7 +189,8 @@ async fn listen(
             Err(_) => return,
         };
         if show {
-            anstream::eprintln!("{text}");
+            // Said by the server, and not by this process.
+            anstream::eprintln!("server: {text}");
         }
         {
             let mut last = last_lines.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::manifest::{Dependency, Made, Program};
 use super::registry::{Registry, comes_from, host_of, without_password};
 use super::workshop::{Workshop, find, read_plain};
-use crate::launch::{Package, Wanted, is_npm_release, is_plain_name};
+use stockade_kit::launch::{Package, Wanted, is_npm_release, is_plain_name};
 
 const GET_NODE: &str = "install Node.js 20 or newer with npm, from your distribution or nodejs.org";
 const TRY_AGAIN: &str = "check name, version and network; `--registry URL` names another registry";

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use super::error::Error;
 use super::manifest::{FORMAT, Manifest};
 use super::tree::{self, Known};
-use crate::launch::{Package, Wanted};
+use stockade_kit::launch::{Package, Wanted};
 
 const MANIFEST: &str = "manifest.json";
 const TREE: &str = "tree";

@@ -49,9 +49,9 @@ impl Profile {
         let outside = session.read.iter().chain(&session.written).filter(is_outside);
         profile.left.extend(outside.map(|it| format!("{it} is in no root")));
         let unreadable = session.unreadable.iter();
-        profile.left.extend(
-            unreadable.map(|it| format!("{it}, whose name is no text that a policy could have")),
-        );
+        profile
+            .left
+            .extend(unreadable.map(|it| format!("{it}, whose name nobody could read in a policy")));
         profile
     }
 

@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use stockade_sandbox::network::address;
+use stockade_kit::address;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -59,19 +59,8 @@ impl Reach for System {
         })
     }
 
-    /// The kernel chooses the address that it would send from. Connecting a datagram socket sends
-    /// nothing, and fails where there is no way to it at all.
     fn is_own(&self, address: IpAddr) -> io::Result<bool> {
-        let any: IpAddr = match address {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        const DISCARD: u16 = 9;
-        let socket = UdpSocket::bind((any, 0))?;
-        match socket.connect((address, DISCARD)) {
-            Ok(()) => Ok(socket.local_addr()?.ip() == address),
-            Err(_) => Ok(false),
-        }
+        address::is_own(address)
     }
 
     fn dial(&self, address: SocketAddr) -> Waited<'_, TcpStream> {

@@ -18,8 +18,7 @@ use std::ffi::OsString;
 
 use flags::{Grammar, Piece};
 
-pub use runner::{Ecosystem, Package, Wanted};
-pub(crate) use runner::{is_npm_release, is_plain_name, normal};
+pub use runner::{Ecosystem, Package, Wanted, is_npm_release, is_plain_name, normal};
 
 /// What a command line starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -276,13 +276,13 @@ fn npm(spec: &str) -> Option<Package> {
 }
 
 /// Whether this is a name in npm's registry, and this one whole version.
-pub(crate) fn is_npm_release(name: &str, version: &str) -> bool {
+pub fn is_npm_release(name: &str, version: &str) -> bool {
     let named = npm(&format!("{name}@{version}"));
     named.is_some_and(|it| it.name == name && matches!(it.wanted, Wanted::Exact(_)))
 }
 
 /// Whether a program of a package may be called this: it is shown, and looked for in a directory.
-pub(crate) fn is_plain_name(name: &str) -> bool {
+pub fn is_plain_name(name: &str) -> bool {
     let plain = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
     !name.is_empty() && !name.starts_with(['.', '-']) && name.bytes().all(plain)
 }
@@ -334,7 +334,7 @@ fn package(ecosystem: Ecosystem, name: String, extras: Vec<String>, wanted: Want
 }
 
 /// PyPI takes `Mcp_Server.Git` for `mcp-server-git`, so there is one name for both.
-pub(crate) fn normal(name: &str) -> Option<String> {
+pub fn normal(name: &str) -> Option<String> {
     let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
     let ends_well = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric());
     if !name.bytes().all(is_plain)
