@@ -360,8 +360,7 @@ impl Made {
                 Err(error) => return Err(error),
             }
         }
-        let door = open(path.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-        self.doors.push(door?);
+        self.doors.push(door(&path)?);
         Ok(())
     }
 
@@ -379,8 +378,8 @@ impl Made {
             .collect()
     }
 
-    /// Moves this process into them. The doors were opened by the keeper, and it is the keeper's
-    /// rights that count.
+    /// Moves this process, which has one thread, into them. The doors were opened by the keeper, and
+    /// it is the keeper's rights that count.
     pub(crate) fn enter(&self) -> Result<(), Errno> {
         self.doors.iter().try_for_each(|door| rustix::io::write(door, b"0").map(|_| ()))
     }
@@ -390,6 +389,17 @@ impl Drop for Made {
     fn drop(&mut self) {
         let until = Instant::now() + EMPTY_MAX;
         self.groups.iter().for_each(|(path, _)| remove(path, until));
+    }
+}
+
+/// What is written to in order to enter a group. Version 1 has a file for threads as well: to move a
+/// process, the kernel has every fork of the machine wait, and for that waits itself until each
+/// processor has been elsewhere, some 15 ms; a thread that moves itself waits for nobody.
+fn door(group: &Path) -> Result<OwnedFd, Errno> {
+    let to = |file| open(group.join(file), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    match to("tasks") {
+        Err(Errno::NOENT) => to("cgroup.procs"),
+        opened => opened,
     }
 }
 
@@ -466,6 +476,8 @@ fn sweep(below: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     const HYBRID: &str = "4:memory:/a/b\n1:cpu,cpuacct:/\n0::/user.slice/x.scope\n";
@@ -473,6 +485,22 @@ mod tests {
         30 25 0:26 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n\
         33 25 0:29 /a /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
         34 25 0:30 / /sys/fs/cg\\040roup rw - cgroup cgroup rw,cpu,cpuacct\n";
+
+    #[test]
+    fn a_group_is_entered_as_a_thread_where_that_can_be() {
+        let group = std::env::temp_dir().join(format!("stockade-door-{}", std::process::id()));
+        fs::create_dir_all(&group).unwrap();
+        let opened = || {
+            let door = door(&group).unwrap();
+            fs::read_link(format!("/proc/self/fd/{}", door.as_raw_fd())).unwrap()
+        };
+        assert_eq!(door(&group).err(), Some(Errno::NOENT));
+        fs::write(group.join("cgroup.procs"), "").unwrap();
+        assert_eq!(opened(), group.join("cgroup.procs"));
+        fs::write(group.join("tasks"), "").unwrap();
+        assert_eq!(opened(), group.join("tasks"));
+        fs::remove_dir_all(group).unwrap();
+    }
 
     #[test]
     fn the_own_group_is_found_in_each_layout() {

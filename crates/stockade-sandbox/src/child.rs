@@ -585,6 +585,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
             "run it where control groups can be made, or allow `memory` to be weaker",
         ),
         Step::Root => (Guarantee::Files, "permit mounts in a user namespace"),
+        Step::Shown => (Guarantee::Files, "unmount it, or name a root that it is not in"),
         Step::Landlock => (Guarantee::Files, kernel),
         Step::Loopback | Step::Doors => (Guarantee::Network, USER_NAMESPACES),
         Step::Keyring => (Guarantee::Environment, kernel),

@@ -1,8 +1,9 @@
 //! How a process comes to be confined: what the keeper prepares while it still has its rights, and
 //! what the warden and the server then do to themselves, in an order in which no step needs what an
 //! earlier one gave away: [`separate`]; fork; the warden [builds](build) while the server
-//! [enters](enter_groups) its groups; and each [encloses](enclose) itself. Both have the same walls;
-//! there is no way from the one to the other that would lead out.
+//! [enters](enter_groups) its groups; and each goes behind its walls ([`enclose`], [`enclose_warden`]).
+//! The warden's leave it less than the server has: there is no way from the one to the other that
+//! would lead out.
 
 use std::fs;
 use std::io;
@@ -25,7 +26,7 @@ use rustix::thread::{
 use crate::cell::{Cell, Door, Way};
 use crate::cgroup;
 use crate::engine::Ship;
-use crate::landlock::{self, Who};
+use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
 use crate::raw::{self, Alone, Side};
@@ -154,17 +155,25 @@ pub(crate) fn enter_groups(prepared: &Prepared) -> Result<(), Failure> {
 }
 
 /// Goes behind the walls, when what the server sees has been built. Nothing leads out again.
-pub(crate) fn enclose(cell: &Cell, filters: &Filters, who: Who) -> Result<(), Failure> {
-    match who {
-        Who::Server => limits(cell, true),
-        Who::Warden => limit(Resource::Core, CORE_BYTES),
-    }
-    .map_err(|errno| Step::Limits.because(errno))?;
+pub(crate) fn enclose(cell: &Cell, filters: &Filters) -> Result<(), Failure> {
+    limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
-        landlock::apply(cell, who).map_err(|error| Step::Landlock.because_io(&error))?;
+        landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
+}
+
+/// The same for the warden, with less left to it than to the server: no file, and the calls that
+/// remain to be made. What the server uses up is not to be missing here, so its limits do not hold.
+pub(crate) fn enclose_warden(cell: &Cell) -> Result<(), Failure> {
+    limit(Resource::Core, CORE_BYTES).map_err(|errno| Step::Limits.because(errno))?;
+    privileges().map_err(|errno| Step::Privileges.because(errno))?;
+    if cell.landlock {
+        landlock::apply_to_warden().map_err(|error| Step::Landlock.because_io(&error))?;
+    }
+    let filters = Filters::of_warden().and_then(|it| it.apply());
+    filters.map_err(|error| Step::Filter.because_io(&error))
 }
 
 /// What holds a server where there are no namespaces: Landlock, filters and limits. Only the server
@@ -174,7 +183,7 @@ pub(crate) fn hold(cell: &Cell) -> Result<(), Failure> {
     limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     no_privileges().map_err(|errno| Step::Privileges.because(errno))?;
-    landlock::apply(cell, Who::Server).map_err(|error| Step::Landlock.because_io(&error))?;
+    landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
 }
 

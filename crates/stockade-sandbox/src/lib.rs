@@ -50,7 +50,8 @@
 //! programs. That is looked at and never decided about (`trace.rs` says what it does not see).
 //!
 //! What a sandbox needs beyond a server's certain end is Linux 6.12 with Landlock, user namespaces,
-//! and for limits of memory and processors a place where control groups can be made.
+//! and for limits of memory and processors a place where control groups can be made. An ordinary user
+//! who has none gets one from systemd's user manager, over the user's bus (`scope.rs`).
 //!
 //! Linux 5.11 or newer, and no other system.
 

@@ -84,6 +84,7 @@ pub(crate) enum Step {
     Keyring,
     Separate,
     Place,
+    Shown,
     Root,
     Loopback,
     Doors,
@@ -96,7 +97,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -116,6 +117,7 @@ impl Step {
         Self::Keyring,
         Self::Separate,
         Self::Place,
+        Self::Shown,
         Self::Root,
         Self::Loopback,
         Self::Doors,
@@ -157,6 +159,7 @@ impl Step {
             Self::Keyring => "no keyring of its own",
             Self::Separate => "no namespaces of its own",
             Self::Place => "a place could not be mounted",
+            Self::Shown => "something that shows the machine is mounted in a root",
             Self::Root => "no root of its own",
             Self::Loopback => "no loopback interface",
             Self::Doors => "no sockets for whom it may reach",

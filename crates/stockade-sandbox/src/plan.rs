@@ -566,8 +566,8 @@ const TOO_MUCH_REMEDY: &str =
 const ALONE_REMEDY: &str = "permit user namespaces (`stockade doctor` says how), or allow `files`, \
      `processes` and `end` to be weaker, and `pids` where no control group can be made";
 
-const CGROUP_REMEDY: &str = "start it where this user may make control groups \
-     (`systemd-run --user --scope …`), or allow the guarantee to be weaker";
+const CGROUP_REMEDY: &str = "have a `systemd --user` run for this user, start it where this \
+     user may make control groups, or allow the guarantee to be weaker (`stockade doctor` says more)";
 
 /// Why a guarantee is not given, and what would give it.
 struct Refusal {

@@ -19,7 +19,6 @@ use rustix::process::{
 use crate::cell::Cell;
 use crate::confine::{self, Prepared};
 use crate::keeper::Means;
-use crate::landlock::Who;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
 use crate::reached::Limit;
@@ -155,8 +154,8 @@ pub(crate) fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
 /// Starts the server, and knows that it runs: the far end of the pipe is closed by a successful
 /// exec, and written to by a failed one. What comes back with it are the doors of its cell.
 ///
-/// In a cell the server's process is there from the start. To be moved to its control groups takes
-/// the kernel as long as everything else together, and meanwhile the warden builds what both see.
+/// In a cell the server's process is there from the start: while it compiles its filter and is moved to
+/// its control groups, which can take long, the warden builds what both see.
 fn start_server(
     alone: Alone,
     means: Means,
@@ -181,7 +180,7 @@ fn start_server(
         Side::Parent(pid) => pid,
     };
     drop(says_failed);
-    let doors = held.as_warden(alone)?;
+    let doors = held.build(alone)?;
     // With it go the server's ends of its pipes, so that what the server closes is closed.
     drop(order);
     let mut told = [0; Failure::BYTES];
@@ -203,7 +202,7 @@ enum Held<'a> {
     /// By a container, which is put together in namespaces of the warden.
     ByStaged { doors: Vec<OwnedFd> },
     /// By a cell, which the warden builds and enters too. A byte in the pipe says that it is built.
-    ByCell { cell: &'a Cell, prepared: &'a Prepared, filters: Filters, built: (OwnedFd, OwnedFd) },
+    ByCell { cell: &'a Cell, prepared: &'a Prepared, built: (OwnedFd, OwnedFd) },
 }
 
 impl<'a> Held<'a> {
@@ -220,9 +219,8 @@ impl<'a> Held<'a> {
             Some(_) => Ok(Self::Not),
             None if cell.namespaces => {
                 confine::separate()?;
-                let filters = Filters::new(cell).map_err(|it| Step::Filter.because_io(&it))?;
                 let built = pipe_with(PipeFlags::CLOEXEC).map_err(|it| Step::Fork.because(it))?;
-                Ok(Self::ByCell { cell, prepared, filters, built })
+                Ok(Self::ByCell { cell, prepared, built })
             }
             None => Ok(Self::Weakly(cell, prepared)),
         }
@@ -235,29 +233,28 @@ impl<'a> Held<'a> {
                 prepared.enter_groups()?;
                 confine::hold(cell)
             }
-            Self::ByCell { cell, prepared, filters, built: (until_built, _) } => {
+            Self::ByCell { cell, prepared, built: (until_built, _) } => {
+                let filters = Filters::new(cell).map_err(|it| Step::Filter.because_io(&it))?;
                 confine::enter_groups(prepared)?;
                 // Whatever is not that word is none: without it the root is still the machine's.
                 let told = retry_on_intr(|| rustix::io::read(until_built, &mut [0; 1]));
                 if told.map_err(|errno| Step::Fork.because(errno))? != 1 {
                     return Err(Step::Fork.because(Errno::PIPE));
                 }
-                confine::enclose(cell, filters, Who::Server)
+                confine::enclose(cell, &filters)
             }
         }
     }
 
-    fn as_warden(self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
-        let (cell, prepared, filters, says_built) = match self {
+    fn build(self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
+        let (cell, prepared, says_built) = match self {
             Self::Not | Self::Weakly(..) => return Ok(Vec::new()),
             Self::ByStaged { doors } => return Ok(doors),
-            Self::ByCell { cell, prepared, filters, built: (_, says_built) } => {
-                (cell, prepared, filters, says_built)
-            }
+            Self::ByCell { cell, prepared, built: (_, says_built) } => (cell, prepared, says_built),
         };
         let doors = confine::build(cell, prepared, alone)?;
         // Nothing runs beside a warden that still has its privileges.
-        confine::enclose(cell, &filters, Who::Warden)?;
+        confine::enclose_warden(cell)?;
         rustix::io::write(&says_built, &[1]).map_err(|errno| Step::Fork.because(errno))?;
         Ok(doors)
     }

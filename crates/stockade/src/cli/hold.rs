@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use rustix::io::Errno;
-use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
+use stockade_sandbox::{
+    Confinement, EngineProgram, Error, Guarantee, Image, Network, NoDestination, Secret,
+};
 
 use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
@@ -146,6 +148,13 @@ impl Hold {
         }
         Ok(())
     }
+}
+
+/// What is said of roots that name more hosts than can be reached.
+pub(super) fn too_many(error: &NoDestination) -> Failure {
+    Failure::new(Exit::Usage, "the roots cannot all be reached")
+        .from(error.clone())
+        .help("name fewer addresses as roots, or fewer hosts in `--net`")
 }
 
 /// The value of a variable that is passed on by its name.

@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod client_roots;
 mod containers;
 mod docker;
 mod doctor;
@@ -66,6 +67,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("client_roots", client_roots::ROWS),
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
