@@ -1,0 +1,37 @@
+// rule: command_injection
+// attack: ["tool", {"program": "cat", "file": "../secret.txt"}]
+
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+var root = os.Getenv("ROOT")
+
+func main() {
+	s := server.NewMCPServer("notes", "1")
+	s.AddTool(mcp.NewTool("tool"), handle)
+	server.ServeStdio(s)
+}
+
+type input struct {
+	Program string `json:"program"`
+	File    string `json:"file"`
+}
+
+func handle(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	var in input
+	if err := req.BindArguments(&in); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, in.Program, in.File)
+	cmd.Dir = root
+	out, _ := cmd.CombinedOutput()
+	return mcp.NewToolResultText(string(out)), nil
+}

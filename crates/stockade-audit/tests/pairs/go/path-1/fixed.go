@@ -1,0 +1,33 @@
+// rule: path_escape
+// attack: ["tool", {"path": "../secret.txt"}]
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+var root = os.Getenv("ROOT")
+
+func main() {
+	s := server.NewMCPServer("notes", "1")
+	s.AddTool(mcp.NewTool("tool"), handle)
+	server.ServeStdio(s)
+}
+
+func handle(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	name := req.GetString("path", "")
+	if name != filepath.Base(name) {
+		return mcp.NewToolResultError("not a name"), nil
+	}
+	data, err := os.ReadFile(filepath.Join(root, filepath.Base(name)))
+	if err != nil {
+		return mcp.NewToolResultError("cannot read"), nil
+	}
+	return mcp.NewToolResultText(string(data)), nil
+}

@@ -1,0 +1,34 @@
+// rule: path_escape
+// attack: ["tool", {"path": "../pwned", "text": "x"}]
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+var root = os.Getenv("ROOT")
+
+func main() {
+	s := server.NewMCPServer("notes", "1")
+	s.AddTool(mcp.NewTool("tool"), handle)
+	server.ServeStdio(s)
+}
+
+func handle(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	args := req.GetArguments()
+	name, _ := args["path"].(string)
+	text, _ := args["text"].(string)
+	file, err := os.Create(fmt.Sprintf("%s/%s", root, name))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	file.WriteString(text)
+	return mcp.NewToolResultText("written"), nil
+}

@@ -1,0 +1,39 @@
+// rule: ssrf
+// attack: ["tool", {"url": "{CANARY}/"}]
+
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+var root = os.Getenv("ROOT")
+
+func main() {
+	s := server.NewMCPServer("notes", "1")
+	s.AddTool(mcp.NewTool("tool"), handle)
+	server.ServeStdio(s)
+}
+
+var hosts = map[string]bool{"api.example.com": true}
+
+func handle(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	target, err := url.Parse(req.GetString("url", ""))
+	if err != nil || target.Scheme != "https" || !hosts[target.Hostname()] {
+		return mcp.NewToolResultError("not allowed"), nil
+	}
+	resp, err := http.Get(target.String())
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return mcp.NewToolResultText(string(body)), nil
+}

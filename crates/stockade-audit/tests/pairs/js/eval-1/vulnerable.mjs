@@ -1,0 +1,14 @@
+// rule: code_evaluation
+// attack: ["calc", {"expression": "process.env.SECRET_TOKEN"}]
+import fs from "node:fs/promises";
+import path from "node:path";
+import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
+import { z } from "zod";
+
+const server = new McpServer({ name: "notes", version: "1" });
+const ROOT = process.env.ROOT;
+
+server.tool("calc", { expression: z.string() }, async ({ expression }) => {
+  const value = new Function(`return (${expression})`)();
+  return { content: [{ type: "text", text: String(value) }] };
+});

@@ -1,0 +1,14 @@
+# rule: command_injection
+# attack: ["ping", {"host": "x; cat ../secret.txt"}]
+import os
+from mcp.server.fastmcp import FastMCP
+
+mcp = FastMCP("notes")
+ROOT = os.environ["ROOT"]
+
+import shlex
+import subprocess
+
+@mcp.tool()
+def ping(host: str) -> str:
+    return subprocess.run(f"echo ping {host}", shell=True, capture_output=True, text=True, cwd=ROOT, timeout=5).stdout

@@ -1,0 +1,21 @@
+# rule: command_injection
+# attack: ["build", {"target": "$(cat ../secret.txt)"}]
+import os
+from mcp.server.fastmcp import FastMCP
+
+mcp = FastMCP("notes")
+ROOT = os.environ["ROOT"]
+
+import shlex
+import subprocess
+
+import asyncio
+
+async def run(*argv):
+    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    out, _ = await process.communicate()
+    return out.decode()
+
+@mcp.tool()
+async def build(target: str) -> str:
+    return await run("echo", "building", target)

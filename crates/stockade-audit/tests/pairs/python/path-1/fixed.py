@@ -1,0 +1,15 @@
+# rule: path_escape
+# attack: ["read_file", {"path": "../secret.txt"}]
+import os
+from mcp.server.fastmcp import FastMCP
+
+mcp = FastMCP("notes")
+ROOT = os.environ["ROOT"]
+
+@mcp.tool()
+def read_file(path: str) -> str:
+    full = os.path.realpath(os.path.join(ROOT, path))
+    if os.path.commonpath([ROOT, full]) != ROOT:
+        raise ValueError("outside of the directory")
+    with open(full) as file:
+        return file.read()

@@ -1,0 +1,25 @@
+# rule: sql_injection
+# attack: ["find", {"filter": {"column": "1=1 UNION SELECT secret, 1 FROM vault --", "value": "x"}}]
+import os
+from mcp.server.fastmcp import FastMCP
+
+mcp = FastMCP("notes")
+ROOT = os.environ["ROOT"]
+
+import sqlite3
+
+db = sqlite3.connect(os.environ["DB"], check_same_thread=False)
+
+import re
+from pydantic import BaseModel
+
+class Filter(BaseModel):
+    column: str
+    value: str
+
+@mcp.tool()
+def find(filter: Filter) -> list:
+    if not re.fullmatch(r"[a-z_]{1,20}", filter.column):
+        raise ValueError("no such column")
+    sql = "SELECT name, id FROM users WHERE %s = ?" % filter.column
+    return db.execute(sql, (filter.value,)).fetchall()

@@ -1,0 +1,21 @@
+// rule: command_injection
+// attack: ["call_tool", {"host": "x; cat ../secret.txt"}]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+pub struct CallToolRequest {
+    pub arguments: HashMap<String, String>,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(std::env::var("ROOT").unwrap()).canonicalize().unwrap()
+}
+
+use std::process::Command;
+
+pub fn call_tool(request: CallToolRequest) -> Result<String, String> {
+    let host = &request.arguments["host"];
+    let out = Command::new("echo").arg(host).current_dir(root()).output().map_err(|e| e.to_string())?;
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
