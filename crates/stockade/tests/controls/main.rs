@@ -33,6 +33,7 @@ mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
 mod roots;
 mod sandbox;
 mod scopes;
@@ -71,6 +72,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
