@@ -32,6 +32,7 @@ mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
+mod scan;
 mod touched;
 
 use std::process::ExitCode;
@@ -66,6 +67,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("limits", limits::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {

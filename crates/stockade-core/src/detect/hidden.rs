@@ -1,0 +1,358 @@
+//! What a text says to who decodes it.
+//!
+//! A model reads base64, hexadecimal digits, percent signs, entities, tag characters, rot13 and what
+//! is written backwards or with digits for letters, and some do what they read there. All decoding is
+//! bounded: so much of a text, so many pieces, one level inside another.
+
+use data_encoding::{BASE32, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+
+use super::Said;
+use super::lexicon::Class;
+use super::view::View;
+
+/// How something was hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disguise {
+    Unseen,
+    Letters,
+    Tags,
+    Base64,
+    Base32,
+    Hex,
+    Numbers,
+    Escapes,
+    Rot13,
+    Backwards,
+    Digits,
+    Gaps,
+}
+
+impl Disguise {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Unseen => "between characters that nobody sees",
+            Self::Letters => "in letters of another script",
+            Self::Tags => "in tag characters",
+            Self::Base64 => "in base64",
+            Self::Base32 => "in base32",
+            Self::Hex => "in hexadecimal digits",
+            Self::Numbers => "in numbers",
+            Self::Escapes => "in escapes",
+            Self::Rot13 => "in rot13",
+            Self::Backwards => "backwards",
+            Self::Digits => "with digits for letters",
+            Self::Gaps => "in letters apart or without gaps",
+        }
+    }
+}
+
+/// What is shorter says nothing.
+const PIECE_MIN: usize = 20;
+const HEX_MIN: usize = 32;
+const NUMBERS_MIN: usize = 8;
+/// So often something that is encoded may be encoded again.
+const DEPTH_MAX: usize = 2;
+/// Fewer escapes than this are what they are in any text.
+const ESCAPES_MIN: usize = 3;
+
+/// Shows every other reading of a text, until told that it is enough. `plain` is the one that was
+/// seen already.
+pub(super) fn each(said: Said<'_>, plain: &View, visit: &mut dyn FnMut(&View, Disguise) -> bool) {
+    let text = said.text;
+    let mut again =
+        |text: String, how: Disguise| text.is_empty() || visit(&View::of(&text, said), how);
+    let shape = Shape::of(text);
+    let _ = again(tags(text), Disguise::Tags)
+        && pieces(text, &shape, 0, &mut again)
+        && (!shape.escapes || again(unescaped(text), Disguise::Escapes))
+        && (!plain.has(Class::Rot) || again(text.chars().map(rot13).collect(), Disguise::Rot13))
+        && (!plain.has(Class::Back) || again(text.chars().rev().collect(), Disguise::Backwards))
+        && (!shape.digits || again(text.chars().map(letter).collect(), Disguise::Digits))
+        && (!shape.gaps && !shape.digits || {
+            visit(&View::dense(&without_gaps(text, &shape)), Disguise::Gaps)
+        });
+}
+
+/// What one look at the words of a text tells of what may be in it.
+#[derive(Debug, Default)]
+struct Shape {
+    /// A long run of the letters of base64 and its kin.
+    runs: bool,
+    numbers: bool,
+    escapes: bool,
+    /// Many words have digits among their letters.
+    digits: bool,
+    /// Letters that stand alone, or words without end.
+    gaps: bool,
+    /// Most of its words are single letters.
+    apart: bool,
+}
+
+impl Shape {
+    fn of(text: &str) -> Self {
+        let (mut words, mut single, mut mixed, mut numbers) = (0_usize, 0, 0, 0_usize);
+        let mut shape = Self { escapes: escapes(text.as_bytes()), ..Self::default() };
+        for word in text.split_ascii_whitespace() {
+            words += 1;
+            let mut kinds = Kinds::default();
+            word.bytes().for_each(|it| kinds.push(it));
+            single += usize::from(word.len() == 1 && kinds.letters + kinds.digits == 1);
+            mixed += usize::from(word.len() > 2 && kinds.letters > 0 && kinds.swapped > 0);
+            let is_number = kinds.digits > 0 && kinds.letters == 0 && kinds.marks <= 1;
+            let is_morse = kinds.morse == word.len();
+            numbers = if is_number || is_morse { numbers + 1 } else { 0 };
+            shape.numbers |= numbers >= NUMBERS_MIN || kinds.digits >= 8 * NUMBERS_MIN;
+            shape.runs |= kinds.longest >= PIECE_MIN;
+            shape.gaps |= kinds.has_gaps(word.len());
+        }
+        shape.digits = mixed >= 3 && 3 * mixed >= words;
+        shape.apart = single >= 10 && 10 * single >= 6 * words;
+        shape.gaps |= shape.apart;
+        shape
+    }
+}
+
+/// How many of which kind of bytes are in a word.
+#[derive(Default)]
+struct Kinds {
+    letters: usize,
+    digits: usize,
+    /// Digits and signs that are written for letters.
+    swapped: usize,
+    marks: usize,
+    morse: usize,
+    run: usize,
+    longest: usize,
+    /// The same, of letters and digits only.
+    plain_run: usize,
+    plain_longest: usize,
+}
+
+impl Kinds {
+    fn push(&mut self, it: u8) {
+        let (is_letter, is_digit) = (it.is_ascii_alphabetic(), it.is_ascii_digit());
+        self.letters += usize::from(is_letter);
+        self.digits += usize::from(is_digit);
+        self.swapped +=
+            usize::from(matches!(it, b'0' | b'1' | b'3' | b'4' | b'5' | b'7' | b'@' | b'$'));
+        self.marks += usize::from(it.is_ascii_punctuation());
+        self.morse += usize::from(matches!(it, b'.' | b'-' | b'/'));
+        self.run = if is_letter || is_digit || is_sixtyfour(it) { self.run + 1 } else { 0 };
+        self.longest = self.longest.max(self.run);
+        self.plain_run = if is_letter || is_digit { self.plain_run + 1 } else { 0 };
+        self.plain_longest = self.plain_longest.max(self.plain_run);
+    }
+
+    /// Whether this is more than one word: without end, or with a mark after each letter.
+    fn has_gaps(&self, len: usize) -> bool {
+        self.plain_longest >= 2 * PIECE_MIN
+            || self.letters >= 8 && self.plain_longest <= 2 && 5 * self.marks >= 2 * len
+    }
+}
+
+fn is_sixtyfour(it: u8) -> bool {
+    it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'-' | b'_')
+}
+
+/// What is written in the tag characters of a text.
+fn tags(text: &str) -> String {
+    if memchr::memmem::find(text.as_bytes(), b"\xf3\xa0").is_none() {
+        return String::new();
+    }
+    let tags = text.chars().filter(|it| matches!(it, '\u{e0020}'..='\u{e007e}'));
+    tags.filter_map(|it| char::from_u32(u32::from(it) & 0x7f)).collect()
+}
+
+/// Everything that decodes to text, one kind after the other, each kind as one text.
+fn pieces(
+    text: &str,
+    shape: &Shape,
+    depth: usize,
+    again: &mut dyn FnMut(String, Disguise) -> bool,
+) -> bool {
+    if shape.numbers && !again(numbers(text), Disguise::Numbers) {
+        return false;
+    }
+    if !shape.runs {
+        return true;
+    }
+    let decoders: [(Disguise, usize, fn(&[u8]) -> Option<Vec<u8>>); 3] = [
+        (Disguise::Hex, HEX_MIN, |it| HEXLOWER_PERMISSIVE.decode(it).ok()),
+        (Disguise::Base32, HEX_MIN, base32),
+        (Disguise::Base64, PIECE_MIN, base64),
+    ];
+    for (how, min, decode) in decoders {
+        let mut found = String::new();
+        for run in text.as_bytes().split(|it| !is_sixtyfour(*it)).filter(|it| it.len() >= min) {
+            if let Some(decoded) = decode(run).and_then(readable) {
+                found.push_str(&decoded);
+                found.push_str(".\n");
+            }
+        }
+        if found.is_empty() {
+            continue;
+        }
+        let inner = Shape::of(&found);
+        let deeper = depth < DEPTH_MAX && (inner.runs || inner.numbers);
+        if deeper && !pieces(&found, &inner, depth + 1, again) || !again(found, how) {
+            return false;
+        }
+    }
+    true
+}
+
+fn base32(run: &[u8]) -> Option<Vec<u8>> {
+    let whole = run.len() - run.len() % 8;
+    run.get(..whole).and_then(|it| BASE32.decode(it).ok())
+}
+
+fn base64(run: &[u8]) -> Option<Vec<u8>> {
+    // What is left of a group that was cut says nothing, and a path that precedes it even less.
+    let whole = if run.len() % 4 == 1 { run.len() - 1 } else { run.len() };
+    let run = run.get(..whole)?;
+    BASE64_NOPAD.decode(run).or_else(|_| BASE64URL_NOPAD.decode(run)).ok().or_else(|| {
+        let whole = run.len() - run.len() % 4;
+        BASE64_NOPAD.decode(run.get(..whole)?).ok()
+    })
+}
+
+/// Text, if it is that.
+fn readable(bytes: Vec<u8>) -> Option<String> {
+    let text = String::from_utf8(bytes).ok()?;
+    text.chars().all(|it| !it.is_control() || matches!(it, '\n' | '\t' | '\r')).then_some(text)
+}
+
+/// What numbers stand for: characters in binary or decimal, or Morse.
+fn numbers(text: &str) -> String {
+    let mut found = String::new();
+    for word in text.split_ascii_whitespace() {
+        let word = word.trim_end_matches(',');
+        if word.is_empty() {
+            continue;
+        }
+        if word.len() >= 8
+            && word.len().is_multiple_of(8)
+            && word.bytes().all(|it| matches!(it, b'0' | b'1'))
+        {
+            for byte in word.as_bytes().chunks(8) {
+                let code = byte.iter().fold(0_u8, |code, it| (code << 1) | (it & 1));
+                found.push(printable(code));
+            }
+        } else if word.bytes().all(|it| matches!(it, b'.' | b'-' | b'/')) {
+            found.push(morse(word));
+        } else if let Ok(code) = word.parse::<u8>() {
+            found.push(printable(code));
+        } else {
+            found.push(' ');
+        }
+    }
+    found
+}
+
+fn printable(code: u8) -> char {
+    let it = char::from(code);
+    if it.is_ascii_graphic() { it } else { ' ' }
+}
+
+fn morse(word: &str) -> char {
+    const LETTERS: [&str; 26] = [
+        ".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--",
+        "-.", "---", ".--.", "--.-", ".-.", "...", "-", "..-", "...-", ".--", "-..-", "-.--",
+        "--..",
+    ];
+    let letters = ('a'..='z').zip(LETTERS);
+    letters.into_iter().find(|(_, it)| *it == word).map_or(' ', |(letter, _)| letter)
+}
+
+/// Whether there are escapes to resolve.
+fn escapes(text: &[u8]) -> bool {
+    memchr::memchr3_iter(b'%', b'&', b'\\', text)
+        .filter(|at| text.get(*at..).is_some_and(|it| escape(it).is_some()))
+        .take(ESCAPES_MIN)
+        .count()
+        == ESCAPES_MIN
+}
+
+/// The byte or character that an escape stands for, and how long the escape is.
+fn escape(text: &[u8]) -> Option<(u32, usize)> {
+    let digits = |from: usize, len: usize, base: u32| {
+        let digits = text.get(from..from + len)?;
+        let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, base).ok()?;
+        Some((code, from + len))
+    };
+    match text {
+        [b'%', ..] => digits(1, 2, 16),
+        [b'\\', b'x', ..] => digits(2, 2, 16),
+        [b'\\', b'u', b'{', ..] => {
+            let len = text.iter().take(10).skip(3).position(|it| *it == b'}')?;
+            digits(3, len, 16).map(|(code, end)| (code, end + 1))
+        }
+        [b'\\', b'u', ..] => digits(2, 4, 16),
+        [b'&', b'#', rest @ ..] => {
+            let len = rest.iter().take(9).position(|it| *it == b';')?;
+            let (from, base) = if matches!(rest, [b'x' | b'X', ..]) { (3, 16) } else { (2, 10) };
+            digits(from, (len + 2).checked_sub(from)?, base).map(|(code, end)| (code, end + 1))
+        }
+        _ => None,
+    }
+}
+
+/// A text with its escapes resolved.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some(first) = rest.first() {
+        match escape(rest) {
+            // A percent sign stands for a byte, the others for a character.
+            Some((code, len)) => {
+                match (first, u8::try_from(code), char::from_u32(code)) {
+                    (b'%', Ok(byte), _) => bytes.push(byte),
+                    (_, _, Some(it)) => bytes.extend(it.encode_utf8(&mut [0; 4]).as_bytes()),
+                    _ => {}
+                }
+                rest = rest.get(len..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = rest.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn rot13(it: char) -> char {
+    match it {
+        'a'..='m' | 'A'..='M' => char::from_u32(u32::from(it) + 13).unwrap_or(it),
+        'n'..='z' | 'N'..='Z' => char::from_u32(u32::from(it) - 13).unwrap_or(it),
+        it => it,
+    }
+}
+
+/// What is written with letters apart or without gaps, in letters only.
+fn without_gaps(text: &str, shape: &Shape) -> String {
+    let letters = |word: &str| -> String { word.chars().map(letter).collect() };
+    if shape.apart || shape.digits {
+        return letters(text);
+    }
+    let has_gaps = |word: &&str| {
+        let mut kinds = Kinds::default();
+        word.bytes().for_each(|it| kinds.push(it));
+        kinds.has_gaps(word.len())
+    };
+    text.split_ascii_whitespace().filter(has_gaps).map(letters).collect()
+}
+
+/// The letter that a digit or a sign is written for.
+fn letter(it: char) -> char {
+    match it {
+        '0' => 'o',
+        '1' | '!' => 'i',
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        '8' => 'b',
+        it => it,
+    }
+}
