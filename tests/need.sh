@@ -29,6 +29,9 @@ for tool in "$@"; do
         chromium)
             command -v chromium >/dev/null || missing chromium "Chromium, from your distribution: chromium"
             ;;
+        dbus)
+            command -v dbus-daemon >/dev/null || missing dbus "a bus, from your distribution: dbus"
+            ;;
         node)
             command -v npm >/dev/null &&
                 at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"
@@ -36,6 +39,10 @@ for tool in "$@"; do
         podman)
             { command -v podman && command -v runc; } >/dev/null ||
                 missing podman "Podman and runc, from your distribution: podman runc"
+            ;;
+        postgres)
+            { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 ||
+                missing postgres "PostgreSQL, from your distribution: postgresql"
             ;;
         python3)
             python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||

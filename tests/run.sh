@@ -55,7 +55,9 @@ if cargo deny --version >/dev/null 2>&1; then
 else
     left_out+=("licences: missing: cargo-deny (cargo install --locked cargo-deny)")
 fi
+missing=$(tests/need.sh dbus 2>&1) || left_out+=("limits by way of systemd, a part of the tests: $missing")
 missing=$(tests/need.sh podman 2>&1) || left_out+=("containers, a part of the tests: $missing")
+missing=$(tests/need.sh postgres 2>&1) || left_out+=("SQL in PostgreSQL, a part of the tests: $missing")
 step_with "python3" "kills" tests/kills/run.py --rounds 40
 step_with "python3" "schemas" tests/schemas/run.sh
 step_with "chromium python3" "browser" tests/browser/run.sh

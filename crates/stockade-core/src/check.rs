@@ -147,6 +147,23 @@ pub fn visible(text: &str) -> String {
     text.chars().map(|it| if is_seen(it) { it } else { '\u{fffd}' }).collect()
 }
 
+/// A text in JSON, in which what does not show itself is written as what it is: a terminal obeys
+/// some of it, and direction overrides have a reader see another text. It means the same.
+pub fn escaped(json: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(json.len());
+    for it in json.chars() {
+        if is_seen(it) || it == '\n' {
+            out.push(it);
+            continue;
+        }
+        for unit in it.encode_utf16(&mut [0; 2]) {
+            let _infallible = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
+}
+
 /// Names one after the other in a line: what could be taken for more than one, or for words of whoever
 /// lists them, is in quotation marks.
 pub fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {

@@ -1,9 +1,16 @@
 //! Programs that a tool may start, and the arguments it may give them. There is no shell here and
 //! no way to get one: what comes out is a program and a list of arguments, each matched by a
-//! pattern that the author of the server wrote down.
+//! pattern that the author of the server wrote down, or that is in [`known`] for programs that
+//! servers often start.
+//!
+//! A list of characters that a command line must not have is no answer: `git --output=x`,
+//! `find -exec` and `tar --to-command` have none of them, and a line break is as good as a `;`.
 //!
 //! Not a sandbox: a program that is allowed can do whatever it can do. `find` has `-exec`, `git`
 //! has `-c`; that is why options are refused unless they are listed one by one.
+
+pub mod known;
+pub mod line;
 
 use std::ops::RangeInclusive;
 
@@ -21,7 +28,8 @@ pub enum Pattern {
     Word,
     /// A decimal number in this range.
     Number(RangeInclusive<i64>),
-    /// A relative path that stays below the working directory, by its text.
+    /// A relative path that stays below the working directory, by its text; or an absolute one in
+    /// one of the directories of [`Command::within`].
     Path,
     /// Any text without control characters, up to this many bytes.
     Text {
@@ -89,17 +97,27 @@ pub enum Refusal {
 pub struct Command {
     program: String,
     fixed: Vec<String>,
+    env: Vec<(String, String)>,
     options: Vec<(String, Option<Pattern>)>,
+    letters: String,
     places: Vec<Pattern>,
     optional: Option<(Pattern, usize)>,
-    terminator: bool,
+    terminator: Option<String>,
+    options_last: bool,
+    roots: Vec<String>,
 }
+
+/// A word, and where it stood.
+type Given<'a> = (usize, &'a str);
+/// Options that were read, and what is behind them.
+type Read<'a> = (Vec<String>, &'a [Given<'a>]);
 
 /// A program with arguments that were allowed. Only [`Command::argv`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argv {
     program: String,
     args: Vec<String>,
+    env: Vec<(String, String)>,
 }
 
 impl Command {
@@ -109,10 +127,14 @@ impl Command {
         Self {
             program: program.into(),
             fixed: Vec::new(),
+            env: Vec::new(),
             options: Vec::new(),
+            letters: String::new(),
             places: Vec::new(),
             optional: None,
-            terminator: true,
+            terminator: Some("--".to_owned()),
+            options_last: false,
+            roots: Vec::new(),
         }
     }
 
@@ -123,6 +145,13 @@ impl Command {
         self
     }
 
+    /// A variable that the program is given, beside `PATH` and the locale.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
     /// An option without a value that the caller may give.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>) -> Self {
@@ -130,10 +159,19 @@ impl Command {
         self
     }
 
-    /// An option whose value is the next argument.
+    /// An option whose value is the next argument, or behind a `=` where its name begins with two
+    /// hyphens.
     #[must_use]
     pub fn option_with(mut self, name: impl Into<String>, value: Pattern) -> Self {
         self.options.push((name.into(), Some(value)));
+        self
+    }
+
+    /// Options of one letter without a value, which may stand together: `-l`, `-la`. Not for
+    /// programs whose options are words behind one hyphen.
+    #[must_use]
+    pub fn letters(mut self, letters: &str) -> Self {
+        self.letters.push_str(letters);
         self
     }
 
@@ -151,10 +189,32 @@ impl Command {
         self
     }
 
-    /// Leaves out the `--` before the arguments, for the few programs that do not know it.
+    /// Leaves out the `--` before the arguments, for the few programs that do not know it. Paths
+    /// are then given with a `./` before them, so that none is taken for something else.
     #[must_use]
     pub fn without_terminator(mut self) -> Self {
-        self.terminator = false;
+        self.terminator = None;
+        self
+    }
+
+    /// Another word than `--` before the arguments.
+    #[must_use]
+    pub fn terminator(mut self, word: impl Into<String>) -> Self {
+        self.terminator = Some(word.into());
+        self
+    }
+
+    /// Options come after the arguments, as those of `find` do.
+    #[must_use]
+    pub fn options_last(mut self) -> Self {
+        self.options_last = true;
+        self
+    }
+
+    /// Absolute paths pass as well where they are in one of these directories, by their text.
+    #[must_use]
+    pub fn within<R: AsRef<str>>(mut self, roots: &[R]) -> Self {
+        self.roots.extend(roots.iter().map(|it| it.as_ref().to_owned()));
         self
     }
 
@@ -163,33 +223,88 @@ impl Command {
         &self.program
     }
 
-    /// Matches arguments to the grammar. Options come first; what starts with `-` after that is
+    /// Matches arguments to the grammar. What starts with `-` where no option is expected is
     /// refused and not guessed about.
     pub fn argv<A: AsRef<str>>(&self, given: &[A]) -> Result<Argv, Refusal> {
-        let mut given = given.iter().map(AsRef::as_ref).enumerate().peekable();
-        let mut args = self.fixed.clone();
-        while let Some((_, name)) = given.next_if(|(_, it)| is_option(it)) {
-            let Some((_, value)) = self.options.iter().find(|(it, _)| it == name) else {
-                return Err(Refusal::Option(name.to_owned()));
-            };
-            args.push(name.to_owned());
-            if let Some(pattern) = value {
-                let (at, value) = given.next().ok_or_else(|| Refusal::Value(name.to_owned()))?;
-                pattern.check(at, value)?;
-                args.push(value.to_owned());
+        let given: Vec<Given<'_>> = given.iter().map(AsRef::as_ref).enumerate().collect();
+        let is_first = |(_, it): &Given<'_>| is_option(it) == self.options_last;
+        let (options, arguments) = match self.options_last {
+            true => {
+                let at = given.iter().position(is_first).unwrap_or(given.len());
+                let (arguments, options) = given.split_at_checked(at).unwrap_or((&given, &[]));
+                let (read, rest) = self.options(options)?;
+                if let Some((_, word)) = rest.first() {
+                    return Err(Refusal::Option((*word).to_owned()));
+                }
+                (read, arguments)
             }
+            false => self.options(&given)?,
+        };
+        let mut args = self.fixed.clone();
+        if !self.options_last {
+            args.extend_from_slice(&options);
         }
-        let rest: Vec<(usize, &str)> = given.collect();
-        self.check_count(rest.len())?;
-        if self.terminator && !rest.is_empty() {
-            args.push("--".to_owned());
+        self.check_count(arguments.len())?;
+        if let Some(word) = self.terminator.as_ref().filter(|_| !arguments.is_empty()) {
+            args.push(word.clone());
         }
         let optional = self.optional.iter().flat_map(|(it, most)| std::iter::repeat_n(it, *most));
-        for (pattern, (at, argument)) in self.places.iter().chain(optional).zip(rest) {
-            pattern.check(at, argument)?;
-            args.push(argument.to_owned());
+        for (pattern, (at, argument)) in self.places.iter().chain(optional).zip(arguments) {
+            args.push(self.argument(pattern, *at, argument)?);
         }
-        Ok(Argv { program: self.program.clone(), args })
+        if self.options_last {
+            args.extend(options);
+        }
+        Ok(Argv { program: self.program.clone(), args, env: self.env.clone() })
+    }
+
+    /// The options at the start, and what is behind them.
+    fn options<'a>(&self, given: &'a [Given<'a>]) -> Result<Read<'a>, Refusal> {
+        let mut read = Vec::new();
+        let mut given = given;
+        while let Some(((at, word), rest)) =
+            given.split_first().filter(|((_, it), _)| is_option(it))
+        {
+            given = rest;
+            if *word == "--" && self.terminator.as_deref() == Some("--") {
+                // It is put there anyway.
+                break;
+            }
+            let letters = word.strip_prefix('-').unwrap_or_default();
+            if !letters.is_empty() && letters.chars().all(|it| self.letters.contains(it)) {
+                read.push((*word).to_owned());
+                continue;
+            }
+            let joined = word.split_once('=').filter(|(name, _)| name.starts_with("--"));
+            let name = joined.map_or(*word, |(name, _)| name);
+            let refused = || Refusal::Option((*word).to_owned());
+            let option = self.options.iter().find(|(it, _)| it == name);
+            match (option.ok_or_else(refused)?, joined) {
+                ((_, None), None) => read.push(name.to_owned()),
+                ((_, None), Some(_)) => return Err(refused()),
+                ((_, Some(pattern)), Some((_, value))) => {
+                    let value = self.argument(pattern, *at, value)?;
+                    read.push(format!("{name}={value}"));
+                }
+                ((_, Some(pattern)), None) => {
+                    let ((at, value), rest) =
+                        rest.split_first().ok_or_else(|| Refusal::Value(name.to_owned()))?;
+                    read.extend([name.to_owned(), self.argument(pattern, *at, value)?]);
+                    given = rest;
+                }
+            }
+        }
+        Ok((read, given))
+    }
+
+    /// An argument as the program is given it.
+    fn argument(&self, pattern: &Pattern, at: usize, argument: &str) -> Result<String, Refusal> {
+        pattern.check(at, argument, &self.roots)?;
+        let is_relative = matches!(pattern, Pattern::Path) && !argument.starts_with('/');
+        Ok(match is_relative && self.terminator.is_none() {
+            true => format!("./{argument}"),
+            false => argument.to_owned(),
+        })
     }
 
     fn check_count(&self, given: usize) -> Result<(), Refusal> {
@@ -213,6 +328,11 @@ impl Argv {
         &self.args
     }
 
+    /// The variables that it is given, beside `PATH` and the locale.
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// Ready to start: no standard input, and none of this process's environment, where the
     /// secrets are. The caller adds a working directory, a time limit and a bound on the output.
     pub fn command(&self) -> std::process::Command {
@@ -222,6 +342,7 @@ impl Argv {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("LC_ALL", "C.UTF-8")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(std::process::Stdio::null());
         command
     }
@@ -233,7 +354,7 @@ impl Pattern {
         Self::OneOf(words.into_iter().map(Into::into).collect())
     }
 
-    fn check(&self, at: usize, argument: &str) -> Result<(), Refusal> {
+    fn check(&self, at: usize, argument: &str, roots: &[String]) -> Result<(), Refusal> {
         let position = at + 1;
         if is_option(argument) && !matches!(self, Self::OneOf(_) | Self::Number(_)) {
             return Err(Refusal::Option(argument.to_owned()));
@@ -248,7 +369,11 @@ impl Pattern {
                 argument.parse::<i64>().is_ok_and(|number| range.contains(&number))
             }
             Self::Path => {
-                path::relative(argument).map_err(|escape| Refusal::Path { position, escape })?;
+                let inside = match path::relative(argument) {
+                    Err(Escape::Absolute) if !roots.is_empty() => path::inside(roots, argument),
+                    relative => relative,
+                };
+                inside.map_err(|escape| Refusal::Path { position, escape })?;
                 true
             }
             Self::Text { bytes_max } => {
@@ -275,6 +400,7 @@ mod tests {
             .fixed("log")
             .option("--oneline")
             .option_with("-n", Pattern::Number(1..=50))
+            .option_with("--since", Pattern::Word)
             .place(Pattern::Word)
             .rest(Pattern::Path, 2)
     }
@@ -285,7 +411,10 @@ mod tests {
             (&["main"][..], &["log", "--", "main"][..]),
             (&["--oneline", "main"], &["log", "--oneline", "--", "main"]),
             (&["-n", "5", "main"], &["log", "-n", "5", "--", "main"]),
+            (&["--since=now", "main"], &["log", "--since=now", "--", "main"]),
+            (&["--since", "now", "main"], &["log", "--since", "now", "--", "main"]),
             (&["main", "src", "a b"], &["log", "--", "main", "src", "a b"]),
+            (&["--", "main"], &["log", "--", "main"]),
         ] {
             assert_eq!(git_log().argv(given).unwrap().args(), expected, "{given:?}");
         }
@@ -301,7 +430,11 @@ mod tests {
             (&["-c", "core.pager=sh"], option("-c")),
             (&["--output=/etc/x", "main"], option("--output=/etc/x")),
             (&["--oneline=x", "main"], option("--oneline=x")),
-            (&["--", "main"], option("--")),
+            (&["-n=5", "main"], option("-n=5")),
+            (&["--since=a;b", "main"], Refusal::Argument { position: 1 }),
+            (&["--since=", "main"], Refusal::Argument { position: 1 }),
+            (&["--", "--oneline"], option("--oneline")),
+            (&["--", "--", "main"], option("--")),
             (&["-", "main"], option("-")),
             (&["main", "--oneline"], option("--oneline")),
             (&["main", "-rf"], option("-rf")),

@@ -43,10 +43,14 @@ impl Failure {
     }
 
     /// The words for outsiders. Where there is a cause that they do not say, the id is added.
+    ///
+    /// Part of the words may be the caller's own; they come back without what a terminal would
+    /// act on.
     pub fn public(&self) -> String {
+        let words = self.public.replace(char::is_control, " ");
         match self.cause {
-            Some(_) => format!("{} (reference {})", self.public, self.id),
-            None => self.public.clone(),
+            Some(_) => format!("{words} (reference {})", self.id),
+            None => words,
         }
     }
 
@@ -103,6 +107,23 @@ mod tests {
         let failure = Failure::new("no", "first\nsecond\u{1b}[31m");
         assert_eq!(failure.private().lines().count(), 1);
         assert!(!failure.private().contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_public_words_are_printable() {
+        assert_eq!(Failure::told("no `a\u{1b}[2J\nb`").public(), "no `a [2J b`");
+    }
+
+    #[test]
+    fn what_an_outsider_quotes_finds_the_whole_of_it() {
+        let cause = std::io::Error::other("connection to db.internal:5432 refused");
+        let failure = Failure::new("the query failed", cause);
+        let public = failure.to_string();
+        let quoted = public.rsplit_once("(reference ").unwrap().1.trim_end_matches(')');
+        let log = [Failure::told("other").private(), failure.private()];
+        let found: Vec<_> = log.iter().filter(|line| line.starts_with(quoted)).collect();
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("db.internal:5432") && !public.contains("internal"));
     }
 
     #[test]

@@ -4,7 +4,11 @@
 //!
 //! Paths are relative, with `/`, and are read by the rules of [`crate::path::relative`] first, so
 //! that what is refused is refused in words. Only regular files are read and written: a FIFO would
-//! block the server, a device would do worse.
+//! block the server, a device would do worse. A file with more than one name is not written: the
+//! other one may be outside, and no look at a path finds that out.
+//!
+//! A kernel without `openat2` is asked step by step instead, each step relative to the one before
+//! and following no link by itself. Both ways are held to the same tests.
 
 use std::fmt::{self, Debug};
 use std::io::{self, Write};
@@ -57,6 +61,9 @@ pub enum RootError {
     /// It is a directory, a device, a FIFO or a socket.
     #[error("it is not a regular file")]
     Irregular,
+    /// It has another name as well, which may be outside of the root.
+    #[error("it has more than one name")]
+    Linked,
     /// It is longer than allowed.
     #[error("it is longer than {bytes_max} bytes")]
     TooLong {
@@ -122,7 +129,9 @@ impl Root {
     pub fn open(&self, path: &str) -> Result<File, RootError> {
         let path = path::relative(path)?;
         self.refuse_irregular(&path)?;
-        let file = self.dir.open(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true);
+        let file = self.dir.open_with(&path, at_once(&mut options))?;
         if !file.metadata()?.is_file() {
             return Err(RootError::Irregular);
         }
@@ -149,10 +158,20 @@ impl Root {
                     Ok(()) | Err(RootError::Missing) => {}
                     Err(error) => return Err(error),
                 }
-                options.create(true).truncate(true)
+                options.create(true)
             }
         };
-        let mut file = self.dir.open_with(&path, &options)?;
+        let mut file = self.dir.open_with(&path, at_once(&mut options))?;
+        // What was opened is looked at, since what was there before may have been another file; and
+        // only then is anything lost.
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(RootError::Irregular);
+        }
+        if names(&metadata) > 1 {
+            return Err(RootError::Linked);
+        }
+        file.set_len(0)?;
         file.write_all(bytes)?;
         Ok(())
     }
@@ -180,6 +199,27 @@ impl Root {
     fn refuse_irregular(&self, path: &str) -> Result<(), RootError> {
         if self.dir.metadata(path)?.is_file() { Ok(()) } else { Err(RootError::Irregular) }
     }
+}
+
+/// A FIFO that was put there after the look is opened without waiting for its other end.
+fn at_once(options: &mut OpenOptions) -> &OpenOptions {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options
+}
+
+/// How many names a file has.
+#[cfg(unix)]
+fn names(metadata: &cap_std::fs::Metadata) -> u64 {
+    cap_std::fs::MetadataExt::nlink(metadata)
+}
+
+#[cfg(not(unix))]
+fn names(_metadata: &cap_std::fs::Metadata) -> u64 {
+    1
 }
 
 fn kind(file_type: &cap_std::fs::FileType) -> Kind {
@@ -269,6 +309,17 @@ mod tests {
         }
         assert_eq!(fs::read(outer.path().join("secret")).unwrap(), b"secret");
         assert!(!outer.path().join("new").exists());
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_not_written() {
+        let (outer, root) = beside_a_secret();
+        fs::hard_link(outer.path().join("secret"), outer.path().join("inside/other-name")).unwrap();
+        let written = root.write("other-name", b"pwned", Writing::Replace);
+        assert!(matches!(written, Err(RootError::Linked)), "{written:?}");
+        assert_eq!(fs::read(outer.path().join("secret")).unwrap(), b"secret");
+        fs::remove_file(outer.path().join("secret")).unwrap();
+        root.write("other-name", b"mine", Writing::Replace).unwrap();
     }
 
     #[test]

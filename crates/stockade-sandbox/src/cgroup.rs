@@ -13,9 +13,9 @@ use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, f
 use rustix::io::Errno;
 use rustix::process::getpid;
 
-use crate::Limits;
 use crate::cell::{Group, PIDS_MAX, Setting};
 use crate::reached::Limit;
+use crate::{Guarantee, Limits};
 
 /// What every group of ours is called, so that a later run can tell what an earlier one left.
 const NAME: &str = "stockade-";
@@ -37,19 +37,53 @@ const EVENTS: [(Limit, &str, &str); 3] = [
 ];
 
 /// The groups that this machine lets us make, and which limits they hold.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Possible {
     pub(crate) groups: Vec<Group>,
     pub(crate) memory: bool,
     pub(crate) pids: bool,
     pub(crate) cpu: bool,
+    /// Whether that is so only in a scope that systemd is still to make.
+    pub(crate) in_scope: bool,
 }
+
+impl Possible {
+    /// What a limit is held by, for a person.
+    pub(crate) fn by(&self) -> &'static str {
+        if self.in_scope { IN_SCOPE } else { "a cgroup" }
+    }
+
+    /// What is limited.
+    pub(crate) fn limits(&self) -> Vec<Guarantee> {
+        let all = [
+            (self.memory, Guarantee::Memory),
+            (self.pids, Guarantee::Pids),
+            (self.cpu, Guarantee::Cpu),
+        ];
+        all.into_iter().filter(|(it, _)| *it).map(|(_, it)| it).collect()
+    }
+
+    /// The same, for a person.
+    pub(crate) fn names(&self) -> String {
+        self.limits().iter().map(|it| it.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What a limit will be held by that is set in a scope, which has no name before it is made.
+pub(crate) const IN_SCOPE: &str = "a cgroup in a scope of the user's systemd";
 
 /// Looks where groups can be made. Nothing is changed.
 pub(crate) fn possible(limits: &Limits) -> Possible {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let ours = read("/proc/self/cgroup");
-    let mounts = read("/proc/self/mountinfo");
+    possible_of(OURS, limits, |_| true)
+}
+
+/// The same for another process, as `/proc` names it, and only in places that fit.
+pub(crate) fn possible_of(
+    process: &str,
+    limits: &Limits,
+    fits: impl Fn(&Path) -> bool,
+) -> Possible {
+    let (own, mounts) = about(process);
     let mut found = Possible::default();
     let wanted = [
         (Controller::Memory, limits.memory_bytes.is_some()),
@@ -57,7 +91,10 @@ pub(crate) fn possible(limits: &Limits) -> Possible {
         (Controller::Cpu, limits.cpu_thousandths.is_some()),
     ];
     for (controller, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
-        let Some((below, version)) = place(controller, &ours, &mounts) else { continue };
+        let Some((below, version)) = place(controller, &own, &mounts).filter(|it| fits(&it.0))
+        else {
+            continue;
+        };
         let settings = settings(controller, version, limits);
         match controller {
             Controller::Memory => found.memory = true,
@@ -70,6 +107,37 @@ pub(crate) fn possible(limits: &Limits) -> Possible {
         }
     }
     found
+}
+
+/// Ourselves, as `/proc` names us.
+const OURS: &str = "self";
+
+/// What is limited by groups.
+pub(crate) const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
+
+/// The groups that a process is in and that could hold a limit, of version 1.
+pub(crate) fn own_of_version_one(process: &str) -> Vec<PathBuf> {
+    let (own, mounts) = about(process);
+    CONTROLLERS.into_iter().filter_map(|it| directory(Some(it), &own, &mounts)).collect()
+}
+
+/// The group that a process is in of version 2.
+pub(crate) fn own_of_version_two(process: &str) -> Option<PathBuf> {
+    let (own, mounts) = about(process);
+    directory(None, &own, &mounts)
+}
+
+/// In which groups a process is, and what is mounted where.
+fn about(process: &str) -> (String, String) {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    (read(&format!("/proc/{process}/cgroup")), read("/proc/self/mountinfo"))
+}
+
+/// Where a process's own group is, in the hierarchy with this controller or in that of version 2.
+fn directory(controller: Option<&str>, own: &str, mounts: &str) -> Option<PathBuf> {
+    let kind = if controller.is_some() { "cgroup" } else { "cgroup2" };
+    let (root, at) = mounted(mounts, kind, controller)?;
+    Some(at.join(own_group(own, controller)?.strip_prefix(root).ok()?))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,15 +165,14 @@ enum Version {
 
 /// A directory below which a group with this controller can be made.
 fn place(controller: Controller, ours: &str, mounts: &str) -> Option<(PathBuf, Version)> {
-    if let Some(own) = own_group(ours, Some(controller.name()))
-        && let Some((root, at)) = mounted(mounts, "cgroup", Some(controller.name()))
+    if own_group(ours, Some(controller.name())).is_some()
+        && mounted(mounts, "cgroup", Some(controller.name())).is_some()
     {
-        let directory = at.join(own.strip_prefix(root).ok()?);
+        let directory = directory(Some(controller.name()), ours, mounts)?;
         return is_ours(&directory).then_some((directory, Version::One));
     }
-    let own = own_group(ours, None)?;
-    let (root, at) = mounted(mounts, "cgroup2", None)?;
-    let own = at.join(own.strip_prefix(root).ok()?);
+    let (_, at) = mounted(mounts, "cgroup2", None)?;
+    let own = directory(None, ours, mounts)?;
     // A group that hands controllers on has no processes of its own, so it is one above ours. To
     // move a process there, `cgroup.procs` of what both have in common must be writable.
     let above = own.ancestors().take_while(|it| it.starts_with(&at));
@@ -129,14 +196,13 @@ fn read_controllers(at: &Path) -> String {
 }
 
 fn layout_of(mounts: &str, controllers: impl Fn(&Path) -> String) -> String {
-    let one: Vec<&str> = ["memory", "pids", "cpu"]
+    let one: Vec<&str> = CONTROLLERS
         .into_iter()
         .filter(|it| mounted(mounts, "cgroup", Some(it)).is_some())
         .collect();
     let two = mounted(mounts, "cgroup2", None).map(|(_, at)| {
         let has = controllers(&at);
-        let has: Vec<&str> =
-            has.split_whitespace().filter(|it| ["memory", "pids", "cpu"].contains(it)).collect();
+        let has: Vec<&str> = has.split_whitespace().filter(|it| CONTROLLERS.contains(it)).collect();
         if has.is_empty() { "none of them".to_owned() } else { has.join(", ") }
     });
     match (one.is_empty(), two) {
@@ -266,8 +332,15 @@ impl Made {
         })?;
         self.groups.push((path.clone(), lock));
         for Setting { file, value, optional } in &group.settings {
-            match fs::OpenOptions::new().write(true).open(path.join(file)) {
-                Ok(mut it) => it.write_all(value.as_bytes())?,
+            let file = path.join(file);
+            match fs::OpenOptions::new().write(true).open(&file) {
+                Ok(mut it) => {
+                    it.write_all(value.as_bytes())?;
+                    // What the kernel does not say back is no limit.
+                    if !is_said_back(value, &fs::read_to_string(&file)?) {
+                        return Err(Errno::PROTO.into());
+                    }
+                }
                 Err(error) if *optional && error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -314,6 +387,18 @@ pub(crate) fn remove_those_of(keeper: u32, below: &[PathBuf]) {
         if entry.file_name().to_string_lossy().starts_with(&name) {
             remove(&entry.path(), until);
         }
+    }
+}
+
+/// Whether a limit that was written is the one that is read. Memory is counted in whole pages, and
+/// what no machine has is no limit of it.
+fn is_said_back(written: &str, read: &str) -> bool {
+    let read = read.trim();
+    let (most, said) = (written.parse::<u64>(), read.parse::<u64>());
+    match (most, said) {
+        (Ok(most), Ok(said)) => said <= most,
+        (Ok(most), Err(_)) => read == "max" && most > i64::MAX.unsigned_abs(),
+        (Err(_), _) => read == written,
     }
 }
 
@@ -388,6 +473,22 @@ mod tests {
         let unified = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         assert_eq!(layout_of(unified, two("cpu io memory\n")), "version 2 with cpu, memory");
         assert_eq!(layout_of("", two("")), "no control groups are mounted");
+    }
+
+    #[test]
+    fn a_limit_is_what_the_kernel_says_back() {
+        for (written, read, holds) in [
+            ("4096", "4096\n", true),
+            ("5000", "4096\n", true),
+            ("4096", "8192\n", false),
+            ("4096", "max\n", false),
+            ("18446744073709551615", "max\n", true),
+            ("50000 100000", "50000 100000\n", true),
+            ("50000 100000", "max 100000\n", false),
+            ("9", "\n", false),
+        ] {
+            assert_eq!(is_said_back(written, read), holds, "{written} and {read}");
+        }
     }
 
     #[test]

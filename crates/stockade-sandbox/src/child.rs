@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cell::{Cell, Way};
 use crate::cgroup;
+use crate::descriptors;
 use crate::engine::{is_held, last_line};
 use crate::inside::{Letter, go, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
@@ -333,19 +334,23 @@ impl Drop for Child {
 fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     let at = |step| move |source| Error::Start { step, source };
     spec.check()?;
-    let plan = plan(spec)?;
+    let mut plan = plan(spec)?;
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
+    let (their_stdin, stdin) = pipe()?;
+    let (stdout, their_stdout) = pipe()?;
+    let (stderr, their_stderr) = pipe()?;
+    let mut keeper = Keeper::start().map_err(at("no keeper"))?;
+    if let Some(confinement) = &spec.confine {
+        plan.enter_scope(keeper.pid(), confinement)?;
+    }
+    let groups = plan.cell.iter().flat_map(|it| &it.groups).map(|it| it.below.clone());
+    keeper.groups_below = groups.collect();
     let (client, ship) = match &plan.client {
         Some(client) => (Cow::Borrowed(&client.spec), Some(client.ship.encode())),
         None => (with_proxy(spec), None),
     };
     let order = client.encode()?;
     let cell = plan.cell.as_ref().map(Cell::encode);
-    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
-    let (their_stdin, stdin) = pipe()?;
-    let (stdout, their_stdout) = pipe()?;
-    let (stderr, their_stderr) = pipe()?;
-    let groups = plan.cell.iter().flat_map(|it| &it.groups).map(|it| it.below.clone());
-    let mut keeper = Keeper::start(groups.collect()).map_err(at("no keeper"))?;
 
     let stdio = [&their_stdin, &their_stdout, &their_stderr].map(AsFd::as_fd);
     // If this fails, the keeper is gone, and may have said why.
@@ -430,7 +435,7 @@ fn with_proxy(spec: &Spec) -> Cow<'_, Spec> {
 
 impl Keeper {
     /// Executes this very binary, even if another has taken its place on the disk since.
-    fn start(groups_below: Vec<PathBuf>) -> io::Result<Self> {
+    fn start() -> io::Result<Self> {
         let (control, theirs) = UnixStream::pair()?;
         control.set_read_timeout(Some(LAUNCH_MAX))?;
         control.set_write_timeout(Some(LAUNCH_MAX))?;
@@ -446,7 +451,18 @@ impl Keeper {
         // It is not reaped yet, so the pid is nobody else's. Without a pidfd the keeper sees the
         // socket close, and leaves.
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { control, pidfd, process: Mutex::new(process), groups_below })
+        let process = Mutex::new(process);
+        let keeper = Self { control, pidfd, process, groups_below: Vec::new() };
+        // It waits for its order still. What has ended already says why by its socket.
+        match descriptors::give_back(pid) {
+            Err(error) if error.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => Err(error),
+            Ok(()) | Err(_) => Ok(keeper),
+        }
+    }
+
+    /// Nobody else's while this is there, since it is reaped only then.
+    fn pid(&self) -> u32 {
+        lock(&self.process).id()
     }
 
     /// Whether it has ended, by then at the latest.

@@ -152,7 +152,7 @@ pub(crate) fn enter_groups(prepared: &Prepared) -> Result<(), Failure> {
 pub(crate) fn enclose(cell: &Cell, filters: &Filters, who: Who) -> Result<(), Failure> {
     match who {
         Who::Server => limits(cell, true),
-        Who::Warden => limit(Resource::Core, 0),
+        Who::Warden => limit(Resource::Core, CORE_BYTES),
     }
     .map_err(|errno| Step::Limits.because(errno))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
@@ -220,11 +220,15 @@ fn open(door: &Door) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
+/// With no byte at all the kernel writes no dump either, but starts the handler that `core_pattern`
+/// may name: as root, outside of the sandbox. With one it does neither (`do_coredump`).
+const CORE_BYTES: u64 = 1;
+
 /// Sets the limits that every process has, but for [`descriptors`]. Without a user namespace of its
 /// own, a server's user may have other processes, and they would be counted with its own.
 pub(crate) fn limits(cell: &Cell, own_users: bool) -> Result<(), Errno> {
     for (resource, most) in [
-        (Resource::Core, 0),
+        (Resource::Core, CORE_BYTES),
         (Resource::Nproc, processes_max(cell)),
         (Resource::Fsize, cell.file_bytes),
         (Resource::Memlock, LOCKED_BYTES),

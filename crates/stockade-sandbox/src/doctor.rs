@@ -6,8 +6,9 @@ use std::fs;
 
 use rustix::process::geteuid;
 
+use crate::cgroup;
 use crate::trial::Trial;
-use crate::{Confinement, Containment, Error, Guarantee, KEEPER_ARG, Spec, launch};
+use crate::{Confinement, Containment, Error, Guarantee, KEEPER_ARG, Limits, Spec, launch};
 
 /// Whether a feature works here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +59,7 @@ impl Diagnosis {
 /// Tries everything. It starts processes, and makes control groups and namespaces, which are all
 /// gone when it returns.
 pub fn examine() -> Diagnosis {
-    let features = ROWS.iter().filter(|it| geteuid().is_root() || !it.of_root).map(Row::tried);
-    let features = features.collect();
+    let features = ROWS.iter().filter(|it| it.is_of_this_user()).map(Row::tried).collect();
     let mut weaker = Vec::new();
     let (containment, refused) = loop {
         match launched(&weaker) {
@@ -98,12 +98,27 @@ struct Row {
     name: &'static str,
     trial: Trial,
     needed_for: &'static [Guarantee],
-    /// Whether only root needs it.
-    of_root: bool,
+    whose: Whose,
     remedy: fn() -> String,
 }
 
+/// Who needs a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Everybody,
+    Root,
+    OrdinaryUsers,
+}
+
 impl Row {
+    fn is_of_this_user(&self) -> bool {
+        match self.whose {
+            Whose::Everybody => true,
+            Whose::Root => geteuid().is_root(),
+            Whose::OrdinaryUsers => !geteuid().is_root(),
+        }
+    }
+
     fn tried(&self) -> Feature {
         let (works, found, remedy) = match self.trial.carry_out() {
             Ok(Ok(found)) => (Works::Yes, found, None),
@@ -125,7 +140,7 @@ const ROWS: &[Row] = {
         needed_for: &'static [Guarantee],
         remedy: fn() -> String,
     ) -> Row {
-        Row { name, trial, needed_for, of_root: false, remedy }
+        Row { name, trial, needed_for, whose: Whose::Everybody, remedy }
     }
     &[
         row(
@@ -140,7 +155,7 @@ const ROWS: &[Row] = {
         row("a root of its own", Trial::Mounts, &[Files], mounts_in_namespaces),
         row("a /proc of its own", Trial::Proc, &[], own_proc),
         Row {
-            of_root: true,
+            whose: Whose::Root,
             ..row("mounts with mapped ids", Trial::MappedMounts, &[], newer_kernel)
         },
         row("Landlock", Trial::Landlock, &[Files, Processes], landlock),
@@ -150,6 +165,10 @@ const ROWS: &[Row] = {
         row("close_range", Trial::Descriptors, &[Environment], newer_kernel),
         row("pidfd", Trial::Pidfd, &[End], newer_kernel),
         row("subreaper", Trial::Subreaper, &[End], newer_kernel),
+        Row {
+            whose: Whose::OrdinaryUsers,
+            ..row("a scope of systemd", Trial::Scope, &[Memory, Cpu], a_scope)
+        },
         row("limit of memory", Trial::Memory, &[Memory], control_groups),
         row("limit of processes", Trial::Pids, &[], control_groups),
         row("limit of processors", Trial::Cpu, &[Cpu], control_groups),
@@ -218,13 +237,25 @@ fn newer_kernel() -> String {
     "use Linux 6.12 or newer".to_owned()
 }
 
+fn a_scope() -> String {
+    let limits = Limits { cpu_thousandths: Some(1000), ..Limits::default() };
+    let alone = cgroup::possible(&limits);
+    if alone.memory && alone.cpu {
+        return "nothing needs it: this user makes control groups without it".to_owned();
+    }
+    "have a `systemd --user` run that has control groups of version 2 to hand on: log in through PAM, \
+     or as root `loginctl enable-linger` for this user; and `systemctl edit user@.service`, with \
+     `Delegate=cpu memory pids` below `[Service]`"
+        .to_owned()
+}
+
 fn control_groups() -> String {
     if geteuid().is_root() {
         return "mount control groups writable: in a container, `--cgroupns private` and a \
                 `/sys/fs/cgroup` that is not read only"
             .to_owned();
     }
-    "start it where this user may make control groups: `systemd-run --user --scope stockade …`, \
-     with `Delegate=yes` for `user@.service`"
+    "have the user's systemd make a scope (above), or start it where this user may make control \
+     groups: `systemd-run --user --scope stockade …`"
         .to_owned()
 }

@@ -91,6 +91,24 @@ pub enum Error {
         /// The place as it was given.
         path: PathBuf,
     },
+    /// A root is where the guard keeps what is its own.
+    #[error("`{}` cannot be shown: it is, or is in, what Stockade keeps from every server", path.display())]
+    Reserved {
+        /// The root as it was given.
+        path: PathBuf,
+    },
+    /// Nothing can be put over what is the guard's own, and it lies in a root.
+    #[error("`{}` is Stockade's own and lies in a root: without namespaces it cannot be kept from the server", path.display())]
+    NotKept {
+        /// What is the guard's own.
+        path: PathBuf,
+    },
+    /// What decides about the server lies where the server may write.
+    #[error("`{}` lies where the server may write, so it cannot decide about the server", path.display())]
+    Written {
+        /// The file as it was given.
+        path: PathBuf,
+    },
     /// What a root, or a place of programs, has mounted in it shows the machine.
     #[error("`{}` cannot be shown: `{}` is {kind}, which shows the machine", path.display(), at.display())]
     MachineInside {
@@ -119,17 +137,17 @@ pub enum Error {
         /// The second of them as it was given.
         path: PathBuf,
     },
-    /// A place is named by way of a link that the server may change: what it is shown when it
-    /// starts again would be its own choice.
+    /// A place is named by way of a link that the server may change, or of a directory that it may
+    /// move: what is found there later would be its own choice.
     #[error(
-        "`{}` passes the link `{}`, which the server may change",
+        "the way to `{}` passes `{}`, which the server may change",
         path.display(),
         link.display()
     )]
     ByALink {
         /// The place as it was given.
         path: PathBuf,
-        /// The link.
+        /// The link, or the directory.
         link: PathBuf,
         /// Where it leads now.
         real: PathBuf,

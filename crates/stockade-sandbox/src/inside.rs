@@ -218,6 +218,7 @@ fn is_unprivileged(status: &str, cell: &Cell) -> bool {
         && field("Seccomp") == Some("2")
         && is("Uid", cell.uid)
         && is("Gid", cell.gid)
+        && is("Groups", cell.gid)
         && cell.uid != 0
 }
 
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_leaves_a_privilege_is_found_out() {
-        let kept = "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n\
+        let kept = "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:\t8 \nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n\
                     CapBnd:\t0000\nCapAmb:\t0\nNoNewPrivs:\t1\nSeccomp:\t2\n";
         let cell = Cell { uid: 7, gid: 8, ..Cell::default() };
         assert!(is_unprivileged(kept, &cell));
@@ -270,6 +271,7 @@ mod tests {
             ("Seccomp:\t2", "Seccomp:\t0"),
             ("Uid:\t7\t7", "Uid:\t7\t0"),
             ("Gid:\t8", "Gid:\t0"),
+            ("Groups:\t8", "Groups:\t8 0"),
             ("CapEff", "Cap"),
         ] {
             assert!(!is_unprivileged(&kept.replace(held, broken), &cell), "{broken}");

@@ -56,12 +56,14 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("a server's processes can be ended for certain on Linux only");
 
+mod bus;
 mod cell;
 mod cgroup;
 mod child;
 mod codec;
 mod confine;
 mod content;
+mod descriptors;
 mod doctor;
 mod engine;
 mod error;
@@ -71,6 +73,7 @@ mod inside;
 mod keeper;
 mod landlock;
 mod message;
+mod mounted;
 mod mounts;
 pub mod network;
 mod plan;
@@ -78,6 +81,7 @@ mod prefix;
 mod raw;
 mod reached;
 mod roots;
+mod scope;
 mod script;
 mod seatbelt;
 mod seccomp;
@@ -91,6 +95,7 @@ mod warden;
 mod way;
 
 pub use child::{Child, Doors, Exit, launch, launch_as};
+pub use descriptors::raise_descriptors;
 pub use doctor::{Diagnosis, Feature, Works, examine};
 pub use engine::{Engine, EngineProgram, Image, NotPinned, Seen, look};
 pub use error::Error;
@@ -101,8 +106,9 @@ pub use plan::{Plan, plan};
 pub use raw::fail_at_the_file_size_limit;
 pub use reached::Reached;
 pub(crate) use roots::TRUSTED;
+pub use roots::{Link, led_by};
 pub use seatbelt::{Seatbelt, seatbelt};
-pub use spec::{Access, Confinement, Limits, Root, SECRETS_DIR, Secret, Spec};
+pub use spec::{Access, Confinement, Keep, Limits, Reserved, Root, SECRETS_DIR, Secret, Spec};
 pub use trace::{How, SORT_MAX, Touch, Touched, Trace};
 
 use std::fmt;

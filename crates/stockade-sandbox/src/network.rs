@@ -4,14 +4,12 @@
 //! A host is read once, into a type with one spelling for each host, and compared in that type
 //! only. What can be read in two ways (`0x7f000001`, `127.1`, `a@b`, `exa%6dple.com`) is no host.
 
-pub mod address;
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::str::FromStr;
 
-use self::address::Why;
+use stockade_kit::address::{self, Why};
 
 /// Where a destination has no port.
 const PORT_DEFAULT: u16 = 443;

@@ -1,6 +1,8 @@
 //! What will be done for a spec on this machine, worked out without doing any of it. The sandbox is
 //! built from exactly this, so that what is shown and what is done cannot differ.
 
+mod reserve;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
@@ -16,13 +18,14 @@ use std::sync::OnceLock;
 use rustix::process::{getegid, geteuid};
 
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
-use crate::cgroup::{self, Possible};
+use crate::cgroup::{self, IN_SCOPE, Possible};
 use crate::engine::{self, Client, PRELOAD};
 use crate::guarantee::Held;
 use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Script, Search};
 use crate::roots::{self, NEVER};
+use crate::scope::{self, NoScope};
 use crate::server::PATH_DEFAULT;
 use crate::trial::Trial;
 use crate::{
@@ -78,6 +81,8 @@ pub(crate) const LANDLOCK_MIN: u32 = 6;
 pub struct Plan {
     pub(crate) cell: Option<Cell>,
     network: Network,
+    /// What is still to be made in a scope of systemd, and is promised.
+    scope: Option<Possible>,
     /// The engine's client, if it is an engine that holds the server.
     pub(crate) client: Option<Client>,
     containment: Containment,
@@ -91,20 +96,23 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
     spec.check()?;
     let Some(confinement) = &spec.confine else {
         let network = Network::default();
-        return Ok(Plan { cell: None, network, client: None, containment: unconfined() });
+        let containment = unconfined();
+        return Ok(Plan { cell: None, network, scope: None, client: None, containment });
     };
     if let Some(engine) = &confinement.engine {
         return in_container(spec, confinement, engine);
     }
-    let possible = cgroup::possible(&confinement.limits);
     let landlock = raw::landlock_version();
     let alone = apart(confinement).err();
-    let containment = promise(confinement, &possible, landlock, alone.as_deref())?;
+    let possible = or_in_scope(cgroup::possible(&confinement.limits), confinement, alone.is_none());
+    let mut containment = promise(confinement, &possible, landlock, alone.as_deref())?;
     let draft = Draft::new(spec, confinement)?;
+    draft.weaken(&mut containment, &confinement.allow_weaker)?;
     let (secrets, has_landlock) = (&confinement.secrets, landlock >= LANDLOCK_MIN);
+    let scope = possible.in_scope.then(|| possible.clone());
     let cell = draft.finish(secrets, possible, has_landlock, alone.is_none())?;
     let network = confinement.network.clone();
-    Ok(Plan { cell: Some(cell), network, client: None, containment })
+    Ok(Plan { cell: Some(cell), network, scope, client: None, containment })
 }
 
 /// The same, where an engine makes namespaces and control groups. An engine is asked what it has,
@@ -138,7 +146,7 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
         );
     }
     let landlock = raw::landlock_version();
-    let all = Possible { memory: true, pids: true, cpu: true, groups: Vec::new() };
+    let all = Possible { memory: true, pids: true, cpu: true, ..Possible::default() };
     let mut containment = promise(confinement, &all, landlock, None)?;
     for held in &mut containment.0 {
         if let Some(by) = by_engine(held.guarantee, engine, confinement) {
@@ -147,10 +155,11 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
     }
     let prepared = engine::prepare(engine, &path)?;
     let draft = Draft::new(spec, confinement)?;
+    draft.weaken(&mut containment, &confinement.allow_weaker)?;
     let cell = draft.finish(&confinement.secrets, all, landlock >= LANDLOCK_MIN, true)?;
     let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared)?;
     let network = Network::default();
-    Ok(Plan { cell: Some(cell), network, client: Some(client), containment })
+    Ok(Plan { cell: Some(cell), network, scope: None, client: Some(client), containment })
 }
 
 /// What enforces a guarantee in a container, where it is something else than in a cell of ours.
@@ -190,8 +199,81 @@ impl Plan {
         &self.containment
     }
 
+    /// What the server must not write, or not see, within what it may write. The kernel keeps that as
+    /// long as nobody outside puts something else in its place: what is there then is the server's.
+    pub fn kept(&self) -> impl Iterator<Item = &Path> {
+        let mounts = self.cell.iter().flat_map(|it| &it.mounts);
+        let is_written = |it: &&Mount| matches!(it.what, What::Bind { kind: Kind::Write, .. });
+        let written: Vec<&Path> =
+            mounts.clone().filter(is_written).map(|it| it.at.as_path()).collect();
+        let is_in = move |it: &&Mount| {
+            let is_kept = match it.what {
+                What::Bind { kind, .. } => kind == Kind::Read,
+                What::Scratch { .. } => true,
+                What::Proc => false,
+            };
+            is_kept && written.iter().any(|written| it.at.starts_with(written))
+        };
+        mounts.filter(is_in).map(|it| it.at.as_path())
+    }
+
     pub(crate) fn into_containment(self) -> Containment {
         self.containment
+    }
+
+    /// Has systemd make the scope that is planned, around the keeper, before it is told anything. All
+    /// that was promised must be there.
+    pub(crate) fn enter_scope(&mut self, keeper: u32, it: &Confinement) -> Result<(), Error> {
+        let (Some(promised), Some(cell)) = (&self.scope, &mut self.cell) else { return Ok(()) };
+        let is_demanded = |guarantee: &Guarantee| !it.allow_weaker.contains(guarantee);
+        let refused = |why: NoScope| {
+            let guarantee = match why {
+                NoScope::Lacks { guarantee, .. } => guarantee,
+                NoScope::Unasked(_) | NoScope::NotThere { .. } | NoScope::Unusable { .. } => {
+                    promised.limits().into_iter().find(is_demanded).unwrap_or(Guarantee::Pids)
+                }
+            };
+            let (cause, remedy) = (why.to_string(), why.remedy());
+            Refusal { feature: "a control group", cause, remedy }.of(guarantee)
+        };
+        let (name, found) = scope::enter(keeper, &it.limits).map_err(refused)?;
+        let has = found.limits();
+        if let Some(guarantee) = promised.limits().into_iter().find(|it| !has.contains(it)) {
+            return Err(refused(NoScope::Lacks { guarantee, layout: cgroup::layout() }));
+        }
+        cell.groups = found.groups;
+        for held in &mut self.containment.0 {
+            held.by = held.by.replace(IN_SCOPE, &format!("a cgroup in systemd scope {name}"));
+        }
+        Ok(())
+    }
+}
+
+/// What an ordinary user can have by asking systemd, where that is more than without. To ask takes
+/// processes, so that it is done here only where less would be accepted: elsewhere a start that needs
+/// it fails without it.
+fn or_in_scope(possible: Possible, it: &Confinement, namespaces: bool) -> Possible {
+    let limits = &it.limits;
+    let (memory, cpu) = (limits.memory_bytes.is_some(), limits.cpu_thousandths.is_some());
+    let missing = [
+        (Guarantee::Memory, memory && !possible.memory),
+        (Guarantee::Cpu, cpu && !possible.cpu),
+        // With namespaces, there is a limit of the kernel's besides.
+        (Guarantee::Pids, !namespaces && !possible.pids),
+    ];
+    let missing = missing.into_iter().filter(|(_, is_missing)| *is_missing).map(|(it, _)| it);
+    let missing: Vec<Guarantee> = missing.collect();
+    if missing.is_empty() || !scope::is_likely() {
+        return possible;
+    }
+    let in_scope =
+        |memory, pids, cpu| Possible { memory, pids, cpu, in_scope: true, groups: vec![] };
+    if !missing.iter().all(|guarantee| it.allow_weaker.contains(guarantee)) {
+        return in_scope(memory, true, cpu);
+    }
+    match Trial::in_scope() {
+        Ok(has) => in_scope(memory && has.memory, has.pids, cpu && has.cpu),
+        Err(_) => possible,
     }
 }
 
@@ -296,8 +378,10 @@ impl Promised<'_> {
         let calls = seccomp::refused().count();
         self.enforced(Guarantee::Calls, format!("seccomp, {calls} calls refused"));
         self.enforced(Guarantee::End, "the pid namespace ends with its first process");
-        let group = if possible.pids { ", a cgroup" } else { "" };
-        let by = format!("at most {}: RLIMIT_NPROC of the user namespace{group}", it.limits.pids);
+        let mut by = format!("at most {}: RLIMIT_NPROC of the user namespace", it.limits.pids);
+        if possible.pids {
+            by = format!("{by}, {}", possible.by());
+        }
         self.enforced(Guarantee::Pids, by);
         if landlock >= LANDLOCK_MIN {
             self.enforced(Guarantee::Files, "a file system of its own, Landlock");
@@ -351,7 +435,7 @@ impl Promised<'_> {
         )?;
         let at_most = format!("at most {}", limits.pids);
         if possible.pids {
-            self.enforced(Guarantee::Pids, format!("{at_most}: a cgroup"));
+            self.enforced(Guarantee::Pids, format!("{at_most}: {}", possible.by()));
             return Ok(());
         }
         let by = format!("{at_most}: RLIMIT_NPROC, which counts all processes of this user");
@@ -364,11 +448,11 @@ impl Promised<'_> {
             self.enforced(Guarantee::Time, format!("at most {} s: the warden", time.as_secs()));
         }
         if let Some(bytes) = limits.memory_bytes {
-            let by = format!("at most {bytes} bytes: a cgroup");
+            let by = format!("at most {bytes} bytes: {}", possible.by());
             self.group(Guarantee::Memory, possible.memory, by)?;
         }
         if let Some(share) = limits.cpu_thousandths {
-            let by = format!("at most {share}/1000 of a processor: a cgroup");
+            let by = format!("at most {share}/1000 of a processor: {}", possible.by());
             self.group(Guarantee::Cpu, possible.cpu, by)?;
         }
         Ok(())
@@ -430,6 +514,9 @@ fn speaks_against_namespaces() -> bool {
 const LANDLOCK_REMEDY: &str =
     "use Linux 6.12 or newer with `landlock` in `lsm=`, or allow `files` to be weaker";
 
+const TOO_MUCH_REMEDY: &str =
+    "name the directories in it that the server needs, one by one, or allow `files` to be weaker";
+
 const ALONE_REMEDY: &str = "permit user namespaces (`stockade doctor` says how), or allow `files`, \
      `processes` and `end` to be weaker, and `pids` where no control group can be made";
 
@@ -470,8 +557,10 @@ struct Draft<'a> {
     cwd: PathBuf,
     /// Whether what programs are made of is an image's.
     image: bool,
-    /// What is covered so that it is not seen.
-    covered: Option<PathBuf>,
+    /// Something of the guard's own that is covered, or not written.
+    kept: Option<PathBuf>,
+    /// A writable root that has more in it than could be looked through.
+    too_much: Option<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -492,7 +581,8 @@ impl<'a> Draft<'a> {
             home,
             cwd: PathBuf::new(),
             image: confinement.engine.as_ref().is_some_and(|it| it.image.is_some()),
-            covered: None,
+            kept: None,
+            too_much: None,
         };
         if !draft.image {
             draft.system();
@@ -510,7 +600,7 @@ impl<'a> Draft<'a> {
                 draft.bind(&at, from, Kind::Read, None);
             }
         }
-        draft.reserve(&confinement.reserved, &roots)?;
+        draft.reserve(confinement, &roots, &here)?;
         draft.hold_in_place(&roots);
         if draft.cwd.as_os_str().is_empty() {
             let home = draft.home.clone().filter(|it| draft.mounts.contains_key(it));
@@ -534,9 +624,9 @@ impl<'a> Draft<'a> {
             return Err(Error::SecretHidden { name: secret.name.clone(), by: by.clone() });
         }
         files.extend(secrets.iter().map(|it| (it.path(), it.value.clone())));
-        if let Some(path) = self.covered.take_if(|_| !namespaces) {
-            // Nor can anything be covered.
-            return Err(Error::NeverARoot { path });
+        if let Some(path) = self.kept.take_if(|_| !namespaces) {
+            // Nothing can be covered, nor be read only in what is written.
+            return Err(Error::NotKept { path });
         }
         if !namespaces {
             // Nothing can be put anywhere: what there is, is what the machine has.
@@ -646,30 +736,12 @@ impl<'a> Draft<'a> {
         };
         self.bind(&root.path, root.path.clone(), kind, owner);
         if root.access == Access::Write {
-            for path in roots::trusted(&root.path, roots) {
+            let trusted = roots::trusted(&root.path, roots);
+            for path in trusted.places {
                 self.bind(&path, path.clone(), Kind::Read, owner);
             }
-        }
-        Ok(())
-    }
-
-    /// Keeps from the server what is the guard's own: with the key of the ledger, or the policy, it
-    /// could undo what holds it, and with a package that was prepared it could be another server.
-    fn reserve(&mut self, reserved: &[PathBuf], roots: &[Root]) -> Result<(), Error> {
-        for own in reserved.iter().filter_map(|it| it.canonicalize().ok()) {
-            if let Some(root) = roots.iter().find(|it| it.path.starts_with(&own)) {
-                return Err(Error::NeverARoot { path: root.path.clone() });
-            }
-            let above = self.mounts.iter().filter(|(at, _)| own.starts_with(at));
-            let nearest = above.max_by_key(|(at, _)| at.components().count());
-            let Some((_, What::Bind { kind, owner, .. })) = nearest else { continue };
-            let (kind, owner) = (*kind, *owner);
-            if own.is_dir() {
-                let cover = What::Scratch { bytes: COVER_BYTES, mode: 0o700 };
-                self.mounts.insert(own.clone(), cover);
-                self.covered = Some(own);
-            } else if kind == Kind::Write {
-                self.bind(&own, own.clone(), Kind::Read, owner);
+            if !trusted.all {
+                self.too_much.get_or_insert_with(|| root.path.clone());
             }
         }
         Ok(())
@@ -899,13 +971,13 @@ impl fmt::Display for Plan {
         };
         let from = if cell.drops { "; the guard is root, the server is not" } else { "" };
         writeln!(out, "runs as uid {}, gid {}{from}", cell.uid, cell.gid)?;
-        writeln!(out, "starts in {}", cell.cwd.display())?;
+        writeln!(out, "starts in {}", shown(&cell.cwd))?;
         if !cell.namespaces {
             writeln!(out, "has no namespaces of its own, and so none of the files made for it")?;
         }
         writeln!(out, "\nsees")?;
         for Mount { at, what } in &cell.mounts {
-            let at = at.display();
+            let name = shown(at);
             match what {
                 What::Bind { from, kind, owner } => {
                     let kind = match kind {
@@ -913,9 +985,9 @@ impl fmt::Display for Plan {
                         Kind::Write => "read, write",
                         Kind::Device => "device",
                     };
-                    write!(out, "  {kind:<12} {at}")?;
-                    if Path::new(&from) != Path::new(&at.to_string()) {
-                        write!(out, " (which is {})", from.display())?;
+                    write!(out, "  {kind:<12} {name}")?;
+                    if from != at {
+                        write!(out, " (which is {})", shown(from))?;
                     }
                     match owner {
                         Some(Owner { uid, .. }) => writeln!(out, " (uid {uid} is the server)")?,
@@ -923,16 +995,16 @@ impl fmt::Display for Plan {
                     }
                 }
                 What::Scratch { bytes, .. } => {
-                    writeln!(out, "  empty        {at} (in memory, {bytes} bytes)")?;
+                    writeln!(out, "  empty        {name} (in memory, {bytes} bytes)")?;
                 }
-                What::Proc => writeln!(out, "  processes    {at} (its own, where permitted)")?,
+                What::Proc => writeln!(out, "  processes    {name} (its own, where permitted)")?,
             }
         }
         for (at, _) in &cell.files {
-            writeln!(out, "  made up      {}", at.display())?;
+            writeln!(out, "  made up      {}", shown(at))?;
         }
         for (at, to) in &cell.links {
-            writeln!(out, "  link         {} to {}", at.display(), to.display())?;
+            writeln!(out, "  link         {} to {}", shown(at), shown(to))?;
         }
         writeln!(out, "\nreaches")?;
         for it in self.network.destinations() {
@@ -949,16 +1021,19 @@ impl fmt::Display for Plan {
         writeln!(out, "  {} processes and threads", cell.pids)?;
         writeln!(out, "  {} descriptors a process", cell.open_files)?;
         writeln!(out, "  {} bytes a file", cell.file_bytes)?;
+        if let Some(scope) = &self.scope {
+            writeln!(out, "  {} ({IN_SCOPE})", scope.names())?;
+        }
         for group in &cell.groups {
             for setting in &group.settings {
-                let below = group.below.display();
+                let below = shown(&group.below);
                 writeln!(out, "  {} {} (a cgroup in {below})", setting.file, setting.value)?;
             }
         }
         if let Some(client) = &self.client {
             writeln!(out, "\nis started in a container by")?;
             for word in &client.spec.command {
-                writeln!(out, "  {}", word.display())?;
+                writeln!(out, "  {}", shown(word))?;
             }
         }
         if cell.trace {
@@ -977,12 +1052,19 @@ impl fmt::Display for Plan {
     }
 }
 
+/// A name as a person may see it: a server may have made it, with line ends and commands of a
+/// terminal in it.
+fn shown(name: impl AsRef<OsStr>) -> String {
+    let name = name.as_ref().to_string_lossy();
+    name.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn possible(memory: bool) -> Possible {
-        Possible { memory, pids: memory, cpu: memory, groups: Vec::new() }
+        Possible { memory, pids: memory, cpu: memory, ..Possible::default() }
     }
 
     #[test]
@@ -1060,6 +1142,18 @@ mod tests {
         ));
         let neither = check(&Guarantee::WEAKER, true, 5);
         assert!(matches!(neither, Err(Error::CannotEnforce { guarantee: Files, .. })));
+    }
+
+    #[test]
+    fn a_name_forges_no_line() {
+        for (name, seen) in [
+            ("/srv/Bob's \"files\"/वि/é", "/srv/Bob's \"files\"/वि/é"),
+            ("a\nreaches", "a\\nreaches"),
+            ("\u{1b}]0;x\u{7}", "\\u{1b}]0;x\\u{7}"),
+            ("\u{9b}\u{202e}\u{2028}\u{7f}", "\\u{9b}\\u{202e}\\u{2028}\\u{7f}"),
+        ] {
+            assert_eq!(shown(name), seen);
+        }
     }
 
     #[test]

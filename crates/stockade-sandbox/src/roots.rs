@@ -2,42 +2,20 @@
 //! written.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access as May, access};
 use rustix::process::geteuid;
 
+use crate::mounted::Mounted;
 use crate::plan::SYSTEM;
 use crate::way::{Way, walk};
 use crate::{Access, Error, Root};
 
 /// Places that are never a root: what they show is the machine, not files.
 pub(crate) const NEVER: &[&str] = &["/proc", "/sys", "/dev"];
-
-/// File systems that show the machine wherever they are mounted.
-const OF_KERNEL: &[&str] = &[
-    "proc",
-    "sysfs",
-    "devtmpfs",
-    "devpts",
-    "cgroup",
-    "cgroup2",
-    "securityfs",
-    "debugfs",
-    "tracefs",
-    "configfs",
-    "efivarfs",
-    "fusectl",
-    "binfmt_misc",
-    "bpf",
-    "pstore",
-    "mqueue",
-    "nsfs",
-];
 
 /// Files in a project, or a home, that other tools execute or trust. A server that could write them
 /// would run outside of its sandbox as soon as somebody commits, logs in, opens an editor or changes
@@ -48,6 +26,7 @@ pub(crate) const TRUSTED: &[&str] = &[
     ".gitmodules",
     ".hg",
     ".jj",
+    ".stockade",
     ".husky",
     ".pre-commit-config.yaml",
     ".vscode",
@@ -99,9 +78,10 @@ pub(crate) const TRUSTED: &[&str] = &[
 /// server that means it: whoever may write a repository may have git execute something.
 const TRUSTED_OF_GIT: &[&str] = &["hooks", "config", "config.worktree", "info/attributes"];
 
-/// Repositories further down are looked for among so many names, those nearest to the root first.
-const NAMES_MAX: usize = 20_000;
-const REPOSITORIES_MAX: usize = 64;
+/// Repositories further down are looked for among so many names, and so many are mounted on
+/// themselves: each costs the keeper a descriptor, and one for every directory on the way.
+pub(crate) const NAMES_MAX: usize = 200_000;
+pub(crate) const REPOSITORIES_MAX: usize = 128;
 
 /// The roots without a link in their paths, and none that shows the machine or that the server
 /// could have moved.
@@ -137,27 +117,40 @@ pub(crate) fn program(path: &Path, here: &Path, roots: &[Root]) -> Result<PathBu
     Ok(way.end)
 }
 
+/// What is read only in a writable root.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Trusted {
+    pub(crate) places: Vec<PathBuf>,
+    /// Whether that is all. A server that may make directories could have made so many that others
+    /// are not found any more.
+    pub(crate) all: bool,
+}
+
 /// What is read only in a writable root, as far as it is there. A link is not followed: what it
 /// leads to is not in this root, or is found by itself. What is a root itself is what was asked for.
-pub(crate) fn trusted(root: &Path, roots: &[Root]) -> Vec<PathBuf> {
+pub(crate) fn trusted(root: &Path, roots: &[Root]) -> Trusted {
     let is_repository = root.file_name().is_some_and(|it| it == ".git");
     let names = if is_repository { TRUSTED_OF_GIT } else { TRUSTED };
     let is_there = |it: &PathBuf| it.canonicalize().is_ok_and(|real| real == *it);
     let here = names.iter().map(|it| root.join(it)).filter(is_there);
-    let below = if is_repository { Vec::new() } else { repositories_below(root) };
-    here.chain(below).filter(|it| roots.iter().all(|root| root.path != *it)).collect()
+    let below = if is_repository { Some(Vec::new()) } else { repositories_below(root) };
+    let all = below.is_some();
+    let places = here.chain(below.unwrap_or_default());
+    let places = places.filter(|it| roots.iter().all(|root| root.path != *it)).collect();
+    Trusted { places, all }
 }
 
-/// Repositories, and working trees of others, in the directories of a root.
-fn repositories_below(root: &Path) -> Vec<PathBuf> {
+/// Repositories, and working trees of others, in the directories of a root; nothing where there is
+/// too much to look through, or too many are found.
+fn repositories_below(root: &Path) -> Option<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut ahead = VecDeque::from([root.to_owned()]);
     let mut names = 0;
     while let Some(directory) = ahead.pop_front() {
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             names += 1;
-            if names > NAMES_MAX || found.len() == REPOSITORIES_MAX {
-                return found;
+            if names > NAMES_MAX || found.len() > REPOSITORIES_MAX {
+                return None;
             }
             let Ok(kind) = entry.file_type() else { continue };
             let name = entry.file_name();
@@ -170,7 +163,36 @@ fn repositories_below(root: &Path) -> Vec<PathBuf> {
             }
         }
     }
-    found
+    (found.len() <= REPOSITORIES_MAX).then_some(found)
+}
+
+/// A link that leads to a place, and that a server may have made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it is.
+    pub at: PathBuf,
+    /// What is at the end of the way.
+    pub real: PathBuf,
+}
+
+/// The first link on the way to a place that a server may have made: who had a root there once chose
+/// what is shown now. Those in directories that no server of this user ever writes are nobody's
+/// choice, such as a `/home` that leads to `/var/home`.
+///
+/// # Errors
+/// When there is nothing at the end of the way.
+pub fn led_by(path: &Path) -> io::Result<Option<Link>> {
+    let way = walk(path)?;
+    let at = way.links.into_iter().map(|(at, _)| at).find(|it| is_open_to_servers(it));
+    Ok(at.map(|at| Link { at, real: way.end }))
+}
+
+/// Whether the directory of this could be a server's writable root, or in one. A server of root's
+/// guard writes as whoever owns its root, so for root that is every directory that may be one.
+fn is_open_to_servers(path: &Path) -> bool {
+    path.parent().is_some_and(|it| {
+        !is_of_programs(it) && (geteuid().is_root() || access(it, May::WRITE_OK).is_ok())
+    })
 }
 
 fn way_to(path: &Path, asked: &Path) -> Result<Way, Error> {
@@ -199,60 +221,6 @@ fn is_of_programs(path: &Path) -> bool {
 fn readable(path: &Path) -> io::Result<()> {
     let look = if path.is_dir() { May::READ_OK | May::EXEC_OK } else { May::READ_OK };
     if geteuid().is_root() { Ok(()) } else { Ok(access(path, look)?) }
-}
-
-/// What is mounted where on this machine.
-pub(crate) struct Mounted(Vec<(PathBuf, String)>);
-
-impl Mounted {
-    pub(crate) fn read() -> Result<Self, Error> {
-        let about = "/proc/self/mountinfo";
-        let place = |source| Error::Place { path: about.into(), source };
-        Ok(Self::parse(&fs::read(about).map_err(place)?))
-    }
-
-    fn parse(lines: &[u8]) -> Self {
-        let one = |line: &[u8]| {
-            let mut words = line.split(|it| *it == b' ');
-            let at = unescaped(words.nth(4)?);
-            let kind = words.skip_while(|it| *it != b"-").nth(1)?;
-            Some((at, String::from_utf8_lossy(kind).into_owned()))
-        };
-        Self(lines.split(|it| *it == b'\n').filter_map(one).collect())
-    }
-
-    /// Refuses what shows the machine: by its path, or by what is mounted there or further down.
-    pub(crate) fn check(&self, asked: &Path, real: &Path) -> Result<(), Error> {
-        let never = NEVER.iter().map(Path::new);
-        if never.into_iter().any(|it| it.starts_with(real) || real.starts_with(it)) {
-            return Err(Error::NeverARoot { path: asked.to_owned() });
-        }
-        let is_of_kernel = |kind: &String| OF_KERNEL.contains(&kind.as_str());
-        let around = self.0.iter().filter(|(at, _)| real.starts_with(at));
-        let around = around.max_by_key(|(at, _)| at.components().count());
-        let inside = self.0.iter().filter(|(at, _)| at.starts_with(real));
-        match around.into_iter().chain(inside).find(|(_, kind)| is_of_kernel(kind)) {
-            None => Ok(()),
-            Some((at, kind)) => Err(Error::MachineInside {
-                path: asked.to_owned(),
-                kind: kind.clone(),
-                at: at.clone(),
-            }),
-        }
-    }
-}
-
-/// Blanks and the like are in octal there.
-fn unescaped(path: &[u8]) -> PathBuf {
-    let mut bytes = Vec::new();
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| *byte == b'\\');
-        let octal = octal.and_then(|it| u8::from_str_radix(std::str::from_utf8(it).ok()?, 8).ok());
-        bytes.push(octal.unwrap_or(*byte));
-        rest = after.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 #[cfg(test)]
@@ -302,29 +270,6 @@ mod tests {
             let root = Root { path: path.into(), access: Access::Write };
             let refused = real(&[root], Path::new("/"));
             assert!(matches!(refused, Err(Error::NeverWritten { .. })), "{path}: {refused:?}");
-        }
-    }
-
-    #[test]
-    fn what_shows_the_machine_is_not_mounted_in_a_root() {
-        let mounted = Mounted::parse(
-            b"1 0 0:1 / / rw - ext4 /dev/a rw\n\
-              2 1 0:2 / /srv/my\\040jail/proc rw shared:1 - proc proc rw\n\
-              3 1 0:3 / /srv/data rw - tmpfs tmpfs rw\n\
-              4 1 0:4 / /srv/data/machine rw master:1 - sysfs sysfs rw\n",
-        );
-        for (path, inside) in [
-            ("/srv/my jail", true),
-            ("/srv/my jail/etc", false),
-            ("/srv/my jail/proc/1", true),
-            ("/srv/data", true),
-            ("/srv/data/mine", false),
-            ("/srv", true),
-            ("/home", false),
-        ] {
-            let refused = mounted.check(Path::new(path), Path::new(path));
-            let is_refused = matches!(refused, Err(Error::MachineInside { .. }));
-            assert_eq!(is_refused, inside, "{path}: {refused:?}");
         }
     }
 
@@ -379,7 +324,8 @@ mod tests {
         symlink("a/.git", top.0.join("linked")).unwrap();
         let found = |root: &str, roots: &[Root]| {
             let found = trusted(&top.0.join(root), roots);
-            let short = found.iter().map(|it| it.strip_prefix(&top.0).unwrap().to_owned());
+            assert!(found.all);
+            let short = found.places.iter().map(|it| it.strip_prefix(&top.0).unwrap().to_owned());
             let mut short: Vec<PathBuf> = short.collect();
             short.sort();
             short
@@ -389,5 +335,31 @@ mod tests {
         let named = [top.root(".git", Access::Write), top.root("a/.git", Access::Write)];
         assert_eq!(found("", &named), [&all[1..2], &all[3..]].concat());
         assert_eq!(found(".git", &named), [PathBuf::from(".git/hooks")]);
+    }
+    #[test]
+    fn more_repositories_than_are_protected_are_not_passed_over() {
+        let top = Top::new("many", &["deep/down/.git"]);
+        for it in 1..REPOSITORIES_MAX {
+            fs::create_dir_all(top.0.join(format!("{it}/.git"))).unwrap();
+        }
+        let found = trusted(&top.0, &[]);
+        assert!(found.all && found.places.contains(&top.0.join("deep/down/.git")));
+        fs::create_dir_all(top.0.join("one/more/.git")).unwrap();
+        assert_eq!(trusted(&top.0, &[]), Trusted { places: Vec::new(), all: false });
+    }
+
+    #[test]
+    fn a_link_that_a_server_may_have_made_is_told_from_one_of_the_system() {
+        let top = Top::new("led", &["there"]);
+        symlink(top.0.join("there"), top.0.join("link")).unwrap();
+        let led = led_by(&top.0.join("link")).unwrap();
+        assert_eq!(led, Some(Link { at: top.0.join("link"), real: top.0.join("there") }));
+        assert_eq!(led_by(&top.0.join("there")).unwrap(), None);
+        assert!(led_by(&top.0.join("none")).is_err());
+        for link in ["/bin", "/lib", "/sbin"].map(Path::new) {
+            if link.is_symlink() {
+                assert_eq!(led_by(link).unwrap(), None, "{}", link.display());
+            }
+        }
     }
 }

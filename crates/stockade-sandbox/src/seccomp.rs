@@ -53,6 +53,9 @@ enum Test {
 
 use Test::{Is, IsNot, Masked, Pointer};
 
+/// The limit of dumps, as calls name it.
+const RLIMIT_CORE: u32 = 4;
+
 /// The numbers of calls. The newest have the same number on every machine, and no name in `libc`
 /// on some.
 #[allow(non_upper_case_globals, reason = "they are named as `libc` names all others")]
@@ -172,6 +175,11 @@ const EVERYWHERE: &[Refused] = refused! {
     SYS_pidfd_getfd, PERM: "takes descriptors from other processes";
     SYS_kcmp, PERM: "tells about other processes' kernel objects";
     SYS_prlimit64 if &[&[IsNot(0, 0)]], PERM: "changes limits of other processes; those of its own are named by 0";
+    // What one crash of a server must not do: have the kernel start a handler, as root and outside of
+    // every sandbox, with the memory of the server as its input (`core_pattern` with a pipe). Of all
+    // limits only one byte says no to that. Programs that turn dumps off take this for one of a kernel
+    // that has none.
+    SYS_prlimit64 if &[&[Is(1, RLIMIT_CORE), Pointer(2)]], INVAL: "has a handler of dumps started outside";
     SYS_migrate_pages, PERM: "acts on memory of other processes";
     SYS_move_pages, PERM: "acts on memory of other processes";
     // Its warden is process 1 of the same user: one that hardly gets a processor does not end it. A
@@ -269,6 +277,7 @@ const HERE: &[Refused] = refused! {
     SYS_ustat, PERM: "is obsolete";
     SYS_sysfs, PERM: "is obsolete";
     SYS__sysctl, PERM: "is obsolete";
+    SYS_setrlimit if &[&[Is(0, RLIMIT_CORE)]], INVAL: "has a handler of dumps started outside";
 };
 
 #[cfg(not(target_arch = "x86_64"))]

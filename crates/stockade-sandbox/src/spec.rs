@@ -39,9 +39,9 @@ pub struct Confinement {
     pub programs: Vec<PathBuf>,
     /// Whom the server may reach.
     pub network: Network,
-    /// What is the guard's own, whatever root it is in: of a directory nothing is seen, and a file
-    /// is not written. A root in such a directory is refused.
-    pub reserved: Vec<PathBuf>,
+    /// What is the guard's own, whatever root it is in, and by whatever path it is seen there. A root
+    /// in such a place is refused, and so is one in which the server could change the way to it.
+    pub reserved: Vec<Reserved>,
     /// What the server is given in files, which are in no environment and on no command line.
     pub secrets: Vec<Secret>,
     /// How much the server may use.
@@ -85,6 +85,28 @@ impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Secret({})", self.name)
     }
+}
+
+/// A place that is the guard's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserved {
+    /// Where the guard looks for it.
+    pub path: PathBuf,
+    /// What of it is kept from a server.
+    pub keep: Keep,
+}
+
+/// How a place is kept from a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// A directory, perhaps of later: nothing in it is seen.
+    Hidden,
+    /// A file: it is not written.
+    Unwritten,
+    /// A file that is read again while the server runs, or when it is started again. That it is read
+    /// only lasts until somebody saves it, since most editors put a new file in its place; so it must
+    /// not lie where the server may write.
+    Elsewhere,
 }
 
 /// A place that a server is there for.

@@ -9,7 +9,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
+use std::sync::OnceLock;
 
 use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
@@ -30,15 +31,26 @@ use rustix::thread::{
 };
 
 use crate::cell::{Cell, Kind, Owner};
-use crate::cgroup::{self, Made};
+use crate::cgroup::{self, Made, Possible};
 use crate::plan::{LANDLOCK_MIN, NOBODY};
 use crate::raw::{self, Alone, NEW_PID, NEW_USER, Side};
 use crate::reached::Limit;
 use crate::seccomp::Filters;
-use crate::{KEEPER_ARG, Limits, confine, mounts, warden};
+use crate::{KEEPER_ARG, Limits, confine, mounts, scope, warden};
 
 /// So much memory a process may have that tries whether a limit kills; it takes twice that.
 const MEMORY_BYTES: u64 = 32 << 20;
+
+/// All that groups can limit, for where it is asked what they do.
+const ALL_LIMITS: Limits = Limits {
+    memory_bytes: Some(MEMORY_BYTES),
+    pids: 1,
+    cpu_thousandths: Some(500),
+    open_files: 0,
+    file_bytes: 0,
+    scratch_bytes: 0,
+    time: None,
+};
 
 /// What can be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +69,7 @@ pub(crate) enum Trial {
     Descriptors,
     Pidfd,
     Subreaper,
+    Scope,
     Memory,
     Pids,
     Cpu,
@@ -67,7 +80,7 @@ pub(crate) enum Trial {
 }
 
 impl Trial {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::UserNamespace,
         Self::PidNamespace,
         Self::NetworkNamespace,
@@ -82,6 +95,7 @@ impl Trial {
         Self::Descriptors,
         Self::Pidfd,
         Self::Subreaper,
+        Self::Scope,
         Self::Memory,
         Self::Pids,
         Self::Cpu,
@@ -106,6 +120,7 @@ impl Trial {
             Self::Descriptors => "descriptors",
             Self::Pidfd => "pidfd",
             Self::Subreaper => "subreaper",
+            Self::Scope => "scope",
             Self::Memory => "memory",
             Self::Pids => "pids",
             Self::Cpu => "cpu",
@@ -117,16 +132,54 @@ impl Trial {
     /// Tries it in a process of its own: what was found, or why it does not work. It fails where there
     /// is no such process.
     pub(crate) fn carry_out(self) -> io::Result<Result<String, String>> {
-        let mut command = Command::new("/proc/self/exe");
-        command.arg(KEEPER_ARG).arg(self.word()).env_clear().stdin(Stdio::null());
-        let out = command.output()?;
+        if self == Self::Scope {
+            return Ok(Self::in_scope().map(|has| format!("with limits of {}", has.names())));
+        }
+        let mut process = self.begun()?;
+        // Where it is of no use, the process itself says why there is no limit.
+        let in_scope = self.is_for_a_scope() && scope::enter(process.id(), &ALL_LIMITS).is_ok();
+        drop(process.stdin.take());
+        let out = process.wait_with_output()?;
         let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
         Ok(match out.status.code() {
+            Some(0) if in_scope => Ok(format!("{said}, in a scope of systemd")),
             Some(0) => Ok(said),
             Some(_) => Err(said),
             // A filter of a container may kill for what it does not know.
             None => Err(format!("the process that tried it was ended: {}", out.status)),
         })
+    }
+
+    /// What can be limited in a scope of the user's systemd, or why there is none. That is asked once.
+    pub(crate) fn in_scope() -> Result<Possible, String> {
+        static ASKED: OnceLock<Result<Possible, String>> = OnceLock::new();
+        let ask = || {
+            let mut process =
+                Self::Scope.begun().map_err(|it| format!("it cannot be tried: {it}"))?;
+            let entered = scope::enter(process.id(), &ALL_LIMITS);
+            drop(process.stdin.take());
+            // It has no more to say than that it was there.
+            let _ = process.wait();
+            let (_, has) = entered.map_err(|it| it.to_string())?;
+            let nothing = || format!("nothing is limited in it ({})", cgroup::layout());
+            if has.limits().is_empty() { Err(nothing()) } else { Ok(has) }
+        };
+        ASKED.get_or_init(ask).clone()
+    }
+
+    fn begun(self) -> io::Result<process::Child> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(KEEPER_ARG).arg(self.word()).env_clear();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    }
+
+    /// Whether it needs a group that this user cannot make alone.
+    fn is_for_a_scope(self) -> bool {
+        let possible = || cgroup::possible(&ALL_LIMITS);
+        let is_missing = (self == Self::Memory && !possible().memory)
+            || (self == Self::Pids && !possible().pids)
+            || (self == Self::Cpu && !possible().cpu);
+        is_missing && scope::is_likely() && Self::in_scope().is_ok()
     }
 
     fn try_it(self, alone: Alone) -> io::Result<String> {
@@ -153,9 +206,10 @@ impl Trial {
             Self::Descriptors => descriptors(),
             Self::Pidfd => pidfd(alone),
             Self::Subreaper => subreaper(alone),
-            Self::Memory => memory(alone),
-            Self::Pids => pids(alone),
-            Self::Cpu => cpu(),
+            Self::Scope => until_told().map(|()| String::new()),
+            Self::Memory => until_told().and_then(|()| memory(alone)),
+            Self::Pids => until_told().and_then(|()| pids(alone)),
+            Self::Cpu => until_told().and_then(|()| cpu()),
             Self::Apart => apart(alone),
             Self::Nothing => Ok(String::new()),
         }
@@ -377,8 +431,13 @@ fn subreaper(alone: Alone) -> io::Result<String> {
     Ok(String::new())
 }
 
+/// Waits until whoever started this process has put it where it is to be.
+fn until_told() -> io::Result<()> {
+    io::stdin().read_to_end(&mut Vec::new()).map(drop)
+}
+
 /// Makes a group that holds nothing but these limits, or says that there is no place for one.
-fn group(limits: &Limits, has: impl Fn(&cgroup::Possible) -> bool) -> io::Result<(Made, String)> {
+fn group(limits: &Limits, has: impl Fn(&Possible) -> bool) -> io::Result<(Made, String)> {
     let possible = cgroup::possible(limits);
     let layout = cgroup::layout();
     let none = format!("this user can make no group for it ({layout})");

@@ -18,24 +18,54 @@ pub(crate) struct Way {
     pub(crate) end: PathBuf,
     /// Every link that is passed, in order: where it really lies, and what it says.
     pub(crate) links: Vec<(PathBuf, PathBuf)>,
+    /// Every directory that is left by `..`: moved elsewhere, it would lead elsewhere.
+    pub(crate) left: Vec<PathBuf>,
+}
+
+impl Way {
+    /// What would lead elsewhere if it were moved away, and something else put in its place.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = &PathBuf> {
+        self.links.iter().map(|(at, _)| at).chain(&self.left)
+    }
 }
 
 /// Walks an absolute path to something that is there.
 pub(crate) fn walk(path: &Path) -> io::Result<Way> {
+    let (way, stopped) = walk_on(path);
+    stopped.map_or(Ok(way), Err)
+}
+
+/// Walks an absolute path as far as something is there. From then on the names are as they were
+/// given: so it would be found if it were made.
+pub(crate) fn walk_as_far(path: &Path) -> Way {
+    walk_on(path).0
+}
+
+/// The way, and why the rest of it was not looked at.
+fn walk_on(path: &Path) -> (Way, Option<io::Error>) {
+    let mut way = Way { end: PathBuf::from("/"), links: Vec::new(), left: Vec::new() };
     if !path.is_absolute() {
-        return Err(Errno::INVAL.into());
+        return (way, Some(Errno::INVAL.into()));
     }
-    let mut way = Way { end: PathBuf::from("/"), links: Vec::new() };
+    let mut stopped: Option<io::Error> = None;
     let mut ahead = Vec::new();
     put_before(&mut ahead, path);
     while let Some(name) = ahead.pop() {
         if name == ".." {
+            way.left.push(way.end.clone());
             way.end.pop();
             continue;
         }
         let next = way.end.join(&name);
+        if stopped.is_some() {
+            way.end = next;
+            continue;
+        }
         match fs::read_link(&next) {
-            Ok(_) if way.links.len() == LINKS_MAX => return Err(Errno::LOOP.into()),
+            Ok(_) if way.links.len() == LINKS_MAX => {
+                stopped = Some(Errno::LOOP.into());
+                way.end = next;
+            }
             Ok(to) => {
                 if to.is_absolute() {
                     way.end = PathBuf::from("/");
@@ -47,10 +77,13 @@ pub(crate) fn walk(path: &Path) -> io::Result<Way> {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
                 way.end = next;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                stopped = Some(error);
+                way.end = next;
+            }
         }
     }
-    Ok(way)
+    (way, stopped)
 }
 
 /// The names of a path, the first of them on top.
@@ -88,6 +121,13 @@ mod tests {
             assert!(walk(&top.join(path)).is_err(), "{path}");
         }
         assert!(walk(Path::new("relative")).is_err());
+        let way = walk(&top.join("a/b/../../dir/file")).unwrap();
+        assert_eq!(way.end, top.join("a/b/file"));
+        let turns: Vec<PathBuf> = way.turns().cloned().collect();
+        assert_eq!(turns, ["dir", "a/b", "a", "a"].map(|it| top.join(it)));
+        let way = walk_as_far(&top.join("dir/none/file"));
+        assert_eq!(way.end, top.join("a/b/none/file"));
+        assert_eq!(way.turns().next(), Some(&top.join("dir")));
         let inside = walk(Path::new("/proc/self/root/usr")).unwrap();
         assert_eq!(inside.links.first().unwrap().0, Path::new("/proc/self"));
         fs::remove_dir_all(&top).unwrap();

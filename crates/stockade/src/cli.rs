@@ -10,6 +10,7 @@ mod example;
 mod explain;
 mod hold;
 mod learn;
+mod own;
 mod policy;
 mod prepare;
 mod report;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config;
 use crate::failure::{Exit, Failure};
 
 /// Guard MCP servers: judge every message, record every decision.
@@ -78,7 +80,7 @@ enum Format {
 }
 
 /// Where Stockade keeps what it writes.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 struct State {
     /// Keep the ledger and what is prepared below this directory [default: $XDG_STATE_HOME/stockade]
     #[arg(long = "state", value_name = "DIR", global = true)]
@@ -103,11 +105,12 @@ impl State {
 
     /// A directory of this name, by the XDG Base Directory specification.
     fn below(&self, name: &str) -> Result<PathBuf, Failure> {
-        let home = || std::env::home_dir().filter(|it| it.is_absolute());
         let xdg =
             || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
-        let default =
-            || xdg().or_else(|| Some(home()?.join(".local/state"))).map(|it| it.join("stockade"));
+        let default = || {
+            let state = xdg().or_else(|| Some(config::home()?.join(".local/state")));
+            state.map(|it| it.join("stockade"))
+        };
         self.dir.clone().or_else(default).map(|it| it.join(name)).ok_or_else(|| {
             Failure::new(Exit::Usage, "there is no home directory to keep anything in")
                 .help("name a directory with `--state DIR`")

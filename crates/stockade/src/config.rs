@@ -17,7 +17,7 @@ pub mod watch;
 pub use file::Backend;
 pub use problem::{ConfigError, Problem, Problems};
 pub use resolve::{Flags, Http, Resolved, Root, Sandbox, Server, Setting, Target};
-pub use source::{Search, Source};
+pub use source::{Search, Source, home};
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 use stockade_wire::error::WireError;
 
+use self::egress::Room;
 use self::tally::Tally;
 use crate::config::watch::Live;
 
@@ -37,8 +38,11 @@ pub struct Guard {
     live: Arc<Live>,
     ledger: Ledger,
     tally: Tally,
+    room: Arc<Room>,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
+    /// Why a record was refused for what it is: the ledger itself goes on after that.
+    refused: OnceLock<String>,
     sessions: String,
     began: Instant,
 }
@@ -55,15 +59,20 @@ impl Guard {
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
-        let (unreachable, reached) = (OnceLock::new(), OnceLock::new());
-        let began = Instant::now();
-        Self { server, live, ledger, tally, unreachable, reached, sessions, began }
+        let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (room, began) = (Room::of_this_process(), Instant::now());
+        Self { server, live, ledger, tally, room, unreachable, reached, refused, sessions, began }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
     /// a reference is to lead to one call of one of them.
     pub fn sessions(&self) -> &str {
         &self.sessions
+    }
+
+    /// What all servers of this process have together for their connections.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// The policy of this moment.
@@ -106,6 +115,9 @@ impl Guard {
         } else {
             self.ledger.append(record)
         };
+        if let Err(stockade_store::Error::Fields(why)) = &appended {
+            let _first = self.refused.set(why.to_string());
+        }
         appended.map(drop).map_err(Unrecorded)
     }
 
@@ -114,6 +126,10 @@ impl Guard {
     /// # Errors
     /// When the ledger takes nothing more.
     pub fn check(&self) -> Result<(), Unrecorded> {
+        if let Some(cause) = self.refused.get() {
+            let cause = cause.clone();
+            return Err(Unrecorded(stockade_store::Error::Poisoned { cause }));
+        }
         self.ledger.check().map_err(Unrecorded)
     }
 

@@ -7,5 +7,4 @@ pub mod edge;
 pub mod engine;
 pub mod failure;
 pub mod guard;
-pub mod launch;
 pub mod prepared;

@@ -16,15 +16,16 @@ mod workshop;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stockade_sandbox::Guarantee;
 
-use crate::launch::{Ecosystem, Package};
+use stockade_kit::launch::{Ecosystem, Package};
 
 pub use error::Error;
 pub use manifest::{Dependency, Manifest};
 pub use registry::Registry;
-pub use store::{Entry, Store};
+pub use store::{Checked, Entry, Store};
 
 use manifest::{Made, Program};
 use store::Staging;
@@ -41,6 +42,8 @@ pub struct Options {
     pub env: Vec<(OsString, OsString)>,
     /// What the sandbox around the package manager may hold less than fully.
     pub allow_weaker: Vec<Guarantee>,
+    /// How long the package manager may take altogether, if not as long as usual.
+    pub time: Option<Duration>,
 }
 
 /// What would be installed. Nothing of it has been unpacked.

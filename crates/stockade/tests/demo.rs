@@ -175,6 +175,19 @@ fn an_interrupted_demo_leaves_nothing() {
 }
 
 #[test]
+fn whoever_has_read_enough_has_seen_no_failure() {
+    for format in ["human", "json"] {
+        let place = place();
+        let mut demo = demo(&place, &["--format", format]).spawn().unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        drop(lines);
+        assert_eq!(demo.wait().unwrap().code(), Some(0), "{format}");
+        assert_nothing_is_left(&place);
+    }
+}
+
+#[test]
 fn an_address_needs_a_server_that_is_kept() {
     let place = place();
     assert_eq!(run(&place, &["--listen", "127.0.0.1:0"]).status.code(), Some(2));

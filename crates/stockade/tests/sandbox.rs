@@ -170,7 +170,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
         (["/", dir], "help: name directories of files that the server needs"),
         ([dir, &write], "help: name it once"),
         ([&write, &link], "help: if that is what you mean, name where it leads now: `/usr/share`"),
-        ([dir, "/no/such/place"], "help: there is no `/no/such/place`"),
+        ([dir, "/no/such/place"], "help: write `--root DIR`, `DIR:ro` or `DIR:rw`"),
     ] {
         let [one, other] = roots;
         let out = sandbox(&["--root", one, "--root", other, "--", "true"]);

@@ -1,10 +1,11 @@
 //! A small shop in SQLite, and the two ways to ask it: a query that is written here and only takes
 //! values, and SQL that somebody else wrote.
 //!
-//! For the second, no part of this file reads the SQL. SQLite's own parser calls the authorizer
-//! for every table, column and function that a statement uses, so there is no second opinion about
-//! what it means; the connection was opened read-only, so that even a mistake in the authorizer
-//! writes nothing; and a deadline, a length and a row limit end what is merely expensive.
+//! For the second, a text first becomes a [`ReadOnly`], which is one statement that reads and says
+//! in words why another is not. That is advice. What holds is in SQLite: its own parser calls the
+//! authorizer for every table, column and function that a statement uses, so there is no second
+//! opinion about what it means; the connection was opened read-only, so that even a mistake in the
+//! authorizer writes nothing; and a deadline, a length and a row limit end what is merely expensive.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use rusqlite::types::{Value as Cell, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use stockade_kit::Failure;
+use stockade_kit::query::{Dialect, Query, ReadOnly};
 
 use crate::tell::printable;
 
@@ -158,8 +160,12 @@ impl Database {
             .map_err(|error| Failure::new("the query failed", error))
     }
 
-    /// One statement that somebody else wrote.
-    pub(crate) fn select(&self, sql: &str, parameters: &[Parameter]) -> Result<Rows, Failure> {
+    /// One statement that somebody else wrote, once it is known to read.
+    pub(crate) fn select(&self, sql: &ReadOnly, values: &[Parameter]) -> Result<Rows, Failure> {
+        self.run(sql.sql(), values)
+    }
+
+    fn run(&self, sql: &str, parameters: &[Parameter]) -> Result<Rows, Failure> {
         let values: Vec<Cell> = parameters.iter().map(Parameter::cell).collect();
         let values: Vec<&dyn rusqlite::ToSql> =
             values.iter().map(|it| it as &dyn rusqlite::ToSql).collect();
@@ -169,6 +175,12 @@ impl Database {
         let statement = free.prepare(sql);
         statement.and_then(|mut it| rows(&mut it, &values)).map_err(why)
     }
+}
+
+/// A text from outside, if it is one statement that reads.
+pub(crate) fn read_only(sql: &str) -> Result<ReadOnly, Failure> {
+    let statement = Query::parse(Dialect::Sqlite, sql).and_then(Query::read_only);
+    statement.map_err(|refusal| Failure::told(format!("cannot run this: {refusal}")))
 }
 
 /// SQLite asks this for everything that a statement does.
@@ -265,7 +277,7 @@ mod tests {
 
     fn check(sql: &str, expected: Result<usize, &str>) {
         let database = Database::sample().unwrap();
-        match (database.select(sql, &[]), expected) {
+        match (database.run(sql, &[]), expected) {
             (Ok(rows), Ok(count)) => assert_eq!(rows.rows.len(), count, "{sql}"),
             (Err(failure), Err(public)) => {
                 let told = failure.public();
@@ -317,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_that_does_not_read_is_refused_in_words() {
+        let says = |sql: &str| read_only(sql).unwrap_err().public();
+        let several = "cannot run this: there is more than one statement";
+        assert_eq!(says("SELECT 1; DROP TABLE orders"), several);
+        let change = "cannot run this: it is an `ATTACH`, or has one in it";
+        assert_eq!(says("ATTACH '/etc/passwd' AS p"), change);
+        let function = "cannot run this: the function `load_extension` is not known to only read";
+        assert_eq!(says("SELECT load_extension('x')"), function);
+    }
+
+    #[test]
     fn the_connection_is_read_only_without_the_authorizer() {
         let database = Database::sample().unwrap();
         let own = database.own.lock().unwrap();
@@ -337,7 +360,7 @@ mod tests {
         let database = Database::sample().unwrap();
         let counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
             SELECT i FROM n";
-        let rows = database.select(counting, &[]).unwrap();
+        let rows = database.select(&read_only(counting).unwrap(), &[]).unwrap();
         assert_eq!((rows.rows.len(), rows.more), (ROWS_MAX, true));
     }
 
@@ -348,7 +371,8 @@ mod tests {
         assert_eq!(database.orders_of("Ada", Some("open")).unwrap().rows.len(), 1);
         assert_eq!(database.orders_of("' OR 1=1 --", None).unwrap().rows.len(), 0);
         let name = Parameter::Text("' OR 1=1 --".to_owned());
-        let rows = database.select("SELECT id FROM customers WHERE name = ?1", &[name]).unwrap();
+        let sql = read_only("SELECT id FROM customers WHERE name = ?1").unwrap();
+        let rows = database.select(&sql, &[name]).unwrap();
         assert_eq!(rows.rows.len(), 0);
     }
 }

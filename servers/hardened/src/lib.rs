@@ -3,7 +3,8 @@
 //! user, and it is what `servers/vulnerable` is not.
 //!
 //! What to look at: a path becomes a [`stockade_kit::Root`]'s business before anything is opened
-//! (`files`), SQL is judged by SQLite itself (`database`), a command line is matched to a grammar
+//! (`files`), SQL becomes a [`stockade_kit::query::ReadOnly`] and is judged by SQLite itself
+//! (`database`), a command line is matched to a grammar
 //! and never meets a shell (`program`), and an error has a public half and a private one
 //! (`tell`). It speaks every revision that rmcp speaks, over stdio and Streamable HTTP.
 //!

@@ -23,7 +23,7 @@ use stockade_kit::root::Writing;
 use stockade_kit::{Failure, limits};
 
 use crate::ask::{Answer, Question, Unanswered, ask};
-use crate::database::{Parameter, ROWS_MAX, Rows, schema};
+use crate::database::{Parameter, ROWS_MAX, Rows, read_only, schema};
 use crate::files::{self, Entry};
 use crate::program::{self, Outcome, Program};
 use crate::server::Server;
@@ -189,6 +189,7 @@ impl Server {
         &self,
         Parameters(Query { sql, parameters }): Parameters<Query>,
     ) -> Result<Json<Rows>, String> {
+        let sql = read_only(&sql).map_err(|it| tell(&it))?;
         let database = self.database.clone();
         let rows = tokio::task::spawn_blocking(move || database.select(&sql, &parameters)).await;
         rows.map_err(of_task).flatten().map(Json).map_err(|it| tell(&it))

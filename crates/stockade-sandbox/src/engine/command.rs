@@ -156,7 +156,7 @@ impl Words {
             "--hostname=stockade",
             "--workdir=/",
             "--no-healthcheck",
-            "--ulimit=core=0:0",
+            "--ulimit=core=1:1",
         ] {
             self.flag(flag);
         }
@@ -513,7 +513,7 @@ run
 --hostname=stockade
 --workdir=/
 --no-healthcheck
---ulimit=core=0:0
+--ulimit=core=1:1
 --name=NAME
 --label=stockade=NAME
 --user=1000:1001

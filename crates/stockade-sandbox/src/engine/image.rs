@@ -72,10 +72,16 @@ pub(crate) fn prepare(engine: &Engine, program: &Path) -> Result<Prepared, Error
     match (&engine.image, engine.program) {
         (None, EngineProgram::Podman) => Ok(Prepared::default()),
         (Some(image), EngineProgram::Podman) => {
-            let said = ask(&["image", "inspect", "--format", "{{.Digest}}", &image.to_string()])?;
-            let digest = format!("sha256:{}", image.digest);
-            if said.as_deref().map(str::trim) != Some(digest.as_str()) {
-                return Err(Error::NoImage { image: image.to_string() });
+            let name = image.to_string();
+            let about = "{{.Digest}}\n{{range $name, $_ := .Annotations}}{{$name}}\n{{end}}";
+            let said = ask(&["image", "inspect", "--format", about, &name])?;
+            let (found, annotations) =
+                said.as_deref().and_then(|it| it.split_once('\n')).unwrap_or_default();
+            if found.trim() != format!("sha256:{}", image.digest) {
+                return Err(Error::NoImage { image: name });
+            }
+            if let Some(says) = instructs(annotations) {
+                return Err(Error::Image { image: name, says });
             }
             let store = ask(&["info", "--format", "{{.Store.GraphRoot}}"])?;
             let store = store.map(|it| PathBuf::from(it.trim())).filter(|it| it.is_absolute());
@@ -107,6 +113,16 @@ pub(crate) fn prepare(engine: &Engine, program: &Path) -> Result<Prepared, Error
             }
         }
     }
+}
+
+/// Podman hands an image's annotations to the runtime, and some runtimes obey them: crun's keep the
+/// groups of whoever starts the container, or name another handler (`run.oci.*`). Those that only
+/// say what an image is have a prefix of their own (OCI image specification, "Annotations").
+fn instructs(annotations: &str) -> Option<String> {
+    let mut names = annotations.lines().map(str::trim).filter(|it| !it.is_empty());
+    let name = names.find(|it| !it.starts_with("org.opencontainers.image."))?;
+    let shown: String = name.chars().take(80).collect();
+    Some(format!("it has an annotation `{}`, which a runtime may obey", shown.escape_debug()))
 }
 
 fn is_empty(layers: &str) -> bool {
@@ -190,6 +206,13 @@ mod tests {
         assert_eq!(objection("{}\nnull"), None);
         assert!(objection("{\"/evil\":{}}\nnull").is_some());
         assert!(objection("null\n[\"LD_PRELOAD=/evil.so\"]").is_some());
+        assert_eq!(instructs("\n"), None);
+        assert_eq!(instructs("org.opencontainers.image.title\n"), None);
+        for evil in
+            ["org.opencontainers.image.title\nrun.oci.handler\n", "org.systemd.property.X", "a\nb"]
+        {
+            assert!(instructs(evil).is_some(), "{evil}");
+        }
         assert!(is_empty(&format!("[\"{EMPTY_LAYER}\"]\n")));
         assert!(!is_empty("[\"sha256:00\"]"));
         assert!(!is_empty(&format!("[\"{EMPTY_LAYER}\",\"sha256:00\"]")));

@@ -3,12 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many different things of one sort are kept by name. Of the others it is said how many came,
 /// and in which root.
 pub const SORT_MAX: usize = 100;
+
+/// And so much room they take, in bytes: whoever is watched chooses how long each of them is. All
+/// sorts together fit into one record of the ledger, whatever is in their names.
+const SORT_BYTES_MAX: usize = 32 << 10;
+
+/// The longest text that is kept of one thing, in bytes. A path can be as long, and longer only by
+/// the links in it.
+const TEXT_BYTES_MAX: usize = 4096;
 
 /// How something was touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +117,33 @@ struct Windows {
 #[derive(Debug, Default)]
 struct Window {
     touched: Touched,
-    kept: BTreeMap<(How, bool), usize>,
+    kept: BTreeMap<(How, bool), Room>,
+}
+
+/// What one sort has taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room {
+    count: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes room for one more, if there is any.
+    fn take(&mut self, what: &OsStr) -> bool {
+        let bytes = self.bytes + written_bytes(what);
+        if self.count == SORT_MAX || bytes > SORT_BYTES_MAX {
+            return false;
+        }
+        *self = Self { count: self.count + 1, bytes };
+        true
+    }
+}
+
+/// How long a name becomes at most where it is written down: what is no plain character may be
+/// written as six (`\u0001`).
+fn written_bytes(what: &OsStr) -> usize {
+    let plain = |it: &u8| it.is_ascii_graphic() && !matches!(it, b'"' | b'\\') || *it == b' ';
+    what.as_encoded_bytes().iter().map(|it| if plain(it) { 1 } else { 6 }).sum()
 }
 
 impl Trace {
@@ -141,7 +176,15 @@ impl Trace {
     }
 
     pub(super) fn note(&self, touch: &Touch, root: Option<&Path>) {
-        self.lock().each(|it| it.note(touch, root));
+        let bytes = touch.what.as_bytes();
+        let short = bytes.get(..TEXT_BYTES_MAX).map(|it| [it, "…".as_bytes()].concat());
+        match short {
+            Some(it) if bytes.len() > TEXT_BYTES_MAX => {
+                let touch = Touch { what: OsString::from_vec(it), ..*touch };
+                self.lock().each(|it| it.note(&touch, root));
+            }
+            Some(_) | None => self.lock().each(|it| it.note(touch, root)),
+        }
     }
 
     pub(super) fn unseen(&self) {
@@ -168,9 +211,8 @@ impl Window {
         if self.touched.touches.contains(touch) {
             return;
         }
-        let kept = self.kept.entry((touch.how, touch.refused)).or_default();
-        if *kept < SORT_MAX {
-            *kept += 1;
+        let room = self.kept.entry((touch.how, touch.refused)).or_default();
+        if room.take(&touch.what) {
             self.touched.touches.insert(touch.clone());
             return;
         }
@@ -208,6 +250,26 @@ mod tests {
         trace.note(&touch(How::Read, "/root/a"), None);
         trace.note(&touch(How::Read, "/root/a/"), None);
         assert_eq!(trace.outside().touches.len(), 2, "a directory is another than a file");
+    }
+
+    #[test]
+    fn long_names_take_no_more_room_than_short_ones() {
+        let trace = Trace::default();
+        trace.open("call");
+        for number in 0..100 {
+            let what = format!("/root/{}{number}", "\u{1}".repeat(1000));
+            trace.note(&touch(How::Read, what), Some(Path::new("/root")));
+        }
+        let long = "a/".repeat(1 << 20);
+        trace.note(&touch(How::Write, format!("/root/{long}")), Some(Path::new("/root")));
+        let touched = trace.close("call").unwrap();
+        let read = touched.of(How::Read, false).collect::<Vec<_>>();
+        assert_eq!(read.len(), SORT_BYTES_MAX / 6000 + 1);
+        assert!(read.contains(&OsStr::new("/root/**")));
+        assert_eq!(touched.more, 100 - read.len() as u64 + 1);
+        let written = touched.of(How::Write, false).collect::<Vec<_>>();
+        assert_eq!(written.len(), 1);
+        assert_eq!(written[0].len(), TEXT_BYTES_MAX + "…".len());
     }
 
     #[test]

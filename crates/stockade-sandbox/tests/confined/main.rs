@@ -253,6 +253,12 @@ fn a_server_is_unprivileged(ground: &Ground) {
     assert_eq!((field("NoNewPrivs"), field("Seccomp")), ("1".into(), "2".into()));
     assert!(field("Uid").split('\t').all(|it| it == NOBODY.to_string() || it == our_uid()));
     assert!(!field("Uid").split('\t').any(|it| it == "0"));
+    // A crash starts no handler of dumps outside, and the server does not change that.
+    let dumps = "grep -F 'Max core file size' /proc/self/limits; ulimit -c 0 || echo kept";
+    let dumps = output(&ground.confined(&["sh", "-c", dumps]));
+    let (limit, kept) = dumps.split_once('\n').unwrap();
+    assert_eq!(limit.split_whitespace().collect::<Vec<_>>()[4..], ["1", "1", "bytes"], "{dumps}");
+    assert_eq!(kept, "kept\n");
     // And it is who it says to be outside, too.
     let child = launch(&ground.confined(&["cat"])).unwrap();
     for pid in [child.pid()].into_iter().filter(|_| !in_podman()).chain(servers("cat\0")) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use stockade_core::check::{listed, visible};
+use stockade_core::check::{escaped, listed, visible};
 use stockade_store::{Filter, Record, Verdict};
 
 use super::{Format, State, printed};
@@ -329,7 +329,7 @@ fn told(verdict: &Verdict) -> String {
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    escaped(&serde_json::to_string(value).unwrap_or_default())
 }
 
 /// A length of time, as in `15m`.

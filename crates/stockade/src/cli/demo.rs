@@ -62,20 +62,24 @@ impl Demo {
         let mut stage = Stage::new().map_err(failed)?;
         let mut report = Report::new(self.format);
         let played = tokio::select! {
-            played = scenes(&mut stage, &mut report) => played.map_err(failed),
+            played = scenes(&mut stage, &mut report) => is_read(played),
             () = &mut stop => Err(interrupted()),
         };
         let kept = match played {
-            Ok(()) if self.keep => tokio::select! {
-                kept = self.keep(&mut stage, &mut report) => kept.map_err(failed),
-                () = &mut stop => Ok(()),
+            Ok(true) if self.keep => tokio::select! {
+                kept = self.keep(&mut stage, &mut report) => is_read(kept),
+                () = &mut stop => Ok(true),
             },
             other => other,
         };
         let complaints = stage.complaints();
         stage.clear().await;
-        kept.map_err(|it| if complaints.is_empty() { it } else { it.help(complaints) })?;
-        Ok(if report.is_as_expected() { ExitCode::SUCCESS } else { Exit::Findings.into() })
+        let is_read = kept.map_err(|it| match complaints.is_empty() {
+            true => it,
+            false => it.help(complaints),
+        })?;
+        let is_fine = if is_read { report.is_as_expected() } else { !report.is_wrong() };
+        Ok(if is_fine { ExitCode::SUCCESS } else { Exit::Findings.into() })
     }
 
     /// Serves until the guard ends, which it does not do by itself.
@@ -148,6 +152,15 @@ async fn converse(
         report.tell(scene.name, scene.tried, &scene.expects.judge(&last))?;
     }
     Ok(())
+}
+
+/// Whether somebody reads what is printed. One that closed the pipe has read enough.
+fn is_read(done: Result<(), Trouble>) -> Result<bool, Failure> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(Trouble::Unread) => Ok(false),
+        Err(trouble) => Err(failed(trouble)),
+    }
 }
 
 fn failed(trouble: Trouble) -> Failure {

@@ -3,17 +3,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use rustix::io::Errno;
-use stockade_sandbox::{
-    Access, Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret,
-};
+use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
 
-use crate::config::{Backend, Sandbox, Search};
+use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
 
 #[derive(Clone, Debug, Args)]
@@ -79,14 +76,17 @@ impl Hold {
                 return Err(Failure::new(Exit::Usage, "an image without a container")
                     .help("say what runs it: `--sandbox podman` or `--sandbox docker`"));
             }
-            Backend::None if self.network.is_some() => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    "`--net` without a sandbox to hold it to that",
-                )
-                .help("leave `--sandbox none` away, or `--net`"));
+            Backend::None => {
+                // Of secrets it is said where they are kept, and nothing is as weak as none.
+                let says_nothing = ["--secret", "--allow-weaker"];
+                let given = self.of_a_process();
+                if let Some(it) = given.filter(|it| !says_nothing.contains(it)) {
+                    let says = format!("`{it}` without a sandbox to hold it to that");
+                    return Err(Failure::new(Exit::Usage, says)
+                        .help(format!("leave `--sandbox none` away, or `{it}`")));
+                }
             }
-            Backend::Native | Backend::None => {}
+            Backend::Native => {}
         }
         Ok(Sandbox {
             backend,
@@ -96,6 +96,25 @@ impl Hold {
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
         })
+    }
+
+    /// An option that is about a process, if one was given: there it holds nothing to say it of a
+    /// remote server.
+    pub(super) fn of_a_process(&self) -> Option<&'static str> {
+        let held = self.backend.is_some_and(|it| it != Backend::None);
+        let given = [
+            (held, "--sandbox"),
+            (self.image.is_some(), "--image"),
+            (!self.programs.is_empty(), "--program"),
+            (self.network.is_some(), "--net"),
+            (!self.secrets.is_empty(), "--secret"),
+            (self.memory.is_some(), "--memory"),
+            (self.cpus.is_some(), "--cpus"),
+            (self.pids.is_some(), "--pids"),
+            (self.time.is_some(), "--time"),
+            (!self.allow_weaker.is_empty(), "--allow-weaker"),
+        ];
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }
 
     /// Puts the secrets into what holds the process, and where they are into its environment.
@@ -114,7 +133,11 @@ impl Hold {
                 }
             };
         };
-        for name in &self.secrets {
+        for (place, name) in self.secrets.iter().enumerate() {
+            if self.secrets.iter().take(place).any(|it| it == name) {
+                return Err(Failure::new(Exit::Usage, format!("`--secret {name}` is there twice"))
+                    .help("leave one of them away"));
+            }
             let value = passed_on("--secret", name)?.into_encoded_bytes();
             let secret = Secret { name: name.clone(), value };
             env.retain(|(it, _)| *it != **name);
@@ -123,38 +146,6 @@ impl Hold {
         }
         Ok(())
     }
-}
-
-/// Keeps from a server what is the guard's own: what it writes below `state`, and the policies. A
-/// server that may write around them would make what is not there yet, so it is made.
-pub(super) fn reserve(
-    confine: Option<&mut Confinement>,
-    state: &Path,
-    search: &Search,
-) -> Result<(), Failure> {
-    let Some(confine) = confine else { return Ok(()) };
-    let own = Search::new(None);
-    let own = own.place().and_then(Path::parent);
-    let named = search.place().filter(|it| it.exists());
-    let directories: Vec<&Path> = [state].into_iter().chain(own).collect();
-    let written = |it: &Path| {
-        let roots = confine.roots.iter().filter(|root| root.access == Access::Write);
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let mut above = it.ancestors().map(real);
-        let roots: Vec<PathBuf> = roots.map(|root| real(&root.path)).collect();
-        above.any(|it| roots.contains(&it))
-    };
-    for directory in directories.iter().filter(|it| written(it)) {
-        let mut made = std::fs::DirBuilder::new();
-        made.recursive(true).mode(0o700).create(directory).map_err(|error| {
-            let says = format!("cannot make `{}`, to keep it from the server", directory.display());
-            Failure::new(Exit::Usage, says)
-                .from(error)
-                .help("name a root that it is not in, or another directory with `--state`")
-        })?;
-    }
-    confine.reserved = directories.into_iter().chain(named).map(Path::to_owned).collect();
-    Ok(())
 }
 
 /// The value of a variable that is passed on by its name.
@@ -188,12 +179,24 @@ pub(super) fn not_started(error: &Error) -> Failure {
         Error::TwoAccesses { .. } => {
             failure(Exit::Usage).help("name it once, with `:ro` or with `:rw`")
         }
-        Error::ByALink { real, .. } => failure(Exit::Usage).help(format!(
-            "if that is what you mean, name where it leads now: `{}`",
-            real.display()
+        Error::ByALink { real, link, .. } => failure(Exit::Usage).help(format!(
+            "if that is what you mean, name where it leads now: `{}`; or a root that `{}` is not in",
+            real.display(),
+            link.display()
         )),
+        Error::Reserved { .. } => failure(Exit::Usage)
+            .help("name directories that hold none of its state and policies, one by one"),
+        Error::NotKept { .. } => failure(Exit::Usage).help(
+            "name roots that it is not in, or permit user namespaces (`stockade doctor` says how)",
+        ),
+        Error::Written { .. } => failure(Exit::Usage).help(
+            "keep it outside of that root, in `~/.config/stockade`, or in a directory `.stockade` at \
+             the top of the root, which is read only there",
+        ),
         Error::SecretHidden { .. } => failure(Exit::Usage)
             .help("secrets are files in `/run/secrets`: leave that root away, or name one elsewhere"),
+        Error::VariableName { .. } => failure(Exit::Usage)
+            .help("letters, digits and underscores make a name, as in `API_TOKEN`"),
         Error::LedAstray { .. } => failure(Exit::Usage).help(
             "show it with `--program DIR`, or do not let the server write to the root (`:ro`)",
         ),
@@ -216,7 +219,6 @@ pub(super) fn not_started(error: &Error) -> Failure {
         }
         Error::NoCommand
         | Error::ZeroByte
-        | Error::VariableName { .. }
         | Error::TooLarge { .. }
         | Error::NotFound { .. }
         | Error::NotExecutable { .. }

@@ -49,10 +49,17 @@ pub(super) struct LearnArgs {
 /// # Errors
 /// When there is nothing to learn from, or no policy to compare it with.
 pub(super) fn run(args: &LearnArgs) -> Result<ExitCode, Failure> {
-    let session = Session::read(&args.state.ledger()?, args.session.as_deref())?;
+    let mut session = Session::read(&args.state.ledger()?, args.session.as_deref())?;
     let search = Search::new(args.file.as_deref());
     let in_force = in_force(&search, &session)?;
-    let profile = Profile::of(&session, &homes());
+    let mut profile = Profile::of(&session, &homes());
+    let had_roots = !session.roots.is_empty();
+    profile.where_it_was(&mut session);
+    if had_roots && session.roots.is_empty() && profile.roots.is_empty() {
+        let says = "none of the roots of the session is where it was, and without any, arguments \
+                    would be about anything";
+        return Err(Failure::new(Exit::Usage, says).help(profile.left.join("; ")));
+    }
     let proposed = propose(&session, &profile, &in_force);
     check(&proposed, &session, &in_force)?;
     let before = in_force.source.as_ref().map(|it| it.text.as_ref()).unwrap_or_default();
@@ -116,7 +123,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// What is never a root as a whole, as it is named and as it really is.
 fn homes() -> Vec<PathBuf> {
-    let home = std::env::home_dir().filter(|it| it.is_absolute());
+    let home = crate::config::home();
     let real = home.as_ref().and_then(|it| it.canonicalize().ok());
     home.into_iter().chain(real).collect()
 }

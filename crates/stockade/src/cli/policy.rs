@@ -12,7 +12,7 @@ use stockade_core::message::Side;
 use stockade_core::policy::{CallFacts, Decision, Outcome};
 
 use super::{Format, learn, printed};
-use crate::config::{ConfigError, Flags, Resolved, Search};
+use crate::config::{ConfigError, Flags, Resolved, Root, Search, Server};
 use crate::failure::{Exit, Failure};
 
 /// Checks the policy, and explains what it does with a call.
@@ -118,7 +118,14 @@ fn run_to(reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Re
         }
     };
     match reading {
-        Reading::Check(_) => check(&resolved, format, out)?,
+        Reading::Check(_) => {
+            let absent = absent(&search, &resolved);
+            if !absent.is_empty() {
+                not_there(&absent, format, out, err)?;
+                return Ok(USAGE);
+            }
+            check(&resolved, format, out)?;
+        }
         Reading::Explain(it) => {
             let arguments = match Document::parse(it.args.clone().into(), &Default::default()) {
                 Ok(arguments) if arguments.root().is_object() => Ok(arguments),
@@ -148,6 +155,43 @@ fn wrong(
         Format::Human => writeln!(err, "{}", error.render(true)),
         Format::Json => writeln!(out, "{}", json!({ "ok": false, "errors": error.to_json() })),
     }
+}
+
+/// Roots that are no directories here, of this server and of all others. One that is misspelled
+/// bounds nothing that anybody means, and stops each start.
+fn absent(search: &Search, resolved: &Resolved) -> Vec<Root> {
+    let of = |server: &Server| {
+        let flags = Flags { server: Some(server.name.clone()), ..Flags::default() };
+        Resolved::read(search, &flags).map(|it| it.roots).unwrap_or_default()
+    };
+    let all = resolved.roots.iter().cloned().chain(resolved.servers.iter().flat_map(of));
+    let mut absent: Vec<Root> = Vec::new();
+    for root in all.filter(|it| !Path::new(&it.path).is_dir()) {
+        if !absent.iter().any(|it| it.origin == root.origin && it.path == root.path) {
+            absent.push(root);
+        }
+    }
+    absent
+}
+
+fn not_there(
+    absent: &[Root],
+    format: Format,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<()> {
+    const HELP: &str = "mend its name, or make it; a policy for another machine is checked there";
+    let says =
+        |it: &Root| format!("the root `{}` is no directory here ({})", it.path, it.origin.place);
+    if format == Format::Json {
+        let errors = absent.iter().map(|it| json!({ "says": says(it), "help": HELP }));
+        let report = json!({ "ok": false, "errors": errors.collect::<Vec<_>>() });
+        return writeln!(out, "{report}");
+    }
+    for root in absent {
+        writeln!(err, "error: {}", says(root))?;
+    }
+    writeln!(err, "help: {HELP}")
 }
 
 fn path(resolved: &Resolved) -> String {
@@ -194,9 +238,7 @@ fn check(resolved: &Resolved, format: Format, out: &mut dyn Write) -> io::Result
     }
     for root in &resolved.roots {
         let mode = if root.write { "read, write" } else { "read only" };
-        // Where a policy is checked is not always where it will hold.
-        let there = if Path::new(&root.path).is_dir() { "" } else { "; not a directory here" };
-        writeln!(out, "  root {}, {mode} ({}){there}", root.path, root.origin.place)?;
+        writeln!(out, "  root {}, {mode} ({})", root.path, root.origin.place)?;
     }
     for it in said {
         writeln!(out, "  {} = {} ({})", it.key, it.value, it.place)?;
@@ -353,7 +395,7 @@ mod tests {
     }
 
     const FILE: &str = r#"default = "ask"
-roots = ["/srv/none:rw"]
+roots = ["/usr:rw"]
 [severity]
 high = "deny"
 [[tools]]
@@ -392,7 +434,7 @@ when = "args.size > 10"
         ok: stockade.toml
           3 rules about tools, else ask
           0 servers
-          root /srv/none, read, write (stockade.toml:2); not a directory here
+          root /usr, read, write (stockade.toml:2)
           severity.high = deny (stockade.toml:4)
           default = ask (stockade.toml:1)
         exit 0
@@ -409,6 +451,26 @@ when = "args.size > 10"
           | ^ unknown key
           |
           = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
+        exit 2
+        "#);
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_ends_with_two() {
+        let file = "roots = [\"/usr\", \"/srv/none\"]\n\
+            [servers.a]\ncommand = [\"x\"]\nroots = [\"/srv/neither:rw\"]\n";
+        insta::assert_snapshot!(run_on(file, &["check"]), @r"
+        error: the root `/srv/none` is no directory here (stockade.toml:1)
+        error: the root `/srv/neither` is no directory here (stockade.toml:4)
+        help: mend its name, or make it; a policy for another machine is checked there
+        exit 2
+        ");
+        insta::assert_snapshot!(run_on("roots = [\"/usr:rx\"]\n", &["check"]), @r#"
+        error: this is not a directory to work in
+         --> stockade.toml:1:10
+          |
+        1 | roots = ["/usr:rx"]
+          |          ^^^^^^^^^ `:rx` is neither `:ro` nor `:rw`
         exit 2
         "#);
     }
@@ -458,7 +520,7 @@ when = "args.size > 10"
 
     #[test]
     fn an_allowed_call_is_explained() {
-        let args = r#"{"path": "/srv/none/a", "size": 3}"#;
+        let args = r#"{"path": "/usr/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
         insta::assert_snapshot!(run_on(FILE, &line), @r#"
         {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"observed_not_declared","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}

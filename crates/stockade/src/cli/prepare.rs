@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use stockade_sandbox::{Guarantee, Plan, Spec};
+use stockade_sandbox::{Guarantee, Plan, Spec, raise_descriptors};
 
 use super::State;
 use super::hold::{not_started, passed_on};
 use crate::failure::{Exit, Failure};
-use crate::launch::{Launch, Package};
-use crate::prepared::{Entry, Error, Options, Resolved, Store, resolve};
+use crate::prepared::{Checked, Entry, Error, Options, Resolved, Store, resolve};
+use stockade_kit::launch::{Launch, Package};
 
 /// Install a server from a registry at an exact version, so that it runs without a network
 #[derive(Debug, Args)]
@@ -41,6 +43,9 @@ pub(super) struct Prepare {
     /// repeated
     #[arg(long, value_name = "GUARANTEE")]
     allow_weaker: Vec<Guarantee>,
+    /// How long npm or pip may take altogether, in seconds [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
     /// List what is prepared, and whether it is as it was
     #[arg(long, conflicts_with_all = ["packages", "command"])]
     list: bool,
@@ -90,7 +95,9 @@ impl Prepare {
             hosts: self.hosts.clone(),
             env: self.env.iter().map(variable).collect::<Result<_, Failure>>()?,
             allow_weaker: self.allow_weaker.clone(),
+            time: self.timeout.map(Duration::from_secs),
         };
+        raise_descriptors();
         for package in packages {
             let entry = prepare(&self.state, &package, &options, &self.consent)?;
             let said = format!("prepared {} as {}", entry.manifest.id(), entry.name());
@@ -208,10 +215,16 @@ fn typed(package: &Package, state: &State) -> String {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) spec: Spec,
+    /// What was prepared of it, if it is that, to be looked at before each start.
+    pub(super) prepared: Option<Arc<Checked>>,
     about: Option<String>,
 }
 
 impl Settled {
+    fn command(spec: Spec, about: Option<String>) -> Self {
+        Self { spec, prepared: None, about }
+    }
+
     /// What holds it.
     pub(super) fn held(&self, plan: &Plan) -> String {
         match self.spec.confine {
@@ -235,32 +248,32 @@ pub(super) fn settle(mut spec: Spec, state: &State, consent: &Consent) -> Result
     let package = match launch {
         Launch::Package(package) => package,
         Launch::Arbitrary { why } => {
-            return Ok(Settled { spec, about: Some(format!("arbitrary execution: {why}")) });
+            return Ok(Settled::command(spec, Some(format!("arbitrary execution: {why}"))));
         }
         Launch::Container { image, pinned: false } => {
             let about = format!("the image `{image}` has no digest, and may become another");
-            return Ok(Settled { spec, about: Some(about) });
+            return Ok(Settled::command(spec, Some(about)));
         }
         Launch::Program | Launch::Script(_) | Launch::Container { pinned: true, .. } => {
-            return Ok(Settled { spec, about: None });
+            return Ok(Settled::command(spec, None));
         }
     };
     let Some(confine) = &mut spec.confine else {
         let about = format!("the package runner itself starts `{}`", package.spec());
-        return Ok(Settled { spec, about: Some(about) });
+        return Ok(Settled::command(spec, Some(about)));
     };
     let store = Store::at(state.store()?);
     let entry = match store.find(&package).map_err(|it| failed(&it))? {
-        Some(entry) => {
-            entry.verify().map_err(|it| failed(&it))?;
-            entry
-        }
+        Some(entry) => entry,
         None => {
             let allow_weaker = confine.allow_weaker.clone();
             let options = Options { allow_weaker, ..Options::default() };
             prepare(state, &package, &options, consent)?
         }
     };
+    let prepared = Checked::new(entry);
+    prepared.verify().map_err(|it| failed(&it))?;
+    let entry = prepared.entry();
     let command = entry.command(package.bin.as_deref()).map_err(|it| failed(&it))?;
     confine.programs.push(entry.tree());
     spec.command = command.into_iter().map(OsString::from).collect();
@@ -269,10 +282,11 @@ pub(super) fn settle(mut spec: Spec, state: &State, consent: &Consent) -> Result
         spec.env.retain(|(it, _)| **it != *name);
         spec.env.push((name.into(), value.into()));
     }
-    Ok(Settled { spec, about: Some(format!("{} as it was prepared", entry.manifest.id())) })
+    let about = Some(format!("{} as it was prepared", entry.manifest.id()));
+    Ok(Settled { spec, prepared: Some(Arc::new(prepared)), about })
 }
 
-fn failed(error: &Error) -> Failure {
+pub(super) fn failed(error: &Error) -> Failure {
     if let Error::Sandbox(error) = error {
         return not_started(error);
     }
@@ -285,6 +299,10 @@ fn failed(error: &Error) -> Failure {
     match error {
         Error::Missing { remedy, .. } => Failure::new(Exit::Usage, says).help(*remedy),
         Error::Failed { remedy, .. } => Failure::new(Exit::Server, says).help(*remedy),
+        Error::Late { .. } => Failure::new(Exit::Server, says).help(
+            "nothing was prepared: see whether the registry answers, or give it more time with \
+             `--timeout SECONDS`",
+        ),
         Error::Changed { entry, .. } => {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let help = format!(

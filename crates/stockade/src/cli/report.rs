@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::json;
-use stockade_core::check::visible;
+use stockade_core::check::{escaped, visible};
 use stockade_sandbox::{How, Touched};
 
 use super::Format;
@@ -37,7 +37,7 @@ impl Report {
     pub(super) fn write(self, touched: &Touched) -> Result<(), Failure> {
         let text = match self.format {
             Format::Human => in_lines(touched),
-            Format::Json => format!("{}\n", json!(in_words(touched))),
+            Format::Json => format!("{}\n", escaped(&json!(in_words(touched)).to_string())),
         };
         let written = match self.file {
             Some(mut file) => file.write_all(text.as_bytes()),

@@ -11,15 +11,16 @@ use std::time::Duration;
 use clap::Args;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
-use stockade_sandbox::{Plan, Spec, plan};
+use stockade_sandbox::{Plan, Spec, plan, raise_descriptors};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started, passed_on, reserve};
-use super::prepare::{Consent, Settled, settle};
+use super::hold::{Hold, not_started, passed_on};
+use super::own::{Kept, led, reserve};
+use super::prepare::{Consent, Settled, failed, settle};
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -65,7 +66,7 @@ pub(super) struct Shared {
     /// A directory that the server is there for: its process sees it, and arguments of calls may be
     /// about it. With ":rw" behind it, the server may write there. May be repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]")]
-    roots: Vec<String>,
+    roots: Vec<OsString>,
     /// Pass this variable of the environment on to the server. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -104,6 +105,8 @@ struct Found {
     server: Where,
     /// What will be done for the process, if the server is one.
     plan: Option<Plan>,
+    /// What is to be known of its roots.
+    told: Vec<String>,
 }
 
 /// A guard that is ready to stand.
@@ -114,6 +117,7 @@ pub(super) struct Ready {
     pub(super) server: Where,
     /// What holds the server, for a person.
     pub(super) held: String,
+    pub(super) kept: Kept,
     pub(super) show_stderr: bool,
 }
 
@@ -125,11 +129,13 @@ impl Shared {
         upstream: Option<&str>,
         command: &[OsString],
     ) -> Result<Option<Ready>, Failure> {
-        let Found { search, flags, resolved, server, plan } = self.look(upstream, command)?;
+        raise_descriptors();
+        let Found { search, flags, resolved, server, plan, told } = self.look(upstream, command)?;
         if let Some(about) = server.about() {
             anstream::eprintln!("note: {about}");
         }
         if self.hold.dry_run {
+            told.iter().for_each(|it| anstream::eprintln!("note: {it}"));
             let plan = plan.map(|it| it.to_string());
             let plan = plan.unwrap_or_else(|| "a remote server: nothing is started\n".to_owned());
             super::printed(io::stdout().lock().write_all(plan.as_bytes()))?;
@@ -145,6 +151,7 @@ impl Shared {
         })?;
         let name = resolved.server.as_ref().map(|it| it.name.clone());
         let name = name.unwrap_or_else(|| server.name());
+        let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
         let live = Arc::new(Live::new(search, flags, &resolved));
         let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
         let held = match (&server, plan) {
@@ -152,20 +159,21 @@ impl Shared {
             (Where::Here(_), None) => String::new(),
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
-        Ok(Some(Ready { guard, resolved, server, held, show_stderr: self.stderr }))
+        let held = [&[held], &told[..]].concat().join("; ");
+        Ok(Some(Ready { guard, resolved, server, held, kept, show_stderr: self.stderr }))
     }
 
     fn look(&self, upstream: Option<&str>, command: &[OsString]) -> Result<Found, Failure> {
         let search = Search::new(self.policy.as_deref());
         let flags = Flags {
             server: self.server.clone(),
-            roots: self.roots.clone(),
+            roots: roots(&self.roots)?,
             call_timeout_s: self.timeout,
         };
         let resolved = Resolved::read(&search, &flags)
             .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         for root in resolved.roots.iter().filter(|it| it.origin.place == "--root") {
-            there(&root.path)?;
+            there(&root.path, false)?;
         }
         if let Ok(directory) = std::env::current_dir()
             && let Some(note) = search.overlooks(&directory)
@@ -184,11 +192,13 @@ impl Shared {
         if self.trace {
             server.traced()?;
         }
+        let is_held = matches!(&server, Where::Here(it) if it.spec.confine.is_some());
+        let told = if is_held { led(&resolved)? } else { Vec::new() };
         let plan = match &server {
             Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
             Where::There(_) => None,
         };
-        Ok(Found { search, flags, resolved, server, plan })
+        Ok(Found { search, flags, resolved, server, plan, told })
     }
 
     fn find(
@@ -198,38 +208,47 @@ impl Shared {
         resolved: &Resolved,
     ) -> Result<Where, Failure> {
         let configured = resolved.server.as_ref();
+        match (upstream, command, configured.map(|it| &it.target)) {
+            (Some(url), ..) => self.there(url, resolved),
+            (None, [_, ..], _) => self.here(command.to_vec(), resolved),
+            (None, [], Some(Target::Command(words))) => {
+                self.here(words.iter().map(OsString::from).collect(), resolved)
+            }
+            (None, [], Some(Target::Url(url))) => self.there(url, resolved),
+            (None, [], None) => Err(Failure::new(Exit::Usage, "no server is named").help(
+                "name its command after `--`, its address with `--upstream URL`, or one of the \
+                 policy file with `--server NAME`",
+            )),
+        }
+    }
+
+    /// A server that is started here, and what holds it.
+    fn here(&self, command: Vec<OsString>, resolved: &Resolved) -> Result<Where, Failure> {
         let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut env = environment(&self.env, confine.is_some())?;
-        for (name, value) in configured.into_iter().flat_map(|it| &it.env) {
+        for (name, value) in resolved.server.iter().flat_map(|it| &it.env) {
             env.retain(|(it, _)| it != name.as_str());
             env.push((name.into(), value.into()));
         }
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        let search = Search::new(self.policy.as_deref());
-        reserve(confine.as_deref_mut(), &self.state.base()?, &search)?;
-        let here = |command: Vec<OsString>| {
-            let spec = Spec { command, env, cwd: None, confine };
-            settle(spec, &self.state, &self.consent).map(Where::Here)
-        };
-        let target = match (upstream, command, configured.map(|it| &it.target)) {
-            (Some(url), ..) => Target::Url(url.to_owned()),
-            (None, [_, ..], _) => return here(command.to_vec()),
-            (None, [], Some(Target::Command(words))) => {
-                return here(words.iter().map(OsString::from).collect());
-            }
-            (None, [], Some(Target::Url(url))) => Target::Url(url.clone()),
-            (None, [], None) => {
-                return Err(Failure::new(Exit::Usage, "no server is named").help(
-                    "name its command after `--`, its address with `--upstream URL`, or \
-                           one of the policy file with `--server NAME`",
-                ));
-            }
-        };
+        reserve(confine.as_deref_mut(), &self.state, self.policy.as_deref(), self.hold.dry_run)?;
+        let spec = Spec { command, env, cwd: None, confine };
+        settle(spec, &self.state, &self.consent).map(Where::Here)
+    }
+
+    /// A server at an address, of which nothing runs here.
+    fn there(&self, url: &str, resolved: &Resolved) -> Result<Where, Failure> {
+        let env = self.env.first().map(|_| "--env");
+        if let Some(option) = self.hold.of_a_process().or(env) {
+            let says = format!("`{option}` with a remote server, of which nothing is started here");
+            return Err(Failure::new(Exit::Usage, says).help(format!(
+                "leave `{option}` away, or name a command in place of the address"
+            )));
+        }
         let limits = resolved.policy.limits;
         let answer_timeout = limits.call_timeout().min(limits.call_total());
         let options = HttpOptions { answer_timeout, ..HttpOptions::default() };
-        let Target::Url(url) = target else { return Err(Failure::new(Exit::Usage, "no address")) };
-        HttpUpstream::new(&url, options).map(Where::There).map_err(|error| {
+        HttpUpstream::new(url, options).map(Where::There).map_err(|error| {
             // A password may stand in it.
             let says = match url.contains('@') {
                 true => "cannot use the address of the server".to_owned(),
@@ -307,9 +326,9 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, held, show_stderr, .. } = ready;
+    let Ready { guard, server, held, show_stderr, kept, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
-    watch(&guard);
+    watch(&guard, kept);
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
@@ -370,10 +389,22 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Roots, as they were given.
+pub(super) fn roots(given: &[OsString]) -> Result<Vec<String>, Failure> {
+    let text = |it: &OsString| {
+        it.to_str().map(str::to_owned).ok_or_else(|| {
+            let says = format!("cannot use the root `{}`: it is not UTF-8", it.display());
+            Failure::new(Exit::Usage, says)
+                .help("name a directory above it, or one by a name that is UTF-8")
+        })
+    };
+    given.iter().map(text).collect()
+}
+
 /// A root that is not there bounds nothing that anybody means: it is misspelled.
-fn there(root: &str) -> Result<(), Failure> {
+pub(super) fn there(root: &str, or_a_file: bool) -> Result<(), Failure> {
     let why = match std::fs::metadata(root) {
-        Ok(it) if it.is_dir() => return Ok(()),
+        Ok(it) if it.is_dir() || or_a_file => return Ok(()),
         Ok(_) => "it is not a directory".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -389,6 +420,7 @@ fn there(root: &str) -> Result<(), Failure> {
 fn start_failed(error: &StartError) -> Failure {
     match error {
         StartError::Launch(error) => not_started(error),
+        StartError::Prepared(error) => failed(error),
         StartError::Pipes(_) => Failure::new(Exit::Server, error.to_string()),
     }
 }
@@ -429,32 +461,45 @@ pub(super) fn unrecorded(error: Unrecorded) -> Failure {
         .help("make room there, or keep the ledger elsewhere with `--state DIR`; then start anew")
 }
 
-/// Follows the policy file: what is new in it holds from the next message on.
-pub(super) fn watch(guard: &Arc<Guard>) {
+/// Follows the policy file: what is new in it holds from the next message on, unless a server may have
+/// written it. Tells what of the rest a server may write by now.
+pub(super) fn watch(guard: &Arc<Guard>, mut kept: Kept) {
     let guard = Arc::clone(guard);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
             let looking = Arc::clone(&guard);
-            let Ok(changed) = tokio::task::spawn_blocking(move || looking.live().look()).await
-            else {
-                continue;
+            let look = move || {
+                let replaced = kept.replaced();
+                let changed = if kept.has_the_policy() { looking.live().look() } else { None };
+                (kept, replaced, changed)
             };
-            let says = match changed {
-                None => continue,
-                Some(Change::Replaced(_)) => "the policy was replaced".to_owned(),
-                Some(Change::Refused(error)) => {
-                    format!(
-                        "the policy file cannot be used; what held before still does\n{}",
-                        error.render(false)
-                    )
-                }
+            let Ok((back, replaced, changed)) = tokio::task::spawn_blocking(look).await else {
+                return;
             };
-            anstream::eprintln!("note: {says}");
-            let server = Arc::clone(&guard.server.name);
-            // A ledger that cannot be written stops the next call.
-            let _recorded =
-                guard.record(&Record { kind: Kind::Policy, server, says, ..Record::default() });
+            kept = back;
+            let changed = changed.map(|it| match it {
+                Change::Replaced(_) => "the policy was replaced".to_owned(),
+                Change::Refused(error) => format!(
+                    "the policy file cannot be used; what held before still does\n{}",
+                    error.render(false)
+                ),
+            });
+            let replaced = replaced.iter().map(|it| {
+                let rest = if kept.has_the_policy() { "" } else { ", and the policy is not read again" };
+                format!(
+                    "`{}` was replaced by somebody outside: a server that runs now may write what is \
+                     there{rest}",
+                    it.display()
+                )
+            });
+            for says in replaced.chain(changed) {
+                anstream::eprintln!("note: {says}");
+                let server = Arc::clone(&guard.server.name);
+                // A ledger that cannot be written stops the next call.
+                let _recorded =
+                    guard.record(&Record { kind: Kind::Policy, server, says, ..Record::default() });
+            }
         }
     });
 }

@@ -13,16 +13,19 @@ use std::time::Duration;
 use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use stockade_sandbox::{Child, Doors, Error, Network, Spec, Trace, launch, plan};
+use stockade_sandbox::{
+    Access, Child, Doors, Error, Network, Spec, launch, led_by, plan, raise_descriptors,
+};
 
-use super::hold::{Hold, not_started, reserve};
+use super::hold::{Hold, not_started};
+use super::own::{leads, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
-use super::run::{environment, runtime};
+use super::run::{environment, roots, runtime, there};
 use super::{Format, State};
 use crate::config;
 use crate::failure::{Exit, Failure};
-use crate::guard::egress::{Egress, Shown};
+use crate::guard::egress::{Egress, Room, Shown};
 
 /// How long a command that nobody reads any more may take to end by itself.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -46,7 +49,7 @@ pub(super) struct Sandbox {
     /// A directory or file that the command may read, or with ":rw" behind it write as well. May be
     /// repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]")]
-    roots: Vec<String>,
+    roots: Vec<OsString>,
     /// Pass this variable of the environment on. May be repeated
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -70,22 +73,28 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        raise_descriptors();
         let spec = self.spec()?;
         if self.hold.dry_run {
             let plan = plan(&spec).map_err(|it| not_started(&it))?;
+            Self::tell(&spec);
             super::printed(write!(io::stdout().lock(), "{plan}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        self.is_for_us(&spec)?;
         // What cannot be written in the end is better known before.
         let report = self.trace.as_ref().map(|it| Report::new(it.as_deref(), self.format));
         let report = report.transpose()?;
         let child = Arc::new(launch(&spec).map_err(|it| not_started(&it))?);
+        Self::tell(&spec);
+        let shown = Arc::new(Shown::new(child.trace().cloned()));
         if let (Some(doors), Some(confine)) = (child.take_doors(), &spec.confine) {
-            let_out(doors, confine.network.clone(), child.trace().cloned())?;
+            let_out(doors, confine.network.clone(), Arc::clone(&shown))?;
         }
         let exit = carry(&child)
             .map_err(|it| Failure::new(Exit::Server, "cannot pass on what it says").from(it))?;
         let exit = exit.map_err(|it| not_started(&it))?;
+        shown.settle();
         for reached in child.reached() {
             anstream::eprintln!("note: {reached}");
         }
@@ -100,11 +109,35 @@ impl Sandbox {
         })
     }
 
+    /// What the command touched is not for the command to say.
+    fn is_for_us(&self, spec: &Spec) -> Result<(), Failure> {
+        let (Some(Some(file)), Some(confine)) = (&self.trace, &spec.confine) else { return Ok(()) };
+        if confine.shows(file) != Some(Access::Write) {
+            return Ok(());
+        }
+        let says = format!("`{}` lies where the command may write", file.display());
+        Err(Failure::new(Exit::Usage, says)
+            .help("name a file outside of that root after `--trace=`, or leave `=FILE` away"))
+    }
+
+    /// Tells of roots that are named by way of a link, now that they are what is shown.
+    fn tell(spec: &Spec) {
+        for root in spec.confine.iter().flat_map(|it| &it.roots) {
+            if let Ok(Some(link)) = led_by(&root.path) {
+                anstream::eprintln!("note: {}", leads(&root.path, &link.real));
+            }
+        }
+    }
+
     fn spec(&self) -> Result<Spec, Failure> {
         let sandbox = self.hold.over(&config::Sandbox::default())?;
-        let roots = self.roots.iter().map(|it| config::Root::from_flag(it));
+        let roots = roots(&self.roots)?;
+        let roots = roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
+        for root in &roots {
+            there(&root.path, true)?;
+        }
         let mut confine = sandbox.confinement(&roots);
         if self.trace.is_some() {
             let nothing = || {
@@ -115,10 +148,7 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        // Without a home directory there is nothing that would have to be kept from it.
-        if let Ok(state) = self.state.base() {
-            reserve(confine.as_deref_mut(), &state, &config::Search::new(None))?;
-        }
+        reserve(confine.as_deref_mut(), &self.state, None, self.hold.dry_run)?;
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         Ok(settle(spec, &self.state, &self.consent)?.spec)
     }
@@ -126,11 +156,11 @@ impl Sandbox {
 
 /// Connects the command to whom it may reach, for as long as this process lives. There is no ledger
 /// here: what is refused is said on standard error.
-fn let_out(doors: Doors, network: Network, trace: Option<Arc<Trace>>) -> Result<(), Failure> {
+fn let_out(doors: Doors, network: Network, shown: Arc<Shown>) -> Result<(), Failure> {
     let runtime = runtime(1)?;
     thread::spawn(move || {
         runtime.block_on(async {
-            match Egress::open(doors, network, Arc::new(Shown { trace })) {
+            match Egress::open(doors, network, shown, &Room::of_this_process()) {
                 Ok(_egress) => std::future::pending::<()>().await,
                 Err(error) => anstream::eprintln!("note: nobody is reached: {error}"),
             }

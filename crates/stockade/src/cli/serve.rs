@@ -77,7 +77,7 @@ impl Serve {
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
-        let Ready { guard, resolved, server, held, show_stderr } = ready;
+        let Ready { guard, resolved, server, held, kept, show_stderr } = ready;
         let failed = |it| {
             Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
                 .from(it)
@@ -94,13 +94,13 @@ impl Serve {
         let (key, text) = key.unzip();
         let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
         let parties = Parties { session: "".into(), principal: "".into() };
-        watch(&guard);
+        watch(&guard, kept);
         let says = format!("listening on {address}; {}", server.told(&held));
         note(&guard, &parties, Kind::Start, says)?;
         let upstream = match server {
             Where::Here(it) => {
                 anstream::eprintln!("note: {held}");
-                Upstream::Local(local::Upstream::new(it.spec, show_stderr))
+                Upstream::Local(local::Upstream::new(it.spec, it.prepared, show_stderr))
             }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };

@@ -535,6 +535,9 @@ impl Making<'_> {
         if !path.starts_with('/') {
             return Err("a whole path is wanted".to_owned());
         }
+        if let Some(mode) = misspelled(&at.value) {
+            return Err(format!("`:{mode}` is neither `:ro` nor `:rw`"));
+        }
         Ok(Root { path: plain(path)?, write, origin: self.origin("roots", &at.span) })
     }
 
@@ -640,6 +643,14 @@ fn split(root: &str) -> (&str, bool) {
         (None, Some(path)) => (path, false),
         (None, None) => (root, false),
     }
+}
+
+/// What looks like a mode and is none. A directory that is called so is written with `:ro` behind it.
+fn misspelled(root: &str) -> Option<&str> {
+    let (_, mode) = root.rsplit_once(':')?;
+    let is_mode = |it: u8| b"rwxo".contains(&it.to_ascii_lowercase());
+    let is_one = (1..=3).contains(&mode.len()) && mode.bytes().all(is_mode);
+    (is_one && !matches!(mode, "ro" | "rw")).then_some(mode)
 }
 
 fn plain(path: &str) -> Result<String, String> {

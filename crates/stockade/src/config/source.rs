@@ -35,19 +35,17 @@ pub struct Source {
 impl Search {
     /// For what `--policy` says, in this process's environment.
     pub fn new(named: Option<&Path>) -> Self {
-        Self::within(named, &|name| std::env::var_os(name))
+        Self::within(named, std::env::var_os("XDG_CONFIG_HOME"), home())
     }
 
-    /// The same, in another environment.
-    pub fn within(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+    /// The same, with another `XDG_CONFIG_HOME`, of a user with another home directory.
+    pub fn within(named: Option<&Path>, xdg: Option<OsString>, home: Option<PathBuf>) -> Self {
         if let Some(path) = named {
             return Self::Named(path.to_owned());
         }
         // A relative path there is to be ignored (XDG base directory specification).
-        let absolute =
-            |name| variable(name).map(PathBuf::from).filter(|it: &PathBuf| it.is_absolute());
-        let home = || absolute("HOME").map(|it| it.join(".config"));
-        let base = absolute("XDG_CONFIG_HOME").or_else(home);
+        let xdg = xdg.map(PathBuf::from).filter(|it| it.is_absolute());
+        let base = xdg.or_else(|| home.map(|it| it.join(".config")));
         Self::Own(base.map(|it| it.join("stockade").join(NAME)))
     }
 
@@ -78,13 +76,24 @@ impl Search {
         }
     }
 
-    /// What the user should know when a file in the working directory is not read.
+    /// What the user should know of files that are not read: one in the working directory, or any.
     pub fn overlooks(&self, directory: &Path) -> Option<String> {
         let Self::Own(own) = self else { return None };
+        if own.is_none() {
+            let says =
+                "there is no home directory, and no policy is read: name one with `--policy`";
+            return Some(says.to_owned());
+        }
         let project = directory.join(NAME);
         let other = own.as_ref() != Some(&project) && project.exists();
         other.then(|| format!("`./{NAME}` is not read: name it with `--policy` to use it"))
     }
+}
+
+/// The home directory of this user, wherever something of theirs is looked for: as `HOME` says it,
+/// or else as the system knows it.
+pub fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|it| it.is_absolute())
 }
 
 fn read(path: &Path) -> Result<Source, ConfigError> {

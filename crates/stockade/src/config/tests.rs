@@ -1,6 +1,6 @@
 //! Broken files, each with what a person sees; and whole ones, with what they come to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -652,22 +652,22 @@ fn a_server_that_is_not_there_names_the_nearest() {
 fn only_the_named_file_or_the_users_own_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path().to_owned();
-    let within = |name: &str| match name {
-        "HOME" => Some(home.clone().into_os_string()),
-        _ => Some("relative".into()),
-    };
+    let within =
+        |named: Option<&Path>| Search::within(named, Some("relative".into()), Some(home.clone()));
     let own = home.join(".config/stockade/stockade.toml");
-    let search = Search::within(None, &within);
+    let search = within(None);
     assert_eq!(search, Search::Own(Some(own.clone())));
     assert_eq!(search.read().unwrap(), None);
     let project = home.join("stockade.toml");
     std::fs::write(&project, "preset = 'transparent'").unwrap();
     assert!(search.overlooks(&home).is_some_and(|it| it.contains("--policy")));
     assert_eq!(search.read().unwrap(), None);
-    let named = Search::within(Some(&project), &within);
+    let named = within(Some(&project));
     assert!(named.overlooks(&home).is_none());
     assert!(named.read().unwrap().is_some());
-    let missing = Search::within(Some(&home.join("no.toml")), &within);
+    let homeless = Search::within(None, None, None);
+    assert!(homeless.overlooks(&home).is_some_and(|it| it.contains("no policy is read")));
+    let missing = within(Some(&home.join("no.toml")));
     assert!(matches!(missing.read(), Err(ConfigError::Read { .. })));
 }
 

@@ -21,6 +21,7 @@ mod http;
 mod idle;
 mod names;
 mod opening;
+mod room;
 mod socks;
 #[cfg(test)]
 mod tests;
@@ -44,9 +45,12 @@ use tokio::time::timeout;
 use self::dial::{Reach, System};
 use self::idle::Noted;
 use self::names::Names;
+pub use self::room::Room;
+use self::room::{Place, Share};
 pub use self::witness::{Decision, Recorded, Shown, Witness};
 
-/// So many connections of one server are open at once. Those to come wait.
+/// So many connections of one server are open at once. Those to come wait. All servers together
+/// have their [`Room`], and what is not in it is refused.
 const CONNECTIONS_MAX: usize = 128;
 /// How long a server may take to say whom it wants.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
@@ -54,6 +58,8 @@ const REQUEST_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(600);
 /// After a failure to take a connection, which is lack of something, the next is tried then.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How it is said that there is no room.
+const NO_ROOM: &str = "the guard holds as many connections as it can, or too many of this server";
 /// What is kept of a text that a server calls a host.
 const ASKED_CHARS_MAX: usize = 300;
 
@@ -65,41 +71,64 @@ pub struct Egress {
 
 impl Egress {
     /// Opens it, in the event loop of the caller. Each decision goes to `witness` before its effect.
+    /// Of the `room` it takes what is its share.
     ///
     /// # Errors
     /// When the event loop does not take the sockets.
-    pub fn open(doors: Doors, network: Network, witness: Arc<dyn Witness>) -> io::Result<Self> {
+    pub fn open(
+        doors: Doors,
+        network: Network,
+        witness: Arc<dyn Witness>,
+        room: &Arc<Room>,
+    ) -> io::Result<Self> {
         let names = Names::new(&network);
         let way = Arc::new(Way { network, names, witness, reach: Arc::new(System) });
         let names = UdpSocket::from_std(doors.names)?;
         let listeners = doors.connections.into_iter().map(TcpListener::from_std);
         let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let (own, share) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), room.share());
         let mut tasks = JoinSet::new();
         tasks.spawn(dns::serve(names, Arc::clone(&way)));
         for listener in listeners {
-            tasks.spawn(listen(listener, Arc::clone(&way), Arc::clone(&room)));
+            let (way, own, share) = (Arc::clone(&way), Arc::clone(&own), Arc::clone(&share));
+            tasks.spawn(listen(listener, way, own, share));
         }
         Ok(Self { _tasks: tasks })
     }
 }
 
-/// Takes the connections of one door.
-async fn listen(listener: TcpListener, way: Arc<Way>, room: Arc<Semaphore>) {
+/// Takes the connections of one door. A failure to take one is lack of something, which passes.
+async fn listen(listener: TcpListener, way: Arc<Way>, own: Arc<Semaphore>, share: Arc<Share>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&own).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
+        while connections.try_join_next().is_some() {}
+        let Some(place) = share.take() else {
+            turn_away(&stream, &way);
+            continue;
+        };
         let way = Arc::clone(&way);
         connections.spawn(async move {
+            let _both: (_, Place) = (permit, place);
             serve(stream, &way).await;
-            drop(place);
         });
-        while connections.try_join_next().is_some() {}
     }
+}
+
+/// Ends a connection that there is no room for: nothing is read of it, which would take time and
+/// with it a descriptor.
+fn turn_away(stream: &TcpStream, way: &Way) {
+    let Ok(SocketAddr::V4(at)) = stream.local_addr() else { return };
+    let asked = match at {
+        GATE_DNS | GATE_PROXY => at.to_string(),
+        _ => format!("{}:{}", way.names.meant(&Host::Address((*at.ip()).into())), at.port()),
+    };
+    way.refuse(&asked, None, NO_ROOM);
+    let _harder = stream.set_zero_linger();
 }
 
 async fn serve(stream: TcpStream, way: &Arc<Way>) {

@@ -40,6 +40,7 @@ use tokio::net::TcpListener;
 use self::answer::{Answer, error};
 use self::quiet::quietly;
 use self::sessions::{Detached, Session, Sessions};
+use super::process::StartError;
 use super::{Conversation, Guard, Unrecorded};
 use crate::edge::{Door, Principal};
 
@@ -298,8 +299,11 @@ impl Gateway {
             }
             Upstream::Local(upstream) => {
                 let parties = || self.parties(principal);
-                let meter = self.meter(principal);
-                upstream.modern(&self.guard, principal, meter, parties, message).await
+                let (meter, id) = (self.meter(principal), message.id().cloned());
+                let answered =
+                    upstream.modern(&self.guard, principal, meter, parties, message).await;
+                answered
+                    .unwrap_or_else(|it| self.unreached(principal, id.as_ref(), &not_started(&it)))
             }
         }
     }
@@ -355,10 +359,7 @@ impl Gateway {
             }
             Upstream::Local(upstream) => {
                 let line = upstream.start(&self.guard, &parties, talk).await;
-                line.map_err(|it| Unreached {
-                    told: "the server cannot be started",
-                    why: it.to_string(),
-                })?
+                line.map_err(|it| not_started(&it))?
             }
         };
         Ok(Session::local(principal.clone(), conversation, line))
@@ -544,6 +545,11 @@ impl Gateway {
             ..Record::default()
         })
     }
+}
+
+/// A client is not told why: paths of this machine are in it.
+fn not_started(error: &StartError) -> Unreached {
+    Unreached { told: "the server cannot be started", why: error.to_string() }
 }
 
 /// How long a client may take to send its headers, and then its body.

@@ -60,6 +60,9 @@ pub enum StartError {
     /// The process.
     #[error(transparent)]
     Launch(#[from] stockade_sandbox::Error),
+    /// What was prepared of it.
+    #[error(transparent)]
+    Prepared(#[from] crate::prepared::Error),
     /// Its pipes.
     #[error("cannot use the pipes or sockets of the server")]
     Pipes(#[from] std::io::Error),
@@ -92,7 +95,7 @@ impl Process {
             parties: parties.clone(),
             watch: watch.clone(),
         };
-        let open = |doors| Egress::open(doors, network, Arc::new(recorded()));
+        let open = |doors| Egress::open(doors, network, Arc::new(recorded()), guard.room());
         let egress = Mutex::new(child.take_doors().map(open).transpose()?);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
         let errors = tokio::spawn(listen(
@@ -186,7 +189,8 @@ async fn listen(
             Err(_) => return,
         };
         if show {
-            anstream::eprintln!("{text}");
+            // Said by the server, and not by this process.
+            anstream::eprintln!("server: {text}");
         }
         {
             let mut last = last_lines.lock().unwrap_or_else(PoisonError::into_inner);

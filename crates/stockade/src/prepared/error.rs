@@ -27,6 +27,14 @@ pub enum Error {
         /// What can be done.
         remedy: &'static str,
     },
+    /// The package manager took too long.
+    #[error("`{program}` had not ended after {time_s} s, which is all that a preparation may take")]
+    Late {
+        /// Which.
+        program: String,
+        /// How long a preparation may take.
+        time_s: u64,
+    },
     /// What the package manager has left cannot be understood.
     #[error("`{program}` left something in `{file}` that cannot be used: {why}")]
     Garbled {

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::manifest::{Dependency, Made, Program};
 use super::registry::{Registry, comes_from, host_of, without_password};
 use super::workshop::{Workshop, find, read_plain};
-use crate::launch::{Package, Wanted, is_npm_release, is_plain_name};
+use stockade_kit::launch::{Package, Wanted, is_npm_release, is_plain_name};
 
 const GET_NODE: &str = "install Node.js 20 or newer with npm, from your distribution or nodejs.org";
 const TRY_AGAIN: &str = "check name, version and network; `--registry URL` names another registry";
@@ -163,6 +163,11 @@ impl Npm {
             "--no-progress",
             "--install-strategy=hoisted",
             "--loglevel=warn",
+            // By itself it waits for five minutes, three times, for each file.
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=5000",
+            "--fetch-timeout=60000",
         ];
         command.extend(always.map(OsString::from));
         command.extend(["--cache".into(), workshop.at("cache").into()]);

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::manifest::{Dependency, Interpreter, Made, Manifest, Program};
 use super::registry::{Registry, comes_from, without_password};
 use super::workshop::{Workshop, find, read_plain};
-use crate::launch::{Package, Wanted, normal};
+use stockade_kit::launch::{Package, Wanted, normal};
 
 const GET_PYTHON: &str =
     "install Python 3.9 or newer with pip 22.2 or newer, from your distribution";
@@ -169,6 +169,8 @@ impl Pypi {
             "--no-input",
             "--disable-pip-version-check",
             "--progress-bar=off",
+            "--retries=1",
+            "--timeout=60",
             "--quiet",
         ];
         command.extend(always.map(OsString::from));

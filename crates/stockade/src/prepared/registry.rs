@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use http::Uri;
 
 use super::error::Error;
-use crate::launch::Ecosystem;
+use stockade_kit::launch::Ecosystem;
 
 /// A registry as it is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,11 +7,12 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::Error;
 use super::manifest::{FORMAT, Manifest};
-use super::tree;
-use crate::launch::{Package, Wanted};
+use super::tree::{self, Known};
+use stockade_kit::launch::{Package, Wanted};
 
 const MANIFEST: &str = "manifest.json";
 const TREE: &str = "tree";
@@ -31,6 +32,13 @@ pub struct Entry {
     dir: PathBuf,
     /// What it is.
     pub manifest: Manifest,
+}
+
+/// An entry that is started again and again.
+#[derive(Debug)]
+pub struct Checked {
+    entry: Entry,
+    known: Mutex<Known>,
 }
 
 /// A directory that becomes an entry, or is gone with this value.
@@ -231,19 +239,45 @@ impl Entry {
         self.dir.join(TREE)
     }
 
-    /// Looks at every file.
+    /// Reads every file.
     ///
     /// # Errors
     /// When one is not what it was.
     pub fn verify(&self) -> Result<(), Error> {
+        self.look(&mut Known::new())
+    }
+
+    fn look(&self, known: &mut Known) -> Result<(), Error> {
         let changed = |what| Error::Changed { entry: self.dir.clone(), what };
-        match tree::differs(&self.tree(), &self.manifest.files) {
+        match tree::differs(&self.tree(), &self.manifest.files, known) {
             Ok(None) => Ok(()),
             Ok(Some(what)) => Err(changed(what)),
             // Nothing of that kind was put there.
             Err(error @ Error::Refused { .. }) => Err(changed(error.to_string())),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Checked {
+    /// It was not looked at yet.
+    pub fn new(entry: Entry) -> Self {
+        Self { entry, known: Mutex::default() }
+    }
+
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Looks at every file, and reads those that are new or were changed since.
+    ///
+    /// # Errors
+    /// When one is not what it was.
+    pub fn verify(&self) -> Result<(), Error> {
+        // Whoever panicked has noted only files that were read.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.entry.look(&mut known)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The files of a package: what may be among them, how they are made read only, and whether they
 //! are still what they were.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::error::Error;
 use super::manifest::File;
@@ -19,7 +20,8 @@ const DEPTH_MAX: usize = 100;
 /// socket or a device that an archive has brought could lead out of the store.
 pub(super) fn seal(tree: &Path) -> Result<BTreeMap<String, File>, Error> {
     let mut files = BTreeMap::new();
-    for (name, path, executable) in walk(tree)? {
+    for (name, path, about) in walk(tree)? {
+        let executable = is_executable(&about);
         let mode = if executable { 0o555 } else { 0o444 };
         fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(Error::file(&path))?;
         files.insert(name, File { blake3: digest(&path)?, executable });
@@ -30,26 +32,78 @@ pub(super) fn seal(tree: &Path) -> Result<BTreeMap<String, File>, Error> {
     Ok(files)
 }
 
-/// Says what is not as it was: the first file that differs, is missing or is too many.
+/// Says what is not as it was: the first file that differs, is missing or is too many. Those that
+/// are `known`, and that nobody has changed since, are not read again.
 pub(super) fn differs(
     tree: &Path,
     files: &BTreeMap<String, File>,
+    known: &mut Known,
 ) -> Result<Option<String>, Error> {
+    let began = SystemTime::now();
     let mut seen = 0;
-    for (name, path, executable) in walk(tree)? {
+    for (name, path, about) in walk(tree)? {
         let Some(file) = files.get(&name) else {
             return Ok(Some(format!("`{name}` was added")));
         };
-        if file.executable != executable || file.blake3 != digest(&path)? {
+        let identity = Identity::of(&about);
+        seen += 1;
+        if known.get(&name) == Some(&identity) {
+            continue;
+        }
+        if file.executable != is_executable(&about) || file.blake3 != digest(&path)? {
             return Ok(Some(format!("`{name}` is another")));
         }
-        seen += 1;
+        if identity.is_older_than(began) {
+            known.insert(name, identity);
+        }
     }
     if seen == files.len() {
         return Ok(None);
     }
     let missing = files.keys().find(|it| !tree.join(it).exists());
     Ok(Some(format!("`{}` is missing", missing.map(String::as_str).unwrap_or_default())))
+}
+
+/// Files that were found to be as they should, and which they were.
+pub(super) type Known = HashMap<String, Identity>;
+
+/// Which file it is, in what state. Whoever changes one changes when it was last changed
+/// (`ctime`), which the kernel sets and nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    place: (u64, u64),
+    size: u64,
+    mode: u32,
+    changed: (i64, i64),
+}
+
+impl Identity {
+    fn of(about: &Metadata) -> Self {
+        Self {
+            place: (about.dev(), about.ino()),
+            size: about.size(),
+            mode: about.mode(),
+            changed: (about.ctime(), about.ctime_nsec()),
+        }
+    }
+
+    /// Whether it was changed long enough before this that a change since has another time: the
+    /// kernel's clock for files has steps.
+    fn is_older_than(&self, moment: SystemTime) -> bool {
+        const STEP: Duration = Duration::from_secs(1);
+        let (Ok(seconds), Ok(more)) =
+            (u64::try_from(self.changed.0), u32::try_from(self.changed.1))
+        else {
+            return false;
+        };
+        let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, more));
+        let age = changed.and_then(|it| moment.duration_since(it).ok());
+        age.is_some_and(|it| it >= STEP)
+    }
+}
+
+fn is_executable(about: &Metadata) -> bool {
+    about.mode() & 0o111 != 0
 }
 
 /// Removes what was made read only.
@@ -60,8 +114,8 @@ pub(super) fn remove(directory: &Path) -> Result<(), Error> {
     fs::remove_dir_all(directory).map_err(Error::file(directory))
 }
 
-/// Every file, in no order: its name below the tree, its path, and whether it may be executed.
-fn walk(tree: &Path) -> Result<Vec<(String, PathBuf, bool)>, Error> {
+/// Every file, in no order: its name below the tree, its path, and what is to be known of it.
+fn walk(tree: &Path) -> Result<Vec<(String, PathBuf, Metadata)>, Error> {
     let mut found = Vec::new();
     let mut bytes = 0;
     let mut queue = vec![tree.to_owned()];
@@ -91,8 +145,7 @@ fn walk(tree: &Path) -> Result<Vec<(String, PathBuf, bool)>, Error> {
             if found.len() >= FILES_MAX || bytes > BYTES_MAX {
                 return Err(refused("is more than a package may have"));
             }
-            let executable = about.mode() & 0o111 != 0;
-            found.push((name.to_owned(), path, executable));
+            found.push((name.to_owned(), path, about));
         }
     }
     Ok(found)

@@ -1,6 +1,7 @@
 //! Where a package manager works: in a sandbox, with one directory to write in, no root, no secret,
 //! an empty home, and nobody to reach but its registry.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,11 +9,12 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stockade_core::check::{redacted, visible};
 use stockade_sandbox::{
-    Access, Confinement, Doors, Exit, Guarantee, Limits, Network, NoDestination, Root, Spec, launch,
+    Access, Confinement, Doors, Exit, Guarantee, Limits, Network, NoDestination, Reached, Root,
+    Spec, launch,
 };
 use tokio::runtime::Runtime;
 
@@ -20,9 +22,11 @@ use super::Options;
 use super::error::Error;
 use super::registry::Registry;
 use super::store::Staging;
-use crate::guard::egress::{Egress, Shown};
+use crate::guard::egress::{Egress, Room, Shown};
 
-const TIME_MAX: Duration = Duration::from_secs(900);
+/// A package manager waits for a registry that does not answer, and tries again; and has then
+/// another package to ask for.
+const TIME_MAX: Duration = Duration::from_secs(600);
 /// Of what it says, so much is read; of what it leaves in a file, so much.
 const SAID_BYTES_MAX: u64 = 1 << 20;
 const LEFT_BYTES_MAX: u64 = 64 << 20;
@@ -36,6 +40,9 @@ pub(super) struct Workshop {
     env: Vec<(OsString, OsString)>,
     shown: Vec<PathBuf>,
     allow_weaker: Vec<Guarantee>,
+    time: Duration,
+    /// What of it was spent.
+    spent: Cell<Duration>,
 }
 
 impl Workshop {
@@ -54,7 +61,8 @@ impl Workshop {
         env.extend(registry.env());
         env.extend(options.env.iter().cloned());
         let allow_weaker = options.allow_weaker.clone();
-        Ok(Self { work, env, shown: registry.files(), allow_weaker })
+        let (time, spent) = (options.time.unwrap_or(TIME_MAX), Cell::default());
+        Ok(Self { work, env, shown: registry.files(), allow_weaker, time, spent })
     }
 
     /// A path in the directory.
@@ -82,8 +90,10 @@ impl Workshop {
     ) -> Result<[String; 2], Error> {
         let network = reaching(hosts)?;
         let root = Root { path: self.work.clone(), access: Access::Write };
-        let limits =
-            Limits { memory_bytes: Some(4 << 30), time: Some(TIME_MAX), ..Limits::default() };
+        let (began, left) = (Instant::now(), self.time.saturating_sub(self.spent.get()));
+        // It is in whole seconds, and none would be no limit.
+        let time = Some(Duration::from_secs(left.as_secs().max(1)));
+        let limits = Limits { memory_bytes: Some(4 << 30), time, ..Limits::default() };
         let confine = Confinement {
             roots: vec![root],
             programs: self.shown.clone(),
@@ -105,8 +115,14 @@ impl Workshop {
         let exit = child.wait()?;
         drop(way_out);
         let [output, errors] = [output, errors].map(|it| it.join().unwrap_or_default());
+        self.spent.set(self.spent.get() + began.elapsed());
         if exit == Exit::Code(0) {
             return Ok([output, errors]);
+        }
+        let program = command.first().map(|it| it.to_string_lossy().into_owned());
+        let program = program.unwrap_or_default();
+        if child.reached().iter().any(|it| matches!(it, Reached::Time { .. })) {
+            return Err(Error::Late { program, time_s: self.time.as_secs() });
         }
         let words = [errors.as_str(), output.as_str()].into_iter().find(|it| !it.trim().is_empty());
         let lines: Vec<String> = words
@@ -120,8 +136,7 @@ impl Workshop {
             true => format!("it ended with {exit}, and said nothing"),
             false => said.join("\n  "),
         };
-        let program = command.first().map(|it| it.to_string_lossy().into_owned());
-        Err(Error::Failed { program: program.unwrap_or_default(), said, remedy })
+        Err(Error::Failed { program, said, remedy })
     }
 }
 
@@ -152,6 +167,7 @@ fn reaching(hosts: &[String]) -> Result<Network, Error> {
 /// What connects a package manager to its registry, for as long as this is there.
 struct WayOut {
     egress: Option<Egress>,
+    shown: Arc<Shown>,
     runtime: Option<Runtime>,
 }
 
@@ -161,9 +177,11 @@ impl WayOut {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().map_err(failed)?;
         // There is no ledger yet: what is refused is said on standard error.
-        let open = async { Egress::open(doors, network, Arc::new(Shown { trace: None })) };
+        let shown = Arc::new(Shown::new(None));
+        let witness = Arc::clone(&shown);
+        let open = async { Egress::open(doors, network, witness, &Room::of_this_process()) };
         let egress = Some(runtime.block_on(open).map_err(failed)?);
-        Ok(Self { egress, runtime: Some(runtime) })
+        Ok(Self { egress, shown, runtime: Some(runtime) })
     }
 }
 
@@ -173,6 +191,7 @@ impl Drop for WayOut {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        self.shown.settle();
     }
 }
 

@@ -19,6 +19,7 @@ crate::rows![
     x05_an_engine_is_told_no_secret,
     x09_nothing_is_left_of_a_container,
     c17_what_an_image_says_changes_nothing,
+    c17_an_image_instructs_no_runtime,
     c17_an_image_is_one_digest,
     c17_nothing_of_an_image_is_loaded_into_our_first_process,
     a_guarded_server_is_in_a_container,
@@ -367,6 +368,37 @@ fn c17_what_an_image_says_changes_nothing() {
     let errors = String::from_utf8_lossy(&output.stderr);
     for refused in ["cannot create /new: Read-only file system", "/etc/shadow"] {
         assert!(errors.contains(refused), "{refused} in {errors}");
+    }
+}
+
+fn c17_an_image_instructs_no_runtime() {
+    if !can_run() {
+        return;
+    }
+    let home = Home::new();
+    let evil = Evil::new(&home, "instructs");
+    let name = format!("{}-instructs", evil.name);
+    let recipe = home.path().join("Containerfile");
+    for (annotation, code) in
+        [("run.oci.keep_original_groups=1", 4), ("org.opencontainers.image.title=evil", 0)]
+    {
+        fs::write(&recipe, format!("FROM {}\n", evil.name)).unwrap();
+        let mut build = Command::new("podman");
+        build.args(["build", "--pull=never", "--annotation", annotation, "--tag", &name]);
+        let built = build.arg("--file").arg(&recipe).arg(home.path()).output().unwrap();
+        assert!(built.status.success(), "{}", said(&built));
+        let inspect = ["image", "inspect", "--format", "{{.Digest}}", &name];
+        let inspected = Command::new("podman").args(inspect).output().unwrap();
+        let digest = String::from_utf8(inspected.stdout).unwrap().trim().to_owned();
+        let made = Evil { name: name.clone(), digest };
+        let image = format!("{}@{}", made.name, made.digest);
+        let mut run =
+            sandbox(&home, "podman", &["--image", &image], &["/bin/sh", "-c", "echo ran"]);
+        let output = run.output().unwrap();
+        let says = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{annotation}: {says}");
+        let expected = if code == 0 { "ran\n" } else { "it has an annotation `run.oci." };
+        assert!(says.contains(expected), "{says}");
     }
 }
 

@@ -20,6 +20,7 @@ crate::rows![
     x08_without_namespaces_nothing_is_started,
     x08_root_that_stays_root_starts_nothing,
     x08_without_namespaces_the_rest_holds,
+    x08_without_namespaces_what_cannot_be_kept_is_in_no_root,
     x08_the_doctor_says_what_is_missing,
     x08_the_doctor_leaves_nothing,
 ];
@@ -75,13 +76,17 @@ impl Place {
     /// The same in a user namespace below which there are no others, with the user being who it is,
     /// or root of it: what a container without user namespaces looks like from inside.
     fn alone(&self, who: &str) -> Command {
+        self.alone_with(who, &self.at("stockade"))
+    }
+
+    fn alone_with(&self, who: &str, program: &Path) -> Command {
         let mut command = Command::new("unshare");
         command.args(["--user", who, "--keep-caps", "sh", "-c"]);
         command.arg(
             "echo 0 > /proc/sys/user/max_user_namespaces || exit 9
             exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"",
         );
-        command.arg("sh").arg(self.at("stockade"));
+        command.arg("sh").arg(program);
         self.ordinary(command)
     }
 
@@ -211,6 +216,33 @@ shared memory: 0
 child: 3
 execute: no: Permission denied
 ";
+
+fn x08_without_namespaces_what_cannot_be_kept_is_in_no_root() {
+    let place = Place::new();
+    let who = "--map-current-user";
+    if !can_be_alone(&place, who) {
+        return;
+    }
+    let root = format!("--root={}:rw", place.at("root").display());
+    fs::write(place.at("root/p.toml"), "").unwrap();
+    copy_stockade(&place.at("root/stockade"));
+    fs::set_permissions(place.at("root/stockade"), fs::Permissions::from_mode(0o755)).unwrap();
+    let policy = ["--policy".into(), place.at("root/p.toml")];
+    let state = |name: &str| ["--state".into(), place.at(name)];
+    let outside = place.at("stockade");
+    for (program, command, options, says) in [
+        (&outside, "run", [policy, state("secret/state")].concat(), "so it cannot decide"),
+        (&outside, "sandbox", state("root/state").into(), "cannot be kept"),
+        (&place.at("root/stockade"), "sandbox", state("secret/state").into(), "cannot be kept"),
+    ] {
+        let mut start = place.alone_with(who, program);
+        start.args([command, &root]).args(WEAKER).args(options);
+        let out = start.args(["--", "touch"]).arg(place.at("root/made")).output().unwrap();
+        assert_eq!(out.status.code(), Some(2), "{command}: {out:?}");
+        assert!(said(&out.stderr).contains(says), "{command}: {out:?}");
+        assert!(!place.at("root/made").exists(), "{command}");
+    }
+}
 
 fn x08_without_namespaces_the_rest_holds() {
     let place = Place::new();

@@ -5,6 +5,7 @@ pub(crate) mod fake;
 pub(crate) mod fake_http;
 pub(crate) mod home;
 pub(crate) mod http;
+pub(crate) mod manager;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod tls;

@@ -1,16 +1,18 @@
 //! What a command starts: servers from a registry, prepared without running anything of them, and
 //! code on a command line, which is called what it is. The registry is one of the tests' own.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, FileTimes, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::probe::initialize;
 use crate::harness::process::{children, kill};
-use crate::harness::{Home, Probe, call, text, wait_for};
+use crate::harness::{Gateway, Home, LEGACY, Probe, call, request, text, wait_for};
 
 crate::rows![
     x12_no_code_of_an_npm_package_runs_at_installation,
@@ -20,6 +22,8 @@ crate::rows![
     a_prepared_package_is_what_starts,
     nothing_is_prepared_without_consent,
     what_was_changed_is_not_started,
+    what_was_changed_is_not_started_by_a_gateway,
+    x12_a_preparation_ends_in_time,
     a_preparation_that_was_killed_leaves_nothing,
     preparations_at_the_same_time_are_apart,
     n04_code_on_the_command_line_is_called_that,
@@ -379,6 +383,64 @@ fn what_was_changed_is_not_started() {
     check("`manifest.json` is another");
 }
 
+/// A gateway starts for months what it has looked at once.
+fn what_was_changed_is_not_started_by_a_gateway() {
+    let place = Place::new();
+    let entry = place.prepared("npm:server@1.0.0");
+    let words = ["--listen", "127.0.0.1:0", "--", "npx", "server@1.0.0"];
+    let gateway = Gateway::start(&mut place.command("serve", &words));
+    let works = || {
+        let mut connection = gateway.connect();
+        connection.begin_legacy();
+        let answer = connection.post(&[], &call(7, "about", json!({}))).message();
+        text(&answer).contains("helped")
+    };
+    assert!(works());
+    let script = entry.join("tree/node_modules/helper/index.js");
+    let whole = fs::read(&script).unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    // As long as before, and with the time from before.
+    let about = fs::metadata(&script).unwrap();
+    fs::write(&script, String::from_utf8(whole.clone()).unwrap().replace("helped", "harmed"))
+        .unwrap();
+    let file = fs::File::options().write(true).open(&script).unwrap();
+    file.set_times(FileTimes::new().set_modified(about.modified().unwrap())).unwrap();
+    let asked = request(1, "tools/call", json!({ "name": "about", "arguments": {} }));
+    for answer in
+        [gateway.connect().post(&[], &initialize(LEGACY)), gateway.connect().post_modern(&asked)]
+    {
+        assert_eq!(answer.status, 502, "{answer:?}");
+        let said = answer.body;
+        assert!(said.contains("the server cannot be started"), "{said}");
+        assert!(!said.contains("index.js") && !said.contains("state/store"), "{said}");
+    }
+    fs::write(&script, &whole).unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o555)).unwrap();
+    assert!(works(), "and when it is as it was");
+    gateway.end();
+    let violations = place.home.records_of("violation");
+    let says = "`node_modules/helper/index.js` is another";
+    let said = violations.iter().filter(|it| it["says"].as_str().unwrap().contains(says)).count();
+    assert_eq!(said, 2, "{violations:?}");
+}
+
+/// A registry that does not answer, and a source that is let pass and where nobody is.
+fn x12_a_preparation_ends_in_time() {
+    let place = Place::new();
+    let began = Instant::now();
+    let out = place.prepare(&["--yes", "--timeout", "4", "npm:never-comes@1.0.0"]);
+    assert_eq!(out.status.code(), Some(4), "{}", said(&out.stderr));
+    let says = "`npm` had not ended after 4 s, which is all that a preparation may take";
+    assert!(said(&out.stderr).contains(says), "{}", said(&out.stderr));
+    assert!(said(&out.stderr).contains("--timeout SECONDS"), "{}", said(&out.stderr));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let began = Instant::now();
+    let out = place.prepare(&["--yes", "--net", "127.0.0.1:1", "npm:shrinks@1.0.0"]);
+    assert_eq!(out.status.code(), Some(4), "{}", said(&out.stderr));
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert_eq!(place.entries(), [] as [String; 0]);
+}
+
 fn a_preparation_that_was_killed_leaves_nothing() {
     let place = Place::new();
     let mut command = place.command("prepare", &["--yes", "npm:never-comes@1.0.0"]);
@@ -514,7 +576,7 @@ fn x11_interpreters_start_and_answer() {
         let root = scripts.to_str().unwrap();
         let words = [&["--root", root, "--"][..], &line].concat();
         let mut probe = Probe::of(&mut place.command("run", &words));
-        let answer = probe.ask(&crate::harness::request(1, "ping", json!({})));
+        let answer = probe.ask(&request(1, "ping", json!({})));
         assert!(answer.get("result").is_some(), "{line:?}: {answer}");
         assert_eq!(probe.end().code, Some(0), "{line:?}");
     }

@@ -2,18 +2,20 @@
 //! that it is said why.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Output, Stdio};
 
 use serde_json::json;
 
 use crate::harness::probe::initialize;
-use crate::harness::{Home, LEGACY, Probe, Script, call, text};
+use crate::harness::{Home, LEGACY, Probe, Script, call, process, text};
 
 crate::rows![
     x03_a_memory_bomb_is_killed_and_it_is_said,
     x03_a_fork_bomb_is_bounded_and_it_is_said,
     x03_descriptors_are_bounded,
+    x03_what_the_guard_may_open_is_not_its_servers,
     x03_a_file_does_not_grow_past_its_limit,
     x03_a_busy_loop_ends_with_its_time,
     x03_a_server_does_not_put_off_its_own_end,
@@ -118,6 +120,30 @@ while True:
     let ended = sandboxed(&home, &["--allow-weaker", "memory"], bomb);
     other.works();
     assert_eq!(said(&ended.stdout), "768 Too many open files\n", "{ended:?}");
+}
+
+/// The guard takes all it may have. A server without a sandbox has what the guard was given, and one
+/// in it what its limits say.
+fn x03_what_the_guard_may_open_is_not_its_servers() {
+    const PROGRAM: &str =
+        "import resource, sys; print(resource.getrlimit(7), flush=True); sys.stdin.read()";
+    let home = Home::new();
+    for (options, has) in
+        [(&["--allow-weaker", "memory"][..], "(768, 768)"), (&["--sandbox", "none"], "(256, 2048)")]
+    {
+        let mut command = home.stockade(["sandbox"]);
+        command.args(options).args(["--", "python3", "-c", PROGRAM]);
+        let mut command = process::limited(&command, 256, 2048);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), has, "{options:?}");
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let open = limits.lines().find(|it| it.starts_with("Max open files")).unwrap();
+        assert_eq!(open.split_whitespace().nth(3), Some("2048"), "{open}");
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 fn x03_a_file_does_not_grow_past_its_limit() {

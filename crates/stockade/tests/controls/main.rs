@@ -28,11 +28,13 @@ mod ledger;
 mod limits;
 mod network;
 mod output;
+mod own;
 mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
 mod scan;
+mod scopes;
 mod touched;
 
 use std::process::ExitCode;
@@ -63,8 +65,10 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),

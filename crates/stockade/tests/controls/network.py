@@ -1,7 +1,7 @@
 """A server that tries to reach others: each line of `tries.json` one way, its outcomes into
 `outcomes.json`. It tries at once, or as an MCP server whenever its tool is called."""
 
-import json, os, socket, ssl, struct, subprocess, sys, urllib.request
+import json, os, select, socket, ssl, struct, subprocess, sys, time, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GATE = "127.64.0.1"
@@ -147,7 +147,33 @@ def listen(port):
     return talk(stream.accept()[0], "") if other.sendall(b"canary") else "own canary"
 
 
+HELD = []
+
+
+def hold(host, port, count, say):
+    """Opens so many connections and keeps them; says how many were answered, and how many ended."""
+    waiting = []
+    for _ in range(count):
+        try:
+            stream = socket.create_connection((host, port), WAIT)
+            stream.sendall(say.encode())
+            waiting.append(stream)
+        except OSError:
+            pass
+    HELD.extend(waiting)
+    answered, until = 0, time.monotonic() + 8
+    while waiting and time.monotonic() < until:
+        for stream in select.select(waiting, [], [], 0.2)[0]:
+            waiting.remove(stream)
+            try:
+                answered += b"canary" in stream.recv(65536)
+            except OSError:
+                pass
+    return f"{answered}"
+
+
 WAYS = {
+    "hold": hold,
     "direct": direct, "connect": connect, "absolute": absolute, "raw": raw, "socks": socks, "tls": tls,
     "query": query, "resolve": resolve, "urllib": urllib_, "program": program, "udp": udp,
     "fast_open": fast_open, "family": family, "unix": unix, "listen": listen,

@@ -26,8 +26,11 @@ crate::rows![
     x02_what_is_not_named_is_not_reached,
     x02_a_name_is_no_tunnel,
     x02_tls_and_http_must_be_for_the_name_that_was_asked_for,
+    x02_what_is_only_like_tls_or_http_is_told_apart,
     x02_the_policy_names_hosts_too,
     x02_every_decision_is_in_the_ledger,
+    x02_without_a_ledger_refusals_are_counted_too,
+    x02_servers_share_what_the_guard_may_open,
     x02_a_ledger_that_cannot_be_written_closes_the_way_out,
     x02_nothing_of_it_is_left_when_the_guard_is_killed,
     v07_a_listed_name_does_not_lead_to_this_machine,
@@ -606,6 +609,49 @@ fn x02_tls_and_http_must_be_for_the_name_that_was_asked_for() {
     assert!(heard.contains("GET /1") && !heard.contains("victim"), "{heard}");
 }
 
+/// What a lenient server could take for TLS or HTTP, although no library does: it would be for
+/// whomever it says.
+fn x02_what_is_only_like_tls_or_http_is_told_apart() {
+    let (canary, place) = (Canary::new(), Place::new());
+    let at = canary.port();
+    let list = format!("cdn.test:{at}=127.0.0.1,127.0.0.1:{at}");
+    let disguised = [
+        "GET /path\r\n\r\n",
+        "get /path\r\n\r\n",
+        "Get\t/path\r\n\r\n",
+        "  post  http://victim.test/\r\n\r\n",
+        "odd / http/1.1\r\nHost: victim.test\r\n\r\n",
+        "PRI * HTTP/2.0\r\nHost: victim.test\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET / HTTP/1.1\r\nHost: victim.test\r\n\r\n",
+        "\u{15}\u{3}\u{1}\0\u{2}\u{1}\0\u{16}\u{3}\u{1}\r\n\r\n",
+        "\u{14}\u{3}\u{3}\0\u{1}\u{1}\u{16}\u{3}\u{1}\r\n\r\n",
+    ];
+    let mut tries: Vec<Value> =
+        disguised.iter().map(|it| json!(["direct", "cdn.test", at, it])).collect();
+    tries.extend(disguised.iter().map(|it| json!(["connect", format!("cdn.test:{at}"), it])));
+    let mut probe = place.run(&["--net", &list]);
+    let outcomes = place.tried(&mut probe, &tries);
+    none_reaches(&tries, &outcomes);
+    assert!(canary.heard().iter().all(String::is_empty), "{:?}", canary.heard());
+    // What is neither is bytes, and passes; and where no name is asked for, there is none to miss.
+    let passes = [
+        json!(["direct", "cdn.test", at, "get key\r\n\r\n"]),
+        json!(["direct", "cdn.test", at, "EHLO me\r\n\r\n"]),
+        json!(["direct", "127.0.0.1", at, disguised[7]]),
+    ];
+    let outcomes = place.tried(&mut probe, &passes);
+    all_reach(&passes, &outcomes);
+    probe.end();
+    let records = place.home.records_of("egress");
+    for says in [
+        "what begins like a request cannot be read as one",
+        "it begins like HTTP/2, and is not",
+        "it begins with a TLS record before any handshake",
+    ] {
+        assert!(records.iter().any(|it| it["says"] == says), "{says}: {records:?}");
+    }
+}
+
 fn x02_the_policy_names_hosts_too() {
     let (canary, place) = (Canary::new(), Place::new());
     let at = canary.port();
@@ -672,6 +718,59 @@ fn x02_every_decision_is_in_the_ledger() {
     assert!(shown.status.success(), "{shown:?}");
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains(&format!("a.test:{at}")), "{shown}");
+}
+
+fn x02_without_a_ledger_refusals_are_counted_too() {
+    const FLOOD: usize = 300;
+    let place = Place::new();
+    let tries: Vec<Value> =
+        (0..FLOOD).map(|it| json!(["query", format!("s{it}.evil.test"), 1])).collect();
+    let (_, said) = place.sandbox(&["--net", "a.test=127.0.0.1"], &tries);
+    let lines: Vec<&str> =
+        said.lines().filter_map(|it| it.strip_prefix("note: not reached: ")).collect();
+    let number = |it: &&str| -> usize {
+        let more = it.split(": ").find_map(|it| it.split_once(" more")?.0.parse().ok());
+        more.unwrap_or(1)
+    };
+    assert_eq!(lines.iter().map(number).sum::<usize>(), FLOOD, "none is lost: {said}");
+    assert!(lines.len() < FLOOD / 2, "and not each is said: {}", lines.len());
+}
+
+/// Servers that open what they can, of a guard that may open no more than usual.
+fn x02_servers_share_what_the_guard_may_open() {
+    const OPEN_MAX: usize = 1024;
+    let (canary, place) = (Canary::new(), Place::new());
+    let at = canary.port();
+    let mut serve = place.home.stockade(["serve", "--listen", "127.0.0.1:0"]);
+    serve.args(place.home.state()).args(place.options());
+    serve.args(["--net", &format!("a.test:{at}=127.0.0.1")]).args(place.server(&["serve"]));
+    let gateway = Gateway::start(&mut process::limited(&serve, 256, OPEN_MAX));
+    let ask = |tries: &[Value]| {
+        place.tries(tries);
+        let _none = fs::remove_file(place.dir.join("outcomes.json"));
+        let mut connection = gateway.connect();
+        connection.begin_legacy();
+        connection.post(&[], &call("try", "try", json!({}))).message();
+        (place.outcomes(tries, ""), connection)
+    };
+    let mut sessions = Vec::new();
+    for number in 0..4 {
+        let (outcomes, session) = ask(&[json!(["hold", "a.test", at, 200, get("a.test")])]);
+        let answered: usize = outcomes[0].strip_prefix("ok: ").unwrap().parse().unwrap();
+        assert!(answered >= 8, "server {number}: {answered}");
+        sessions.push(session);
+    }
+    let way = [json!(["direct", "a.test", at, get("a.test")])];
+    let (outcomes, _session) = ask(&way);
+    all_reach(&way, &outcomes);
+    let open = fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap().count();
+    assert!(open < OPEN_MAX * 3 / 4, "{open} are open, and the clients need some as well");
+    gateway.end();
+    let records = place.home.records_of("egress");
+    let says = "the guard holds as many connections as it can, or too many of this server";
+    let refused: Vec<&Value> = records.iter().filter(|it| it["says"] == says).collect();
+    assert_eq!(refused.first().map(|it| &it["destination"]), Some(&json!(format!("a.test:{at}"))));
+    assert!(refused.iter().all(|it| it["decision"] == "deny"), "{refused:?}");
 }
 
 fn x02_a_ledger_that_cannot_be_written_closes_the_way_out() {

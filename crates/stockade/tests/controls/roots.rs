@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,6 +21,7 @@ crate::rows![
     u08_what_is_the_guards_own_is_in_no_root,
     x01_a_project_leads_to_nothing_of_its_user,
     x01_a_repository_is_not_written,
+    a_root_that_is_misspelled_is_said,
 ];
 
 /// A server that does what it is told with the files of its process, whatever its guard thinks of
@@ -255,7 +257,7 @@ fn u08_what_is_the_guards_own_is_in_no_root() {
     let place = Place::new();
     let text = "[sandbox]\nallow_weaker = [\"memory\"]\n";
     let policy = place.home.policy(text);
-    let named = place.path("named.toml");
+    let named = place.path("config/stockade/named.toml");
     fs::write(&named, text).unwrap();
     let root = format!("{}:rw", place.home.path().display());
     for options in [&[][..], &["--policy", named.to_str().unwrap()]] {
@@ -270,10 +272,8 @@ fn u08_what_is_the_guards_own_is_in_no_root() {
         ] {
             check(&asked, &probe.ask(&asked), said);
         }
-        if !options.is_empty() {
-            let asked = place.asks("write", "named.toml");
-            check(&asked, &probe.ask(&asked), "no: ");
-        }
+        let asked = place.asks("write", "config/stockade/named.toml");
+        check(&asked, &probe.ask(&asked), "written");
         // What it makes in their place is nobody's, and goes with it.
         probe.ask(&place.asks("write", "state/planted"));
         probe.ask(&place.asks("write", "config/stockade/planted"));
@@ -291,4 +291,43 @@ fn u08_what_is_the_guards_own_is_in_no_root() {
     run.args(place.home.state()).arg("--root").arg(state).args(place.server());
     let ended = Probe::of(&mut run).ended();
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+}
+
+/// A root that is not there bounds nothing that anybody means.
+fn a_root_that_is_misspelled_is_said() {
+    let place = Place::new();
+    let home = &place.home;
+    let (read, gone) = (home.path().join("read"), home.path().join("raed"));
+    let check = |text: &str| {
+        home.policy(text);
+        let out = home.stockade(["policy", "check"]).output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    assert_eq!(check(&format!("roots = [{read:?}]")).0, Some(0));
+    for (written, says) in [
+        (format!("{}", gone.display()), "is no directory here"),
+        (format!("{}:rw", gone.display()), "is no directory here"),
+        (format!("{}:rx", read.display()), "`:rx` is neither `:ro` nor `:rw`"),
+        (format!("{}:RW", read.display()), "`:RW` is neither `:ro` nor `:rw`"),
+    ] {
+        for text in [
+            format!("roots = [{written:?}]"),
+            format!("[servers.a]\ncommand = [\"true\"]\nroots = [{written:?}]"),
+        ] {
+            let (code, said) = check(&text);
+            assert_eq!(code, Some(2), "{text}: {said}");
+            assert!(said.contains(says) && said.contains(".toml:"), "{text}: {said}");
+        }
+    }
+    home.policy("");
+    let odd = OsString::from_vec([home.path().as_os_str().as_bytes(), b"/caf\xe9"].concat());
+    fs::create_dir(&odd).unwrap();
+    for command in ["run", "serve", "sandbox"] {
+        let mut command = home.stockade([command]);
+        let out = command.args(home.state()).arg("--root").arg(&odd).args(["--", "true"]);
+        let out = out.output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{said}");
+        assert!(said.contains("/caf\u{fffd}`: it is not UTF-8"), "{said}");
+    }
 }

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use crate::harness::Home;
 
-crate::rows![x10_two_servers_have_nothing_of_each_other, x06_a_secret_is_one_servers,];
+crate::rows![
+    x10_two_servers_have_nothing_of_each_other,
+    x06_a_secret_is_one_servers,
+    what_holds_a_process_is_refused_for_an_address,
+];
 
 const SECRET: &str = "s3cret-of-one-server";
 
@@ -152,4 +156,40 @@ fn x06_a_secret_is_one_servers() {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
         assert!(!String::from_utf8_lossy(&words).contains(SECRET), "{pid}");
     }
+}
+
+/// Whoever says whom a server may reach, and means one that is elsewhere, believes in a wall that is
+/// not there.
+fn what_holds_a_process_is_refused_for_an_address() {
+    let home = Home::new();
+    home.policy("[servers.there]\nurl = \"http://127.0.0.1:1/mcp\"\n");
+    for options in [
+        &["--net", "a.test"][..],
+        &["--net", "none"],
+        &["--secret", "KEY"],
+        &["--env", "KEY"],
+        &["--sandbox", "native"],
+        &["--program", "/usr"],
+        &["--memory", "64M"],
+        &["--cpus", "1"],
+        &["--pids", "9"],
+        &["--time", "9"],
+        &["--allow-weaker", "memory"],
+        &["--trace"],
+    ] {
+        for (command, server) in [
+            ("run", &["--server", "there"][..]),
+            ("run", &["--server", "there", "--upstream", "http://127.0.0.1:1/mcp"]),
+            ("serve", &["--server", "there", "--upstream", "http://127.0.0.1:1/mcp"]),
+        ] {
+            let mut command = home.stockade([command]);
+            command.env("KEY", SECRET).args(home.state()).args(server).args(options);
+            let out = command.stdin(Stdio::null()).output().unwrap();
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert_eq!(out.status.code(), Some(2), "{server:?} {options:?}: {said}");
+            assert!(said.contains(&format!("`{}`", options[0])), "{server:?} {options:?}: {said}");
+            assert!(said.contains("\nhelp: "), "{said}");
+        }
+    }
+    assert!(!home.ledger().exists(), "nothing was begun");
 }

@@ -21,6 +21,7 @@ crate::rows![
     x13_what_each_call_touches_is_written_down,
     x13_calls_at_once_are_told_apart_or_said_to_be,
     x13_a_flood_fills_no_disk,
+    x13_long_names_hide_nothing,
     x13_what_is_outside_of_calls_is_written_down,
     x13_a_command_says_what_it_touched,
     x13_whom_it_reaches_is_named_and_learnt,
@@ -57,6 +58,12 @@ def do(what, about):
     elif what == "run": subprocess.run([about], check=True)
     elif what == "flood":
         for n in range(2000): open(os.path.join(about, str(n)), "w").close()
+    elif what == "long":
+        ways = [lambda it: open(it), lambda it: open(it, "w"), lambda it: os.execv(it, ["x"])]
+        for n in range(100):
+            for way in ways:
+                try: way(f"{about}/{n}/" + "/".join(["\x01" * 250] * 4))
+                except OSError: pass
     elif what == "send": socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (about, 53))
     elif what == "fetch":
         host, port = about.split(":"); stream = socket.create_connection((host, int(port)), 20)
@@ -335,6 +342,31 @@ fn x13_a_flood_fills_no_disk() {
     }
 }
 
+/// Names that are six times as long where they are written down.
+fn x13_long_names_hide_nothing() {
+    let place = Place::new(None);
+    let deeds = [("write", "write/made"), ("long", "/nope")];
+    let mut probe = place.begin();
+    let answer = probe.ask(&place.asks("1", "plain", &deeds));
+    assert_eq!(text(&answer), "done done");
+    probe.end();
+    let mut serve = place.traced("serve");
+    serve.args(["--listen", "127.0.0.1:0"]).args(place.server());
+    let gateway = Gateway::start(&mut serve);
+    let mut connection = gateway.connect();
+    connection.begin_legacy();
+    let answer = connection.post(&[], &place.asks("1", "plain", &deeds)).message();
+    assert_eq!(text(&answer), "done done");
+    gateway.end();
+    let outcomes = place.outcomes();
+    assert_eq!(outcomes.len(), 2);
+    for record in outcomes {
+        assert_eq!(list(&record, "written"), place.paths(&["write/made"]));
+        assert!(record["touched"]["more"].as_u64().unwrap() >= 200, "{record}");
+        assert!(record.to_string().len() < 512 << 10);
+    }
+}
+
 fn x13_what_is_outside_of_calls_is_written_down() {
     let place = Place::new(None);
     let mut probe = place.begin();
@@ -380,7 +412,7 @@ fn x13_a_command_says_what_it_touched() {
         }
         assert!(!said(&out.stdout).contains("refused"), "that is the command's");
         assert!(!told.contains("s3cret"), "{told}");
-        let report = place.path("write/report");
+        let report = place.path("report");
         let out = run(&[&format!("--trace={}", report.display()), "--format", "json"]);
         assert!(!said(&out.stderr).contains("refused"), "{}", said(&out.stderr));
         let touched: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();

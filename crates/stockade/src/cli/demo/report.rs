@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::super::Format;
-use super::scene::{Outcome, Seen};
+use super::scene::{Outcome, Seen, Trouble};
 use super::stage::Stage;
 
 /// As narrow as terminals are.
@@ -41,18 +41,23 @@ impl Report {
         self.scenes > 0 && self.unexpected.is_empty()
     }
 
+    /// Whether a scene came out otherwise.
+    pub(super) fn is_wrong(&self) -> bool {
+        !self.unexpected.is_empty()
+    }
+
     /// Says what this is.
-    pub(super) fn introduce(&self, text: &str) -> io::Result<()> {
+    pub(super) fn introduce(&self, text: &str) -> Result<(), Trouble> {
         self.human(&wrapped(text, 0))
     }
 
     /// Says what holds the servers, as the first guard has written it down.
-    pub(super) fn held(&self, records: &[Value]) -> io::Result<()> {
+    pub(super) fn held(&self, records: &[Value]) -> Result<(), Trouble> {
         let start = records.iter().find(|it| it.get("kind").is_some_and(|it| it == "start"));
         let says = start.and_then(|it| it.get("says")?.as_str()).unwrap_or_default();
         let held = says.split_once("; ").map_or(says, |(_, held)| held);
         if self.format == Format::Json {
-            return writeln!(io::stdout(), "{}", json!({ "held": held }));
+            return printed(writeln!(io::stdout(), "{}", json!({ "held": held })));
         }
         let columns = format!("  {:TRIED$} {:HAPPENED$} by", "what was tried", "happened");
         let held = wrapped(&format!("For each of them, {held}."), 0);
@@ -60,7 +65,7 @@ impl Report {
     }
 
     /// Begins a part.
-    pub(super) fn part(&mut self, title: &'static str) -> io::Result<()> {
+    pub(super) fn part(&mut self, title: &'static str) -> Result<(), Trouble> {
         self.part = title;
         self.human(&format!("\n{HEADING}{title}{HEADING:#}"))
     }
@@ -71,7 +76,7 @@ impl Report {
         name: &'static str,
         tried: &str,
         outcome: &Outcome,
-    ) -> io::Result<()> {
+    ) -> Result<(), Trouble> {
         self.scenes += 1;
         if outcome.is_err() {
             self.unexpected.push(name);
@@ -90,7 +95,7 @@ impl Report {
                 "by": by,
                 "why": why,
             });
-            return writeln!(io::stdout(), "{object}");
+            return printed(writeln!(io::stdout(), "{object}"));
         }
         let style = match outcome {
             Err(_) => WRONG,
@@ -110,7 +115,7 @@ impl Report {
     }
 
     /// Says what is not shown, and the verdict.
-    pub(super) fn close(&self, text: &str, took: Duration) -> io::Result<()> {
+    pub(super) fn close(&self, text: &str, took: Duration) -> Result<(), Trouble> {
         let seconds = took.as_secs_f32();
         let (style, verdict) = match self.unexpected.as_slice() {
             [] => (
@@ -132,14 +137,19 @@ impl Report {
     }
 
     /// Says where the server is that goes on, and how to reach it.
-    pub(super) fn keeps(&self, address: SocketAddr, key: &str, stage: &Stage) -> io::Result<()> {
+    pub(super) fn keeps(
+        &self,
+        address: SocketAddr,
+        key: &str,
+        stage: &Stage,
+    ) -> Result<(), Trouble> {
         let (root, state) = (stage.root(), stage.state());
         let (root, state) = (root.display(), state.display());
         let url = format!("http://{address}/mcp");
         if self.format == Format::Json {
             let kept = json!({ "url": url, "key": key, "root": root.to_string(),
                 "state": state.to_string() });
-            return writeln!(io::stdout(), "{kept}");
+            return printed(writeln!(io::stdout(), "{kept}"));
         }
         let server = json!({
             "type": "http",
@@ -167,12 +177,20 @@ What it does is written down:
     }
 
     /// Colours are left out where they are not wanted.
-    fn human(&self, text: &str) -> io::Result<()> {
+    fn human(&self, text: &str) -> Result<(), Trouble> {
         match self.format {
-            Format::Human => writeln!(anstream::stdout(), "{text}"),
+            Format::Human => printed(writeln!(anstream::stdout(), "{text}")),
             Format::Json => Ok(()),
         }
     }
+}
+
+/// A reader that has gone is told apart from a guard that has.
+fn printed(written: io::Result<()>) -> Result<(), Trouble> {
+    written.map_err(|error| match error.kind() == io::ErrorKind::BrokenPipe {
+        true => Trouble::Unread,
+        false => error.into(),
+    })
 }
 
 /// A text in lines that are narrow enough, and that does nothing to a terminal but being read.

@@ -80,6 +80,8 @@ pub(super) enum Trouble {
     Ended,
     #[error("the guard began with `{0}`")]
     Hello(String),
+    #[error("nobody reads what is printed")]
+    Unread,
     #[error("the ledger has no decision that could be changed")]
     NothingToForge,
     #[error(transparent)]

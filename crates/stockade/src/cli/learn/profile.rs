@@ -49,10 +49,29 @@ impl Profile {
         let outside = session.read.iter().chain(&session.written).filter(is_outside);
         profile.left.extend(outside.map(|it| format!("{it} is in no root")));
         let unreadable = session.unreadable.iter();
-        profile.left.extend(
-            unreadable.map(|it| format!("{it}, whose name is no text that a policy could have")),
-        );
         profile
+            .left
+            .extend(unreadable.map(|it| format!("{it}, whose name nobody could read in a policy")));
+        profile
+    }
+
+    /// Leaves out what is not where it was. A server that may write around a directory can put a link
+    /// in its place, and what is proposed would have the next one see whatever that leads to.
+    pub(super) fn where_it_was(&mut self, session: &mut Session) {
+        let mut left = BTreeSet::new();
+        let mut is_there = |path: &Path| {
+            let says = match path.canonicalize() {
+                Ok(real) if real == path => return true,
+                Ok(real) => format!("leads to {} now", real.display()),
+                Err(error) => format!("is not there any more: {error}"),
+            };
+            left.insert(format!("{} {says}", path.display()));
+            false
+        };
+        self.roots.retain(|(path, _)| is_there(path));
+        self.programs.retain(|it| is_there(it));
+        session.roots.retain(|(path, _)| is_there(path));
+        self.left.extend(left);
     }
 
     /// Of whom it might have reached, those that it has: not every name that an entry is about.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stockade_core::check::visible;
 use stockade_store::Filter;
 
 use crate::failure::{Exit, Failure};
@@ -106,8 +107,11 @@ impl Session {
             self.unreadable.extend(garbled);
             self.more = self.more.saturating_add(u64::try_from(cut.len()).unwrap_or(u64::MAX));
         }
-        self.used.extend(list(touched, "used").map(PathBuf::from));
-        self.used.extend(list(touched, "executed").map(PathBuf::from));
+        for name in ["used", "executed"] {
+            let (garbled, named) = list(touched, name).partition::<Vec<_>, _>(|it| is_garbled(it));
+            self.used.extend(named.into_iter().map(PathBuf::from));
+            self.unreadable.extend(garbled.into_iter().map(str::to_owned));
+        }
         self.reached.extend(list(touched, "reached").map(str::to_owned));
         self.refused.extend(list(touched, "refused").map(str::to_owned));
         let number = |name| touched.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -115,9 +119,10 @@ impl Session {
     }
 }
 
-/// Whether this is not what a file is called, but stands for something that is no text.
+/// Whether this is not what a file is called, but stands for something that is no text or was taken
+/// out; or whether nobody who reads it would see what it is called.
 fn is_garbled(path: &str) -> bool {
-    path.contains('\u{fffd}')
+    visible(path).contains('\u{fffd}') || path.contains("[redacted:")
 }
 
 fn text(record: &Value, name: &str) -> String {
@@ -152,8 +157,13 @@ mod tests {
     #[test]
     fn a_path_that_is_no_text_is_kept_apart() {
         let mut session = Session::default();
-        session.take(&json!({ "touched": { "written": ["/a/b", "/a/\u{fffd}/c"] } }));
-        assert_eq!(session.written, ["/a/b".into()].into());
-        assert_eq!(session.unreadable, ["/a/\u{fffd}/c".into()].into());
+        let odd =
+            ["/a/\u{fffd}/c", "/a/\u{9b}/c", "/a/\n", "/a/\u{202e}", "/[redacted:github-token]/c"];
+        for odd in odd {
+            session.take(&json!({ "touched": { "written": ["/a/b", odd], "used": [odd] } }));
+            assert_eq!(session.written, ["/a/b".into()].into());
+            assert!(session.used.is_empty());
+            assert!(session.unreadable.remove(odd), "{odd:?}");
+        }
     }
 }

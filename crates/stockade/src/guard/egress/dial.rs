@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use stockade_sandbox::network::address;
+use stockade_kit::address;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -26,7 +26,10 @@ pub(super) trait Reach: fmt::Debug + Send + Sync {
     /// The addresses of a name.
     fn resolve<'a>(&'a self, name: &'a str) -> Waited<'a, Vec<IpAddr>>;
     /// Whether something that is sent to this address stays on this machine.
-    fn is_own(&self, address: IpAddr) -> bool;
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    fn is_own(&self, address: IpAddr) -> io::Result<bool>;
     /// Connects to exactly this address.
     fn dial(&self, address: SocketAddr) -> Waited<'_, TcpStream>;
 }
@@ -36,8 +39,10 @@ pub(super) fn judge(reach: &dyn Reach, address: IpAddr) -> Result<(), String> {
     address::resolved(address).map_err(|it| format!("{address}: {it}"))?;
     // A public address of this machine leads to what listens here, past what guards it outside.
     match reach.is_own(address) {
-        true => Err(format!("{address}: {}", address::Why::Loopback)),
-        false => Ok(()),
+        Ok(true) => Err(format!("{address}: {}", address::Why::Loopback)),
+        Ok(false) => Ok(()),
+        // A server can use up what it takes to look.
+        Err(error) => Err(format!("{address}: nobody knows whose it is: {error}")),
     }
 }
 
@@ -54,19 +59,8 @@ impl Reach for System {
         })
     }
 
-    /// The kernel chooses the address that it would send from. Connecting a datagram socket sends
-    /// nothing.
-    fn is_own(&self, address: IpAddr) -> bool {
-        let any: IpAddr = match address {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        const DISCARD: u16 = 9;
-        let from = UdpSocket::bind((any, 0)).and_then(|socket| {
-            socket.connect((address, DISCARD))?;
-            socket.local_addr()
-        });
-        from.is_ok_and(|it| it.ip() == address)
+    fn is_own(&self, address: IpAddr) -> io::Result<bool> {
+        address::is_own(address)
     }
 
     fn dial(&self, address: SocketAddr) -> Waited<'_, TcpStream> {

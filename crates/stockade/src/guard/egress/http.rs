@@ -136,7 +136,7 @@ async fn forwarded(
 /// Relays a connection that began with a request: every one on it must be for this host.
 pub(super) async fn relay(way: &Arc<Way>, inside: impl Stream, reached: Reached) {
     let Reached { host, port, stream } = reached;
-    let beside = Beside::default();
+    let (asked, beside) = (format!("{host}:{port}"), Beside::default());
     let Ok(sender) = open(stream, &beside).await else { return };
     let sender = Arc::new(tokio::sync::Mutex::new(sender));
     let service = service_fn(|request: Request<Incoming>| {
@@ -154,7 +154,10 @@ pub(super) async fn relay(way: &Arc<Way>, inside: impl Stream, reached: Reached)
         }
     });
     let io = TokioIo::new(inside);
-    let _broke = server().serve_connection(io, service).with_upgrades().await;
+    let served = server().serve_connection(io, service).with_upgrades().await;
+    if served.is_err_and(|it| it.is_parse()) {
+        way.refuse(&asked, None, "what begins like a request cannot be read as one");
+    }
     drop(sender);
     // A connection that has become something else goes on; one that has not ends with this.
     rest(&beside).await;

@@ -1,5 +1,10 @@
 //! What a connection begins with: a TLS handshake and the name in it, a request of HTTP/1, or
 //! something else. Both are read by the libraries that the guard speaks them with.
+//!
+//! Something else is only bytes, to an address that the name was resolved to, and nobody reads them
+//! further: whose they are there is for whoever has the address. What a server of TLS or HTTP could
+//! take for its own all the same, because it is more lenient than those libraries, is told apart as
+//! far as its beginning shows it.
 
 use rustls::server::Acceptor;
 use stockade_sandbox::Host;
@@ -9,8 +14,16 @@ const BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// What every TLS record of a handshake begins with.
 const HANDSHAKE: u8 = 22;
-/// What HTTP/2 begins with (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// Records that a TLS server may pass over before a handshake: a change of keys, and an alert. They
+/// are as short as this.
+const BEFORE_HANDSHAKE: [u8; 2] = [20, 21];
+const BEFORE_BYTES_MAX: u8 = 64;
+/// What HTTP/2 begins with (RFC 9113, 3.4), before its first frame, which is about settings.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const FRAME_BYTES: usize = 9;
+const SETTINGS: u8 = 4;
+/// So much of a first line is waited for. In more, nobody says what he wants.
+const LINE_BYTES_MAX: usize = 8 << 10;
 const METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
@@ -23,6 +36,8 @@ pub(super) enum Opening {
     Http,
     /// None of these.
     Other,
+    /// None of these to the guard, and one of them to somebody more lenient.
+    Disguised(&'static str),
 }
 
 /// What has come so far.
@@ -39,7 +54,7 @@ impl Look {
         let opening = match self.bytes.first() {
             None => None,
             Some(&HANDSHAKE) => self.tls(more)?,
-            Some(_) => self.http(),
+            Some(_) => self.plain(),
         };
         if opening.is_none() && self.bytes.len() > BYTES_MAX {
             return Err("it begins with too much".to_owned());
@@ -63,28 +78,78 @@ impl Look {
         Ok(None)
     }
 
+    /// What begins with no handshake.
+    fn plain(&self) -> Option<Opening> {
+        match *self.bytes.as_slice() {
+            // An alert or a change of keys, and what is then read is a handshake.
+            [kind, 3, 0..=4, 0, 1..=BEFORE_BYTES_MAX, ..] if BEFORE_HANDSHAKE.contains(&kind) => {
+                Some(Opening::Disguised("it begins with a TLS record before any handshake"))
+            }
+            [kind] | [kind, 3] | [kind, 3, 0..=4] | [kind, 3, 0..=4, 0]
+                if BEFORE_HANDSHAKE.contains(&kind) =>
+            {
+                None
+            }
+            // The handshake of SSL 2, which says no name.
+            [0x80..=0x83, _, 1, 3, 0..=4, ..] | [0x80..=0x83, _, 1, 0, 2, ..] => {
+                Some(Opening::Disguised("it begins with a handshake of SSL 2"))
+            }
+            [0x80..=0x83] | [0x80..=0x83, _] | [0x80..=0x83, _, 1] | [0x80..=0x83, _, 1, 0 | 3] => {
+                None
+            }
+            _ if PREFACE.starts_with(&self.bytes) => None,
+            _ => match self.bytes.strip_prefix(PREFACE) {
+                Some(rest) => two(rest),
+                None => self.http(),
+            },
+        }
+    }
+
     fn http(&self) -> Option<Opening> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         match httparse::Request::new(&mut headers).parse(&self.bytes) {
             Ok(httparse::Status::Partial) => None,
             Ok(httparse::Status::Complete(_)) => Some(Opening::Http),
-            // Whoever reads the whole of it says no.
-            Err(_) if self.is_meant_as_http() => Some(Opening::Http),
-            Err(_) => Some(Opening::Other),
+            Err(_) => self.meant(),
         }
     }
 
-    /// Whether somebody more lenient might take it for a request: by its method, or by what stands
-    /// in its first line. HTTP/2 without TLS is something else, and begins in one way only.
-    fn is_meant_as_http(&self) -> bool {
+    /// What is no request, and may be meant as one: by its method, by its path where no version
+    /// follows (HTTP/0.9), or by what stands in its first line. Whoever reads the whole of it then
+    /// says no. A word and a space may become such a line, however it is cut.
+    fn meant(&self) -> Option<Opening> {
         let text = self.bytes.trim_ascii_start();
-        let is_method =
-            |it: &&[u8]| text.strip_prefix(*it).is_some_and(|rest| rest.starts_with(b" "));
-        let line = text.split(|it| *it == b'\n').next().unwrap_or_default();
-        !text.starts_with(PREFACE)
-            && (METHODS.iter().any(|it| is_method(&it.as_bytes()))
-                || memchr::memmem::find(line, b"HTTP/").is_some())
+        let end = memchr::memchr(b'\n', text);
+        let line = end.and_then(|it| text.get(..it)).unwrap_or(text);
+        let space = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+        let (word, rest) = line.split_at_checked(space).unwrap_or((line, &[]));
+        let target = rest.trim_ascii_start();
+        let is_method = METHODS.iter().any(|it| it.as_bytes() == word) && rest.starts_with(b" ");
+        let is_like_one = METHODS.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(word))
+            && (target.starts_with(b"/") || memchr::memmem::find(target, b"://").is_some());
+        let has_version = line.windows(5).any(|it| it.eq_ignore_ascii_case(b"HTTP/"));
+        let is_word = |it: &u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(it);
+        if is_method || is_like_one || has_version {
+            Some(Opening::Http)
+        } else if end.is_none() && word.iter().all(is_word) && line.len() < LINE_BYTES_MAX {
+            None
+        } else {
+            Some(Opening::Other)
+        }
     }
+}
+
+/// HTTP/2 without TLS, by what follows its preface: a frame of settings, about no stream. What is
+/// none would be the next request to somebody who passes over a preface that he does not know.
+fn two(rest: &[u8]) -> Option<Opening> {
+    let &[long, short, shorter, kind, flags, stream @ ..] = rest.first_chunk::<FRAME_BYTES>()?;
+    let length = u32::from_be_bytes([0, long, short, shorter]);
+    let is_settings =
+        kind == SETTINGS && flags == 0 && stream == [0; 4] && length.is_multiple_of(6);
+    Some(match is_settings {
+        true => Opening::Other,
+        false => Opening::Disguised("it begins like HTTP/2, and is not"),
+    })
 }
 
 impl Opening {
@@ -103,6 +168,8 @@ impl Opening {
             (Self::Tls(None), Host::Address(_)) => Ok(()),
             // Each request says whom it is for.
             (Self::Http, _) => Ok(()),
+            (Self::Disguised(why), Host::Name(_)) => Err((*why).to_owned()),
+            (Self::Disguised(_), Host::Address(_)) => Ok(()),
             (Self::Other, Host::Name(_)) if matches!(port, 80 | 443) => {
                 Err("it begins with neither TLS nor HTTP".to_owned())
             }

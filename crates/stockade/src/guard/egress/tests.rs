@@ -18,6 +18,7 @@ use crate::guard::Unrecorded;
 struct Scripted {
     answers: Mutex<Vec<Vec<IpAddr>>>,
     own: Vec<IpAddr>,
+    unknown: Vec<IpAddr>,
     dialled: Mutex<Vec<SocketAddr>>,
     there: Option<SocketAddr>,
 }
@@ -29,8 +30,11 @@ impl Reach for Scripted {
         Box::pin(async { found.ok_or_else(|| io::ErrorKind::NotFound.into()) })
     }
 
-    fn is_own(&self, address: IpAddr) -> bool {
-        self.own.contains(&address)
+    fn is_own(&self, address: IpAddr) -> io::Result<bool> {
+        match self.unknown.contains(&address) {
+            true => Err(io::ErrorKind::Other.into()),
+            false => Ok(self.own.contains(&address)),
+        }
     }
 
     fn dial(&self, address: SocketAddr) -> Waited<'_, TcpStream> {
@@ -129,7 +133,17 @@ async fn a_public_address_of_this_machine_is_this_machine() {
     let way = way("a.example", &reach, &Arc::default());
     assert!(matches!(connect(&way, "a.example:443").await, Err(Refused::Forbidden(_))));
     assert!(dialled(&reach).is_empty());
-    assert!(System.is_own(ip("127.0.0.1")), "the kernel says so too");
+    assert!(System.is_own(ip("127.0.0.1")).unwrap(), "the kernel says so too");
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_looked_at_is_not_dialled() {
+    let answers = Mutex::new(vec![vec![ip("1.2.3.4")]]);
+    let reach = Scripted { answers, unknown: vec![ip("1.2.3.4")], ..Scripted::default() };
+    let reach = Arc::new(reach);
+    let way = way("a.example", &reach, &Arc::default());
+    assert!(matches!(connect(&way, "a.example:443").await, Err(Refused::Forbidden(_))));
+    assert!(dialled(&reach).is_empty());
 }
 
 #[tokio::test]
@@ -224,17 +238,66 @@ fn a_beginning_is_known_however_it_is_cut() {
     ] {
         assert_eq!(opening(other), Some(Opening::Other), "{other:?}");
     }
-    // What somebody lenient could take for a request is not something else.
+    // What somebody lenient could take for a request is not something else, however it is cut.
     for odd in [
         &b"GET  / HTTP/1.1\r\nHost: a.example\r\n\r\n"[..],
         b"GET  /",
         b"GET / HTTP/1.1\r\nHost : b.example\r\n\r\n",
         b"\r\n\r\n  GET / HTTP/1.1\r\n",
         b"ODD  / HTTP/1.1\r\n",
+        b"ODD  / http/1.1\r\n",
+        b"GET /path\r\n",
+        b"GET /path\n",
+        b"get /path\r\n",
+        b"get\t/path\r\n",
+        b"Post  http://b.example/\r\n",
+        b"  get /path\r\n",
+        b"PRI * HTTP/2.0\r\nHost: b.example\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nGET / HTTP/1.1\r\nHost: b.example\r\n\r\n",
     ] {
         assert_eq!(opening(odd), Some(Opening::Http), "{odd:?}");
+        assert_eq!(by_bytes(odd), Some(Opening::Http), "{odd:?}");
     }
-    assert_eq!(opening(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(Opening::Other));
+    // What reads like one, and is another's.
+    for other in [&b"get key\r\n"[..], b"set key 0 0 1\r\n", b"{\"a\": 1", b"PING\r\n"] {
+        assert_eq!(opening(other), Some(Opening::Other), "{other:?}");
+        assert_eq!(by_bytes(other), Some(Opening::Other), "{other:?}");
+    }
+}
+
+/// The same, where each byte comes by itself.
+fn by_bytes(bytes: &[u8]) -> Option<Opening> {
+    let mut look = Look::default();
+    bytes.iter().find_map(|it| look.take(&[*it]).unwrap())
+}
+
+#[test]
+fn what_somebody_lenient_takes_for_tls_or_http_is_told_apart() {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let behind = |more: &[u8]| [&preface[..], more].concat();
+    let settings = behind(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1]);
+    assert_eq!(opening(&settings), Some(Opening::Other));
+    assert_eq!(by_bytes(&settings), Some(Opening::Other));
+    assert_eq!(opening(preface), None);
+    let hello = hello("b.example", true);
+    let after = |record: &[u8]| [record, &hello].concat();
+    for bytes in [
+        behind(b"GET / HTTP/1.1\r\n"),
+        behind(&[0, 0, 6, 1, 0, 0, 0, 0, 1]),
+        after(&[21, 3, 1, 0, 2, 1, 0]),
+        after(&[21, 3, 3, 0, 2, 1, 90]),
+        after(&[21, 3, 0, 0, 1, 1]),
+        after(&[20, 3, 3, 0, 1, 1]),
+        vec![0x80, 46, 1, 3, 1, 0, 21, 0, 0],
+        vec![0x80, 46, 1, 0, 2, 0, 21, 0, 0],
+    ] {
+        let found = opening(&bytes).unwrap();
+        assert!(matches!(found, Opening::Disguised(_)), "{bytes:?}: {found:?}");
+        assert_eq!(by_bytes(&bytes), Some(found.clone()));
+        for (host, fine) in [("a.example", false), ("10.0.0.1", true)] {
+            assert_eq!(found.check(&Host::parse(host).unwrap(), 8443).is_ok(), fine, "{host}");
+        }
+    }
     assert!(Look::default().take(&[22, 3, 1, 0, 4, 2, 0, 0, 0]).is_err(), "a server's hello");
     let mut look = Look::default();
     let endless = (0..100).find_map(|_| look.take(&[b'A'; 1024]).err());

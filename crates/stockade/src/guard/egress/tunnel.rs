@@ -50,7 +50,9 @@ pub(super) async fn pass(way: &Arc<Way>, mut inside: impl Stream, mut reached: R
     let inside = Rewound { first: bytes, at: 0, stream: inside };
     match opening {
         Opening::Http => http::relay(way, inside, reached).await,
-        Opening::Tls(_) | Opening::Other => carry(inside, reached.stream).await,
+        Opening::Tls(_) | Opening::Other | Opening::Disguised(_) => {
+            carry(inside, reached.stream).await
+        }
     }
 }
 

@@ -34,6 +34,7 @@ use super::super::{Conversation, Guard};
 use super::answer::{self, Answer};
 use super::channel::Channel;
 use crate::edge::Principal;
+use crate::prepared::Checked;
 
 /// So many messages may wait for a client that does not read.
 const WAITING_MAX: usize = 32;
@@ -50,6 +51,7 @@ const CHANNELS_MAX: usize = 16;
 #[derive(Debug)]
 pub struct Upstream {
     spec: Spec,
+    prepared: Option<Arc<Checked>>,
     show_stderr: bool,
     shared: tokio::sync::Mutex<HashMap<Arc<str>, Shared>>,
     ids: AtomicI64,
@@ -144,9 +146,10 @@ impl Names {
 }
 
 impl Upstream {
-    /// The server that `spec` starts.
-    pub fn new(spec: Spec, show_stderr: bool) -> Self {
-        Self { spec, show_stderr, shared: tokio::sync::Mutex::default(), ids: AtomicI64::new(1) }
+    /// The server that `spec` starts, as long as what was `prepared` of it is as it was.
+    pub fn new(spec: Spec, prepared: Option<Arc<Checked>>, show_stderr: bool) -> Self {
+        let (shared, ids) = (tokio::sync::Mutex::default(), AtomicI64::new(1));
+        Self { spec, prepared, show_stderr, shared, ids }
     }
 
     /// Starts a process for a conversation.
@@ -159,6 +162,10 @@ impl Upstream {
         parties: &Parties,
         conversation: Arc<Conversation>,
     ) -> Result<Line, StartError> {
+        if let Some(prepared) = self.prepared.clone() {
+            let looked = tokio::task::spawn_blocking(move || prepared.verify()).await;
+            looked.map_err(std::io::Error::other)??;
+        }
         let started = Process::start(&self.spec, guard, parties, self.show_stderr).await?;
         if let Some(watch) = started.process.watch() {
             conversation.watched_by(Arc::clone(watch));
@@ -175,6 +182,9 @@ impl Upstream {
     }
 
     /// One message that describes itself, and all that comes back for it.
+    ///
+    /// # Errors
+    /// When the process that it is for cannot be started.
     pub async fn modern(
         &self,
         guard: &Arc<Guard>,
@@ -182,7 +192,7 @@ impl Upstream {
         meter: Arc<Meter>,
         parties: impl FnOnce() -> Parties,
         message: Message,
-    ) -> Answer {
+    ) -> Result<Answer, StartError> {
         let id = message.id().cloned();
         let (conversation, line) = {
             let mut shared = self.shared.lock().await;
@@ -192,25 +202,14 @@ impl Upstream {
                     let parties = parties();
                     let talk = Conversation::metered(Arc::clone(guard), parties.clone(), meter);
                     let conversation = Arc::new(talk);
-                    let line = match self.start(guard, &parties, Arc::clone(&conversation)).await {
-                        Ok(line) => line,
-                        Err(start) => {
-                            let says = format!("the server cannot be started: {start}");
-                            return answer::error(
-                                id.as_ref(),
-                                -32603,
-                                &says,
-                                StatusCode::BAD_GATEWAY,
-                            );
-                        }
-                    };
+                    let line = self.start(guard, &parties, Arc::clone(&conversation)).await?;
                     let entry = (Arc::clone(&conversation), line.clone());
                     shared.insert(Arc::clone(&principal.0), entry);
                     (conversation, line)
                 }
             }
         };
-        match id {
+        Ok(match id {
             Some(id) => {
                 let own = Id::Number(self.ids.fetch_add(1, Ordering::Relaxed));
                 let token = message.meta("progressToken").and_then(Id::read);
@@ -230,7 +229,7 @@ impl Upstream {
                 answer::empty(StatusCode::ACCEPTED)
             }
             None => line.exchange(&conversation, message, None).await,
-        }
+        })
     }
 
     /// Ends the process that modern requests share.

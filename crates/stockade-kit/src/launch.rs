@@ -12,13 +12,13 @@ mod runner;
 mod table;
 #[cfg(test)]
 mod tests;
+mod wrapper;
 
 use std::ffi::OsString;
 
 use flags::{Grammar, Piece};
 
-pub use runner::{Ecosystem, Package, Wanted};
-pub(crate) use runner::{is_npm_release, is_plain_name, normal};
+pub use runner::{Ecosystem, Package, Wanted, is_npm_release, is_plain_name, normal};
 
 /// What a command line starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,22 +77,25 @@ fn read(words: &[&str], depth: usize) -> Launch {
     }
     let name = name_of(program);
     let name = name.as_str();
-    if let Some(how) = runner::Runner::find(name, rest) {
+    let bare = bare(name);
+    if let Some(how) = runner::Runner::find(bare, rest) {
         return how.read(depth);
     }
-    match name {
-        "env" => return environment(rest, depth),
-        "busybox" | "toybox" => return read(rest, depth - 1),
-        "docker" | "podman" | "nerdctl" => return container::read(name, rest, depth),
+    match (bare, rest) {
+        ("env", _) => return environment(rest, depth),
+        ("busybox" | "toybox", [flag, ..]) if flag.starts_with('-') => return unknown(name, flag),
+        ("busybox" | "toybox", _) => return read(rest, depth - 1),
+        ("docker" | "podman" | "nerdctl", _) => return container::read(name, rest, depth),
+        ("stockade", ["run" | "serve" | "sandbox", ..]) => return itself(rest, depth),
         _ => {}
     }
-    if let Some(launch) = interpreter::read(name, rest) {
+    if let Some(launch) = interpreter::read(bare, name, rest) {
         return launch;
     }
-    if table::WRAPPERS.contains(&name) {
-        return wrapped(name, rest, depth);
+    if let Some(wrapper) = wrapper::Wrapper::find(bare) {
+        return wrapper.read(name, rest, depth);
     }
-    match table::why_arbitrary(name) {
+    match table::why_arbitrary(name, bare) {
         Some(why) => arbitrary(format!("`{name}` {why}")),
         None => Launch::Program,
     }
@@ -103,6 +106,38 @@ fn name_of(program: &str) -> String {
     let name = program.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     let plain = [".exe", ".cmd", ".bat", ".ps1"].iter().find_map(|it| name.strip_suffix(it));
     plain.map(str::to_owned).unwrap_or(name)
+}
+
+/// The name without what is put behind it where several are installed: a version, a build, a
+/// machine. `python3.13t`, `perl5.36-x86_64-linux-gnu` and `vim.tiny` are what they begin with;
+/// `node-red` is not.
+fn bare(name: &str) -> &str {
+    const BUILDS: &[&str] =
+        &["static", "dbg", "debug", "tiny", "basic", "nox", "gtk", "gtk3", "intel64", "cli"];
+    const MACHINES: &[&str] = &["linux", "darwin", "windows", "musl"];
+    let is_version = |it: &str| it.bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    let is_build = |it: &str| {
+        BUILDS.contains(&it)
+            || is_version(it)
+            || MACHINES.iter().any(|machine| it.contains(machine))
+    };
+    let name = name.split_once('-').filter(|it| is_build(it.1)).map_or(name, |it| it.0);
+    let name = name.rsplit_once('.').filter(|it| BUILDS.contains(&it.1)).map_or(name, |it| it.0);
+    // Letters behind a version are a build of Python.
+    let version = name.trim_end_matches(['t', 'd', 'm', 'u']);
+    let name = if version.ends_with(|it: char| it.is_ascii_digit()) { version } else { name };
+    name.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.')
+}
+
+/// This program, around another.
+fn itself(words: &[&str], depth: usize) -> Launch {
+    let command = words.iter().position(|it| *it == "--").and_then(|at| words.get(at + 1..));
+    match read(command.unwrap_or_default(), depth - 1) {
+        launch @ Launch::Arbitrary { .. } => launch,
+        Launch::Program | Launch::Script(_) | Launch::Package(_) | Launch::Container { .. } => {
+            Launch::Program
+        }
+    }
 }
 
 /// `env NAME=value CMD`.
@@ -116,6 +151,7 @@ fn environment(words: &[&str], depth: usize) -> Launch {
     let mut rest = words;
     let mut variables = Vec::new();
     let mut has_options = false;
+    let mut leads = None;
     while let Some((piece, after)) = GRAMMAR.next(rest) {
         match piece {
             Piece::Word("-") | Piece::Alone(_) | Piece::Valued(..) => has_options = true,
@@ -124,7 +160,10 @@ fn environment(words: &[&str], depth: usize) -> Launch {
                 Some((name, _)) if name == "PATH" || table::injects(name) => {
                     return arbitrary(format!("`env {name}=…` has programs run code"));
                 }
-                Some((name, value)) => variables.push((name.to_owned(), value.to_owned())),
+                Some((name, value)) => {
+                    leads = leads.or(Some(name).filter(|it| table::leads_to_settings(it)));
+                    variables.push((name.to_owned(), value.to_owned()));
+                }
                 None => break,
             },
             Piece::Code(flag) => return arbitrary(format!("`env {flag}` runs what a text says")),
@@ -133,30 +172,14 @@ fn environment(words: &[&str], depth: usize) -> Launch {
         rest = after;
     }
     let launch = read(rest, depth - 1);
+    if let (Some(name), Launch::Script(_) | Launch::Package(_)) = (leads, &launch) {
+        return arbitrary(format!("`env {name}=…` leads it to other settings, which can run code"));
+    }
     let Launch::Package(package) = launch else { return launch };
     if has_options {
         return arbitrary("`env` with options around a package".to_owned());
     }
     Launch::Package(Package { env: [variables, package.env].concat(), ..package })
-}
-
-/// `nohup CMD`: as the command, where nothing but the command is said.
-fn wrapped(name: &str, words: &[&str], depth: usize) -> Launch {
-    let words = match (name, words) {
-        ("timeout", [time, rest @ ..]) if time.starts_with(|it: char| it.is_ascii_digit()) => rest,
-        (_, words) => words,
-    };
-    if let Some(flag) = words.first().filter(|it| it.starts_with('-')) {
-        return unknown(name, flag);
-    }
-    let launch = read(words, depth - 1);
-    match &launch {
-        Launch::Package(_) => arbitrary(format!("`{name}` around a package")),
-        Launch::Program
-        | Launch::Script(_)
-        | Launch::Container { .. }
-        | Launch::Arbitrary { .. } => launch,
-    }
 }
 
 fn unknown(name: &str, flag: &str) -> Launch {

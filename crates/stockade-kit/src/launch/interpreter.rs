@@ -88,13 +88,22 @@ const INTERPRETERS: &[(&[&str], Grammar)] = &[
         },
     ),
     (
-        &["sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "csh", "tcsh"],
+        &[
+            "sh", "bash", "dash", "zsh", "ksh", "mksh", "lksh", "pdksh", "oksh", "ash", "posh",
+            "rbash", "rksh",
+        ],
         Grammar {
             alone: &[],
             letters: "efuvxp",
             valued: &[],
             code: &["-c", "-s", "-i", "-l", "-o", "--command", "--rcfile", "--init-file"],
         },
+    ),
+    // Other letters have values here.
+    (&["fish"], Grammar { alone: &[], letters: "N", valued: &[], code: &["-c", "-C", "-i", "-l"] }),
+    (
+        &["csh", "tcsh"],
+        Grammar { alone: &[], letters: "efvx", valued: &[], code: &["-c", "-s", "-i", "-l"] },
     ),
     (
         &["java"],
@@ -138,12 +147,12 @@ const INTERPRETERS: &[(&[&str], Grammar)] = &[
     ),
 ];
 
-/// What `bun NAME` and `deno NAME` run as a file, and not as a command or a script of a project.
+/// What `bun NAME` and the like run as a file, and not as a command or a script of a project.
 const SOURCES: &[&str] = &[".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"];
 
-/// Reads the command line of an interpreter; nothing, if the program is none.
-pub(super) fn read(name: &str, words: &[&str]) -> Option<Launch> {
-    let plain = name.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
+/// Reads the command line of an interpreter; nothing, if the program is none. `plain` is its name
+/// without a version, and `name` as it was written.
+pub(super) fn read(plain: &str, name: &str, words: &[&str]) -> Option<Launch> {
     let (known, grammar) = INTERPRETERS
         .iter()
         .find_map(|(names, grammar)| Some((names.iter().find(|it| **it == plain)?, grammar)))?;
@@ -159,6 +168,10 @@ pub(super) fn read(name: &str, words: &[&str]) -> Option<Launch> {
             )));
         };
         match piece {
+            // A class of warnings that has a module is loaded from it.
+            Piece::Valued("-W", what) if !what.bytes().all(|it| it.is_ascii_alphabetic()) => {
+                return Some(arbitrary(format!("`{name} -W {what}` may load a module")));
+            }
             Piece::Alone(_) | Piece::Valued(..) if !has_ended => {}
             Piece::End if !has_ended => has_ended = true,
             Piece::Code(flag) if !has_ended => {
@@ -190,6 +203,8 @@ fn file(known: &str, name: &str, script: &str) -> Launch {
         _ if script == "-" || is_elsewhere => {
             arbitrary(format!("`{name} {script}` reads its program from what is open"))
         }
+        // A shell takes it for options.
+        _ if script.starts_with('+') => unknown(name, script),
         _ if script.starts_with('@') => {
             arbitrary(format!("`{name} @…` reads its command line from a file"))
         }
@@ -199,7 +214,7 @@ fn file(known: &str, name: &str, script: &str) -> Launch {
         "node" | "nodejs" if script == "inspect" || script == "debug" => {
             arbitrary(format!("`{name} {script}` is a debugger"))
         }
-        "bun" | "deno" if !is_source => {
+        "bun" | "deno" | "tsx" if !is_source => {
             arbitrary(format!("`{name} {script}` is a command, or a script of a project"))
         }
         _ => Launch::Script(script.to_owned()),

@@ -1,9 +1,14 @@
-//! Which addresses may be connected to. Two questions: may one that a *name resolved to* be, which
-//! only a public one may; and may one that the *operator wrote* be, who can mean a machine of their
-//! own network, but never what is below.
+//! What an address is, and whether it may be connected to. Two questions: may one that a *name
+//! resolved to* be, which only a public one may; and may one that the *operator wrote* be, who can
+//! mean a machine of their own network, but never what is below.
+//!
+//! A pattern over the text of an address is no answer: `127.0.0.1` has as many spellings as there
+//! are parsers, and most of what is private is not in the list that people remember. So what is
+//! asked about is an [`IpAddr`], and the list is that of IANA.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -138,5 +143,117 @@ pub fn said(address: IpAddr) -> Result<(), Why> {
             | Why::Embedded
             | Why::Reserved),
         ) => Err(why),
+    }
+}
+
+/// Whether what is sent to this address stays on this machine, also where the address is public: it
+/// then leads to what listens here, past what guards it outside. The kernel is asked which address
+/// it would send from; connecting a datagram socket sends nothing, and fails where there is no way
+/// to it at all.
+pub fn is_own(address: IpAddr) -> io::Result<bool> {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    const DISCARD: u16 = 9;
+    let socket = UdpSocket::bind((any, 0))?;
+    match socket.connect((address, DISCARD)) {
+        Ok(()) => Ok(socket.local_addr()?.ip() == address),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_special_address_is_known() {
+        use Why::*;
+        for (text, why) in [
+            ("0.0.0.0", Unspecified),
+            ("0.1.2.3", Unspecified),
+            ("10.255.255.255", Private),
+            ("100.64.0.1", Shared),
+            ("100.127.255.255", Shared),
+            ("100.100.100.200", Metadata),
+            ("127.0.0.1", Loopback),
+            ("127.255.255.254", Loopback),
+            ("168.63.129.16", Metadata),
+            ("169.254.169.254", LinkLocal),
+            ("172.16.0.1", Private),
+            ("172.31.255.255", Private),
+            ("192.0.0.8", Reserved),
+            ("192.0.0.192", Metadata),
+            ("192.0.2.1", Documentation),
+            ("192.88.99.1", Embedded),
+            ("192.168.0.1", Private),
+            ("198.18.0.1", Benchmarks),
+            ("198.51.100.1", Documentation),
+            ("203.0.113.1", Documentation),
+            ("224.0.0.251", Multicast),
+            ("239.255.255.250", Multicast),
+            ("240.0.0.1", Reserved),
+            ("255.255.255.255", Broadcast),
+            ("::", Unspecified),
+            ("::1", Loopback),
+            ("::ffff:127.0.0.1", Embedded),
+            ("::ffff:8.8.8.8", Embedded),
+            ("::ffff:0:8.8.8.8", Embedded),
+            ("::127.0.0.1", Embedded),
+            ("64:ff9b::7f00:1", Embedded),
+            ("64:ff9b:1::7f00:1", Embedded),
+            ("100::1", Reserved),
+            ("2001::1", Embedded),
+            ("2001:2::1", Benchmarks),
+            ("2001:10::1", Reserved),
+            ("2001:20::1", Reserved),
+            ("2001:db8::1", Documentation),
+            ("2002:7f00:1::", Embedded),
+            ("3fff::1", Documentation),
+            ("4000::1", Reserved),
+            ("5f00::1", Reserved),
+            ("fc00::1", Private),
+            ("fd00:ec2::254", Metadata),
+            ("fd20:ce::254", Metadata),
+            ("fdff::1", Private),
+            ("fe80::1", LinkLocal),
+            ("fec0::1", Private),
+            ("ff02::1", Multicast),
+        ] {
+            assert_eq!(resolved(text.parse().unwrap()), Err(why), "{text}");
+        }
+        for text in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.1",
+            "169.253.255.255",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.167.255.255",
+            "223.255.255.255",
+            "2001:200::1",
+            "2606:4700::1",
+            "2a00::1",
+            "3ffe::1",
+        ] {
+            assert_eq!(resolved(text.parse().unwrap()), Ok(()), "{text}");
+        }
+        for (text, may) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("10.0.0.1", true),
+            ("fd12::1", true),
+            ("169.254.169.254", false),
+            ("fd00:ec2::254", false),
+            ("::ffff:10.0.0.1", false),
+            ("0.0.0.0", false),
+        ] {
+            assert_eq!(said(text.parse().unwrap()).is_ok(), may, "{text}");
+        }
     }
 }

@@ -102,14 +102,15 @@ pub(super) struct Runner<'a> {
     words: &'a [&'a str],
 }
 
+/// It knows no letters together, and takes what follows `-yq` for the value of that.
 const NPX: Grammar = Grammar {
-    alone: &["--yes", "--quiet", "--silent"],
-    letters: "yq",
+    alone: &["--yes", "--quiet", "--silent", "-y", "-q"],
+    letters: "",
     valued: &["-p", "--package"],
     code: &["-c", "--call", "--node-options", "--node-arg", "-n", "--script-shell", "--shell"],
 };
 /// For npm itself, `-p` is another option.
-const NPM_EXEC: Grammar = Grammar { valued: &["--package"], ..NPX };
+const NPM_EXEC: Grammar = Grammar { letters: "yq", valued: &["--package"], ..NPX };
 const PNPM: Grammar = Grammar {
     alone: &["--silent"],
     letters: "s",
@@ -256,10 +257,14 @@ fn npm(spec: &str) -> Option<Package> {
         let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"._-".contains(&it);
         !it.is_empty() && !it.starts_with(['.', '_', '-']) && it.bytes().all(plain)
     };
-    let is_file = [".tgz", ".tar.gz", ".tar"].iter().any(|it| rest.ends_with(it));
     let is_range =
         version.bytes().all(|it| it.is_ascii_alphanumeric() || b".^~<>=|* -+_".contains(&it));
-    if !is_name(name) || !scope.is_none_or(is_name) || is_file || !is_range || spec.len() > 256 {
+    if !is_name(name)
+        || !scope.is_none_or(is_name)
+        || is_archive(rest)
+        || !is_range
+        || spec.len() > 256
+    {
         return None;
     }
     let name = scope.map_or(name.to_owned(), |scope| format!("@{scope}/{name}"));
@@ -271,19 +276,22 @@ fn npm(spec: &str) -> Option<Package> {
 }
 
 /// Whether this is a name in npm's registry, and this one whole version.
-pub(crate) fn is_npm_release(name: &str, version: &str) -> bool {
+pub fn is_npm_release(name: &str, version: &str) -> bool {
     let named = npm(&format!("{name}@{version}"));
     named.is_some_and(|it| it.name == name && matches!(it.wanted, Wanted::Exact(_)))
 }
 
 /// Whether a program of a package may be called this: it is shown, and looked for in a directory.
-pub(crate) fn is_plain_name(name: &str) -> bool {
+pub fn is_plain_name(name: &str) -> bool {
     let plain = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
     !name.is_empty() && !name.starts_with(['.', '-']) && name.bytes().all(plain)
 }
 
-/// The same with `uvx`'s `NAME@VERSION`.
+/// The same with `uvx`'s `NAME@VERSION`. What a runner would take for a file that is here is none.
 fn pypi_of_runner(spec: &str) -> Option<Package> {
+    if is_archive(spec) || spec.to_ascii_lowercase().ends_with(".py") {
+        return None;
+    }
     match spec.split_once('@') {
         Some((name, "latest")) => pypi(name),
         Some((name, version)) => pypi(&format!("{name}=={version}")),
@@ -300,7 +308,7 @@ fn pypi(spec: &str) -> Option<Package> {
         None => (named, Vec::new()),
     };
     let is_range = range.bytes().all(|it| it.is_ascii_alphanumeric() || b".<>=!~,*+".contains(&it));
-    if !is_range || spec.len() > 256 {
+    if !is_range || spec.len() > 256 || is_archive(name) {
         return None;
     }
     let name = normal(name)?;
@@ -313,12 +321,20 @@ fn pypi(spec: &str) -> Option<Package> {
     Some(package(Ecosystem::Pypi, name, extras, wanted))
 }
 
+/// Whether it is named as an archive, which is installed as it lies there.
+fn is_archive(spec: &str) -> bool {
+    const ENDS: &[&str] =
+        &[".whl", ".zip", ".egg", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tbz", ".txz"];
+    let spec = spec.to_ascii_lowercase();
+    ENDS.iter().any(|it| spec.ends_with(it))
+}
+
 fn package(ecosystem: Ecosystem, name: String, extras: Vec<String>, wanted: Wanted) -> Package {
     Package { ecosystem, name, extras, wanted, bin: None, args: Vec::new(), env: Vec::new() }
 }
 
 /// PyPI takes `Mcp_Server.Git` for `mcp-server-git`, so there is one name for both.
-pub(crate) fn normal(name: &str) -> Option<String> {
+pub fn normal(name: &str) -> Option<String> {
     let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
     let ends_well = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric());
     if !name.bytes().all(is_plain)

@@ -1,0 +1,156 @@
+//! The words of a command line, if no shell is needed to read it: for a guard that sees the text
+//! which somebody else's server will give to one.
+//!
+//! It is no parser of a shell's language, and there is no list of characters that are dangerous.
+//! There is a list of those that mean themselves to every shell; a line with anything else is one
+//! that only a shell can say the meaning of.
+
+use thiserror::Error;
+
+/// Why a line has no words without a shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Shell {
+    /// It has a character that a shell may do something with.
+    #[error("only a shell could say what `{}` does there", .0.escape_default())]
+    Character(char),
+    /// A quote is not closed.
+    #[error("a quote is not closed")]
+    Open,
+    /// It sets a variable for the command, or for the shell.
+    #[error("the line sets a variable")]
+    Variable,
+    /// It is longer than a line that somebody writes.
+    #[error("the line is too long")]
+    TooLong,
+    /// There is nothing on it.
+    #[error("the line is empty")]
+    Empty,
+}
+
+/// The words of a line on which a shell would do nothing but split.
+///
+/// ```
+/// use stockade_kit::command::line::{Shell, words};
+///
+/// assert_eq!(words("grep -n 'a b' notes.txt")?, ["grep", "-n", "a b", "notes.txt"]);
+/// assert_eq!(words("ls; id"), Err(Shell::Character(';')));
+/// assert_eq!(words("ls\nid"), Err(Shell::Character('\n')));
+/// assert_eq!(words("echo \"$(id)\""), Err(Shell::Character('$')));
+/// # Ok::<(), Shell>(())
+/// ```
+pub fn words(line: &str) -> Result<Vec<String>, Shell> {
+    if line.len() > BYTES_MAX {
+        return Err(Shell::TooLong);
+    }
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut rest = line.chars();
+    while let Some(it) = rest.next() {
+        match it {
+            ' ' => words.extend(word.take()),
+            '\'' | '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next() {
+                        Some(end) if end == it => break,
+                        Some(inner) if is_plain_between(it, inner) => word.push(inner),
+                        Some(inner) => return Err(Shell::Character(inner)),
+                        None => return Err(Shell::Open),
+                    }
+                }
+            }
+            it if is_plain(it) => word.get_or_insert_default().push(it),
+            // Only at the start of a word are these a home directory and a comment.
+            '~' | '#' if word.is_some() => word.get_or_insert_default().push(it),
+            it => return Err(Shell::Character(it)),
+        }
+    }
+    words.extend(word);
+    match words.first() {
+        None => Err(Shell::Empty),
+        // `A=1 CMD`; in other places it is an argument.
+        Some(first) if first.contains('=') => Err(Shell::Variable),
+        Some(_) => Ok(words),
+    }
+}
+
+/// Whether it is a character of a word, to every shell. `{`, `[`, `*`, `?`, `^` and `!` are not:
+/// what they become depends on the files that are there, and on the shell.
+fn is_plain(it: char) -> bool {
+    it.is_alphanumeric() || "-_./:=@%+,".contains(it)
+}
+
+/// In double quotes, a shell still replaces variables and commands, and some their history.
+fn is_plain_between(quote: char, it: char) -> bool {
+    !it.is_control() && (quote == '\'' || !"$`\\!".contains(it))
+}
+
+const BYTES_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_is_split() {
+        for (line, expected) in [
+            ("ls", &["ls"][..]),
+            ("  ls   -la  ", &["ls", "-la"]),
+            ("git log --since=2026-01-01", &["git", "log", "--since=2026-01-01"]),
+            ("cat 'a b' \"c; d\" e''f", &["cat", "a b", "c; d", "ef"]),
+            ("cat ''", &["cat", ""]),
+            ("cat notes~ a#b größe.txt", &["cat", "notes~", "a#b", "größe.txt"]),
+            ("grep '$HOME|`id`' x", &["grep", "$HOME|`id`", "x"]),
+        ] {
+            assert_eq!(words(line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_would_act_on_is_not_split() {
+        for (line, odd) in [
+            ("ls; id", ';'),
+            ("ls & id", '&'),
+            ("ls && id", '&'),
+            ("ls | sh", '|'),
+            ("ls\nid", '\n'),
+            ("ls\rid", '\r'),
+            ("ls\tid", '\t'),
+            ("ls $(id)", '$'),
+            ("ls `id`", '`'),
+            ("ls \"$(id)\"", '$'),
+            ("ls \"`id`\"", '`'),
+            ("ls \"\\$(id)\"", '\\'),
+            ("ls ${IFS}id", '$'),
+            ("ls <(id)", '<'),
+            ("ls > out", '>'),
+            ("ls {a,b}", '{'),
+            ("ls *", '*'),
+            ("ls [a-z]", '['),
+            ("ls ?", '?'),
+            ("ls !!", '!'),
+            ("ls \"!!\"", '!'),
+            ("ls \\; id", '\\'),
+            ("ls ~", '~'),
+            ("ls # id", '#'),
+            ("ls '\n' id", '\n'),
+            ("ls \0id", '\0'),
+            ("ls (id)", '('),
+            ("ls ^id", '^'),
+            ("ls\u{a0}id", '\u{a0}'),
+        ] {
+            assert_eq!(words(line), Err(Shell::Character(odd)), "{line:?}");
+        }
+        for (line, why) in [
+            ("", Shell::Empty),
+            ("   ", Shell::Empty),
+            ("ls 'a", Shell::Open),
+            ("ls \"a", Shell::Open),
+            ("LD_PRELOAD=./x ls", Shell::Variable),
+            ("PATH=. ls", Shell::Variable),
+        ] {
+            assert_eq!(words(line), Err(why), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The words of a statement, before it is parsed: how long it is, and whether databases would agree
+//! about where each text, name and comment ends. Whoever gets one of them to end elsewhere has
+//! hidden from the check what the database then runs.
+
+use std::collections::BTreeSet;
+
+use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+
+use super::{Dialect, Kind, Query, Refusal};
+
+/// The words, as far as they are looked at.
+#[derive(Debug)]
+pub(super) struct Lexed {
+    words: Vec<Token>,
+    /// Texts and quoted names, in their order, as they were written.
+    pub(super) literals: Vec<String>,
+}
+
+/// Splits a statement by the rules of `dialect`, and refuses what `meant` could read otherwise.
+pub(super) fn lex(
+    meant: Dialect,
+    dialect: &dyn sqlparser::dialect::Dialect,
+    sql: &str,
+) -> Result<Lexed, Refusal> {
+    if sql.len() > BYTES_MAX {
+        return Err(Refusal::TooLong);
+    }
+    // PostgreSQL ends a comment at a carriage return, SQLite does not.
+    let without_breaks = sql.replace("\r\n", "\n");
+    if without_breaks.chars().any(|it| it.is_control() && !"\n\t".contains(it)) {
+        return Err(Refusal::Control);
+    }
+    if EXECUTED.iter().any(|it| sql.contains(it)) {
+        return Err(Refusal::Ambiguous("a comment that some of them execute"));
+    }
+    let tokens = Tokenizer::new(dialect, sql).with_unescape(false).tokenize();
+    let tokens = tokens.map_err(|_| Refusal::Unparsable)?;
+    let mut lexed = Lexed { words: Vec::new(), literals: Vec::new() };
+    let mut odd_in_texts = 0;
+    let (mut links, mut has_ended, mut before) = (0, false, None);
+    for token in tokens {
+        comment(meant, &token, sql)?;
+        if let Some(literal) = literal(meant, &token)? {
+            odd_in_texts += literal.chars().filter(|it| is_odd(*it)).count();
+            lexed.literals.push(literal.to_owned());
+        }
+        word(meant, &token, before.as_ref())?;
+        if let Token::Whitespace(space) = &token {
+            if let Whitespace::SingleLineComment { comment, .. }
+            | Whitespace::MultiLineComment(comment) = space
+            {
+                odd_in_texts += comment.chars().filter(|it| is_odd(*it)).count();
+            }
+        } else {
+            if has_ended && token != Token::SemiColon {
+                return Err(Refusal::Stacked);
+            }
+            has_ended |= token == Token::SemiColon;
+            links += usize::from(is_link(&token));
+            lexed.words.push(token.clone());
+        }
+        before = Some(token);
+    }
+    if let Some(odd) = sql.chars().find(|it| is_odd(*it))
+        && sql.chars().filter(|it| is_odd(*it)).count() > odd_in_texts
+    {
+        return Err(Refusal::Lookalike(odd));
+    }
+    if links > LINKS_MAX || lexed.words.len() > WORDS_MAX {
+        return Err(Refusal::TooLong);
+    }
+    lexed.words.retain(|it| *it != Token::SemiColon);
+    if lexed.words.is_empty() {
+        return Err(Refusal::Empty);
+    }
+    Ok(lexed)
+}
+
+/// Comments that are code, or no comment, elsewhere.
+fn comment(meant: Dialect, token: &Token, sql: &str) -> Result<(), Refusal> {
+    let Token::Whitespace(space) = token else { return Ok(()) };
+    match space {
+        Whitespace::SingleLineComment { prefix, .. } if prefix != "--" => {
+            if meant == Dialect::MySql { Ok(()) } else { Err(Refusal::Ambiguous("`#`")) }
+        }
+        // To MySQL, `1--1` is a subtraction.
+        Whitespace::SingleLineComment { comment, .. }
+            if matches!(meant, Dialect::MySql | Dialect::Unknown)
+                && !comment.is_empty()
+                && !comment.starts_with([' ', '\t', '\n', '\r']) =>
+        {
+            Err(Refusal::Ambiguous("`--` without a space"))
+        }
+        // PostgreSQL and DuckDB nest comments, the others do not.
+        Whitespace::MultiLineComment(text) if text.contains("/*") => {
+            Err(Refusal::Ambiguous("a comment in a comment"))
+        }
+        // SQLite takes the end of the statement for the end of a comment.
+        Whitespace::MultiLineComment(text) if !sql.contains(&format!("/*{text}*/")) => {
+            Err(Refusal::Ambiguous("a comment without an end"))
+        }
+        Whitespace::SingleLineComment { .. }
+        | Whitespace::MultiLineComment(_)
+        | Whitespace::Space
+        | Whitespace::Newline
+        | Whitespace::Tab => Ok(()),
+    }
+}
+
+/// The text between quotes, if that is what this is, and all databases let it end there.
+fn literal(meant: Dialect, token: &Token) -> Result<Option<&str>, Refusal> {
+    const BACKSLASH: Refusal = Refusal::Ambiguous("a backslash before a quote");
+    if let Token::SingleQuotedString(text)
+    | Token::NationalStringLiteral(text)
+    | Token::HexStringLiteral(text)
+    | Token::SingleQuotedByteStringLiteral(text) = token
+    {
+        // MySQL escapes with backslashes, unless it is told not to; PostgreSQL does if it is told.
+        let escapes = text.contains("\\'") || text.ends_with('\\');
+        return if escapes { Err(BACKSLASH) } else { Ok(Some(text)) };
+    }
+    if let Token::EscapedStringLiteral(text) = token {
+        let is_plain = meant == Dialect::Postgres && !text.contains(['\'', '\\']);
+        return if is_plain { Ok(Some(text)) } else { Err(Refusal::Ambiguous("`E'…'`")) };
+    }
+    if let Token::DollarQuotedString(text) = token {
+        let knows = matches!(meant, Dialect::Postgres | Dialect::DuckDb);
+        return if knows { Ok(Some(&text.value)) } else { Err(Refusal::Ambiguous("`$$`")) };
+    }
+    let quoted = if let Token::DoubleQuotedString(text) = token {
+        Some(text)
+    } else if let Token::Word(word) = token
+        && let Some(quote) = word.quote_style
+    {
+        // `ARRAY[1, 2]` is an array or a name: it ends at the same place.
+        let is_plain = |it: char| it.is_alphanumeric() || "_., ".contains(it);
+        (quote != '[' || !word.value.chars().all(is_plain)).then_some(&word.value)
+    } else {
+        None
+    };
+    match quoted {
+        Some(text) if text.contains('\\') => Err(Refusal::Ambiguous("a backslash in quotes")),
+        Some(text) => Ok(Some(text)),
+        None => Ok(None),
+    }
+}
+
+/// What is outside of texts and comments.
+fn word(meant: Dialect, token: &Token, before: Option<&Token>) -> Result<(), Refusal> {
+    if let Token::Word(word) = token
+        && word.quote_style.is_none()
+        && let Some(odd) =
+            word.value.chars().find(|it| !(it.is_alphanumeric() || "_$@".contains(*it)))
+    {
+        return Err(Refusal::Lookalike(odd));
+    }
+    if let Token::Char(odd) = token {
+        return Err(Refusal::Lookalike(*odd));
+    }
+    if matches!(token, Token::Sharp) && matches!(meant, Dialect::MySql | Dialect::Unknown) {
+        return Err(Refusal::Ambiguous("`#`"));
+    }
+    if *token == Token::Minus
+        && before == Some(&Token::Minus)
+        && matches!(meant, Dialect::MySql | Dialect::Unknown)
+    {
+        return Err(Refusal::Ambiguous("`--` without a space"));
+    }
+    // Texts of dialects that are none of ours.
+    if matches!(
+        token,
+        Token::UnicodeStringLiteral(_)
+            | Token::TripleSingleQuotedString(_)
+            | Token::TripleDoubleQuotedString(_)
+            | Token::DoubleQuotedByteStringLiteral(_)
+            | Token::TripleSingleQuotedByteStringLiteral(_)
+            | Token::TripleDoubleQuotedByteStringLiteral(_)
+            | Token::SingleQuotedRawStringLiteral(_)
+            | Token::DoubleQuotedRawStringLiteral(_)
+            | Token::TripleSingleQuotedRawStringLiteral(_)
+            | Token::TripleDoubleQuotedRawStringLiteral(_)
+            | Token::QuoteDelimitedStringLiteral(_)
+            | Token::NationalQuoteDelimitedStringLiteral(_)
+            | Token::Backslash
+    ) {
+        return Err(Refusal::Ambiguous("a text of another dialect"));
+    }
+    Ok(())
+}
+
+/// Whether some database takes this for a space or a quote, and others for a letter.
+fn is_odd(it: char) -> bool {
+    const QUOTES: [char; 10] = [
+        '\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}', '\u{201c}', '\u{201d}', '\u{2032}',
+        '\u{ff07}', '\u{ff02}', '\u{ff1b}',
+    ];
+    const INVISIBLE: [char; 6] =
+        ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{00ad}'];
+    !it.is_ascii() && it.is_whitespace() || QUOTES.contains(&it) || INVISIBLE.contains(&it)
+}
+
+/// Whether a word can make the tree of a statement one level deeper without a bracket.
+fn is_link(token: &Token) -> bool {
+    if let Token::Word(word) = token {
+        return word.keyword != sqlparser::keywords::Keyword::NoKeyword;
+    }
+    !matches!(
+        token,
+        Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::Placeholder(_)
+            | Token::Comma
+            | Token::LParen
+            | Token::RParen
+            | Token::Period
+            | Token::SemiColon
+    )
+}
+
+/// A pragma, read from its words: the parser knows none whose argument is a bare name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pragma {
+    name: String,
+    reads: BTreeSet<String>,
+    /// Whether it is known to change nothing.
+    is_harmless: bool,
+}
+
+impl Lexed {
+    /// The pragma that this is; nothing, if it is none; an error, if it is none that is known.
+    pub(super) fn pragma(&self) -> Option<Result<Pragma, Refusal>> {
+        let name = |token: &Token| {
+            if let Token::Word(word) = token { Some(word.value.to_ascii_lowercase()) } else { None }
+        };
+        let (first, mut rest) = self.words.split_first()?;
+        if name(first)? != "pragma" {
+            return None;
+        }
+        if let [schema, Token::Period, after @ ..] = rest
+            && name(schema).is_some()
+        {
+            rest = after;
+        }
+        let Some((called, rest)) =
+            rest.split_first().and_then(|(it, rest)| Some((name(it)?, rest)))
+        else {
+            return Some(Err(Refusal::Unparsable));
+        };
+        let (is_harmless, reads) = match rest {
+            [] => (NAMED.contains(&called.as_str()) || GIVEN.contains(&called.as_str()), None),
+            [Token::LParen, argument, Token::RParen] => {
+                (GIVEN.contains(&called.as_str()), argument_name(argument))
+            }
+            _ => (false, None),
+        };
+        Some(Ok(Pragma { name: called, reads: reads.into_iter().collect(), is_harmless }))
+    }
+}
+
+fn argument_name(token: &Token) -> Option<String> {
+    if let Token::Word(word) = token {
+        return Some(word.value.to_ascii_lowercase());
+    }
+    if let Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) = token {
+        return Some(text.to_ascii_lowercase());
+    }
+    None
+}
+
+impl Pragma {
+    pub(super) fn query(self) -> Query {
+        let writes = if self.is_harmless { BTreeSet::new() } else { self.reads.clone() };
+        Query {
+            text: String::new(),
+            kind: Kind::Pragma,
+            reads: self.reads,
+            writes,
+            functions: BTreeSet::new(),
+            obstacle: (!self.is_harmless).then_some(Refusal::Pragma(self.name)),
+        }
+    }
+}
+
+/// Pragmas of SQLite that only say something when they are given nothing. With a value, most of
+/// them set it.
+const NAMED: [&str; 16] = [
+    "application_id",
+    "collation_list",
+    "compile_options",
+    "data_version",
+    "database_list",
+    "encoding",
+    "foreign_keys",
+    "freelist_count",
+    "function_list",
+    "journal_mode",
+    "module_list",
+    "page_count",
+    "page_size",
+    "pragma_list",
+    "schema_version",
+    "user_version",
+];
+
+/// Pragmas whose argument is what they are about.
+const GIVEN: [&str; 10] = [
+    "foreign_key_check",
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+];
+
+/// MySQL and MariaDB run what is in such a comment, or let it set variables.
+const EXECUTED: [&str; 3] = ["/*!", "/*M!", "/*+"];
+
+/// What a person or a model would write is far below these. The parser's tree is as deep as the
+/// statement has links, and is walked on the stack of whoever asks.
+const BYTES_MAX: usize = 64 * 1024;
+const WORDS_MAX: usize = 8192;
+const LINKS_MAX: usize = 512;

@@ -1,0 +1,379 @@
+//! Everything that a statement names, wherever in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, CopySource, Expr, FromTable, Ident, ObjectName, ObjectNamePart, Select,
+    Statement, TableFactor, TableObject, TableWithJoins, Visit, Visitor,
+};
+
+use super::{Dialect, Kind, Query, Refusal, functions};
+
+/// What was seen so far.
+pub(super) struct Survey {
+    /// Whose functions are known.
+    meant: Dialect,
+    /// How names are compared.
+    dialect: Dialect,
+    kind: Option<Kind>,
+    reads: BTreeSet<String>,
+    writes: BTreeSet<String>,
+    functions: BTreeSet<String>,
+    obstacle: Option<Refusal>,
+    /// Whether something is written, and it is not known what.
+    writes_unknown: bool,
+    /// The names of each enclosing `WITH`.
+    scopes: Vec<BTreeSet<String>>,
+    /// What the queries of a `WITH` see of it: those before them.
+    defining: BTreeMap<*const sqlparser::ast::Query, BTreeSet<String>>,
+    /// Names of functions in the place of a table.
+    calls: BTreeSet<*const ObjectName>,
+}
+
+impl Survey {
+    pub(super) fn of(meant: Dialect, dialect: Dialect, statement: &Statement) -> Query {
+        let mut survey = Self {
+            meant,
+            dialect,
+            kind: None,
+            reads: BTreeSet::new(),
+            writes: BTreeSet::new(),
+            functions: BTreeSet::new(),
+            obstacle: None,
+            writes_unknown: false,
+            scopes: Vec::new(),
+            defining: BTreeMap::new(),
+            calls: BTreeSet::new(),
+        };
+        // Nothing here breaks off.
+        let _ = statement.visit(&mut survey);
+        if survey.writes_unknown {
+            survey.writes.extend(survey.reads.iter().cloned());
+        }
+        Query {
+            text: String::new(),
+            kind: survey.kind.unwrap_or(Kind::Change),
+            reads: survey.reads,
+            writes: survey.writes,
+            functions: survey.functions,
+            obstacle: survey.obstacle,
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.obstacle.get_or_insert(refusal);
+    }
+
+    fn name(&self, name: &ObjectName) -> String {
+        let parts = name.0.iter().map(|it| match it {
+            ObjectNamePart::Identifier(it) => self.ident(it),
+            ObjectNamePart::Function(it) => it.to_string(),
+        });
+        parts.collect::<Vec<_>>().join(".")
+    }
+
+    /// A name as the database compares it, and in quotes where it would look like two.
+    fn ident(&self, it: &Ident) -> String {
+        let name = match (self.dialect, it.quote_style) {
+            (Dialect::Postgres, Some(_)) => it.value.clone(),
+            _ => it.value.to_lowercase(),
+        };
+        if name.contains('.') { format!("\"{name}\"") } else { name }
+    }
+
+    fn call(&mut self, name: &ObjectName) {
+        let name = self.name(name);
+        let plain = match self.dialect {
+            Dialect::Postgres => name.strip_prefix("pg_catalog.").unwrap_or(&name),
+            Dialect::Sqlite | Dialect::MySql | Dialect::DuckDb | Dialect::Unknown => &name,
+        };
+        if !functions::only_read(self.meant, plain) {
+            self.refuse(Refusal::Function(name.clone()));
+        }
+        self.functions.insert(name);
+    }
+
+    fn write(&mut self, name: &ObjectName) {
+        let name = self.name(name);
+        self.writes.insert(name);
+    }
+
+    fn write_tables(&mut self, tables: &[TableWithJoins]) {
+        for table in tables {
+            self.write_factor(&table.relation);
+        }
+    }
+
+    fn write_factor(&mut self, factor: &TableFactor) {
+        if let TableFactor::Table { name, .. } = factor {
+            self.write(name);
+        } else {
+            self.writes_unknown = true;
+        }
+    }
+
+    /// What a statement changes.
+    fn targets(&mut self, statement: &Statement) {
+        if let Statement::Insert(it) = statement
+            && let TableObject::TableName(name) = &it.table
+            && it.multi_table_into_clauses.is_empty()
+        {
+            self.write(name);
+        } else if let Statement::Update(it) = statement
+            && it.table.joins.is_empty()
+        {
+            self.write_factor(&it.table.relation);
+        } else if let Statement::Delete(it) = statement
+            && it.tables.is_empty()
+        {
+            let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &it.from;
+            self.write_tables(tables);
+        } else if let Statement::Merge(it) = statement {
+            self.write_factor(&it.table);
+        } else if let Statement::CreateTable(it) = statement {
+            self.write(&it.name);
+        } else if let Statement::CreateView(it) = statement {
+            self.write(&it.name);
+        } else if let Statement::AlterTable(it) = statement {
+            self.write(&it.name);
+        } else if let Statement::CreateIndex(it) = statement {
+            self.write(&it.table_name);
+        } else if let Statement::Drop { names, .. } = statement {
+            names.iter().for_each(|it| self.write(it));
+        } else if let Statement::Truncate(it) = statement {
+            it.table_names.iter().for_each(|it| self.write(&it.name));
+        } else if let Statement::Copy { source: CopySource::Table { table_name, .. }, to, .. } =
+            statement
+        {
+            if *to {
+                let name = self.name(table_name);
+                self.reads.insert(name);
+            } else {
+                self.write(table_name);
+            }
+        } else {
+            self.writes_unknown = true;
+        }
+    }
+
+    /// DuckDB reads `FROM 'a.csv'` and `FROM "a.csv"` from a file.
+    fn is_file(&self, relation: &ObjectName) -> bool {
+        let Some(ObjectNamePart::Identifier(last)) = relation.0.last() else { return true };
+        if last.quote_style == Some('\'') {
+            return true;
+        }
+        matches!(self.dialect, Dialect::DuckDb)
+            && (last.value.contains(['/', '\\', '.', ':', '*', '?'])
+                || relation.0.len() > 1
+                    && FILES.contains(&last.value.to_ascii_lowercase().as_str()))
+    }
+}
+
+impl Visitor for Survey {
+    type Break = ();
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        let kind = kind(statement);
+        let is_first = self.kind.is_none();
+        let reads = matches!(kind, Kind::Read | Kind::Explain | Kind::Show);
+        if !reads {
+            self.refuse(Refusal::Writes(kind));
+            self.targets(statement);
+        }
+        if is_first || !reads {
+            self.kind = Some(kind);
+        }
+        if !is_first && kind != Kind::Read {
+            self.refuse(Refusal::Writes(kind));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &sqlparser::ast::Query) -> ControlFlow<()> {
+        if !query.locks.is_empty() {
+            self.refuse(Refusal::Locks);
+        }
+        if query.for_clause.is_some()
+            || query.settings.is_some()
+            || query.format_clause.is_some()
+            || !query.pipe_operators.is_empty()
+        {
+            self.refuse(Refusal::Clause);
+        }
+        let mut visible = self
+            .defining
+            .remove(&std::ptr::from_ref(query))
+            .or_else(|| self.scopes.last().cloned())
+            .unwrap_or_default();
+        if let Some(with) = &query.with {
+            for definition in &with.cte_tables {
+                let name = self.ident(&definition.alias.name);
+                let mut seen = visible.clone();
+                if with.recursive {
+                    seen.insert(name.clone());
+                }
+                self.defining.insert(std::ptr::from_ref(definition.query.as_ref()), seen);
+                visible.insert(name);
+            }
+        }
+        self.scopes.push(visible);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &sqlparser::ast::Query) -> ControlFlow<()> {
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if let Some(into) = &select.into {
+            self.refuse(Refusal::Into);
+            self.writes.extend(into.targets.iter().map(|it| it.to_string().to_lowercase()));
+        }
+        if !select.optimizer_hints.is_empty() {
+            self.refuse(Refusal::Clause);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        if self.calls.contains(&std::ptr::from_ref(relation)) {
+            return ControlFlow::Continue(());
+        }
+        let name = self.name(relation);
+        if self.is_file(relation) {
+            self.refuse(Refusal::File(name.clone()));
+        }
+        if !self.scopes.last().is_some_and(|it| it.contains(&name)) {
+            self.reads.insert(name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
+            factor
+        {
+            self.calls.insert(std::ptr::from_ref(name));
+            self.call(name);
+        } else if matches!(
+            factor,
+            TableFactor::MatchRecognize { .. }
+                | TableFactor::OpenJsonTable { .. }
+                | TableFactor::SemanticView { .. }
+        ) {
+            self.refuse(Refusal::Clause);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.call(&function.name);
+        } else if let Expr::BinaryOp { op, .. } = expr {
+            if matches!(
+                op,
+                BinaryOperator::Assignment
+                    | BinaryOperator::Custom(_)
+                    | BinaryOperator::PGCustomBinaryOperator(_)
+            ) {
+                self.refuse(Refusal::Operator);
+            }
+        } else if let Expr::CompoundIdentifier(parts) = expr {
+            // A sequence of MariaDB or Oracle, which counts on when it is looked at.
+            if let Some(last) = parts.last()
+                && last.value.eq_ignore_ascii_case("nextval")
+            {
+                self.refuse(Refusal::Function("nextval".to_owned()));
+            }
+        } else if let Expr::Prefixed { .. } = expr {
+            // `_gbk'…'`: in some character sets, a backslash is the second half of a letter.
+            self.refuse(Refusal::Ambiguous("a text in another character set"));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What a statement is for. What is not named here changes something.
+fn kind(statement: &Statement) -> Kind {
+    use Statement as S;
+    if matches!(statement, S::Query(_)) {
+        Kind::Read
+    } else if matches!(statement, S::Explain { .. } | S::ExplainTable { .. }) {
+        Kind::Explain
+    } else if matches!(
+        statement,
+        S::ShowFunctions { .. }
+            | S::ShowVariable { .. }
+            | S::ShowStatus { .. }
+            | S::ShowVariables { .. }
+            | S::ShowCreate { .. }
+            | S::ShowColumns { .. }
+            | S::ShowDatabases { .. }
+            | S::ShowSchemas { .. }
+            | S::ShowTables { .. }
+            | S::ShowViews { .. }
+            | S::ShowCollation { .. }
+            | S::ShowCharset(_)
+    ) {
+        Kind::Show
+    } else if matches!(statement, S::Pragma { .. }) {
+        Kind::Pragma
+    } else if matches!(statement, S::Insert(_)) {
+        Kind::Insert
+    } else if matches!(statement, S::Update(_)) {
+        Kind::Update
+    } else if matches!(statement, S::Delete(_)) {
+        Kind::Delete
+    } else if matches!(statement, S::Merge(_)) {
+        Kind::Merge
+    } else if matches!(
+        statement,
+        S::Copy { .. } | S::LoadData { .. } | S::Unload { .. } | S::Directory { .. }
+    ) {
+        Kind::Copy
+    } else if matches!(
+        statement,
+        S::AttachDatabase { .. } | S::AttachDuckDBDatabase { .. } | S::DetachDuckDBDatabase { .. }
+    ) {
+        Kind::Attach
+    } else if matches!(statement, S::Call(_) | S::Execute { .. }) {
+        Kind::Call
+    } else if matches!(
+        statement,
+        S::Set(_)
+            | S::Reset(_)
+            | S::Use(_)
+            | S::Prepare { .. }
+            | S::Deallocate { .. }
+            | S::Discard { .. }
+            | S::Declare { .. }
+            | S::Fetch { .. }
+            | S::Close { .. }
+            | S::LISTEN { .. }
+            | S::UNLISTEN { .. }
+            | S::NOTIFY { .. }
+    ) {
+        Kind::Session
+    } else if matches!(
+        statement,
+        S::StartTransaction { .. }
+            | S::Commit { .. }
+            | S::Rollback { .. }
+            | S::Savepoint { .. }
+            | S::ReleaseSavepoint { .. }
+    ) {
+        Kind::Transaction
+    } else if matches!(statement, S::Lock(_) | S::LockTables { .. } | S::UnlockTables) {
+        Kind::Lock
+    } else {
+        Kind::Change
+    }
+}
+
+/// How the names of files end that DuckDB reads as tables.
+const FILES: [&str; 13] = [
+    "csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "db", "duckdb", "xlsx", "gz", "zst",
+    "arrow",
+];
