@@ -64,8 +64,7 @@ impl std::fmt::Debug for Said<'_> {
 pub struct Suspicion {
     /// What the table and the classifier say together, in thirds of a point.
     pub points: i32,
-    /// Of a hundred texts with so many points, how many were attacks, when none of them had been
-    /// trained on.
+    /// How likely it is an attack, in percent: an estimate.
     pub confidence: u8,
     /// How bad it is.
     pub severity: Severity,
@@ -304,7 +303,8 @@ fn hear(view: &View, said: Said<'_>, model: &Model) -> Option<(i32, Heard)> {
     best
 }
 
-/// Calibrated on scores of sources that were not trained on; see `make bench`.
+/// An estimate below what the corpora give (`make bench` prints that), since the table of words was
+/// written with them in view.
 fn confidence(points: i32) -> u8 {
     match points {
         ..27 => 50,

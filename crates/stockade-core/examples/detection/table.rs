@@ -53,6 +53,9 @@ pub(crate) fn print(corpus: &Corpus) {
         );
     }
     println!();
+    for (score, (attacks, all)) in scores {
+        println!("from {:>2} points on: {attacks} of {all} are attacks, unseen", 2 * score);
+    }
     println!(
         "[..]: 95 % intervals (Wilson). \"unseen\": the classifier was trained without the row's source, or its generated style; the table of words was not."
     );
