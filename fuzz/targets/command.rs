@@ -8,7 +8,8 @@ use stockade_kit::command::{known, line};
 
 fuzz_target!(|text: &str| {
     let Ok(words) = line::words(text) else { return };
-    if words.iter().all(|it| !it.contains('\'')) {
+    // Quotes make a line longer, and there is a bound on that.
+    if text.len() <= 4096 && words.iter().all(|it| !it.contains('\'')) {
         let quoted: Vec<String> = words.iter().map(|it| format!("'{it}'")).collect();
         assert_eq!(line::words(&quoted.join(" ")).as_ref(), Ok(&words));
     }
@@ -18,7 +19,10 @@ fuzz_target!(|text: &str| {
     for argument in argv.args() {
         assert!(!argument.chars().any(|it| it.is_control()), "{argument:?}");
         let climbs = argument.split('/').any(|it| it == "..");
-        let is_text = matches!(argv.program(), "git" | "grep" | "rg" | "find" | "echo" | "cut" | "stat");
+        let is_text = matches!(
+            argv.program(),
+            "git" | "grep" | "rg" | "find" | "echo" | "cut" | "sort" | "stat"
+        );
         assert!(!climbs || is_text || !argument.starts_with(".."), "{argument:?}");
     }
 });

@@ -12,6 +12,7 @@ left if something was.
 import argparse
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -77,7 +78,8 @@ def machine():
     groups = set()
     for place, names, _ in os.walk("/sys/fs/cgroup"):
         # Another guard may be at work here: its group has a keeper.
-        groups |= {f"{place}/{it}" for it in names if it.startswith("stockade-") and it.split("-")[1] not in alive}
+        groups |= {f"{place}/{it}" for it in names
+                   if (found := re.match(r"stockade[-.](\d+)-", it)) and found[1] not in alive}
     mounts = {it for it in Path("/proc/self/mountinfo").read_text().splitlines() if "stockade" in it or "kills-" in it}
     sockets = {it for it in Path("/proc/net/unix").read_text().splitlines() if "stockade" in it or "kills-" in it}
     return {"mount": mounts, "control group": groups, "socket": sockets}

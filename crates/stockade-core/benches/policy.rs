@@ -55,7 +55,8 @@ fn main() {
             let document = Document::from_value(arguments).unwrap();
             let bytes = document.source().len();
             let arguments = Some(document.root());
-            let call = CallFacts { tool: "read", arguments, client: None, principal: None };
+            let roots = &policy.roots;
+            let call = CallFacts { tool: "read", arguments, client: None, principal: None, roots };
             let start = Instant::now();
             for _ in 0..ROUNDS {
                 black_box(policy.call(black_box(&call)));

@@ -18,6 +18,7 @@ use crate::finding::{Finding, Mend, Place, Rule, Severity};
 use crate::json::Json;
 use crate::message::Side;
 use crate::name;
+use crate::root::Admission;
 
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
@@ -206,6 +207,8 @@ pub struct CallFacts<'a> {
     pub client: Option<&'a str>,
     /// Who is signed in.
     pub principal: Option<&'a str>,
+    /// What the conversation may be about: the roots of the policy, and perhaps some of the client.
+    pub roots: &'a [String],
 }
 
 /// What is done with a call, and who said so.
@@ -275,6 +278,9 @@ pub struct Policy {
     pub severities: HashMap<Severity, Action>,
     /// What this conversation may be about: directories, or URIs.
     pub roots: Vec<String>,
+    /// Where a root that the client gives is one of them as well. Empty: nowhere, and the client is
+    /// not asked.
+    pub client_roots: Vec<Admission>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: Option<usize>,
     /// Who may call what.
@@ -428,7 +434,7 @@ impl Policy {
         if !rule.tools.iter().any(|it| it.fits(call.tool)) {
             return Outcome::OtherTool;
         }
-        let differs = |it: &&Condition| !it.holds(call.arguments, &self.roots);
+        let differs = |it: &&Condition| !it.holds(call.arguments, call.roots);
         if let Some(it) = rule.conditions.iter().find(differs) {
             return Outcome::OtherArgument(it.argument.clone());
         }

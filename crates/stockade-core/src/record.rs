@@ -138,6 +138,8 @@ pub enum Kind {
     Egress,
     /// The policy was read anew, or could not be.
     Policy,
+    /// The client was asked for its roots, has said some, or something came of them.
+    Roots,
     /// The server's process touched something outside of every call.
     Touched,
 }
@@ -306,6 +308,7 @@ mod tests {
             Kind::Egress,
             Kind::Policy,
             Kind::Touched,
+            Kind::Roots,
         ] {
             assert!(!of(kind).can_wait(), "{kind:?}");
         }

@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod effects;
 mod request;
+mod roots;
 mod server;
 mod turn;
 mod waiting;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::client::Client;
+use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
 pub use self::waiting::Era;
@@ -83,6 +85,20 @@ pub enum Event {
     },
     /// Time has passed: what took too long ends now.
     Passed,
+    /// These roots count beside those of the policy, of all that the client has said.
+    Granted {
+        /// As the policy has its own.
+        roots: Vec<String>,
+        /// The server is to be told that there are others.
+        tell: bool,
+    },
+    /// The server is about to be replaced by another process of it, and why.
+    Replaced {
+        /// For the record and for whoever waits.
+        why: String,
+    },
+    /// The other process is there, and is to be greeted as the first was.
+    Begins,
 }
 
 /// What is to be done, in this order.
@@ -92,6 +108,11 @@ pub enum Effect {
     Record(Box<Record>),
     /// Send this to the side it goes to.
     Send(Cleared),
+    /// Find out which of these roots of the client may be granted.
+    Roots(Vec<String>),
+    /// The process that took the place of another says the same as that; or it does not, and what
+    /// is wrong.
+    Begun(Result<(), String>),
 }
 
 /// Who is talking, for the record.
@@ -117,6 +138,7 @@ pub struct Session {
     exchanges: u64,
     meter: Arc<Meter>,
     watch: Option<Arc<dyn Watch>>,
+    roots: Roots,
 }
 
 impl Session {
@@ -132,12 +154,34 @@ impl Session {
             exchanges: 0,
             meter,
             watch: None,
+            roots: Roots::default(),
         }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
     pub fn watched_by(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
+    }
+
+    /// Has the client be asked for its roots, where the policy lets them count: somebody does what
+    /// [`Effect::Roots`] says.
+    pub fn heeds_roots(&mut self) {
+        self.roots.heeded = true;
+    }
+
+    /// Whether the client was asked for its roots and has not answered.
+    pub fn asks_for_roots(&self) -> bool {
+        self.roots.are_open()
+    }
+
+    /// How often the server has asked for the roots, and was told them.
+    pub fn told_roots(&self) -> u64 {
+        self.roots.told
+    }
+
+    /// The roots of the client that count.
+    pub fn granted(&self) -> &[String] {
+        &self.roots.granted
     }
 
     /// The revision that was agreed on, or that the last request was in.
@@ -178,7 +222,13 @@ impl Session {
             Event::Abandoned { id } => turn.cancel(Side::Server, &id),
             Event::Left(side, why) => turn.left(side, &why),
             Event::Expired { id } => turn.expired(&id),
-            Event::Passed => turn.passed(),
+            Event::Passed => {
+                turn.passed();
+                turn.roots_passed();
+            }
+            Event::Granted { roots, tell } => turn.granted(roots, tell),
+            Event::Replaced { why } => turn.replaced(&why),
+            Event::Begins => turn.begin(),
         }
         let effects = turn.effects;
         if self.waiting.is_empty() {

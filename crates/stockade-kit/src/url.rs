@@ -128,6 +128,10 @@ impl Url {
             return Err(Refusal::Form);
         }
         let url = ::url::Url::parse(text).map_err(|_| Refusal::Form)?;
+        // Letters of other scripts are longer in a URL's own spelling.
+        if url.as_str().len() > BYTES_MAX {
+            return Err(Refusal::TooLong);
+        }
         let read = url.host().ok_or(Refusal::Form)?;
         let host = one_spelling(written, &read)?;
         let port = url.port_or_known_default().filter(|it| *it != 0).ok_or(Refusal::Port)?;
@@ -522,6 +526,8 @@ mod tests {
             Url::parse(&format!("http://a.example/{}", "a".repeat(9000)), &WEB),
             Err(Refusal::TooLong)
         );
+        let long = format!("http://a.example/{}", "é".repeat(3000));
+        assert_eq!(Url::parse(&long, &WEB), Err(Refusal::TooLong));
         assert_eq!(
             Url::parse("http://a.example/", &["https"]),
             Err(Refusal::Scheme("http".into()))

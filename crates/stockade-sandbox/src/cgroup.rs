@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock, open};
 use rustix::io::Errno;
-use rustix::process::getpid;
+use rustix::process::{Pid, getpid};
 
 use crate::cell::{Group, PIDS_MAX, Setting};
 use crate::reached::Limit;
@@ -77,6 +77,18 @@ pub(crate) fn possible(limits: &Limits) -> Possible {
     possible_of(OURS, limits, |_| true)
 }
 
+/// Looks whether groups can be made below no other. A container that is moved there from its engine's
+/// learns the names of none of those that we are in.
+pub(crate) fn possible_at_the_top(limits: &Limits) -> Possible {
+    let (own, mounts) = about(OURS);
+    possible_in(&at_the_top(&own), &mounts, limits, |_| true)
+}
+
+fn at_the_top(own: &str) -> String {
+    let lines = own.lines().filter_map(|it| it.rsplit_once(':'));
+    lines.map(|(hierarchy, _)| format!("{hierarchy}:/\n")).collect()
+}
+
 /// The same for another process, as `/proc` names it, and only in places that fit.
 pub(crate) fn possible_of(
     process: &str,
@@ -84,6 +96,10 @@ pub(crate) fn possible_of(
     fits: impl Fn(&Path) -> bool,
 ) -> Possible {
     let (own, mounts) = about(process);
+    possible_in(&own, &mounts, limits, fits)
+}
+
+fn possible_in(own: &str, mounts: &str, limits: &Limits, fits: impl Fn(&Path) -> bool) -> Possible {
     let mut found = Possible::default();
     let wanted = [
         (Controller::Memory, limits.memory_bytes.is_some()),
@@ -91,8 +107,7 @@ pub(crate) fn possible_of(
         (Controller::Cpu, limits.cpu_thousandths.is_some()),
     ];
     for (controller, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
-        let Some((below, version)) = place(controller, &own, &mounts).filter(|it| fits(&it.0))
-        else {
+        let Some((below, version)) = place(controller, own, mounts).filter(|it| fits(&it.0)) else {
             continue;
         };
         let settings = settings(controller, version, limits);
@@ -187,8 +202,8 @@ fn place(controller: Controller, ours: &str, mounts: &str) -> Option<(PathBuf, V
 
 /// Which versions are mounted, and what each of them controls, for a person.
 pub(crate) fn layout() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    layout_of(&read("/proc/self/mountinfo"), read_controllers)
+    let (_, mounts) = about(OURS);
+    layout_of(&mounts, read_controllers)
 }
 
 fn read_controllers(at: &Path) -> String {
@@ -345,8 +360,7 @@ impl Made {
                 Err(error) => return Err(error),
             }
         }
-        let door = open(path.join("cgroup.procs"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-        self.doors.push(door?);
+        self.doors.push(door(&path)?);
         Ok(())
     }
 
@@ -364,8 +378,8 @@ impl Made {
             .collect()
     }
 
-    /// Moves this process into them. The doors were opened by the keeper, and it is the keeper's
-    /// rights that count.
+    /// Moves this process, which has one thread, into them. The doors were opened by the keeper, and
+    /// it is the keeper's rights that count.
     pub(crate) fn enter(&self) -> Result<(), Errno> {
         self.doors.iter().try_for_each(|door| rustix::io::write(door, b"0").map(|_| ()))
     }
@@ -375,6 +389,17 @@ impl Drop for Made {
     fn drop(&mut self) {
         let until = Instant::now() + EMPTY_MAX;
         self.groups.iter().for_each(|(path, _)| remove(path, until));
+    }
+}
+
+/// What is written to in order to enter a group. Version 1 has a file for threads as well: to move a
+/// process, the kernel has every fork of the machine wait, and for that waits itself until each
+/// processor has been elsewhere, some 15 ms; a thread that moves itself waits for nobody.
+fn door(group: &Path) -> Result<OwnedFd, Errno> {
+    let to = |file| open(group.join(file), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    match to("tasks") {
+        Err(Errno::NOENT) => to("cgroup.procs"),
+        opened => opened,
     }
 }
 
@@ -388,6 +413,21 @@ pub(crate) fn remove_those_of(keeper: u32, below: &[PathBuf]) {
             remove(&entry.path(), until);
         }
     }
+}
+
+/// Moves a process to the groups that a keeper made below these directories.
+pub(crate) fn enter_those_of(keeper: u32, below: &[PathBuf], process: Pid) -> io::Result<()> {
+    let name = format!("{NAME}{keeper}-");
+    for below in below {
+        for entry in fs::read_dir(below)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&name) {
+                let pid = process.as_raw_nonzero().to_string();
+                fs::write(entry.path().join("cgroup.procs"), pid)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a limit that was written is the one that is read. Memory is counted in whole pages, and
@@ -436,6 +476,8 @@ fn sweep(below: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     const HYBRID: &str = "4:memory:/a/b\n1:cpu,cpuacct:/\n0::/user.slice/x.scope\n";
@@ -445,12 +487,33 @@ mod tests {
         34 25 0:30 / /sys/fs/cg\\040roup rw - cgroup cgroup rw,cpu,cpuacct\n";
 
     #[test]
+    fn a_group_is_entered_as_a_thread_where_that_can_be() {
+        let group = std::env::temp_dir().join(format!("stockade-door-{}", std::process::id()));
+        fs::create_dir_all(&group).unwrap();
+        let opened = || {
+            let door = door(&group).unwrap();
+            fs::read_link(format!("/proc/self/fd/{}", door.as_raw_fd())).unwrap()
+        };
+        assert_eq!(door(&group).err(), Some(Errno::NOENT));
+        fs::write(group.join("cgroup.procs"), "").unwrap();
+        assert_eq!(opened(), group.join("cgroup.procs"));
+        fs::write(group.join("tasks"), "").unwrap();
+        assert_eq!(opened(), group.join("tasks"));
+        fs::remove_dir_all(group).unwrap();
+    }
+
+    #[test]
     fn the_own_group_is_found_in_each_layout() {
         assert_eq!(own_group(HYBRID, Some("memory")), Some(Path::new("/a/b")));
         assert_eq!(own_group(HYBRID, Some("cpu")), Some(Path::new("/")));
         assert_eq!(own_group(HYBRID, Some("pids")), None);
         assert_eq!(own_group(HYBRID, None), Some(Path::new("/user.slice/x.scope")));
         assert_eq!(own_group("garbage\n::", Some("memory")), None);
+    }
+
+    #[test]
+    fn at_the_top_no_name_is_left() {
+        assert_eq!(at_the_top(HYBRID), "4:memory:/\n1:cpu,cpuacct:/\n0::/\n");
     }
 
     #[test]

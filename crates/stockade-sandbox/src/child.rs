@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_signal};
 
 use crate::cell::{Cell, Way};
 use crate::cgroup;
 use crate::descriptors;
-use crate::engine::{is_held, last_line};
+use crate::engine::{Client, first_below, first_of, is_held, last_line};
 use crate::inside::{Letter, go, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::reached::{self, Reached};
@@ -244,12 +244,19 @@ impl Child {
     }
 
     /// Tells our own first process of a container what to start, and waits until it has.
-    fn board(&self, spec: &Spec, engine: &Engine, cell: Cell) -> Result<(), Error> {
+    fn board(
+        &self,
+        spec: &Spec,
+        engine: &Engine,
+        cell: Cell,
+        client: &Client,
+    ) -> Result<(), Error> {
         let until = Instant::now() + CONTAINER_MAX;
         let own_users = engine.program == EngineProgram::Podman && engine.image.is_none();
         // The files are written already, and secrets among them are for one reader.
         let cell = Cell { files: Vec::new(), ..cell };
-        let letter = Letter { spec: Spec { confine: None, ..spec.clone() }, cell, own_users };
+        let spec = with_proxy(spec).into_owned();
+        let letter = Letter { spec: Spec { confine: None, ..spec }, cell, own_users };
         let (stdin, stdout) = (lock(&self.stdin), lock(&self.stdout));
         let told = match (stdin.as_ref(), stdout.as_ref()) {
             (Some(to), Some(from)) => hand_over(&letter, to.as_fd(), from.as_fd(), until),
@@ -259,8 +266,9 @@ impl Child {
         let error = match told {
             Ok(Ok(())) => {
                 let may_go = || -> io::Result<()> {
-                    if engine.program == EngineProgram::Podman {
-                        is_held(self.warden_pid()?, engine.image.is_some(), &letter.cell)?;
+                    if let Some(first) = self.first_in_container(engine, client)? {
+                        is_held(first, engine.image.is_some(), &letter.cell)?;
+                        self.keeper.take_in(first)?;
                     }
                     lock(&self.stdin).as_ref().map_or(Ok(()), |it| go(it.as_fd()))
                 };
@@ -271,7 +279,7 @@ impl Child {
             }
             Ok(Err(failure)) => {
                 let _ = self.kill();
-                return Err(failed(spec, Some(&letter.cell), None, failure));
+                return Err(failed(&letter.spec, Some(&letter.cell), None, failure));
             }
             Err(error) => error,
         };
@@ -284,6 +292,17 @@ impl Child {
         }
         let says = if says.trim().is_empty() { error.to_string() } else { last_line(&says) };
         Err(Error::Engine { engine: engine.program, says })
+    }
+
+    /// Our own process in the container, where this user can look at it: a daemon's belongs to root.
+    fn first_in_container(&self, engine: &Engine, client: &Client) -> io::Result<Option<Pid>> {
+        match (engine.program, client.spec.command.first()) {
+            (EngineProgram::Podman, _) => first_below(self.warden_pid()?).map(Some),
+            (EngineProgram::Docker, Some(program)) if geteuid().is_root() => {
+                first_of(Path::new(program), &client.ship.name).map(Some)
+            }
+            (EngineProgram::Docker, _) => Ok(None),
+        }
     }
 
     fn warden_pid(&self) -> io::Result<Pid> {
@@ -398,7 +417,7 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
     // It fails only when the warden is gone, which the first wait notices.
     let _ = keeper.control.write_all(&[KNOWN]);
     let engine = spec.confine.as_ref().and_then(|it| it.engine.as_ref());
-    let board = engine.zip(plan.cell.clone());
+    let board = engine.zip(plan.cell.clone()).zip(plan.client.clone());
     let child = Child {
         pid,
         ends,
@@ -414,8 +433,8 @@ fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
         settled: Mutex::new(None),
         trace,
     };
-    if let Some((engine, cell)) = board {
-        child.board(spec, engine, cell)?;
+    if let Some(((engine, cell), client)) = board {
+        child.board(spec, engine, cell, &client)?;
     }
     Ok(child)
 }
@@ -468,6 +487,11 @@ impl Keeper {
     /// Whether it has ended, by then at the latest.
     fn ended(&self, until: Instant) -> io::Result<bool> {
         ended(self.pidfd.as_fd(), until)
+    }
+
+    /// Moves a process to the control groups that it has made.
+    fn take_in(&self, process: Pid) -> io::Result<()> {
+        cgroup::enter_those_of(self.pid(), &self.groups_below, process)
     }
 
     /// A keeper that was killed has not cleaned up.
@@ -549,6 +573,11 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
          profile that leaves `clone` and `unshare`";
     let kernel = "use a Linux kernel that has it";
     Some(match step {
+        Step::Ids => (
+            Guarantee::Privileges,
+            "see that `newuidmap` and `newgidmap` are root's and setuid, and that `/etc/subuid` and \
+             `/etc/subgid` have a line for this user",
+        ),
         Step::UserNamespace | Step::Identity => (Guarantee::Privileges, USER_NAMESPACES),
         Step::Separate => (Guarantee::Files, USER_NAMESPACES),
         Step::Group => (
@@ -556,6 +585,7 @@ fn guarantee_of(step: Step) -> Option<(Guarantee, &'static str)> {
             "run it where control groups can be made, or allow `memory` to be weaker",
         ),
         Step::Root => (Guarantee::Files, "permit mounts in a user namespace"),
+        Step::Shown => (Guarantee::Files, "unmount it, or name a root that it is not in"),
         Step::Landlock => (Guarantee::Files, kernel),
         Step::Loopback | Step::Doors => (Guarantee::Network, USER_NAMESPACES),
         Step::Keyring => (Guarantee::Environment, kernel),

@@ -1,8 +1,9 @@
 //! How a process comes to be confined: what the keeper prepares while it still has its rights, and
 //! what the warden and the server then do to themselves, in an order in which no step needs what an
 //! earlier one gave away: [`separate`]; fork; the warden [builds](build) while the server
-//! [enters](enter_groups) its groups; and each [encloses](enclose) itself. Both have the same walls;
-//! there is no way from the one to the other that would lead out.
+//! [enters](enter_groups) its groups; and each goes behind its walls ([`enclose`], [`enclose_warden`]).
+//! The warden's leave it less than the server has: there is no way from the one to the other that
+//! would lead out.
 
 use std::fs;
 use std::io;
@@ -25,7 +26,7 @@ use rustix::thread::{
 use crate::cell::{Cell, Door, Way};
 use crate::cgroup;
 use crate::engine::Ship;
-use crate::landlock::{self, Who};
+use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
 use crate::raw::{self, Alone, Side};
@@ -62,7 +63,7 @@ impl Prepared {
     pub(crate) fn new(cell: &Cell, ship: Option<&Ship>, alone: Alone) -> Result<Self, Failure> {
         let groups =
             cgroup::Made::new(&cell.groups).map_err(|error| Step::Group.because_io(&error))?;
-        let pins = ship.map_or(cell.drops && cell.namespaces, |it| it.staged);
+        let pins = cell.drops && ship.map_or(cell.namespaces, |it| it.staged);
         let pinned = pins.then(|| mounts::pin(cell, alone)).transpose()?;
         Ok(Self { groups, pinned })
     }
@@ -136,6 +137,11 @@ pub(crate) fn build(
         Some(pinned) => mounts::build(cell, pinned)?,
         None => mounts::build(cell, &mounts::pin(cell, alone)?)?,
     }
+    open_doors(cell)
+}
+
+/// Has this network namespace speak to itself, and listens there for the guard.
+fn open_doors(cell: &Cell) -> Result<Vec<OwnedFd>, Failure> {
     loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
     let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
     doors.map_err(|errno| Step::Doors.because(errno))
@@ -149,17 +155,25 @@ pub(crate) fn enter_groups(prepared: &Prepared) -> Result<(), Failure> {
 }
 
 /// Goes behind the walls, when what the server sees has been built. Nothing leads out again.
-pub(crate) fn enclose(cell: &Cell, filters: &Filters, who: Who) -> Result<(), Failure> {
-    match who {
-        Who::Server => limits(cell, true),
-        Who::Warden => limit(Resource::Core, CORE_BYTES),
-    }
-    .map_err(|errno| Step::Limits.because(errno))?;
+pub(crate) fn enclose(cell: &Cell, filters: &Filters) -> Result<(), Failure> {
+    limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     privileges().map_err(|errno| Step::Privileges.because(errno))?;
     if cell.landlock {
-        landlock::apply(cell, who).map_err(|error| Step::Landlock.because_io(&error))?;
+        landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
+}
+
+/// The same for the warden, with less left to it than to the server: no file, and the calls that
+/// remain to be made. What the server uses up is not to be missing here, so its limits do not hold.
+pub(crate) fn enclose_warden(cell: &Cell) -> Result<(), Failure> {
+    limit(Resource::Core, CORE_BYTES).map_err(|errno| Step::Limits.because(errno))?;
+    privileges().map_err(|errno| Step::Privileges.because(errno))?;
+    if cell.landlock {
+        landlock::apply_to_warden().map_err(|error| Step::Landlock.because_io(&error))?;
+    }
+    let filters = Filters::of_warden().and_then(|it| it.apply());
+    filters.map_err(|error| Step::Filter.because_io(&error))
 }
 
 /// What holds a server where there are no namespaces: Landlock, filters and limits. Only the server
@@ -169,7 +183,7 @@ pub(crate) fn hold(cell: &Cell) -> Result<(), Failure> {
     limits(cell, true).map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(cell).map_err(|error| Step::Filter.because_io(&error))?;
     no_privileges().map_err(|errno| Step::Privileges.because(errno))?;
-    landlock::apply(cell, Who::Server).map_err(|error| Step::Landlock.because_io(&error))?;
+    landlock::apply(cell).map_err(|error| Step::Landlock.because_io(&error))?;
     filters.apply().map_err(|error| Step::Filter.because_io(&error))
 }
 
@@ -183,11 +197,26 @@ fn no_privileges() -> Result<(), Errno> {
 }
 
 /// Builds what an engine is given, in a mount namespace that goes with this process, and all that
-/// the engine mounts with it. The engine itself keeps its rights: what it starts has none.
-pub(crate) fn stage(ship: &Ship, cell: &Cell, prepared: &Prepared) -> Result<(), Failure> {
+/// the engine mounts with it. The engine itself keeps its rights: what it starts has none. A network
+/// in which somebody is reached is made here as well, with the doors that come back.
+pub(crate) fn stage(
+    ship: &Ship,
+    cell: &Cell,
+    prepared: &Prepared,
+    alone: Alone,
+) -> Result<Vec<OwnedFd>, Failure> {
     raw::new_session_keyring().map_err(|error| Step::Keyring.because_io(&error))?;
-    raw::unshare(UnshareFlags::NEWNS).map_err(|errno| Step::Separate.because(errno))?;
-    mounts::stage(ship, cell, prepared.pinned.as_deref().unwrap_or_default())
+    let separate = |what| raw::unshare(what).map_err(|errno| Step::Separate.because(errno));
+    separate(UnshareFlags::NEWNS)?;
+    match &prepared.pinned {
+        Some(pinned) => mounts::stage(ship, cell, pinned)?,
+        None => mounts::stage(ship, cell, &mounts::pin(cell, alone)?)?,
+    }
+    if cell.doors.is_empty() {
+        return Ok(Vec::new());
+    }
+    separate(UnshareFlags::NEWNET)?;
+    open_doors(cell)
 }
 
 /// Has this network namespace speak to itself, also at these addresses.

@@ -9,6 +9,7 @@
 
 mod ask;
 mod command;
+mod ids;
 mod image;
 mod look;
 mod witness;
@@ -24,10 +25,11 @@ pub use image::{Image, NotPinned};
 pub use look::{Seen, look};
 
 pub(crate) use command::{
-    Client, SHOP, STAGED_ROOT, find, group, is_for_root, is_ours_to_mount, ours, unusable,
+    Client, SHOP, STAGED_ROOT, find, group, is_ours_to_mount, links_are_places, ours, unusable,
 };
+pub(crate) use ids::{Ids, NoIds};
 pub(crate) use image::{last_line, prepare};
-pub(crate) use witness::is_held;
+pub(crate) use witness::{first_below, first_of, is_held};
 
 /// Where this binary is, and what it is loaded with, in every container.
 pub(crate) const OURS: &str = "/.stockade";
@@ -78,6 +80,8 @@ pub(crate) struct Ship {
     /// Whether the engine runs in namespaces of ours, with a store of its own that is gone with
     /// them. It needs no daemon then.
     pub(crate) staged: bool,
+    /// Who the engine is there, where it is not root of the machine.
+    pub(crate) ids: Option<Ids>,
     /// Files that the engine is told to read instead of the machine's.
     pub(crate) files: Vec<(PathBuf, Vec<u8>)>,
     /// What removes the container, where that is not done by ending its namespaces.
@@ -91,6 +95,12 @@ impl Ship {
         let mut out = Writer::default();
         out.bytes(self.name.as_bytes());
         out.number(self.staged.into());
+        out.count(self.ids.iter().len());
+        if let Some(Ids { uid, gid, given_uid, given_gid }) = self.ids {
+            for id in [uid, gid, given_uid, given_gid] {
+                out.number(id.into());
+            }
+        }
         out.count(self.files.len());
         for (path, bytes) in &self.files {
             out.path(path);
@@ -113,11 +123,19 @@ impl Ship {
         let ship = Self {
             name: String::from_utf8(from.bytes()?).ok()?,
             staged: from.flag()?,
+            ids: from.many(Ids::decode)?.pop(),
             files: from.many(|it| Some((it.path()?, it.bytes()?)))?,
             remove: from.many(Reader::text)?,
             env: from.many(|it| Some((it.text()?, it.text()?)))?,
         };
         from.is_empty().then_some(ship)
+    }
+}
+
+impl Ids {
+    fn decode(from: &mut Reader<'_>) -> Option<Self> {
+        let (uid, gid) = (from.small()?, from.small()?);
+        Some(Self { uid, gid, given_uid: from.small()?, given_gid: from.small()? })
     }
 }
 
@@ -138,6 +156,7 @@ mod tests {
         let ship = Ship {
             name: "stockade-1-2-3".into(),
             staged: true,
+            ids: Some(Ids { uid: 1000, gid: 1001, given_uid: 100_000, given_gid: 200_000 }),
             files: vec![("/tmp/containers.conf".into(), b"x".to_vec())],
             remove: vec!["docker".into(), "rm".into()],
             env: vec![("HOME".into(), "/root".into())],

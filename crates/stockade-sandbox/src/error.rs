@@ -197,11 +197,15 @@ pub enum Error {
         /// What to do instead.
         remedy: &'static str,
     },
-    /// A container engine that is not for this user.
-    #[error("{engine} is used by root only")]
-    ForRoot {
+    /// A container engine that this user cannot use, who has no ids to give to containers.
+    #[error("{engine} cannot be used by this user: {says}")]
+    NoIds {
         /// The engine.
         engine: EngineProgram,
+        /// What is missing.
+        says: String,
+        /// What to do about it.
+        remedy: String,
     },
     /// There is no such image on this machine, and none is fetched.
     #[error("there is no image `{image}` on this machine")]

@@ -22,7 +22,7 @@ use rustix::process::{
 use crate::cell::Cell;
 use crate::codec::{Reader, Writer};
 use crate::confine;
-use crate::landlock::{self, Who};
+use crate::landlock;
 use crate::message::{Answer, Failure, Step};
 use crate::raw::{self, Alone, Side};
 use crate::seccomp::Filters;
@@ -170,7 +170,7 @@ fn run() -> Result<Infallible, Failure> {
     limits.map_err(|errno| Step::Limits.because(errno))?;
     let filters = Filters::new(&cell).map_err(|error| Step::Filter.because_io(&error))?;
     if cell.landlock {
-        landlock::apply(&cell, Who::Server).map_err(|error| Step::Landlock.because_io(&error))?;
+        landlock::apply(&cell).map_err(|error| Step::Landlock.because_io(&error))?;
     }
     filters.apply().map_err(|error| Step::Filter.because_io(&error))?;
     chdir(&cell.cwd).map_err(|errno| Step::Directory.because(errno))?;

@@ -20,6 +20,7 @@ use rustix::process::{
 use crate::Ends;
 use crate::cell::Cell;
 use crate::confine::{self, Prepared};
+use crate::engine::Ids;
 use crate::inside::{self, INSIDE_ARG};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
@@ -60,7 +61,8 @@ pub fn keeper_main_if_asked() {
             1
         }
     };
-    process::exit(code)
+    // At once: what a program does at its end would give memory back that is gone with it.
+    raw::leave(code)
 }
 
 fn keep(control: &mut UnixStream) -> Result<(), Failure> {
@@ -159,6 +161,8 @@ pub(crate) enum Means {
     PidNamespace,
     /// An ordinary user needs a user namespace around it, in which its own ids mean the same.
     UserAndPidNamespace { uid: u32, gid: u32 },
+    /// An ordinary user's engine needs one in which it is root, and which has another id.
+    MappedUserAndPidNamespace(Ids),
     /// What is left where neither is permitted.
     Subreaper,
 }
@@ -168,7 +172,9 @@ impl Means {
     fn allowed_by(order: &Order) -> Vec<Self> {
         let only = match (&order.ship, &order.cell) {
             // What an engine of ours starts ends with the namespace that it is started in.
-            (Some(ship), _) if ship.staged => Some(Self::PidNamespace),
+            (Some(ship), _) if ship.staged => {
+                Some(ship.ids.map_or(Self::PidNamespace, Self::MappedUserAndPidNamespace))
+            }
             // What was planned is what was promised, and nothing else takes its place.
             (None, Some(Cell { uid, gid, namespaces, .. })) => Some(match namespaces {
                 true => Self::UserAndPidNamespace { uid: *uid, gid: *gid },
@@ -192,14 +198,18 @@ impl Means {
     fn clone_flags(self) -> u64 {
         match self {
             Self::PidNamespace => raw::NEW_PID,
-            Self::UserAndPidNamespace { .. } => raw::NEW_USER | raw::NEW_PID,
+            Self::UserAndPidNamespace { .. } | Self::MappedUserAndPidNamespace(_) => {
+                raw::NEW_USER | raw::NEW_PID
+            }
             Self::Subreaper => 0,
         }
     }
 
     pub(crate) fn ends(self) -> Ends {
         match self {
-            Self::PidNamespace | Self::UserAndPidNamespace { .. } => Ends::Namespace,
+            Self::PidNamespace
+            | Self::UserAndPidNamespace { .. }
+            | Self::MappedUserAndPidNamespace(_) => Ends::Namespace,
             Self::Subreaper => Ends::Subreaper,
         }
     }
@@ -220,11 +230,19 @@ fn start_warden(
             set_child_subreaper(Some(getpid())).map_err(keep)?;
         }
         let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC).map_err(keep)?;
+        let (until_mapped, mapped) = pipe_with(PipeFlags::CLOEXEC).map_err(keep)?;
         let forked = match order.confined() {
             Some(cell) => confine::fork_as_server(cell, alone, means.clone_flags()),
             None => {
+                let step = match means {
+                    // An engine is not started without.
+                    Means::MappedUserAndPidNamespace(_) => Step::UserNamespace,
+                    Means::PidNamespace | Means::UserAndPidNamespace { .. } | Means::Subreaper => {
+                        Step::Namespace
+                    }
+                };
                 let forked = alone.fork_into(means.clone_flags());
-                forked.map_err(|error| Step::Namespace.because_io(&error))
+                forked.map_err(|error| step.because_io(&error))
             }
         };
         let pid = match forked {
@@ -233,17 +251,28 @@ fn start_warden(
                 continue;
             }
             Ok(Side::Child) => {
-                drop(ready);
+                drop((ready, mapped));
                 let Err::<Infallible, _>(failure) = warden::run(
                     alone,
-                    Warden { means, control, keeper, says_ready, order, prepared },
+                    Warden { means, control, keeper, until_mapped, says_ready, order, prepared },
                 );
                 let _ = Answer::Failed(failure).send(control, &[]);
                 raw::leave(1);
             }
             Ok(Side::Parent(pid)) => pid,
         };
-        drop(says_ready);
+        drop((says_ready, until_mapped));
+        if let Means::MappedUserAndPidNamespace(ids) = means {
+            match ids.map(pid) {
+                Ok(()) => _ = rustix::io::write(&mapped, &[1]),
+                Err(error) => {
+                    drop(mapped);
+                    let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+                    failure = Step::Ids.because_io(&error);
+                    continue;
+                }
+            }
+        }
         let mut told = [0; Failure::BYTES];
         match retry_on_intr(|| rustix::io::read(&ready, &mut told)) {
             Ok(1) => return Ok(Started { means, warden: pid, starting: ready }),

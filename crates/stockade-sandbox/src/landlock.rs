@@ -17,27 +17,10 @@ use crate::mounts;
 /// What is required; see `LANDLOCK_MIN` in `plan.rs`.
 const VERSION: ABI = ABI::V6;
 
-/// Who is put behind the wall.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
-    Server,
-    /// It signals its server, which is behind a wall of its own.
-    Warden,
-}
-
 /// From here on, for this process and all that it starts. The cell must be the root already, unless
 /// there are no namespaces.
-pub(crate) fn apply(cell: &Cell, who: Who) -> io::Result<()> {
-    let scope = match who {
-        Who::Server => Scope::from_all(VERSION),
-        Who::Warden => Scope::from_all(VERSION) & !Scope::Signal,
-    };
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(VERSION))
-        .and_then(|it| it.scope(scope))
-        .and_then(Ruleset::create)
-        .map_err(io::Error::other)?;
+pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
+    let mut rules = nothing(Scope::from_all(VERSION))?;
     let look = AccessFs::ReadFile | AccessFs::ReadDir;
     // Where the root of the machine is the server's too, it may look at itself only.
     let seen = if cell.namespaces { "/" } else { "/proc/self" };
@@ -71,6 +54,23 @@ pub(crate) fn apply(cell: &Cell, who: Who) -> io::Result<()> {
         }
     }
     rules.restrict_self().map(|_| ()).map_err(io::Error::other)
+}
+
+/// The same for a warden, which needs no file any more. It signals its server, which is behind a wall
+/// of its own.
+pub(crate) fn apply_to_warden() -> io::Result<()> {
+    let nothing = nothing(Scope::from_all(VERSION) & !Scope::Signal)?;
+    nothing.restrict_self().map(|_| ()).map_err(io::Error::other)
+}
+
+/// Nothing may be done anywhere, but for what is said after it.
+fn nothing(scope: BitFlags<Scope>) -> io::Result<RulesetCreated> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(VERSION))
+        .and_then(|it| it.scope(scope))
+        .and_then(Ruleset::create)
+        .map_err(io::Error::other)
 }
 
 /// One wall more, between the server and the first process of a container that it is forked from:

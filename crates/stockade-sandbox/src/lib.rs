@@ -34,7 +34,8 @@
 //!
 //! An [`Engine`] in it has a container hold the server instead, of Podman or Docker. What is in the
 //! container is the same, and this binary is its first process: it adds the walls that engines do
-//! not have (`inside.rs`). Podman runs in namespaces of ours and keeps what it writes in memory, so
+//! not have (`inside.rs`). Podman runs in namespaces of ours, which an ordinary
+//! user has as well, and keeps what it writes in memory, so
 //! that it ends like any server and leaves as little; what would be left, a process beside the
 //! keeper removes as well (`undertaker.rs`). For macOS there is the profile of a [`Seatbelt`].
 //!
@@ -49,7 +50,8 @@
 //! programs. That is looked at and never decided about (`trace.rs` says what it does not see).
 //!
 //! What a sandbox needs beyond a server's certain end is Linux 6.12 with Landlock, user namespaces,
-//! and for limits of memory and processors a place where control groups can be made.
+//! and for limits of memory and processors a place where control groups can be made. An ordinary user
+//! who has none gets one from systemd's user manager, over the user's bus (`scope.rs`).
 //!
 //! Linux 5.11 or newer, and no other system.
 

@@ -80,9 +80,11 @@ pub(crate) enum Step {
     Group,
     Identity,
     UserNamespace,
+    Ids,
     Keyring,
     Separate,
     Place,
+    Shown,
     Root,
     Loopback,
     Doors,
@@ -95,7 +97,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 29] = [
         Self::Order,
         Self::Alone,
         Self::Keep,
@@ -111,9 +113,11 @@ impl Step {
         Self::Group,
         Self::Identity,
         Self::UserNamespace,
+        Self::Ids,
         Self::Keyring,
         Self::Separate,
         Self::Place,
+        Self::Shown,
         Self::Root,
         Self::Loopback,
         Self::Doors,
@@ -151,9 +155,11 @@ impl Step {
             Self::Group => "no control group",
             Self::Identity => "no ordinary uid",
             Self::UserNamespace => "no user namespace",
+            Self::Ids => "no ids from `newuidmap`",
             Self::Keyring => "no keyring of its own",
             Self::Separate => "no namespaces of its own",
             Self::Place => "a place could not be mounted",
+            Self::Shown => "something that shows the machine is mounted in a root",
             Self::Root => "no root of its own",
             Self::Loopback => "no loopback interface",
             Self::Doors => "no sockets for whom it may reach",

@@ -49,7 +49,7 @@ impl Mounted {
         Ok(Self::parse(&fs::read(about).map_err(place)?))
     }
 
-    fn parse(lines: &[u8]) -> Self {
+    pub(crate) fn parse(lines: &[u8]) -> Self {
         let one = |line: &[u8]| {
             let mut words = line.split(|it| *it == b' ').skip(2);
             let device = words.next()?.to_owned();
@@ -76,6 +76,12 @@ impl Mounted {
                 at: at.clone(),
             }),
         }
+    }
+
+    /// What shows the machine below a place, and is mounted there.
+    pub(crate) fn of_kernel_below<'a>(&'a self, place: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let of_kernel = self.0.iter().filter(|it| OF_KERNEL.contains(&it.kind.as_str()));
+        of_kernel.filter_map(move |it| it.at.strip_prefix(place).ok())
     }
 
     /// What a path is in. Of two at one place, the later lies over the other.

@@ -26,6 +26,8 @@ use crate::cell::{Cell, Kind, Mount, Owner, What};
 use crate::child::pid_behind;
 use crate::engine::{SHOP, STAGED_ROOT, Ship, is_ours_to_mount};
 use crate::message::{Failure, Step};
+use crate::mounted::Mounted;
+use crate::plan::SYSTEM;
 use crate::raw::{self, Alone, Side};
 
 /// Where the new root is put together. It is over what is there in this mount namespace only, and
@@ -139,6 +141,11 @@ pub(crate) fn build(cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failu
     let new = memory(ROOT_BYTES, 0o755, None).map_err(root)?;
     put(&new, CWD.as_fd(), WORKSHOP.as_ref()).map_err(root)?;
     furnish(&new, cell, pinned, |_| true)?;
+    // A root comes with all that was mounted in it by then, and the plan has looked before that.
+    let mounted = Mounted::read().map_err(|_| Step::Shown.because(Errno::NOENT))?;
+    if let Some(place) = shows_machine(cell, &mounted) {
+        return Err(Step::Shown.because(Errno::BUSY).at(place));
+    }
     fchdir(&new).map_err(root)?;
     pivot_root(".", ".").map_err(root)?;
     // The old root lies on the new one now.
@@ -147,6 +154,22 @@ pub(crate) fn build(cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failu
     let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into();
     raw::set_mount_attributes(new.as_fd(), false, read_only, None)
         .map_err(|error| Step::Root.because_io(&error))
+}
+
+/// Which place of the cell has something of the kernel's mounted in it that is not the cell's own.
+fn shows_machine(cell: &Cell, mounted: &Mounted) -> Option<usize> {
+    let is_named = |it: &Mount| match &it.what {
+        What::Bind { from, kind: Kind::Read | Kind::Write, .. } => {
+            SYSTEM.iter().all(|system| !from.starts_with(system))
+        }
+        What::Bind { kind: Kind::Device, .. } | What::Scratch { .. } | What::Proc => false,
+    };
+    mounted.of_kernel_below(Path::new(WORKSHOP)).find_map(|at| {
+        let at = Path::new("/").join(at);
+        let around = cell.mounts.iter().enumerate().filter(|(_, it)| at.starts_with(&it.at));
+        let nearest = around.max_by_key(|(_, it)| it.at.components().count());
+        nearest.filter(|(_, it)| is_named(it)).map(|(place, _)| place)
+    })
 }
 
 /// Puts everything together for an engine to take it as a root, beside a store for the engine: all
@@ -173,7 +196,9 @@ pub(crate) fn stage(ship: &Ship, cell: &Cell, pinned: &[Option<OwnedFd>]) -> Res
     let at = Path::new(STAGED_ROOT).strip_prefix(SHOP).unwrap_or(Path::new(STAGED_ROOT));
     find_or_make(&shop, at, true).map_err(root)?;
     put(&new, CWD.as_fd(), STAGED_ROOT.as_ref()).map_err(root)?;
-    furnish(&new, cell, pinned, is_ours_to_mount)?;
+    // Who the server is outside is root here, where that is the user of the engine.
+    let (uid, gid) = if ship.ids.is_some() { (0, 0) } else { (cell.uid, cell.gid) };
+    furnish(&new, &Cell { uid, gid, ..cell.clone() }, pinned, is_ours_to_mount)?;
     // What an engine mounts of its own, as root of a namespace that may make nothing here.
     for at in ["/proc", "/sys", "/dev/pts", "/dev/shm", "/dev/mqueue", "/run"] {
         find_or_make(&new, at.as_ref(), true).map_err(root)?;
@@ -339,4 +364,41 @@ fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
             None
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_mounted_in_a_root_since_the_plan_is_found() {
+        let bind = |at: &str, kind| {
+            let what = What::Bind { from: at.into(), kind, owner: None };
+            Mount { at: at.into(), what }
+        };
+        let cell = Cell {
+            mounts: vec![
+                Mount { at: "/proc".into(), what: What::Proc },
+                bind("/usr", Kind::Read),
+                bind("/dev/null", Kind::Device),
+                bind("/srv/data", Kind::Write),
+            ],
+            ..Cell::default()
+        };
+        let found = |at: &str, kind: &str| {
+            let line = format!("4 1 0:4 / {at} rw - {kind} x rw");
+            shows_machine(&cell, &Mounted::parse(line.as_bytes()))
+        };
+        assert_eq!(found("/tmp/srv/data/jail/proc", "proc"), Some(3));
+        assert_eq!(found("/tmp/srv/data", "sysfs"), Some(3));
+        for (at, kind) in [
+            ("/tmp/srv/data/more", "ext4"),
+            ("/srv/data/jail/proc", "proc"),
+            ("/tmp/proc", "proc"),
+            ("/tmp/dev/null", "devtmpfs"),
+            ("/tmp/usr/lib/x", "fusectl"),
+        ] {
+            assert_eq!(found(at, kind), None, "{at}");
+        }
+    }
 }

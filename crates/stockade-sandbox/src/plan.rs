@@ -19,7 +19,7 @@ use rustix::process::{getegid, geteuid};
 
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::{self, IN_SCOPE, Possible};
-use crate::engine::{self, Client, PRELOAD};
+use crate::engine::{self, Client, Ids, NoIds, PRELOAD};
 use crate::guarantee::Held;
 use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
@@ -120,9 +120,10 @@ pub fn plan(spec: &Spec) -> Result<Plan, Error> {
 fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Result<Plan, Error> {
     let program = engine.program;
     let path = engine::find(program.name()).ok_or(Error::NoEngine { engine: program })?;
-    if engine::is_for_root(program) {
-        return Err(Error::ForRoot { engine: program });
-    }
+    let is_rootless = program == EngineProgram::Podman && !geteuid().is_root();
+    let ids = is_rootless.then(Ids::of_this_user).transpose();
+    let ids =
+        ids.map_err(|NoIds { says, remedy }| Error::NoIds { engine: program, says, remedy })?;
     if let Some(says) = engine::unusable(program) {
         return Err(Error::Engine { engine: program, says });
     }
@@ -133,10 +134,16 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
             "leave `--trace` away, or have the native sandbox hold it",
         );
     }
-    if !confinement.network.is_empty() {
+    if program == EngineProgram::Docker && !confinement.network.is_empty() {
         return cannot(
-            "hosts that are named are reached from the native sandbox alone",
-            "leave `--net` away, or have the native sandbox hold it",
+            "hosts that are named are reached from the native sandbox and from Podman alone",
+            "leave `--net` away, or have one of these hold it",
+        );
+    }
+    if ids.is_some() && engine.image.is_some() {
+        return cannot(
+            "the files of an image belong to users whom an ordinary user cannot be",
+            "leave `--image` away, or run it as root",
         );
     }
     if program == EngineProgram::Docker && !confinement.secrets.is_empty() {
@@ -146,27 +153,60 @@ fn in_container(spec: &Spec, confinement: &Confinement, engine: &Engine) -> Resu
         );
     }
     let landlock = raw::landlock_version();
-    let all = Possible { memory: true, pids: true, cpu: true, ..Possible::default() };
-    let mut containment = promise(confinement, &all, landlock, None)?;
+    let possible = groups_of_container(program, confinement, ids.is_some());
+    let mut containment = promise(confinement, &possible, landlock, None)?;
     for held in &mut containment.0 {
-        if let Some(by) = by_engine(held.guarantee, engine, confinement) {
+        if let Some(by) = by_engine(held.guarantee, engine, confinement, is_rootless) {
             held.by = by;
         }
     }
     let prepared = engine::prepare(engine, &path)?;
     let draft = Draft::new(spec, confinement)?;
     draft.weaken(&mut containment, &confinement.allow_weaker)?;
-    let cell = draft.finish(&confinement.secrets, all, landlock >= LANDLOCK_MIN, true)?;
-    let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared)?;
-    let network = Network::default();
-    Ok(Plan { cell: Some(cell), network, scope: None, client: Some(client), containment })
+    let scope = possible.in_scope.then(|| possible.clone());
+    let mut cell = draft.finish(&confinement.secrets, possible, landlock >= LANDLOCK_MIN, true)?;
+    if program == EngineProgram::Docker {
+        engine::links_are_places(&mut cell);
+    }
+    let client = Client::new(engine, &path, &cell, &confinement.limits, &prepared, ids)?;
+    let network = confinement.network.clone();
+    Ok(Plan { cell: Some(cell), network, scope, client: Some(client), containment })
+}
+
+/// The groups that the first process of a container is moved to when it is there, and that tell which
+/// limits were run into. Root's engine has its own, which hold the same, so ours must hold no less.
+fn groups_of_container(program: EngineProgram, it: &Confinement, is_rootless: bool) -> Possible {
+    let holds = Possible { memory: true, pids: true, cpu: true, ..Possible::default() };
+    if program == EngineProgram::Docker {
+        return holds;
+    }
+    let limits = with_our_first(&it.limits);
+    if is_rootless {
+        return or_in_scope(cgroup::possible(&limits), it, true);
+    }
+    let possible = cgroup::possible_at_the_top(&limits);
+    let holds_all = possible.pids
+        && (possible.memory || limits.memory_bytes.is_none())
+        && (possible.cpu || limits.cpu_thousandths.is_none());
+    if holds_all { Possible { groups: possible.groups, ..holds } } else { holds }
+}
+
+/// What a group of a container holds: our own first process is in it.
+fn with_our_first(limits: &Limits) -> Limits {
+    Limits { pids: limits.pids.saturating_add(1), ..limits.clone() }
 }
 
 /// What enforces a guarantee in a container, where it is something else than in a cell of ours.
-fn by_engine(guarantee: Guarantee, engine: &Engine, it: &Confinement) -> Option<String> {
+fn by_engine(
+    guarantee: Guarantee,
+    engine: &Engine,
+    it: &Confinement,
+    is_rootless: bool,
+) -> Option<String> {
     let (program, limits) = (engine.program, &it.limits);
     let own_users = program == EngineProgram::Podman && engine.image.is_none();
     Some(match guarantee {
+        Guarantee::Network if !it.network.is_empty() => return None,
         Guarantee::Network => format!("{program}'s network namespace with loopback only, seccomp"),
         Guarantee::Processes => format!("{program}'s pid namespace, seccomp"),
         Guarantee::Privileges => {
@@ -182,6 +222,8 @@ fn by_engine(guarantee: Guarantee, engine: &Engine, it: &Confinement) -> Option<
             EngineProgram::Podman => "a pid namespace around Podman and the container".to_owned(),
             EngineProgram::Docker => "`docker rm --force`, by either of two processes".to_owned(),
         },
+        // What an ordinary user's engine does not count is counted as natively.
+        Guarantee::Pids | Guarantee::Memory | Guarantee::Cpu if is_rootless => return None,
         Guarantee::Pids => format!("at most {}: {program}'s cgroup", limits.pids),
         Guarantee::Memory => {
             format!("at most {} bytes: {program}'s cgroup", limits.memory_bytes?)
@@ -236,7 +278,11 @@ impl Plan {
             let (cause, remedy) = (why.to_string(), why.remedy());
             Refusal { feature: "a control group", cause, remedy }.of(guarantee)
         };
-        let (name, found) = scope::enter(keeper, &it.limits).map_err(refused)?;
+        let limits = match self.client {
+            Some(_) => with_our_first(&it.limits),
+            None => it.limits.clone(),
+        };
+        let (name, found) = scope::enter(keeper, &limits).map_err(refused)?;
         let has = found.limits();
         if let Some(guarantee) = promised.limits().into_iter().find(|it| !has.contains(it)) {
             return Err(refused(NoScope::Lacks { guarantee, layout: cgroup::layout() }));
@@ -520,8 +566,8 @@ const TOO_MUCH_REMEDY: &str =
 const ALONE_REMEDY: &str = "permit user namespaces (`stockade doctor` says how), or allow `files`, \
      `processes` and `end` to be weaker, and `pids` where no control group can be made";
 
-const CGROUP_REMEDY: &str = "start it where this user may make control groups \
-     (`systemd-run --user --scope …`), or allow the guarantee to be weaker";
+const CGROUP_REMEDY: &str = "have a `systemd --user` run for this user, start it where this \
+     user may make control groups, or allow the guarantee to be weaker (`stockade doctor` says more)";
 
 /// Why a guarantee is not given, and what would give it.
 struct Refusal {

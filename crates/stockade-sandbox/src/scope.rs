@@ -34,8 +34,8 @@ impl NoScope {
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::Unasked(_) | Self::NotThere { .. } | Self::Unusable { .. } => {
-                "start it where this user may make control groups (`systemd-run --user --scope …`), \
-                 have `systemd --user` run (`loginctl enable-linger` as root), or allow the \
+                "have the user's systemd answer (`systemctl --user status`; as root `loginctl \
+                 enable-linger`), start it where this user may make control groups, or allow the \
                  guarantee to be weaker"
             }
             Self::Lacks { .. } => {

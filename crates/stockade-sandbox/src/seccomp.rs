@@ -3,17 +3,14 @@
 //! a sandbox. What keeps files, network and processes apart does not depend on this list; it takes
 //! away what the kernel has more bugs in, and the ways around the other walls.
 
-use std::collections::BTreeMap;
+mod filter;
+mod warden;
+
 use std::ffi::c_long;
-use std::io;
 
 use rustix::io::Errno;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter, sock_filter,
-};
 
-use crate::cell::Cell;
+pub(crate) use filter::Filters;
 
 /// The first number that no call had when this list was written (Linux 6.18). Nobody has thought
 /// about what comes after it, `trace/calls.rs` does not know what changes files there, and the
@@ -361,115 +358,17 @@ pub(crate) fn refused_if_traced() -> impl Iterator<Item = &'static Refused> {
     TRACED.iter()
 }
 
-/// The filters, made before the process is so confined that it could not.
-pub(crate) struct Filters(Vec<BpfProgram>);
-
-impl Filters {
-    pub(crate) fn new(cell: &Cell) -> io::Result<Self> {
-        let mut filters = compiled(refused())?;
-        if !cell.namespaces {
-            // On their own: a call that is always refused would otherwise be so with some arguments.
-            filters.extend(compiled(refused_without_namespaces())?);
-        }
-        Ok(Self(filters))
-    }
-
-    /// Those of a server that is traced, in addition. Who starts it hides its own memory.
-    pub(crate) fn traced() -> io::Result<Self> {
-        compiled(refused_if_traced()).map(Self)
-    }
-
-    /// So many filters a process has more by it.
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// From here on, for this process and all that it starts.
-    pub(crate) fn apply(&self) -> io::Result<()> {
-        self.0.iter().try_for_each(|it| apply_filter(it).map_err(io::Error::other))
-    }
-}
-
-/// One filter for each answer, since a filter has only one.
-fn compiled(refused: impl Iterator<Item = &'static Refused>) -> io::Result<Vec<BpfProgram>> {
-    let machine = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    let mut by_errno: BTreeMap<i32, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
-    for refused in refused {
-        let rules = by_errno.entry(refused.errno.raw_os_error()).or_default();
-        let rules = rules.entry(refused.number).or_default();
-        for tests in refused.when {
-            let tests = tests.iter().map(Test::condition).collect::<Result<_, _>>();
-            rules.push(tests.and_then(SeccompRule::new).map_err(io::Error::other)?);
-        }
-    }
-    let compile = |(errno, rules): (i32, _)| -> Result<BpfProgram, seccompiler::BackendError> {
-        let refuse = SeccompAction::Errno(errno.unsigned_abs());
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, machine)?;
-        filter.try_into()
-    };
-    let filters = by_errno.into_iter().map(compile).collect::<Result<_, _>>();
-    let mut filters: Vec<BpfProgram> = filters.map_err(io::Error::other)?;
-    for filter in &mut filters {
-        filter.splice(0..0, other_tables());
-    }
-    Ok(filters)
-}
-
-impl Test {
-    fn condition(&self) -> Result<SeccompCondition, seccompiler::BackendError> {
-        let (argument, operation, value) = match *self {
-            Pointer(argument) => {
-                let whole = SeccompCmpArgLen::Qword;
-                return SeccompCondition::new(argument, whole, SeccompCmpOp::Ne, 0);
-            }
-            Is(argument, value) => (argument, SeccompCmpOp::Eq, value),
-            IsNot(argument, value) => (argument, SeccompCmpOp::Ne, value),
-            Masked(argument, mask, value) => (argument, SeccompCmpOp::MaskedEq(mask.into()), value),
-        };
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value.into())
-    }
-}
-
-/// Calls by another table than this processor's own (32-bit code, x32), and those that are newer
-/// than this list, do not exist. The compiled filters would kill for the former, and know nothing
-/// of the latter.
-fn other_tables() -> [sock_filter; 6] {
-    const LOAD: u16 = 0x20;
-    const IF_EQUAL: u16 = 0x15;
-    const IF_AT_LEAST: u16 = 0x35;
-    const RETURN: u16 = 0x06;
-    const NUMBER: u32 = 0;
-    const MACHINE: u32 = 4;
-    const REFUSE: u32 = 0x0005_0000 | libc::ENOSYS.unsigned_abs();
-    #[cfg(target_arch = "x86_64")]
-    const OURS: u32 = 0xc000_003e;
-    #[cfg(target_arch = "aarch64")]
-    const OURS: u32 = 0xc000_00b7;
-    let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
-    [
-        step(LOAD, 0, 0, MACHINE),
-        step(IF_EQUAL, 0, 2, OURS),
-        step(LOAD, 0, 0, NUMBER),
-        step(IF_AT_LEAST, 0, 1, FIRST_UNKNOWN),
-        step(RETURN, 0, 0, REFUSE),
-        // To where the compiled filter begins; it loads what it needs itself.
-        step(LOAD, 0, 0, MACHINE),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_has_a_reason_and_the_filters_compile() {
+    fn every_refusal_has_a_reason() {
         for it in refused().chain(refused_without_namespaces()).chain(refused_if_traced()) {
             assert!(it.name.starts_with("SYS_") && it.why.len() > 10, "{it:?}");
             assert!(it.number < i64::from(FIRST_UNKNOWN), "{} would be unknown", it.name);
         }
         assert!(refused().count() > 80);
-        let filters = Filters::new(&Cell::default()).unwrap();
-        assert!(filters.0.iter().all(|it| it.len() < 4096));
     }
 
     #[test]

@@ -19,7 +19,6 @@ use rustix::process::{
 use crate::cell::Cell;
 use crate::confine::{self, Prepared};
 use crate::keeper::Means;
-use crate::landlock::Who;
 use crate::message::{Answer, Failure, Order, Step};
 use crate::raw::{self, Alone, Side};
 use crate::reached::Limit;
@@ -43,6 +42,8 @@ pub(crate) struct Warden<'a> {
     pub(crate) means: Means,
     pub(crate) control: &'a UnixStream,
     pub(crate) keeper: OwnedFd,
+    /// A byte comes from here when the keeper has said who is who in a user namespace.
+    pub(crate) until_mapped: OwnedFd,
     /// One byte goes here when the means hold; a [`Failure`] when they do not. It is closed when the
     /// guard knows the server.
     pub(crate) says_ready: OwnedFd,
@@ -53,11 +54,12 @@ pub(crate) struct Warden<'a> {
 
 /// Returns only what went wrong before the server was running.
 pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failure> {
-    let Warden { means, control, keeper, says_ready, order, prepared } = warden;
-    if let Err(failure) = take_hold(means, order.confined()) {
+    let Warden { means, control, keeper, until_mapped, says_ready, order, prepared } = warden;
+    if let Err(failure) = take_hold(means, order.confined(), &until_mapped) {
         let _ = rustix::io::write(&says_ready, &failure.to_bytes());
         raw::leave(1);
     }
+    drop(until_mapped);
     rustix::io::write(&says_ready, &[1]).map_err(|errno| Step::Keep.because(errno))?;
 
     let time = order.cell.as_ref().and_then(|it| it.time);
@@ -108,7 +110,7 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
 }
 
 /// Comes into the position that `means` promises.
-fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
+fn take_hold(means: Means, cell: Option<&Cell>, until_mapped: &OwnedFd) -> Result<(), Failure> {
     match means {
         Means::PidNamespace => {}
         Means::UserAndPidNamespace { uid, gid } => {
@@ -117,6 +119,13 @@ fn take_hold(means: Means, cell: Option<&Cell>) -> Result<(), Failure> {
                 Some(cell) => confine::become_server(cell, map)
                     .map_err(|error| Step::UserNamespace.because_io(&error))?,
                 None => map().map_err(|error| Step::Namespace.because_io(&error))?,
+            }
+        }
+        Means::MappedUserAndPidNamespace(_) => {
+            // Its end without a byte is a keeper that could not, and has said so.
+            let told = retry_on_intr(|| rustix::io::read(until_mapped, &mut [0; 1]));
+            if told != Ok(1) {
+                raw::leave(1);
             }
         }
         Means::Subreaper => {
@@ -145,8 +154,8 @@ pub(crate) fn map_ids(uid: u32, gid: u32) -> io::Result<()> {
 /// Starts the server, and knows that it runs: the far end of the pipe is closed by a successful
 /// exec, and written to by a failed one. What comes back with it are the doors of its cell.
 ///
-/// In a cell the server's process is there from the start. To be moved to its control groups takes
-/// the kernel as long as everything else together, and meanwhile the warden builds what both see.
+/// In a cell the server's process is there from the start: while it compiles its filter and is moved to
+/// its control groups, which can take long, the warden builds what both see.
 fn start_server(
     alone: Alone,
     means: Means,
@@ -156,7 +165,7 @@ fn start_server(
 ) -> Result<(Pid, Vec<OwnedFd>), Failure> {
     let fork = |errno| Step::Fork.because(errno);
     let (failed, says_failed) = pipe_with(PipeFlags::CLOEXEC).map_err(fork)?;
-    let held = Held::new(&order, prepared)?;
+    let held = Held::new(&order, prepared, alone)?;
     let warden = getpid();
     let server = match alone.fork().map_err(|error| Step::Fork.because_io(&error))? {
         Side::Child => {
@@ -171,7 +180,7 @@ fn start_server(
         Side::Parent(pid) => pid,
     };
     drop(says_failed);
-    let doors = held.as_warden(alone)?;
+    let doors = held.build(alone)?;
     // With it go the server's ends of its pipes, so that what the server closes is closed.
     drop(order);
     let mut told = [0; Failure::BYTES];
@@ -190,21 +199,28 @@ enum Held<'a> {
     Not,
     /// By limits, Landlock and filters.
     Weakly(&'a Cell, &'a Prepared),
+    /// By a container, which is put together in namespaces of the warden.
+    ByStaged { doors: Vec<OwnedFd> },
     /// By a cell, which the warden builds and enters too. A byte in the pipe says that it is built.
-    ByCell { cell: &'a Cell, prepared: &'a Prepared, filters: Filters, built: (OwnedFd, OwnedFd) },
+    ByCell { cell: &'a Cell, prepared: &'a Prepared, built: (OwnedFd, OwnedFd) },
 }
 
 impl<'a> Held<'a> {
-    fn new(order: &'a Order, prepared: Option<&'a Prepared>) -> Result<Self, Failure> {
+    fn new(
+        order: &'a Order,
+        prepared: Option<&'a Prepared>,
+        alone: Alone,
+    ) -> Result<Self, Failure> {
         let (Some(cell), Some(prepared)) = (&order.cell, prepared) else { return Ok(Self::Not) };
         match &order.ship {
-            Some(ship) if ship.staged => confine::stage(ship, cell, prepared).map(|()| Self::Not),
+            Some(ship) if ship.staged => {
+                confine::stage(ship, cell, prepared, alone).map(|doors| Self::ByStaged { doors })
+            }
             Some(_) => Ok(Self::Not),
             None if cell.namespaces => {
                 confine::separate()?;
-                let filters = Filters::new(cell).map_err(|it| Step::Filter.because_io(&it))?;
                 let built = pipe_with(PipeFlags::CLOEXEC).map_err(|it| Step::Fork.because(it))?;
-                Ok(Self::ByCell { cell, prepared, filters, built })
+                Ok(Self::ByCell { cell, prepared, built })
             }
             None => Ok(Self::Weakly(cell, prepared)),
         }
@@ -212,31 +228,34 @@ impl<'a> Held<'a> {
 
     fn as_server(&self) -> Result<(), Failure> {
         match self {
-            Self::Not => Ok(()),
+            Self::Not | Self::ByStaged { .. } => Ok(()),
             Self::Weakly(cell, prepared) => {
                 prepared.enter_groups()?;
                 confine::hold(cell)
             }
-            Self::ByCell { cell, prepared, filters, built: (until_built, _) } => {
+            Self::ByCell { cell, prepared, built: (until_built, _) } => {
+                let filters = Filters::new(cell).map_err(|it| Step::Filter.because_io(&it))?;
                 confine::enter_groups(prepared)?;
                 // Whatever is not that word is none: without it the root is still the machine's.
                 let told = retry_on_intr(|| rustix::io::read(until_built, &mut [0; 1]));
                 if told.map_err(|errno| Step::Fork.because(errno))? != 1 {
                     return Err(Step::Fork.because(Errno::PIPE));
                 }
-                confine::enclose(cell, filters, Who::Server)
+                confine::enclose(cell, &filters)
             }
         }
     }
 
-    fn as_warden(&self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
-        let Self::ByCell { cell, prepared, filters, built: (_, says_built) } = self else {
-            return Ok(Vec::new());
+    fn build(self, alone: Alone) -> Result<Vec<OwnedFd>, Failure> {
+        let (cell, prepared, says_built) = match self {
+            Self::Not | Self::Weakly(..) => return Ok(Vec::new()),
+            Self::ByStaged { doors } => return Ok(doors),
+            Self::ByCell { cell, prepared, built: (_, says_built) } => (cell, prepared, says_built),
         };
         let doors = confine::build(cell, prepared, alone)?;
         // Nothing runs beside a warden that still has its privileges.
-        confine::enclose(cell, filters, Who::Warden)?;
-        rustix::io::write(says_built, &[1]).map_err(|errno| Step::Fork.because(errno))?;
+        confine::enclose_warden(cell)?;
+        rustix::io::write(&says_built, &[1]).map_err(|errno| Step::Fork.because(errno))?;
         Ok(doors)
     }
 }

@@ -9,6 +9,7 @@ pub mod egress;
 pub mod gateway;
 pub mod link;
 pub mod process;
+pub mod roots;
 pub mod stdio;
 mod tally;
 pub mod watch;
@@ -27,6 +28,7 @@ use stockade_store::Ledger;
 use stockade_wire::error::WireError;
 
 use self::egress::Room;
+use self::roots::Board;
 use self::tally::Tally;
 use crate::config::watch::Live;
 
@@ -190,6 +192,7 @@ fn tell(record: &Record) {
 pub struct Conversation {
     guard: Arc<Guard>,
     session: Mutex<Session>,
+    board: tokio::sync::watch::Sender<Board>,
 }
 
 impl Conversation {
@@ -201,12 +204,22 @@ impl Conversation {
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
         let session = Mutex::new(Session::new(Arc::clone(&guard.server), parties, meter));
-        Self { guard, session }
+        Self { guard, session, board: tokio::sync::watch::Sender::default() }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
     pub fn watched_by(&self, watch: Arc<watch::Watch>) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).watched_by(watch);
+    }
+
+    /// Has the client be asked for its roots, where the policy lets them count.
+    pub fn heeds_roots(&self) {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_roots();
+    }
+
+    /// What the session leaves to be done about roots.
+    fn board(&self) -> &tokio::sync::watch::Sender<Board> {
+        &self.board
     }
 
     /// The guard that stands in it.
@@ -239,6 +252,10 @@ impl Conversation {
                     tell(&record);
                 }
                 Effect::Send(cleared) => sends.push(cleared),
+                Effect::Roots(said) => self.board.send_modify(|it| {
+                    (it.said, it.busy) = (Some(said), true);
+                }),
+                Effect::Begun(begun) => self.board.send_modify(|it| it.begun = Some(begun)),
             }
         }
         Ok(sends)
@@ -252,7 +269,7 @@ impl Conversation {
             .into_iter()
             .filter_map(|it| match it {
                 Effect::Send(cleared) => Some(cleared),
-                Effect::Record(_) => None,
+                Effect::Record(_) | Effect::Roots(_) | Effect::Begun(_) => None,
             })
             .collect()
     }
@@ -263,6 +280,10 @@ impl Conversation {
         // A poisoned lock is a panic in the middle of a turn. The session may have forgotten a
         // request by that; it cannot have cleared one, since what is cleared is returned.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        session.on(event, &policy, now_ms)
+        let effects = session.on(event, &policy, now_ms);
+        if session.asks_for_roots() {
+            self.board.send_if_modified(|it| !std::mem::replace(&mut it.busy, true));
+        }
+        effects
     }
 }

@@ -393,7 +393,8 @@ fn policy(text: &str) -> Result<std::sync::Arc<Policy>, ()> {
 fn call(policy: &Policy, tool: &str) -> (Verdict, bool) {
     let arguments = Document::from_value(&serde_json::json!({})).unwrap();
     let arguments = Some(arguments.root());
-    let decision = policy.call(&CallFacts { tool, arguments, client: None, principal: None });
+    let call = CallFacts { tool, arguments, client: None, principal: None, roots: &[] };
+    let decision = policy.call(&call);
     (decision.verdict, decision.hidden)
 }
 

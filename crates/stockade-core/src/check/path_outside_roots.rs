@@ -1,12 +1,10 @@
 #![doc = include_str!("path_outside_roots.md")]
 
-use stockade_kit::path::inside;
-
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::finding::At;
 use crate::json::Json;
+use crate::root::{bounds, within};
 use crate::subject::{Channel, Subject};
-
 
 pub(super) struct This;
 
@@ -33,7 +31,9 @@ impl Check for This {
 /// Looks at everything in `json`, which a parameter called `name` holds.
 fn look(json: Json<'_>, name: &str, roots: &[String], out: &mut Findings<'_>) {
     if let Some(text) = json.str()
-        && (is_path_name(name) && may_be_path(text) || looks_like_path(text))
+        && (is_path_name(name) && may_be_path(text)
+            || looks_like_path(text)
+            || looks_like_uri(text) && bounds(roots, text))
         && let Err(escape) = within(roots, text)
     {
         out.add(At::Value(json), escape.to_string());
@@ -49,42 +49,6 @@ fn look(json: Json<'_>, name: &str, roots: &[String], out: &mut Findings<'_>) {
     for item in json.items() {
         look(item, name, roots, out);
     }
-}
-
-/// Whether a path or URI is inside a root, by its text alone. A URI that is not of a file is
-/// compared with the roots of its scheme, where there are any.
-fn within(roots: &[String], text: &str) -> Result<(), String> {
-    let Some(scheme) = scheme(text) else {
-        let paths: Vec<&String> = roots.iter().filter(|it| self::scheme(it).is_none()).collect();
-        return match paths.is_empty() {
-            true => Ok(()),
-            false => inside(&paths, text).map(drop).map_err(|it| it.to_string()),
-        };
-    };
-    let of_scheme = |it: &&String| {
-        self::scheme(it).is_some_and(|other| other.eq_ignore_ascii_case(scheme))
-    };
-    let mut roots = roots.iter().filter(of_scheme).peekable();
-    if roots.peek().is_none() {
-        return Ok(());
-    }
-    let lower = text.to_ascii_lowercase();
-    if lower.contains("..") || lower.contains("%2e") || lower.contains("%25") || text.contains('\\') {
-        return Err("a URI that may climb out of its root".to_owned());
-    }
-    let below = |root: &String| {
-        let rest = text.strip_prefix(root.trim_end_matches('/'));
-        rest.is_some_and(|it| it.is_empty() || it.starts_with(['/', '?', '#']))
-    };
-    if roots.any(below) { Ok(()) } else { Err("a URI outside the roots".to_owned()) }
-}
-
-/// The scheme of a URI that is not of a file.
-fn scheme(text: &str) -> Option<&str> {
-    let (scheme, _) = text.split_once("://")?;
-    let plain = |it: char| it.is_ascii_alphanumeric() || "+-.".contains(it);
-    let is_scheme = scheme.len() > 1 && scheme.chars().all(plain);
-    (is_scheme && !scheme.eq_ignore_ascii_case("file")).then_some(scheme)
 }
 
 /// Whether the last word of a parameter's name says that it holds paths.
@@ -115,6 +79,14 @@ const PATH_MAX: usize = 4096;
 fn may_be_path(text: &str) -> bool {
     text.len() <= PATH_MAX && !text.contains('\n')
 }
+
+/// Whether a value is a URI and nothing else, whatever it is called.
+fn looks_like_uri(text: &str) -> bool {
+    text.len() <= URI_MAX && !text.contains([' ', '\n'])
+}
+
+/// Longer ones carry data.
+const URI_MAX: usize = 64 << 10;
 
 /// Whether a value is a path whatever it is called.
 fn looks_like_path(text: &str) -> bool {

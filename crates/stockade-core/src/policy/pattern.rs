@@ -8,10 +8,11 @@
 use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
-use stockade_kit::path::{Escape, inside};
+use stockade_kit::path::Escape;
 
 use crate::json::Json;
 use crate::name;
+use crate::root::strictly_within;
 
 /// A compiled expression may take this much memory.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -204,7 +205,7 @@ impl Test {
                 (Leaf::Name(_), _) => false,
                 (Leaf::Value(it), _) if it.is_array() || it.is_object() => false,
                 (Leaf::Value(_), None) => !wanted,
-                (Leaf::Value(_), Some(path)) => match (inside(roots, path), reading) {
+                (Leaf::Value(_), Some(path)) => match (strictly_within(roots, path), reading) {
                     (Ok(_), _) => *wanted,
                     (Err(Escape::Outside), _) | (Err(_), Reading::Narrow) => !wanted,
                     // It can be read in more than one way: what closes assumes the worse of both.

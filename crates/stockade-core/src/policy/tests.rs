@@ -40,7 +40,8 @@ fn policy(default: Effect, rules: Vec<ToolRule>) -> Policy {
 fn decide(policy: &Policy, tool: &str, arguments: &Value) -> Decision {
     let document = Document::from_value(arguments).unwrap();
     let arguments = Some(document.root());
-    policy.call(&CallFacts { tool, arguments, client: Some("desk"), principal: None })
+    let roots = &policy.roots;
+    policy.call(&CallFacts { tool, arguments, client: Some("desk"), principal: None, roots })
 }
 
 fn check(policy: &Policy, tool: &str, arguments: &Value, expected: &str, by: &str) {

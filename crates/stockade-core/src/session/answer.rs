@@ -15,6 +15,9 @@ impl Turn<'_> {
     pub(super) fn answer(&mut self, message: Message) {
         let from = message.from();
         let asker = from.other();
+        if self.answers_guard(&message) {
+            return;
+        }
         let Some(id) = message.id().cloned() else {
             return self.violation(from, "", "an error that answers no request");
         };
@@ -47,6 +50,9 @@ impl Turn<'_> {
         }
         match judgement.clear() {
             Ok(cleared) => {
+                if from == Side::Server && &*waiting.method == "initialize" {
+                    self.greeted(&original);
+                }
                 self.learn(cleared.message(), &waiting, clean);
                 self.outcome(&waiting, status, |it| {
                     (it.findings, it.mended, it.says) = (findings, mended, detail);

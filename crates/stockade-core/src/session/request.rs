@@ -9,7 +9,7 @@ use super::client::Client;
 use super::effects::{clipped, reason};
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
-use super::{Effect, Session};
+use super::{Effect, Session, roots};
 use crate::json::Json;
 use crate::judge::Judgement;
 use crate::message::{Id, Kind, Message, Side};
@@ -26,6 +26,10 @@ impl Turn<'_> {
             self.violation(from, &method, "the id of a request that is still waiting");
             // Under its own id this would be taken for the answer to the request that waits.
             return self.reply(from, None, -32600, "the id of a request that still waits");
+        }
+        if from == Side::Server && roots::is_own(&id) {
+            self.violation(from, &method, "an id that the guard keeps for itself");
+            return self.reply(from, Some(&id), -32600, "this id is taken");
         }
         if from == Side::Server && self.asked() >= self.policy.limits.calls_in_flight_max {
             self.violation(from, &method, "more questions than may wait at a time");
@@ -58,10 +62,19 @@ impl Turn<'_> {
                 "a request of a server, which this revision forbids",
             );
         }
-        if from == Side::Server && &*waiting.method == "roots/list" && !self.policy.roots.is_empty()
-        {
+        if from == Side::Server && &*waiting.method == "roots/list" && self.answers_roots() {
             return self.answer_roots(&id, &waiting);
         }
+        let own = (from == Side::Client && !self.policy.roots.is_empty())
+            .then(|| roots::with_own(&message, &self.roots_listed(), &self.policy.limits.json()));
+        let (message, answered) = match own.flatten() {
+            None => (message, false),
+            Some(Ok(edited)) => (edited, true),
+            Some(Err(())) => {
+                self.violation(from, &waiting.method, "roots in it that cannot be replaced");
+                return self.reply(from, Some(&id), -32602, "`inputResponses` cannot be used");
+            }
+        };
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
         let mut judgement = self.judge(message, &waiting);
@@ -86,13 +99,19 @@ impl Turn<'_> {
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
         record.rule = by.filter(|it| !it.is_empty());
-        record.mended = judgement.mended();
+        record.mended = judgement.mended() || answered;
+        if answered {
+            record.says = "the roots in it are those of the policy".to_owned();
+        }
         record.findings = Noted::all(from, judgement.findings(), self.policy);
         record.decision = Some(judgement.verdict().name());
         match judgement.clear() {
             Ok(cleared) => {
                 self.effects.push(Effect::Record(Box::new(record)));
                 self.watch(from, &waiting);
+                if from == Side::Client {
+                    self.greets(&waiting.method, &cleared);
+                }
                 self.session.waiting.insert((from, id), waiting);
                 self.effects.push(Effect::Send(cleared));
             }
@@ -116,8 +135,8 @@ impl Turn<'_> {
         record.says = "answered from the policy".to_owned();
         self.effects.push(Effect::Record(Box::new(record)));
         self.outcome(waiting, Status::Ok, |_| ());
-        let roots: Vec<_> = self.policy.roots.iter().filter_map(|it| root(it)).collect();
-        let result = json!({ "roots": roots });
+        let result = json!({ "roots": self.roots_listed() });
+        self.session.roots.told += 1;
         self.own(Side::Server, &json!({ "jsonrpc": "2.0", "id": id.to_value(), "result": result }));
     }
 
@@ -192,11 +211,13 @@ impl Turn<'_> {
     fn decide(&self, judgement: &Judgement, waiting: &mut Waiting) -> Decision {
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let client = &waiting.client;
+        let roots = self.roots();
         let call = CallFacts {
             tool,
             arguments: judgement.message().get("arguments"),
             client: Some(&client.name),
             principal: Some(&self.session.parties.principal),
+            roots: &roots,
         };
         let mut decision = self.policy.call(&call);
         let limits = &self.policy.limits;
@@ -240,7 +261,7 @@ fn listening<'s>(session: &'s Session, message: &Message) -> Option<&'s Waiting>
 }
 
 /// A root as `roots/list` has it: a `file:` URI, and the last of its names.
-fn root(path: &str) -> Option<Value> {
+pub(super) fn root(path: &str) -> Option<Value> {
     let uri = Url::from_file_path(path).ok()?;
     let name = path.rsplit('/').find(|it| !it.is_empty()).unwrap_or(path);
     Some(json!({ "uri": uri.as_str(), "name": name }))

@@ -139,6 +139,9 @@ impl Turn<'_> {
         if from == Side::Server && revision::is_of_client(&method) {
             return self.violation(from, &method, "what only a client says");
         }
+        if self.heeds(from, &method) {
+            return;
+        }
         let ended = match &*method {
             "notifications/cancelled" => {
                 let id = message.get("requestId").and_then(Id::read);
@@ -180,7 +183,10 @@ impl Turn<'_> {
             }
         }
         // What is refused here is dropped: nobody waits for a notification.
-        self.effects.extend(cleared.ok().map(Effect::Send));
+        if let Ok(cleared) = cleared {
+            self.effects.push(Effect::Send(cleared.clone()));
+            self.greets(&waiting.method, &cleared);
+        }
     }
 
     /// A call that reports progress is not silent.
@@ -275,6 +281,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
+        let roots = self.roots();
         let facts = Facts {
             from: message.from(),
             revision: waiting.revision,
@@ -283,7 +290,7 @@ impl Turn<'_> {
             definition: waiting.tool.as_deref(),
             reads_as: waiting.reads_as.as_deref(),
             client_can: waiting.client.can,
-            roots: &self.policy.roots,
+            roots: &roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
         };
         judge(message, &facts, self.policy)

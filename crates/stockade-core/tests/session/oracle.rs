@@ -28,12 +28,17 @@ pub(crate) struct Oracle {
     asked: HashMap<(Side, Id), (String, String)>,
     /// How many decisions and outcomes there were, by exchange.
     calls: HashMap<String, (usize, usize)>,
+    /// The roots of the client that count.
+    granted: Vec<String>,
 }
 
 impl Oracle {
     /// Looks at the effects of an event.
     pub(crate) fn watch(&mut self, event: &Event, effects: &[Effect], policy: &Policy) {
         let heard = messages(event, policy);
+        if let Event::Granted { roots, .. } = event {
+            self.granted.clone_from(roots);
+        }
         let mut said: Vec<&Record> = Vec::new();
         for effect in effects {
             match effect {
@@ -42,6 +47,7 @@ impl Oracle {
                     said.push(record);
                 }
                 Effect::Send(cleared) => self.sent(cleared, &heard, &said, policy),
+                Effect::Roots(_) | Effect::Begun(_) => (),
             }
         }
     }
@@ -107,7 +113,8 @@ impl Oracle {
             }
             (_, None) => panic!("answers nobody: {message:?}"),
         };
-        again(message, &method, policy);
+        let roots = [&policy.roots[..], &self.granted].concat();
+        again(message, &method, policy, &roots);
     }
 }
 
@@ -131,7 +138,7 @@ fn has_hidden(text: &str) -> bool {
 }
 
 /// Judges once more what was sent.
-fn again(message: Message, method: &str, policy: &Policy) {
+fn again(message: Message, method: &str, policy: &Policy, roots: &[String]) {
     let requests = json!({ "sampling": { "createMessage": {} }, "elicitation": { "create": {} } });
     let all = json!({
         "sampling": { "tools": {} },
@@ -144,7 +151,7 @@ fn again(message: Message, method: &str, policy: &Policy) {
     let facts = Facts {
         method,
         client_can: Capabilities::read(Some(all.root())),
-        roots: &policy.roots,
+        roots,
         text_bytes_max: policy.text_bytes_max.unwrap_or(usize::MAX),
         ..Facts::alone(message.from())
     };
@@ -191,11 +198,14 @@ fn is_own(message: &Message) -> bool {
         }
         Kind::Notification => {
             let alone = root.pointer("/params").and_then(Value::as_object);
-            message.method() == Some("notifications/cancelled")
-                && alone.is_some_and(|it| it.contains_key("requestId"))
-                && matches!(text("/params/reason"), "" | "it took too long")
+            let again = ["notifications/initialized", "notifications/roots/list_changed"];
+            let again = again.iter().any(|it| message.method() == Some(it));
+            (again && message.from() == Side::Client)
+                || message.method() == Some("notifications/cancelled")
+                    && alone.is_some_and(|it| it.contains_key("requestId"))
+                    && matches!(text("/params/reason"), "" | "it took too long")
         }
-        Kind::Request => false,
+        Kind::Request => text("/id").starts_with("stockade:"),
     }
 }
 
@@ -217,4 +227,6 @@ const OWN_ERRORS: &[&str] = &[
     "the server is gone",
     "the client is gone",
     "Unknown tool: ",
+    "this id is taken",
+    "started anew before this was answered",
 ];

@@ -14,6 +14,10 @@
 //! expired: ID
 //! passed: 130000                                      so many milliseconds
 //! another client                                      another conversation with the server
+//! heeds                                               the client's roots are heeded in it
+//! granted: ["/a"]                                     these of them count
+//! replaced: why                                       the server goes, for another process of it
+//! begins                                              which is there
 //! ```
 //!
 //! Of an effect `to server: as it was`, the bytes are those that came in. `$filler` stands for a
@@ -33,6 +37,7 @@ use stockade_core::message::{Id, Side};
 use stockade_core::meter::Meter;
 use stockade_core::policy::{self, Action, Origin, Pattern, Policy, Reading, ToolRule};
 use stockade_core::record::{self, Record};
+use stockade_core::root::{Admission, Admitted};
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 
 use crate::oracle::{Oracle, nothing_hidden};
@@ -113,6 +118,12 @@ impl Replay {
             self.session = session(&self.server, self.clients);
             return;
         }
+        if line == "heeds" {
+            return self.session.heeds_roots();
+        }
+        if line == "begins" {
+            return self.happens(Event::Begins);
+        }
         let (what, rest) = line.split_once(['>', ':']).unwrap_or_else(|| panic!("{line}"));
         let rest = rest.trim_start();
         let one = |side| Event::Heard { from: side, bytes: Bytes::from(filled(rest)) };
@@ -142,8 +153,14 @@ impl Replay {
                 self.now_ms += rest.parse::<u64>().unwrap();
                 Event::Passed
             }
+            "granted" => Event::Granted { roots: serde_json::from_str(rest).unwrap(), tell: true },
+            "replaced" => Event::Replaced { why: rest.to_owned() },
             _ => panic!("{line}"),
         };
+        self.happens(event);
+    }
+
+    fn happens(&mut self, event: Event) {
         let heard = if let Event::Heard { bytes, .. } | Event::Answered { bytes, .. } = &event {
             bytes.clone()
         } else {
@@ -152,6 +169,8 @@ impl Replay {
         for effect in self.on(event) {
             let line = match effect {
                 Effect::Record(record) => recorded(&record),
+                Effect::Roots(roots) => format!("consider: {roots:?}"),
+                Effect::Begun(begun) => format!("begun: {begun:?}"),
                 Effect::Send(cleared) => {
                     let bytes = cleared.bytes();
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -185,7 +204,7 @@ fn session(server: &Arc<Server>, number: usize) -> Session {
 }
 
 /// `default` or `transparent`, then what differs: `RULE=ACTION`, `tools=EFFECT:PATTERN`,
-/// `otherwise=EFFECT`, `root=PATH`.
+/// `otherwise=EFFECT`, `root=PATH`, `client-root=PATH`.
 fn policy(words: &str) -> Policy {
     let mut words = words.split_whitespace();
     let mut policy = match words.next() {
@@ -209,6 +228,9 @@ fn policy(words: &str) -> Policy {
                 });
             }
             ("root", path) => policy.roots.push(path.to_owned()),
+            ("client-root", path) => policy
+                .client_roots
+                .push(Admission { place: Admitted::Directory(path.to_owned()), write: false }),
             ("otherwise", name) => policy.tools.default = effect(name),
             (rule, name) => {
                 let action = Action::ALL.iter().find(|it| it.name() == name).expect(word);

@@ -61,11 +61,15 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let process = of_nobody(&programs.join("postgres"))
+        // It ends when this process does, however that is: a pipe closes then.
+        let process = of_nobody(Path::new("/bin/sh"))
+            .args(["-c", "\"$@\" & read -r _; kill -QUIT $!; wait", "sh"])
+            .arg(programs.join("postgres"))
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
             .arg(format!("unix_socket_directories={}", home.path().join("socket").display()))
             .args(["-c", "statement_timeout=3000", "-D"])
             .arg(&data)
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -130,8 +134,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The directory goes with it, so there is nothing that a proper end would save.
-        let _ = self.process.kill();
+        drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
 }

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, geteuid, getpid, getrlimit};
 
+use super::ids::Ids;
 use super::image::Prepared;
 use super::{Engine, EngineProgram, OURS, PRELOAD, Ship};
 use crate::cell::{Cell, Kind, Mount, What};
@@ -30,6 +31,9 @@ const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 /// Who root of a container is on this machine: nobody at all. No server is it either.
 const ROOT_INSIDE: u32 = 0xfff0_0000;
+
+/// The namespace of the network that Podman itself is in, which is one of ours.
+const NETWORK: &str = "ns:/proc/self/ns/net";
 
 /// Places below `/proc` and `/sys` that tell of the machine; over them lies an empty directory.
 const MASKED: &str = "/sys:/dev/mqueue";
@@ -62,6 +66,7 @@ impl Client {
         cell: &Cell,
         limits: &Limits,
         prepared: &Prepared,
+        ids: Option<Ids>,
     ) -> Result<Self, Error> {
         let name = name();
         let mut words = Words(vec![program.into()]);
@@ -71,9 +76,26 @@ impl Client {
         }
         words.flag("run");
         words.of_both(&name, cell, limits);
-        match engine.program {
-            EngineProgram::Podman => words.of_podman_run(&name, cell, engine.image.is_some()),
-            EngineProgram::Docker => words.flag("--cgroupns=private"),
+        match (engine.program, ids) {
+            (EngineProgram::Podman, None) => {
+                words.limits(cell, limits);
+                words.of_podman_run(cell);
+                words.flag(format!("--cgroup-parent=/{}", group(&name)));
+                if engine.image.is_none() {
+                    // The files of an image would have to be copied for it.
+                    words.users(ROOT_INSIDE, [(cell.uid, cell.uid), (cell.gid, cell.gid)]);
+                }
+            }
+            // Which groups this user may make, the engine does not know; the keeper does.
+            (EngineProgram::Podman, Some(_)) => {
+                words.of_podman_run(cell);
+                words.users(1, [(cell.uid, 0), (cell.gid, 0)]);
+            }
+            (EngineProgram::Docker, _) => {
+                words.limits(cell, limits);
+                words.flag("--network=none");
+                words.flag("--cgroupns=private");
+            }
         }
         let mut inside = inside(engine.image.is_some());
         match (&prepared.reference, engine.program) {
@@ -106,10 +128,14 @@ impl Client {
                 files.push((path, text.into_bytes()));
             }
         }
+        if let Some(ids) = ids {
+            env.retain(|(name, _)| name != "HOME");
+            env.extend(rootless(ids));
+        }
         let spec = Spec { command: words.0, env, cwd: Some("/".into()), confine: None };
         Ok(Self {
             spec,
-            ship: Ship { name, staged, files, remove, env: client_env(engine.program) },
+            ship: Ship { name, staged, ids, files, remove, env: client_env(engine.program) },
         })
     }
 }
@@ -149,7 +175,6 @@ impl Words {
             "--read-only",
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
-            "--network=none",
             "--ipc=private",
             "--restart=no",
             "--log-driver=none",
@@ -163,6 +188,14 @@ impl Words {
         self.flag(format!("--name={name}"));
         self.flag(format!("--label=stockade={name}"));
         self.flag(format!("--user={}:{}", cell.uid, cell.gid));
+        self.flag(format!("--shm-size={}", limits.scratch_bytes));
+        let files = at_most(Resource::Nofile, cell.open_files.into());
+        self.flag(format!("--ulimit=nofile={files}:{files}"));
+        self.flag(format!("--ulimit=fsize={0}:{0}", cell.file_bytes));
+    }
+
+    /// What the engine's own control groups hold.
+    fn limits(&mut self, cell: &Cell, limits: &Limits) {
         // One more, for our own first process.
         self.flag(format!("--pids-limit={}", cell.pids.saturating_add(1)));
         if let Some(bytes) = limits.memory_bytes {
@@ -172,13 +205,9 @@ impl Words {
         if let Some(share) = limits.cpu_thousandths {
             self.flag(format!("--cpus={}.{:03}", share / 1000, share % 1000));
         }
-        self.flag(format!("--shm-size={}", limits.scratch_bytes));
-        let files = at_most(Resource::Nofile, cell.open_files.into());
-        self.flag(format!("--ulimit=nofile={files}:{files}"));
-        self.flag(format!("--ulimit=fsize={0}:{0}", cell.file_bytes));
     }
 
-    fn of_podman_run(&mut self, name: &str, cell: &Cell, is_image: bool) {
+    fn of_podman_run(&mut self, cell: &Cell) {
         for flag in [
             "--cgroups=no-conmon",
             "--cgroupns=private",
@@ -197,15 +226,22 @@ impl Words {
             self.flag(flag);
         }
         self.flag(format!("--security-opt=mask={MASKED}"));
-        self.flag(format!("--cgroup-parent=/{}", group(name)));
+        if cell.doors.is_empty() {
+            self.flag("--network=none");
+        } else {
+            // The resolver is one of the files that were made up.
+            self.flag(format!("--network={NETWORK}"));
+            self.flag("--dns=none");
+        }
         let threads = at_most(Resource::Nproc, u64::from(u32::MAX));
         self.flag(format!("--ulimit=nproc={threads}:{threads}"));
-        if !is_image {
-            // The files of an image would have to be copied for it.
-            for (option, id) in [("--uidmap", cell.uid), ("--gidmap", cell.gid)] {
-                self.flag(format!("{option}=0:{ROOT_INSIDE}:1"));
-                self.flag(format!("{option}={id}:{id}:1"));
-            }
+    }
+
+    /// Who root and the server of a container are in the user namespace around it.
+    fn users(&mut self, root: u32, server: [(u32, u32); 2]) {
+        for (option, (inside, outside)) in ["--uidmap", "--gidmap"].into_iter().zip(server) {
+            self.flag(format!("{option}=0:{root}:1"));
+            self.flag(format!("{option}={inside}:{outside}:1"));
         }
     }
 
@@ -267,14 +303,6 @@ impl Words {
                 What::Proc => {}
             }
         }
-        // Docker's image is empty, so that a link is shown as what it leads to.
-        for (at, _) in &cell.links {
-            let Ok(real) = at.canonicalize() else { continue };
-            let is_shown = cell.mounts.iter().any(|it| at.starts_with(&it.at));
-            if !is_shown && !at.starts_with("/dev") && *at != Path::new("/var/tmp") {
-                self.mount(&real, at, "readonly,bind-propagation=rprivate")?;
-            }
-        }
         Ok(())
     }
 
@@ -293,6 +321,20 @@ impl Words {
         self.pair("--mount", value);
         Ok(())
     }
+}
+
+/// Docker makes no links, so that each is shown as what it leads to: a place of its own, for Landlock
+/// as well.
+pub(crate) fn links_are_places(cell: &mut Cell) {
+    for (at, _) in std::mem::take(&mut cell.links) {
+        let Ok(from) = at.canonicalize() else { continue };
+        let is_shown = cell.mounts.iter().any(|it| at.starts_with(&it.at));
+        if !is_shown && !at.starts_with("/dev") && at != Path::new("/var/tmp") {
+            let what = What::Bind { from, kind: Kind::Read, owner: None };
+            cell.mounts.push(Mount { at, what });
+        }
+    }
+    cell.mounts.sort_by_key(|it| it.at.components().count());
 }
 
 /// Devices, processes and shared memory are what engines have of their own.
@@ -384,18 +426,14 @@ fn runtime() -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// Whether this user is none whom the engine is for.
-pub(crate) fn is_for_root(engine: EngineProgram) -> bool {
-    engine == EngineProgram::Podman && !geteuid().is_root()
-}
-
 /// Why an engine cannot be used here, as far as that is seen without asking it.
 pub(crate) fn unusable(engine: EngineProgram) -> Option<String> {
     match engine {
-        EngineProgram::Podman if is_for_root(engine) => {
-            Some("it is used by root only; an ordinary user has `native`".to_owned())
-        }
-        EngineProgram::Podman => runtime().err().map(|it| it.to_string()),
+        EngineProgram::Podman => match runtime() {
+            Err(error) => Some(error.to_string()),
+            Ok(_) if geteuid().is_root() => None,
+            Ok(_) => Ids::of_this_user().err().map(|it| format!("{}: {}", it.says, it.remedy)),
+        },
         EngineProgram::Docker => {
             let host = env::var_os("DOCKER_HOST").filter(|it| !it.is_empty())?;
             let is_here = host.as_bytes().starts_with(b"unix://");
@@ -413,7 +451,11 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 pub(crate) fn client_env(engine: EngineProgram) -> Vec<(OsString, OsString)> {
     let mut all = vec![(OsString::from("PATH"), OsString::from(PROGRAMS))];
     match engine {
-        EngineProgram::Podman => all.push(("HOME".into(), "/root".into())),
+        // An ordinary user's is not asked for what is kept there, and finds nothing.
+        EngineProgram::Podman => {
+            let home = if geteuid().is_root() { "/root" } else { "/" };
+            all.push(("HOME".into(), home.into()));
+        }
         EngineProgram::Docker => {
             for name in DOCKER {
                 all.extend(env::var_os(name).map(|value| (OsString::from(name), value)));
@@ -421,6 +463,18 @@ pub(crate) fn client_env(engine: EngineProgram) -> Vec<(OsString, OsString)> {
         }
     }
     all
+}
+
+/// What tells Podman that it is not root of the machine, and that the user namespace which it would
+/// make for that is around it. Without it, it would make control groups where it may not.
+fn rootless(ids: Ids) -> [(OsString, OsString); 5] {
+    [
+        ("HOME".into(), SHOP.into()),
+        ("XDG_RUNTIME_DIR".into(), SHOP.into()),
+        ("_CONTAINERS_USERNS_CONFIGURED".into(), "done".into()),
+        ("_CONTAINERS_ROOTLESS_UID".into(), ids.uid.to_string().into()),
+        ("_CONTAINERS_ROOTLESS_GID".into(), ids.gid.to_string().into()),
+    ]
 }
 
 fn storage(images: Option<&Path>) -> String {
@@ -478,6 +532,15 @@ mod tests {
 
     /// One word a line, without what is different each time.
     fn shown(program: EngineProgram, image: Option<&str>) -> String {
+        shown_of(program, image, &cell(), None)
+    }
+
+    fn shown_of(
+        program: EngineProgram,
+        image: Option<&str>,
+        cell: &Cell,
+        ids: Option<Ids>,
+    ) -> String {
         let image = image.map(|it| it.parse().unwrap());
         let engine = Engine { program, image };
         let reference = match (&engine.image, program) {
@@ -487,7 +550,7 @@ mod tests {
         };
         let prepared = Prepared { reference, store: None };
         let path = Path::new("/usr/bin").join(program.name());
-        let client = Client::new(&engine, &path, &cell(), &limits(), &prepared).unwrap();
+        let client = Client::new(&engine, &path, cell, &limits(), &prepared, ids).unwrap();
         let name = &client.ship.name;
         let words = client.spec.command.iter().map(|it| it.to_str().unwrap());
         let words = words.map(|it| it.replace(name, "NAME").replace(&group(name), "GROUP"));
@@ -506,7 +569,6 @@ run
 --read-only
 --cap-drop=ALL
 --security-opt=no-new-privileges
---network=none
 --ipc=private
 --restart=no
 --log-driver=none
@@ -517,13 +579,14 @@ run
 --name=NAME
 --label=stockade=NAME
 --user=1000:1001
+--shm-size=4096
+--ulimit=nofile=64:64
+--ulimit=fsize=1048576:1048576
 --pids-limit=10
 --memory=1048576
 --memory-swap=1048576
 --cpus=1.500
---shm-size=4096
---ulimit=nofile=64:64
---ulimit=fsize=1048576:1048576
+--network=none
 --cgroupns=private
 --mount
 type=bind,src=/usr,dst=/usr,readonly,bind-propagation=rprivate
@@ -558,6 +621,26 @@ stockade/empty:1
         }
         assert!(said.ends_with("--rootfs\n/tmp/root\n/.stockade/stockade\n--stockade-inside"));
         assert!(!said.contains("--mount"), "{said}");
+    }
+
+    #[test]
+    fn podman_of_an_ordinary_user_maps_that_user_and_makes_no_group() {
+        let ids = Ids { uid: 1000, gid: 1001, given_uid: 100_000, given_gid: 200_000 };
+        let said = shown_of(EngineProgram::Podman, None, &cell(), Some(ids));
+        let maps = "--uidmap=0:1:1\n--uidmap=1000:0:1\n--gidmap=0:1:1\n--gidmap=1001:0:1\n";
+        assert!(said.contains(maps), "{said}");
+        for word in ["--cgroup-parent", "--memory", "--pids-limit", "--cpus"] {
+            assert!(!said.contains(word), "{word} in {said}");
+        }
+    }
+
+    #[test]
+    fn whom_a_server_may_reach_is_reached_through_a_network_of_ours() {
+        let at = crate::network::GATE_PROXY;
+        let doors = vec![crate::cell::Door { kind: crate::cell::Way::Connections, at }];
+        let said = shown_of(EngineProgram::Podman, None, &Cell { doors, ..cell() }, None);
+        assert!(said.contains("--network=ns:/proc/self/ns/net\n--dns=none\n"), "{said}");
+        assert!(shown(EngineProgram::Podman, None).contains("--network=none\n"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::process::geteuid;
+
 use super::EngineProgram;
 use super::ask::{ANSWER_MAX, ask};
 use super::command::{client_env, find, unusable};
@@ -21,8 +23,8 @@ pub struct Seen {
     pub unusable: Option<String>,
 }
 
-/// Looks whether an engine is there and answers. Nothing is started in it, and one that is not for
-/// this user is not asked: Podman would leave a process and files.
+/// Looks whether an engine is there and answers. Nothing is started in it, and one that this user
+/// cannot use is not asked.
 pub fn look(engine: EngineProgram) -> Option<Seen> {
     let program = find(engine.name())?;
     if let Some(why) = unusable(engine) {
@@ -40,6 +42,8 @@ pub fn look(engine: EngineProgram) -> Option<Seen> {
     };
     let version = ask(&["--version"]).unwrap_or_default();
     let unusable = match engine {
+        // That of an ordinary user would leave a process and files.
+        EngineProgram::Podman if !geteuid().is_root() => None,
         EngineProgram::Podman => ask(&["info", "--format", "{{.Version.Version}}"]).err(),
         EngineProgram::Docker => ask(&["version", "--format", "{{.Server.Version}}"]).err(),
     };

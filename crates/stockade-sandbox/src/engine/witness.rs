@@ -6,13 +6,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path};
+use std::process::Command;
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, open};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::command::ours;
-use super::{OURS, PRELOAD};
+use super::ask::{ANSWER_MAX, ask};
+use super::command::{client_env, ours};
+use super::{EngineProgram, OURS, PRELOAD};
 use crate::cell::Cell;
 use crate::mounts::step_into;
 use crate::seccomp::Filters;
@@ -33,10 +35,9 @@ enum NotHeld {
     NotWalled,
 }
 
-/// Whether the first process of the container below this warden is ours, made of nothing that is
-/// the image's, and behind the walls that are put up inside.
-pub(crate) fn is_held(warden: Pid, is_image: bool, cell: &Cell) -> io::Result<()> {
-    let first = first_below(warden).ok_or_else(|| io::Error::other(NotHeld::NotSeen))?;
+/// Whether the first process of a container is ours, made of nothing that is the image's, and behind
+/// the walls that are put up inside.
+pub(crate) fn is_held(first: Pid, is_image: bool, cell: &Cell) -> io::Result<()> {
     let about = format!("/proc/{}", first.as_raw_nonzero());
     let said = |name: &str| fs::read_to_string(format!("{name}/status"));
     let walls = Filters::new(cell)?.count();
@@ -75,12 +76,26 @@ pub(crate) fn is_held(warden: Pid, is_image: bool, cell: &Cell) -> io::Result<()
 }
 
 /// The process that is the first one of a namespace below that of the warden.
-fn first_below(warden: Pid) -> Option<Pid> {
-    descendants(warden).into_iter().find(|pid| {
-        let about = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()));
-        about.is_ok_and(|it| {
-            field(&it, "NSpid").and_then(|it| it.split_whitespace().last()) == Some("1")
-        })
+pub(crate) fn first_below(warden: Pid) -> io::Result<Pid> {
+    let mut below = descendants(warden).into_iter();
+    below.find(|it| is_first(*it)).ok_or_else(|| io::Error::other(NotHeld::NotSeen))
+}
+
+/// The first process of a container, as a daemon says. It is seen from outside by root only.
+pub(crate) fn first_of(program: &Path, name: &str) -> io::Result<Pid> {
+    let mut client = Command::new(program);
+    client.args(["container", "inspect", "--format", "{{.State.Pid}}", name]);
+    client.env_clear().envs(client_env(EngineProgram::Docker));
+    let pid = ask(&mut client, &[], ANSWER_MAX)?.stdout.trim().parse().ok().and_then(Pid::from_raw);
+    // One of another machine, or of a virtual one, is somebody else here.
+    pid.filter(|it| is_first(*it)).ok_or_else(|| io::Error::other(NotHeld::NotSeen))
+}
+
+/// Whether it is the first one of a namespace.
+fn is_first(pid: Pid) -> bool {
+    let about = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()));
+    about.is_ok_and(|it| {
+        field(&it, "NSpid").is_some_and(|it| it.split_whitespace().skip(1).last() == Some("1"))
     })
 }
 

@@ -58,6 +58,7 @@ const CASES: &[Case] = &[
     ("nothing outside of the roots is reached", nothing_outside_is_reached),
     ("no way out is open", no_way_out_is_open),
     ("a server is unprivileged", a_server_is_unprivileged),
+    ("a warden is behind walls before its server runs", a_warden_is_behind_walls),
     ("sockets for the guard are of the server's network and not the server's", doors_are_apart),
     ("environment and descriptors are clean", environment_and_descriptors_are_clean),
     ("what servers need works", what_servers_need_works),
@@ -100,6 +101,7 @@ const CASES: &[Case] = &[
 /// What servers in containers cannot have: nothing of them is traced, and nobody is named whom they
 /// may reach.
 const NATIVE_ONLY: &[&str] = &[
+    "a warden is behind walls before its server runs",
     "a traced server is held as any other",
     "what a traced server touches is seen",
     "no way around by which a file is found hides it",
@@ -163,7 +165,7 @@ fn run(who: &str, filter: Option<&str>) -> ExitCode {
             error @ (Error::CannotEnforce { .. }
             | Error::NoEngine { .. }
             | Error::Engine { .. }
-            | Error::ForRoot { .. }),
+            | Error::NoIds { .. }),
         ) => {
             println!("{who}: not run: {error}: {:?}", std::error::Error::source(&error));
             return ExitCode::SUCCESS;
@@ -241,16 +243,33 @@ fn must_hold(said: &str, at_least: usize) {
     assert!(held >= at_least, "only {held} were tried: {said}");
 }
 
+fn field(status: &str, name: &str) -> String {
+    let line = status.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(":\t"));
+    line.unwrap_or_else(|| panic!("{name} in {status}")).to_owned()
+}
+
+fn must_be_unprivileged(status: &str) {
+    for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(field(status, name), "0000000000000000", "{name}");
+    }
+    let signs = (field(status, "NoNewPrivs"), field(status, "Seccomp"));
+    assert_eq!(signs, ("1".into(), "2".into()));
+}
+
+fn a_warden_is_behind_walls(ground: &Ground) {
+    let child = launch(&ground.confined(&["cat"])).unwrap();
+    let status = |pid: &str| fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let warden = status(&field(&status(&child.pid().to_string()), "PPid"));
+    assert_eq!(field(&warden, "NSpid").split('\t').next_back(), Some("1"), "{warden}");
+    must_be_unprivileged(&warden);
+    let own = field(&status("self"), "Seccomp_filters").parse::<u32>().unwrap();
+    assert_eq!(field(&warden, "Seccomp_filters"), (own + 1).to_string());
+}
+
 fn a_server_is_unprivileged(ground: &Ground) {
     let status = output(&ground.confined(&["cat", "/proc/self/status"]));
-    let field = |name: &str| {
-        let line = status.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(":\t"));
-        line.unwrap_or_else(|| panic!("{name} in {status}")).to_owned()
-    };
-    for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-        assert_eq!(field(name), "0000000000000000", "{name}");
-    }
-    assert_eq!((field("NoNewPrivs"), field("Seccomp")), ("1".into(), "2".into()));
+    must_be_unprivileged(&status);
+    let field = |name: &str| field(&status, name);
     assert!(field("Uid").split('\t').all(|it| it == NOBODY.to_string() || it == our_uid()));
     assert!(!field("Uid").split('\t').any(|it| it == "0"));
     // A crash starts no handler of dumps outside, and the server does not change that.

@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "start",
     "stop",
     "decision",
@@ -24,6 +24,7 @@ const KINDS: [&str; 13] = [
     "egress",
     "policy",
     "touched",
+    "roots",
     "ledger.recovered",
     "ledger.removed",
 ];

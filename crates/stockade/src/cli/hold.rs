@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use rustix::io::Errno;
-use stockade_sandbox::{Confinement, EngineProgram, Error, Guarantee, Image, Network, Secret};
+use stockade_sandbox::{
+    Confinement, EngineProgram, Error, Guarantee, Image, Network, NoDestination, Secret,
+};
 
 use crate::config::{Backend, Sandbox};
 use crate::failure::{Exit, Failure};
@@ -148,6 +150,13 @@ impl Hold {
     }
 }
 
+/// What is said of roots that name more hosts than can be reached.
+pub(super) fn too_many(error: &NoDestination) -> Failure {
+    Failure::new(Exit::Usage, "the roots cannot all be reached")
+        .from(error.clone())
+        .help("name fewer addresses as roots, or fewer hosts in `--net`")
+}
+
 /// The value of a variable that is passed on by its name.
 pub(super) fn passed_on(option: &str, name: &str) -> Result<OsString, Failure> {
     // What stands behind the sign is a value, perhaps a secret, and is not said again.
@@ -208,8 +217,8 @@ pub(super) fn not_started(error: &Error) -> Failure {
         Error::Engine { engine: EngineProgram::Podman, .. } => failure(Exit::Server)
             .help("`--dry-run` shows the command; without `--sandbox`, no engine is needed"),
         Error::NotInContainer { remedy, .. } => failure(Exit::Usage).help(*remedy),
-        Error::ForRoot { .. } => {
-            failure(Exit::Server).help("run it as root, or use the native sandbox")
+        Error::NoIds { remedy, .. } => {
+            failure(Exit::Server).help(format!("{remedy}, or leave `--sandbox` away"))
         }
         Error::NoImage { .. } => failure(Exit::Server).help(
             "fetch it yourself (`podman pull`, `docker pull`): nothing is fetched to start a server",

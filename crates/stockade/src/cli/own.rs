@@ -84,7 +84,8 @@ fn programs() -> Vec<PathBuf> {
 /// may have made it: on a command line somebody has just written it, and is told where it leads; a
 /// policy is from before, and what it says must not have become something else.
 pub(super) fn led(resolved: &Resolved) -> Result<Vec<String>, Failure> {
-    let roots = resolved.roots.iter().map(|it| (Path::new(&it.path), &*it.origin.place));
+    let roots = resolved.roots.iter().filter(|it| !it.is_uri());
+    let roots = roots.map(|it| (Path::new(&it.path), &*it.origin.place));
     let of_policy = resolved.source.iter().map(|it| it.path.display().to_string());
     let of_policy = of_policy.collect::<String>();
     let programs = resolved.sandbox.programs.iter().map(|it| (it.as_path(), &*of_policy));
@@ -119,6 +120,8 @@ pub(super) struct Kept {
     places: Vec<(PathBuf, Option<Which>)>,
     /// Where the policy really is.
     policy: Option<PathBuf>,
+    /// What was replaced by the time that another server was started, and was not told yet.
+    untold: Vec<PathBuf>,
     /// Whether the policy may be the server's by now.
     lost: bool,
 }
@@ -132,12 +135,18 @@ impl Kept {
         let policy = search
             .place()
             .and_then(|it| Some(it.parent()?.canonicalize().ok()?.join(it.file_name()?)));
-        Self { places, policy, lost: false }
+        Self { places, policy, untold: Vec::new(), lost: false }
+    }
+
+    /// The same for a server that is started in the place of another. A policy that is lost stays so.
+    pub(super) fn renew(&mut self, plan: &Plan) {
+        self.untold = self.replaced();
+        self.places = plan.kept().map(|it| (it.to_owned(), which(it))).collect();
     }
 
     /// What was replaced since the last look.
     pub(super) fn replaced(&mut self) -> Vec<PathBuf> {
-        let mut replaced = Vec::new();
+        let mut replaced = std::mem::take(&mut self.untold);
         for (path, was) in &mut self.places {
             let is = which(path);
             if is != *was && is.is_some() {

@@ -166,7 +166,7 @@ fn absent(search: &Search, resolved: &Resolved) -> Vec<Root> {
     };
     let all = resolved.roots.iter().cloned().chain(resolved.servers.iter().flat_map(of));
     let mut absent: Vec<Root> = Vec::new();
-    for root in all.filter(|it| !Path::new(&it.path).is_dir()) {
+    for root in all.filter(|it| !it.is_uri() && !Path::new(&it.path).is_dir()) {
         if !absent.iter().any(|it| it.origin == root.origin && it.path == root.path) {
             absent.push(root);
         }
@@ -236,7 +236,10 @@ fn check(resolved: &Resolved, format: Format, out: &mut dyn Write) -> io::Result
             "  no roots: a server's process sees programs only; arguments are not bounded"
         )?;
     }
-    for root in &resolved.roots {
+    for root in resolved.roots.iter().filter(|it| it.is_uri()) {
+        writeln!(out, "  root {} ({})", root.path, root.origin.place)?;
+    }
+    for root in resolved.roots.iter().filter(|it| !it.is_uri()) {
         let mode = if root.write { "read, write" } else { "read only" };
         writeln!(out, "  root {}, {mode} ({})", root.path, root.origin.place)?;
     }
@@ -262,6 +265,7 @@ fn explain(
         arguments: Some(arguments.root()),
         client: args.client.as_deref(),
         principal: args.principal.as_deref(),
+        roots: &policy.roots,
     };
     let decision = policy.call(&call);
     let call = if decision.unnamed { CallFacts { client: None, ..call } } else { call };
@@ -450,7 +454,7 @@ when = "args.size > 10"
         1 | x = 1
           | ^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
         exit 2
         "#);
     }
@@ -478,7 +482,7 @@ when = "args.size > 10"
     #[test]
     fn a_program_is_told_the_same() {
         insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
-        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
         exit 2
         "#);
     }

@@ -5,20 +5,20 @@ use std::io::{self, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
-use stockade_sandbox::{Plan, Spec, plan, raise_descriptors};
+use stockade_sandbox::{Confinement, Plan, Spec, plan, raise_descriptors};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started, passed_on};
+use super::hold::{Hold, not_started, passed_on, too_many};
 use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
 use crate::config::watch::{Change, EVERY, Live};
@@ -26,6 +26,7 @@ use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
 use crate::guard::link::{Link, LinkError, Outbox};
 use crate::guard::process::{Process, StartError, Started};
+use crate::guard::roots::{Replaceable, Reserve, Roots, Successive};
 use crate::guard::stdio::{Ended, carry};
 use crate::guard::{Conversation, Guard, Unrecorded};
 
@@ -49,6 +50,10 @@ pub(super) struct Run {
     upstream: Option<String>,
     #[command(flatten)]
     shared: Shared,
+    /// A directory in which roots that the client gives count as well, or `*` for any: with ":rw"
+    /// behind it, the server may write in them. Or a URI. May be repeated [default: nowhere]
+    #[arg(long = "client-root", value_name = "DIR[:ro|rw]|*")]
+    client_roots: Vec<OsString>,
     /// The server's command
     #[arg(last = true, help_heading = None, value_name = "CMD")]
     command: Vec<OsString>,
@@ -117,8 +122,10 @@ pub(super) struct Ready {
     pub(super) server: Where,
     /// What holds the server, for a person.
     pub(super) held: String,
-    pub(super) kept: Kept,
+    pub(super) kept: Arc<Mutex<Kept>>,
     pub(super) show_stderr: bool,
+    /// Keeps what is the guard's own from the server, whatever roots it gets.
+    reserve: Reserve,
 }
 
 impl Shared {
@@ -128,9 +135,11 @@ impl Shared {
         &self,
         upstream: Option<&str>,
         command: &[OsString],
+        client_roots: &[String],
     ) -> Result<Option<Ready>, Failure> {
         raise_descriptors();
-        let Found { search, flags, resolved, server, plan, told } = self.look(upstream, command)?;
+        let Found { search, flags, resolved, server, plan, told } =
+            self.look(upstream, command, client_roots)?;
         if let Some(about) = server.about() {
             anstream::eprintln!("note: {about}");
         }
@@ -160,19 +169,36 @@ impl Shared {
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
         let held = [&[held], &told[..]].concat().join("; ");
-        Ok(Some(Ready { guard, resolved, server, held, kept, show_stderr: self.stderr }))
+        let (state, policy) = (self.state.clone(), self.policy.clone());
+        let keep = move |confine: &mut Confinement| {
+            reserve(Some(confine), &state, policy.as_deref(), false).map_err(|it| it.to_string())
+        };
+        let kept = Arc::new(Mutex::new(kept));
+        let follows = Arc::clone(&kept);
+        let starts = move |plan: &Plan| {
+            follows.lock().unwrap_or_else(PoisonError::into_inner).renew(plan);
+        };
+        let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
+        let show_stderr = self.stderr;
+        Ok(Some(Ready { guard, resolved, server, held, kept, show_stderr, reserve }))
     }
 
-    fn look(&self, upstream: Option<&str>, command: &[OsString]) -> Result<Found, Failure> {
+    fn look(
+        &self,
+        upstream: Option<&str>,
+        command: &[OsString],
+        client_roots: &[String],
+    ) -> Result<Found, Failure> {
         let search = Search::new(self.policy.as_deref());
         let flags = Flags {
             server: self.server.clone(),
             roots: roots(&self.roots)?,
+            client_roots: client_roots.to_vec(),
             call_timeout_s: self.timeout,
         };
         let resolved = Resolved::read(&search, &flags)
             .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
-        for root in resolved.roots.iter().filter(|it| it.origin.place == "--root") {
+        for root in resolved.roots.iter().filter(|it| it.origin.place == "--root" && !it.is_uri()) {
             there(&root.path, false)?;
         }
         if let Ok(directory) = std::env::current_dir()
@@ -224,7 +250,8 @@ impl Shared {
 
     /// A server that is started here, and what holds it.
     fn here(&self, command: Vec<OsString>, resolved: &Resolved) -> Result<Where, Failure> {
-        let mut confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
+        let confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
+        let mut confine = confine.map_err(|it| too_many(&it))?;
         let mut env = environment(&self.env, confine.is_some())?;
         for (name, value) in resolved.server.iter().flat_map(|it| &it.env) {
             env.retain(|(it, _)| it != name.as_str());
@@ -318,7 +345,8 @@ impl Where {
 
 impl Run {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let ready = self.shared.ready(self.upstream.as_deref(), &self.command)?;
+        let (upstream, client_roots) = (self.upstream.as_deref(), roots(&self.client_roots)?);
+        let ready = self.shared.ready(upstream, &self.command, &client_roots)?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
         // One thread is enough for one client, and starts faster than two.
         runtime(1)?.block_on(guard(ready))
@@ -326,7 +354,7 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, held, show_stderr, kept, .. } = ready;
+    let Ready { guard, server, held, show_stderr, kept, reserve, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard, kept);
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
@@ -336,6 +364,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     })?;
     let (writer, written) = writer.share(&limits);
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
+    conversation.heeds_roots();
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         Where::Here(it) => {
@@ -346,7 +375,14 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             }
             anstream::eprintln!("note: {held}");
             let link = Arc::new(Link::lines(input));
-            let ended = carry(conversation, link, outbox, client, Some(output), stop()).await;
+            let (lines, output) = Successive::new(output);
+            let parties = parties.clone();
+            let Settled { spec, prepared, .. } = it;
+            let mut server = Replaceable { spec, prepared, process, lines, show_stderr, parties };
+            let mut roots = Roots::new(Some(&mut server), reserve);
+            let (output, stop) = (Some(output), stop());
+            let ended = carry(conversation, link, outbox, client, output, &mut roots, stop).await;
+            let process = server.process;
             let exit = match process.exit().await {
                 Ok(stockade_sandbox::Exit::Code(code)) => format!("ended with exit code {code}"),
                 Ok(stockade_sandbox::Exit::Signal(it)) => format!("was killed by signal {it}"),
@@ -360,7 +396,9 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
         Where::There(http) => {
             let link = Arc::new(Link::remote(http));
             let none = None::<frame::Lines<tokio::io::Empty>>;
-            let ended = carry(conversation, Arc::clone(&link), outbox, client, none, stop()).await;
+            let mut roots = Roots::new(None, reserve);
+            let (to, stop) = (Arc::clone(&link), stop());
+            let ended = carry(conversation, to, outbox, client, none, &mut roots, stop).await;
             link.close().await;
             (ended, None)
         }
@@ -383,6 +421,9 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             Err(Failure::new(Exit::Server, format!("the server ended by itself{how}")))
         }
         Ended::Broken(LinkError::Unrecorded(error)) => Err(unrecorded(error)),
+        Ended::Broken(LinkError::Anew(says)) => Err(Failure::new(Exit::Server, says).help(
+            "leave `client_roots` away for this server, and give it its roots with `--root`",
+        )),
         Ended::Broken(error @ (LinkError::Client(_) | LinkError::Server(_))) => {
             Err(Failure::new(Exit::Server, "the conversation broke").from(error))
         }
@@ -463,21 +504,20 @@ pub(super) fn unrecorded(error: Unrecorded) -> Failure {
 
 /// Follows the policy file: what is new in it holds from the next message on, unless a server may have
 /// written it. Tells what of the rest a server may write by now.
-pub(super) fn watch(guard: &Arc<Guard>, mut kept: Kept) {
+pub(super) fn watch(guard: &Arc<Guard>, kept: Arc<Mutex<Kept>>) {
     let guard = Arc::clone(guard);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
             let looking = Arc::clone(&guard);
+            let kept = Arc::clone(&kept);
             let look = move || {
-                let replaced = kept.replaced();
-                let changed = if kept.has_the_policy() { looking.live().look() } else { None };
-                (kept, replaced, changed)
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let (replaced, has_policy) = (kept.replaced(), kept.has_the_policy());
+                (replaced, has_policy, has_policy.then(|| looking.live().look()).flatten())
             };
-            let Ok((back, replaced, changed)) = tokio::task::spawn_blocking(look).await else {
-                return;
-            };
-            kept = back;
+            let looked = tokio::task::spawn_blocking(look).await;
+            let Ok((replaced, has_policy, changed)) = looked else { return };
             let changed = changed.map(|it| match it {
                 Change::Replaced(_) => "the policy was replaced".to_owned(),
                 Change::Refused(error) => format!(
@@ -486,7 +526,7 @@ pub(super) fn watch(guard: &Arc<Guard>, mut kept: Kept) {
                 ),
             });
             let replaced = replaced.iter().map(|it| {
-                let rest = if kept.has_the_policy() { "" } else { ", and the policy is not read again" };
+                let rest = if has_policy { "" } else { ", and the policy is not read again" };
                 format!(
                     "`{}` was replaced by somebody outside: a server that runs now may write what is \
                      there{rest}",

@@ -17,7 +17,7 @@ use stockade_sandbox::{
     Access, Child, Doors, Error, Network, Spec, launch, led_by, plan, raise_descriptors,
 };
 
-use super::hold::{Hold, not_started};
+use super::hold::{Hold, not_started, too_many};
 use super::own::{leads, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
@@ -135,10 +135,10 @@ impl Sandbox {
         let roots = roots.iter().map(|it| config::Root::from_flag(it));
         let roots = roots.collect::<Result<Vec<_>, _>>();
         let roots = roots.map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
-        for root in &roots {
+        for root in roots.iter().filter(|it| !it.is_uri()) {
             there(&root.path, true)?;
         }
-        let mut confine = sandbox.confinement(&roots);
+        let mut confine = sandbox.confinement(&roots).map_err(|it| too_many(&it))?;
         if self.trace.is_some() {
             let nothing = || {
                 Failure::new(Exit::Usage, "only what the sandbox holds can be traced")

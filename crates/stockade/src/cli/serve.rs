@@ -70,14 +70,17 @@ impl Serve {
                  127.0.0.1 or [::1]",
             ));
         }
-        let ready = self.shared.ready(self.upstream.as_deref(), &self.command)?;
+        let ready = self.shared.ready(self.upstream.as_deref(), &self.command, &[])?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
+        if !ready.resolved.policy.client_roots.is_empty() {
+            anstream::eprintln!("note: roots of clients count behind `stockade run` alone");
+        }
         runtime(std::thread::available_parallelism().map_or(2, usize::from))?
             .block_on(self.serve(ready))
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
-        let Ready { guard, resolved, server, held, kept, show_stderr } = ready;
+        let Ready { guard, resolved, server, held, kept, show_stderr, .. } = ready;
         let failed = |it| {
             Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
                 .from(it)

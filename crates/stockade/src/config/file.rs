@@ -43,7 +43,7 @@ pub enum Backend {
     /// This kernel: namespaces, control groups, Landlock and seccomp.
     #[default]
     Native,
-    /// A container of Podman, which must be run by root.
+    /// A container of Podman.
     Podman,
     /// A container of Docker, whose daemon must run on this machine.
     Docker,
@@ -90,8 +90,15 @@ table! {
         /// What a server is there for, whole paths: directories that its process sees and that the
         /// arguments of its calls may be about. `:rw` at the end lets it write there, `:ro` is the
         /// same as neither. Without, a process sees nothing but programs, and paths in arguments
-        /// are not bounded by the guard.
+        /// are not bounded by the guard. A URI of another scheme than `file` bounds the URIs of its
+        /// scheme in arguments, and if it is of `https`, its host may be reached as well.
         roots: Vec<At<String>> = r#"["/srv/docs", "/srv/out:rw"]"#,
+        /// Where a root that the client gives becomes one as well: these directories and what is
+        /// below, whole paths, with `:rw` where the server may write in such a root, and what is
+        /// below these URIs. `"*"` is any directory, to be read, and `"*:rw"` to be written. Of two
+        /// that a root is in, the longer holds. Without, the client is not asked for its roots.
+        /// `run` alone asks.
+        client_roots: Vec<At<String>> = r#"["/home/me/projects", "/home/me/notes:rw"]"#,
         /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
         rules: Named<Action> = "",
         /// The same for every rule of a severity, where the rule is not named.
@@ -236,6 +243,8 @@ table! {
         env: Named<String> = r#"{ LANG = "C.UTF-8" }"#,
         /// Its roots, in place of those for all servers.
         roots: Vec<At<String>> = r#"["/srv/docs"]"#,
+        /// Where roots of its client count, in place of what holds for all servers.
+        client_roots: Vec<At<String>> = r#"["/srv/docs"]"#,
         /// What holds it, key by key in place of `[sandbox]`.
         sandbox: SandboxTable = "",
         /// The same as `[[tools]]`, for this server alone.

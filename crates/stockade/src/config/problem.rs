@@ -96,6 +96,14 @@ pub enum ConfigError {
         /// Why.
         why: String,
     },
+    /// It is said that roots of the client may be where none can be.
+    #[error("`--client-root {root}` is not where roots can be: {why}")]
+    ClientRoot {
+        /// What was given.
+        root: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl ConfigError {
@@ -112,6 +120,9 @@ impl ConfigError {
                 Some(format!("between {} and {}", bounds.start(), bounds.end()))
             }
             Self::Root { .. } => Some("write `--root DIR`, `DIR:ro` or `DIR:rw`".to_owned()),
+            Self::ClientRoot { .. } => {
+                Some("write `--client-root DIR`, `DIR:rw` or `'*'`".to_owned())
+            }
         }
     }
 
@@ -140,7 +151,8 @@ impl ConfigError {
             | Self::Writable { .. }
             | Self::NoServer { .. }
             | Self::Limit { .. }
-            | Self::Root { .. } => {
+            | Self::Root { .. }
+            | Self::ClientRoot { .. } => {
                 let cause = std::error::Error::source(self).map(|it| format!(": {it}"));
                 let says = format!("{self}{}", cause.unwrap_or_default());
                 json!([{ "says": says, "help": self.help() }])

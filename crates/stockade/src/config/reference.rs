@@ -12,7 +12,7 @@ use super::file::{Argument, File, HttpTable, Key, LedgerTable, SandboxTable, Ser
 pub fn text() -> String {
     let mut out = String::new();
     words(&mut out, File::WORDS);
-    let top = ["preset", "default", "roots"];
+    let top = ["preset", "default", "roots", "client_roots"];
     for key in File::KEYS.iter().filter(|it| top.contains(&it.name)) {
         out += "\n";
         words(&mut out, key.words);
@@ -52,7 +52,11 @@ pub fn text() -> String {
     head(&mut out, "#", "[servers.NAME]", ServerTable::WORDS);
     keys(&mut out, ServerTable::KEYS, &["url"]);
     head(&mut out, "#", "[servers.ANOTHER]", "Another server.");
-    keys(&mut out, ServerTable::KEYS, &["command", "env", "roots", "sandbox", "tools"]);
+    keys(
+        &mut out,
+        ServerTable::KEYS,
+        &["command", "env", "roots", "client_roots", "sandbox", "tools"],
+    );
     out
 }
 

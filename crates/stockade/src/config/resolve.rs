@@ -1,11 +1,11 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod root;
 mod sandbox;
 
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
-use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, Serve
 use super::read::{Reader, nearest};
 use super::source::line;
 use super::{ConfigError, Problems, Search, Source};
-pub use sandbox::Sandbox;
+pub use root::Root;
+pub use sandbox::{Sandbox, with_hosts};
 
 /// What the command line says about the policy.
 #[derive(Clone, Debug, Default)]
@@ -31,37 +32,10 @@ pub struct Flags {
     pub server: Option<String>,
     /// `--root`, in place of the roots of the file.
     pub roots: Vec<String>,
+    /// `--client-root`, in place of what the file says of the client's.
+    pub client_roots: Vec<String>,
     /// `--timeout`, in seconds.
     pub call_timeout_s: Option<usize>,
-}
-
-/// A directory that a conversation may be about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
-    /// The whole path.
-    pub path: String,
-    /// Whether it may be written to.
-    pub write: bool,
-    /// Who said so.
-    pub origin: Origin,
-}
-
-impl Root {
-    /// `--root DIR`, `DIR:ro` or `DIR:rw`: on a command line, a path is where the user is.
-    ///
-    /// # Errors
-    /// When it is no path that could be one of a directory. Whether it is there is not looked at.
-    pub fn from_flag(root: &str) -> Result<Self, ConfigError> {
-        let (path, write) = split(root);
-        let wrong = |why: String| ConfigError::Root { root: root.to_owned(), why };
-        // What `..` leads to depends on what is there; all else is kept as the user knows it.
-        let climbs = Path::new(path).components().any(|it| it == Component::ParentDir);
-        let whole = if climbs { std::fs::canonicalize(path) } else { std::path::absolute(path) };
-        let whole = whole.map_err(|it| wrong(it.to_string()))?;
-        let whole = whole.to_str().ok_or_else(|| wrong("not UTF-8".to_owned()))?;
-        let origin = Origin { id: "roots".to_owned(), place: "--root".to_owned() };
-        Ok(Self { path: plain(whole).map_err(wrong)?, write, origin })
-    }
 }
 
 /// How a server is reached.
@@ -204,6 +178,7 @@ impl Making<'_> {
         let written = file.servers.iter().flat_map(|it| &it.value.0);
         let table = written.clone().find(|(key, _)| key.value == name).map(|(_, it)| &it.value);
         let roots = self.roots(file, table)?;
+        let client_roots = self.client_roots(file, table)?;
         let limits = self.limits(file)?;
         let mut severities = base.severities;
         severities.extend(self.severities(file));
@@ -211,6 +186,7 @@ impl Making<'_> {
             rules: self.rules(file),
             severities,
             roots: roots.iter().map(|it| it.path.clone()).collect(),
+            client_roots,
             text_bytes_max: (preset != Preset::Transparent || said(file, "text_bytes_max"))
                 .then_some(limits.text_bytes_max),
             tools: self.tools(file, name),
@@ -484,6 +460,9 @@ impl Making<'_> {
         for root in server.roots.iter().flat_map(|it| &it.value) {
             self.root(root);
         }
+        for admission in server.client_roots.iter().flat_map(|it| &it.value) {
+            self.admission(admission);
+        }
         Some(Server { name: name.value.clone(), target, env, origin })
     }
 
@@ -506,39 +485,6 @@ impl Making<'_> {
             return Err(ConfigError::NoServer { name, nearest });
         }
         Ok(found.cloned())
-    }
-
-    fn roots(
-        &mut self,
-        file: &File,
-        server: Option<&ServerTable>,
-    ) -> Result<Vec<Root>, ConfigError> {
-        let everywhere = file.roots.iter().flat_map(|it| &it.value).map(|it| self.root(it));
-        let everywhere: Vec<Root> = everywhere.collect::<Vec<_>>().into_iter().flatten().collect();
-        if !self.flags.roots.is_empty() {
-            return self.flags.roots.iter().map(|it| Root::from_flag(it)).collect();
-        }
-        match server.and_then(|it| it.roots.as_ref()) {
-            // What is wrong with these was noted with the server.
-            Some(own) => Ok(own.value.iter().filter_map(|it| self.quiet_root(it).ok()).collect()),
-            None => Ok(everywhere),
-        }
-    }
-
-    fn root(&mut self, at: &At<String>) -> Option<Root> {
-        let read = self.quiet_root(at);
-        read.map_err(|why| self.wrong(&at.span, "this is not a directory to work in", why)).ok()
-    }
-
-    fn quiet_root(&self, at: &At<String>) -> Result<Root, String> {
-        let (path, write) = split(&at.value);
-        if !path.starts_with('/') {
-            return Err("a whole path is wanted".to_owned());
-        }
-        if let Some(mode) = misspelled(&at.value) {
-            return Err(format!("`:{mode}` is neither `:ro` nor `:rw`"));
-        }
-        Ok(Root { path: plain(path)?, write, origin: self.origin("roots", &at.span) })
     }
 
     fn http(&mut self, file: &File) -> Http {
@@ -635,24 +581,4 @@ impl Making<'_> {
 fn said(file: &File, name: &str) -> bool {
     let Some(At { value: Named(limits), .. }) = &file.limits else { return false };
     limits.iter().any(|(it, _)| it.value == name)
-}
-
-fn split(root: &str) -> (&str, bool) {
-    match (root.strip_suffix(":rw"), root.strip_suffix(":ro")) {
-        (Some(path), _) => (path, true),
-        (None, Some(path)) => (path, false),
-        (None, None) => (root, false),
-    }
-}
-
-/// What looks like a mode and is none. A directory that is called so is written with `:ro` behind it.
-fn misspelled(root: &str) -> Option<&str> {
-    let (_, mode) = root.rsplit_once(':')?;
-    let is_mode = |it: u8| b"rwxo".contains(&it.to_ascii_lowercase());
-    let is_one = (1..=3).contains(&mode.len()) && mode.bytes().all(is_mode);
-    (is_one && !matches!(mode, "ro" | "rw")).then_some(mode)
-}
-
-fn plain(path: &str) -> Result<String, String> {
-    stockade_kit::path::inside(&[path], path).map_err(|it| it.to_string())
 }

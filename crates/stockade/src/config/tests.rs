@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use stockade_core::json::Document;
 use stockade_core::policy::{CallFacts, Limits};
+use stockade_core::root::{Admission, Admitted};
 use stockade_store::{Keep, Options};
 
 use super::*;
@@ -47,7 +48,7 @@ zzz = 1
         2 | zzz = 1
           | ^^^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
     "#);
 }
 
@@ -583,7 +584,8 @@ fn every_decision_names_its_line() {
         let flags = Flags { server: server.map(str::to_owned), ..Flags::default() };
         let policy = resolve_for(WHOLE, &flags).unwrap().policy;
         let arguments = Some(arguments.root());
-        let call = CallFacts { tool, arguments, client: None, principal: None };
+        let roots = &policy.roots;
+        let call = CallFacts { tool, arguments, client: None, principal: None, roots };
         assert_eq!(policy.call(&call).by.internal, by, "{server:?} {tool}");
     }
 }
@@ -608,6 +610,80 @@ fn every_value_remembers_where_it_came_from() {
     let flags = Flags { roots: vec!["/tmp/x:rw".into()], ..Flags::default() };
     let named = resolve_for(WHOLE, &flags).unwrap();
     assert_eq!(roots(&named), [("/tmp/x".into(), true, "--root".into())]);
+}
+
+/// Where a link leads is looked at where all roots are known; `..` must not hide the link.
+#[test]
+fn a_root_of_the_command_line_keeps_its_links() {
+    use std::os::unix::fs::symlink;
+    let top = tempfile::tempdir().unwrap();
+    let top = top.path().canonicalize().unwrap();
+    for directory in ["rw/data", "other/deep"] {
+        std::fs::create_dir_all(top.join(directory)).unwrap();
+    }
+    symlink(top.join("other/deep"), top.join("rw/link")).unwrap();
+    let root = |path: &str| {
+        let flags = Flags { roots: vec![top.join(path).display().to_string()], ..Flags::default() };
+        let resolved = resolve_for("", &flags).map_err(|it| it.render(false));
+        resolved.map(|it| Path::new(&it.roots[0].path).strip_prefix(&top).unwrap().to_owned())
+    };
+    for (path, whole) in [
+        ("rw/link", "rw/link"),
+        ("rw/data/../link", "rw/link"),
+        ("rw/./data/..", "rw"),
+        ("rw/data/../../other", "other"),
+        // Another way to the same place, which the link does not decide.
+        ("rw/link/../../rw/data", "rw/data"),
+    ] {
+        assert_eq!(root(path), Ok(whole.into()), "{path}");
+    }
+    for path in ["rw/link/..", "rw/link/../deep"] {
+        let says = root(path).unwrap_err();
+        assert!(says.contains("its `..` goes up from a link: it leads to `"), "{path}: {says}");
+    }
+    assert!(root("rw/none/..").unwrap_err().contains("No such file"));
+}
+
+#[test]
+fn a_root_may_be_an_address_and_is_written_to_as_a_directory_only() {
+    let flags = |roots: &[&str], client: &[&str]| {
+        let all = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
+        Flags { roots: all(roots), client_roots: all(client), ..Flags::default() }
+    };
+    let text = "roots = ['HTTPS://Docs.Example:443/a', 'db://main', '/srv']\n\
+                client_roots = ['*', '/srv/x:rw', 'https://docs.example/']";
+    let file = resolve_for(text, &Flags::default()).unwrap();
+    assert_eq!(file.policy.roots, ["https://docs.example/a", "db://main", "/srv"]);
+    let admitted = |place, write| Admission { place, write };
+    let all = [
+        admitted(Admitted::Anywhere, false),
+        admitted(Admitted::Directory("/srv/x".into()), true),
+        admitted(Admitted::Uri("https://docs.example/".into()), false),
+    ];
+    assert_eq!(file.policy.client_roots, all);
+    let confined = file.sandbox.confinement(&file.roots).unwrap().unwrap();
+    assert_eq!(confined.network.to_string(), "docs.example:443");
+    assert_eq!(confined.roots.len(), 1);
+    // What was said about the host holds.
+    let pinned = format!("{text}\n[sandbox]\nnet = ['docs.example=10.0.0.5']");
+    let pinned = resolve_for(&pinned, &Flags::default()).unwrap();
+    let confined = pinned.sandbox.confinement(&pinned.roots).unwrap().unwrap();
+    assert_eq!(confined.network.to_string(), "docs.example:443=10.0.0.5");
+    let named = resolve_for(text, &flags(&["https://x.example/"], &["*:rw"])).unwrap();
+    assert_eq!(named.policy.roots, ["https://x.example/"]);
+    assert_eq!(named.policy.client_roots, [admitted(Admitted::Anywhere, true)]);
+    for wrong in
+        ["https://a@b/", "https://b/../a", "https://b/:rw", "https://b/?q", "https://0.0.0.0/", "x"]
+    {
+        let text = format!("roots = ['{wrong}']");
+        assert!(resolve_for(&text, &Flags::default()).is_err(), "{wrong}");
+        let text = format!("client_roots = ['{wrong}']");
+        assert!(resolve_for(&text, &Flags::default()).is_err(), "{wrong}");
+        if wrong != "x" {
+            assert!(resolve_for("", &flags(&[wrong], &[])).is_err(), "{wrong}");
+            assert!(resolve_for("", &flags(&[], &[wrong])).is_err(), "{wrong}");
+        }
+    }
 }
 
 #[test]

@@ -59,6 +59,9 @@ pub enum LinkError {
     /// The server's side broke.
     #[error("the server cannot be reached")]
     Server(#[source] WireError),
+    /// The server's process could not be replaced by another.
+    #[error("{0}")]
+    Anew(String),
 }
 
 /// The way to the server.
@@ -86,6 +89,11 @@ impl Link {
     /// To a server at an address: what it speaks shows with the first message.
     pub fn remote(remote: HttpUpstream) -> Self {
         Self { way: Mutex::default(), remote: Some(remote), running: Mutex::default() }
+    }
+
+    /// From now on to another process.
+    pub fn replace(&self, way: Upstream) {
+        *lock(&self.way) = Some(way);
     }
 
     /// Takes in an event, and carries what is to be sent to where it goes, in order.

@@ -3,16 +3,19 @@
 //! What the client says and what the server says are carried by one task each, so a peer that does
 //! not read holds up its own direction and nothing else.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockade_core::message::Side;
+use bytes::Bytes;
+use stockade_core::message::{Frame, Id, Kind, Side};
 use stockade_core::session::Event;
 use stockade_wire::error::WireError;
 use stockade_wire::frame::Frames;
 
 use super::Conversation;
 use super::link::{Link, LinkError, Outbox};
+use super::roots::Roots;
 
 /// How long a server may take to finish what it was asked, once the client has no more to say.
 const FINISH: Duration = Duration::from_secs(3);
@@ -39,6 +42,7 @@ pub async fn carry<C, S>(
     outbox: Outbox,
     mut client: C,
     server: Option<S>,
+    roots: &mut Roots<'_>,
     stop: impl Future<Output = ()>,
 ) -> Ended
 where
@@ -46,19 +50,19 @@ where
     S: Frames,
 {
     let ended = {
-        let from_client = listen(&conversation, &link, &outbox, Side::Client, &mut client);
+        let from_client = listen_or_hold(&conversation, &link, &outbox, &mut client);
         let from_server = async {
             match server {
-                Some(mut server) => {
-                    listen(&conversation, &link, &outbox, Side::Server, &mut server).await
-                }
+                Some(mut server) => listen(&conversation, &link, &outbox, &mut server).await,
                 None => std::future::pending().await,
             }
         };
         let clock = tick(&conversation, &link, &outbox);
+        let follow = roots.follow(&conversation, &link, &outbox);
         tokio::pin!(from_server, stop);
         let first = tokio::select! {
             end = clock => end.map(|()| Ended::Client),
+            end = follow => end.map(|()| Ended::Client),
             end = from_client => end.map(|()| Ended::Client),
             end = &mut from_server => end.map(|()| Ended::Server),
             () = &mut stop => Ok(Ended::Client),
@@ -80,8 +84,8 @@ where
         first.unwrap_or_else(Ended::Broken)
     };
     let gone = match ended {
+        Ended::Server | Ended::Broken(LinkError::Anew(_)) => Side::Server,
         Ended::Client | Ended::Broken(_) => Side::Client,
-        Ended::Server => Side::Server,
     };
     let event = Event::Left(gone, format!("the {} closed its end", gone.name()));
     let last = link.take(&conversation, &outbox, event).await;
@@ -91,23 +95,93 @@ where
     }
 }
 
-/// Takes in what one side says, until it says no more.
+/// Takes in what the server says, until it says no more.
 async fn listen(
     conversation: &Arc<Conversation>,
     link: &Arc<Link>,
     outbox: &Outbox,
-    from: Side,
     frames: &mut impl Frames,
 ) -> Result<(), LinkError> {
-    loop {
-        let event = match frames.next().await {
-            Ok(Some(bytes)) => Event::Heard { from, bytes },
-            Err(error @ WireError::FrameTooLong { .. }) => {
-                Event::Garbled { from, says: error.to_string() }
-            }
-            Ok(None) | Err(_) => return Ok(()),
-        };
+    while let Some(event) = heard(Side::Server, frames.next().await) {
         link.take(conversation, outbox, event).await?;
+    }
+    Ok(())
+}
+
+/// So many messages of a client wait while its roots are found out, and so much of them in bytes.
+/// Nothing more is read then.
+const HELD_MAX: usize = 1024;
+const HELD_BYTES_MAX: usize = 16 << 20;
+
+/// The same of the client. While its roots are found out, what it asks waits, or it would be held
+/// against roots that are about to change; what it answers does not, since that is waited for.
+async fn listen_or_hold(
+    conversation: &Arc<Conversation>,
+    link: &Arc<Link>,
+    outbox: &Outbox,
+    frames: &mut impl Frames,
+) -> Result<(), LinkError> {
+    let mut board = conversation.board().subscribe();
+    let mut held: VecDeque<Bytes> = VecDeque::new();
+    let mut held_bytes = 0;
+    let mut ended = false;
+    loop {
+        let busy = board.borrow_and_update().busy;
+        if !busy && let Some(bytes) = held.pop_front() {
+            held_bytes -= bytes.len();
+            let event = Event::Heard { from: Side::Client, bytes };
+            link.take(conversation, outbox, event).await?;
+            continue;
+        }
+        if ended && held.is_empty() {
+            return Ok(());
+        }
+        let reads = !ended && held.len() < HELD_MAX && held_bytes < HELD_BYTES_MAX;
+        tokio::select! {
+            frame = frames.next(), if reads => match heard(Side::Client, frame) {
+                None => ended = true,
+                Some(Event::Heard { bytes, .. })
+                    if (board.borrow().busy || !held.is_empty()) && waits(conversation, &bytes) =>
+                {
+                    held_bytes += bytes.len();
+                    held.push_back(bytes);
+                }
+                Some(event) => link.take(conversation, outbox, event).await?,
+            },
+            changed = board.changed(), if busy => if changed.is_err() {
+                return Ok(());
+            },
+        }
+    }
+}
+
+/// Whether a message of the client can wait until its roots are known.
+fn waits(conversation: &Conversation, bytes: &Bytes) -> bool {
+    let limits = conversation.guard().policy().limits.json();
+    let message = match Frame::parse(Side::Client, bytes.clone(), &limits) {
+        Ok(Frame::One(message)) => message,
+        Ok(Frame::Batch(_)) => return true,
+        // It is told at once.
+        Err(_) => return false,
+    };
+    match message.kind() {
+        Kind::Request => true,
+        Kind::Notification => {
+            let cancelled = message.get("requestId").and_then(Id::read);
+            !cancelled.is_some_and(|it| conversation.look(|session| session.waits_for(&it)))
+        }
+        Kind::Result | Kind::Error => false,
+    }
+}
+
+/// What a frame comes to; nothing, when no more will come.
+fn heard(from: Side, frame: Result<Option<Bytes>, WireError>) -> Option<Event> {
+    match frame {
+        Ok(Some(bytes)) => Some(Event::Heard { from, bytes }),
+        Err(error @ WireError::FrameTooLong { .. }) => {
+            Some(Event::Garbled { from, says: error.to_string() })
+        }
+        Ok(None) | Err(_) => None,
     }
 }
 

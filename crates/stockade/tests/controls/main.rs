@@ -17,7 +17,9 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod client_roots;
 mod containers;
+mod docker;
 mod doctor;
 mod floods;
 mod front_door;
@@ -55,6 +57,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("containers", containers::ROWS),
+    ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
@@ -65,6 +68,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("client_roots", client_roots::ROWS),
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),

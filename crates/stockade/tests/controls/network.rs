@@ -15,6 +15,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::containers;
 use crate::harness::home::copy_stockade;
 use crate::harness::tls::Authority;
 use crate::harness::{FakeHttp, Gateway, Home, Probe, Script, call, process, wait_for};
@@ -177,6 +178,11 @@ impl Place {
     }
 }
 
+/// What can hold a server here.
+fn holders() -> impl Iterator<Item = &'static str> {
+    ["native"].into_iter().chain(containers::can_run().then_some("podman"))
+}
+
 #[track_caller]
 fn all_fail(tries: &[Value], outcomes: &[String]) {
     for (asked, outcome) in tries.iter().zip(outcomes) {
@@ -274,10 +280,13 @@ fn x02_without_a_list_nobody_is_reached() {
     ] {
         tries.push(json!(["family", family, kind, protocol]));
     }
-    for options in [&[][..], &["--net", "none"], &["--net", &other]] {
-        let (outcomes, said) = place.sandbox(options, &tries);
-        all_fail(&tries, &outcomes);
-        assert!(!said.contains("panicked"), "{said}");
+    for holder in holders() {
+        for options in [&[][..], &["--net", "none"], &["--net", &other]] {
+            let options = [&["--sandbox", holder], options].concat();
+            let (outcomes, said) = place.sandbox(&options, &tries);
+            all_fail(&tries, &outcomes);
+            assert!(!said.contains("panicked"), "{said}");
+        }
     }
     tcp.heard_nothing();
     assert_eq!(*unix_hits.lock().unwrap(), 0);
@@ -356,17 +365,29 @@ impl Named {
 }
 
 fn x02_a_named_host_is_reached_by_every_way() {
-    let (named, place) = (Named::new(), Place::new());
-    let (outcomes, said) = place.sandbox(&["--net", &named.list], &named.tries);
-    all_reach(&named.tries, &outcomes);
-    assert_eq!(said, "", "nothing was refused");
-    let heard = named.web.heard();
-    assert_eq!(heard.len() + named.greets.heard().len(), named.tries.len() - 1, "{heard:?}");
-    // A proxy is no part of what is asked.
-    assert!(heard.iter().all(|it| it.starts_with("GET /") && !it.contains("proxy")), "{heard:?}");
+    for holder in holders() {
+        let (named, place) = (Named::new(), Place::new());
+        let options = ["--sandbox", holder, "--net", &named.list];
+        let (outcomes, said) = place.sandbox(&options, &named.tries);
+        all_reach(&named.tries, &outcomes);
+        assert_eq!(said, "", "{holder}: nothing was refused");
+        let heard = named.web.heard();
+        let all = heard.len() + named.greets.heard().len();
+        assert_eq!(all, named.tries.len() - 1, "{holder}: {heard:?}");
+        // A proxy is no part of what is asked.
+        let plain = |it: &String| it.starts_with("GET /") && !it.contains("proxy");
+        assert!(heard.iter().all(plain), "{holder}: {heard:?}");
+    }
 }
 
 fn x02_an_ordinary_user_has_the_same() {
+    let podman = containers::can_run_as_nobody().then_some("podman");
+    for holder in ["native"].into_iter().chain(podman) {
+        an_ordinary_user_reaches(holder);
+    }
+}
+
+fn an_ordinary_user_reaches(holder: &str) {
     let (named, place) = (Named::new(), Place::new());
     let (at, whom) = (named.web.port(), format!("api.test:{}", named.web.port()));
     let tries = [
@@ -380,7 +401,8 @@ fn x02_an_ordinary_user_has_the_same() {
     copy_stockade(&program);
     let mut command = Command::new(&program);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
-    command.arg("sandbox").args(place.options()).args(["--net", &named.list]);
+    command.args(["sandbox", "--sandbox", holder]).args(place.options());
+    command.args(["--net", &named.list]);
     command.args(place.server(&[])).stdin(Stdio::null());
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
         for path in [place.home.path(), &program, &place.dir] {
@@ -426,6 +448,12 @@ fn none_reaches(tries: &[Value], outcomes: &[String]) {
 }
 
 fn x02_what_is_not_named_is_not_reached() {
+    for holder in holders() {
+        nobody_else_is_reached_from(holder);
+    }
+}
+
+fn nobody_else_is_reached_from(holder: &str) {
     let (canary, named, place) = (Canary::new(), Canary::new(), Place::new());
     let at = canary.port();
     let list = format!("a.test:{}=127.0.0.1,*.example.com:{at}=127.0.0.1", named.port());
@@ -502,7 +530,7 @@ fn x02_what_is_not_named_is_not_reached() {
     tries.push(json!(["raw", format!("GET https://{fine}/ HTTP/1.1\r\nHost: {fine}\r\n\r\n")]));
     tries.push(json!(["raw", format!("GET ftp://{fine}/ HTTP/1.1\r\nHost: {fine}\r\n\r\n")]));
     tries.push(json!(["raw", "\u{4}\u{1}\0\u{50}\u{7f}\0\0\u{1}\0"]));
-    let mut probe = place.run(&["--net", &list]);
+    let mut probe = place.run(&["--sandbox", holder, "--net", &list]);
     let outcomes = place.tried(&mut probe, &tries);
     none_reaches(&tries, &outcomes);
     probe.end();
@@ -800,7 +828,14 @@ fn x02_a_ledger_that_cannot_be_written_closes_the_way_out() {
 fn x02_nothing_of_it_is_left_when_the_guard_is_killed() {
     let (canary, place) = (Canary::new(), Place::new());
     let at = canary.port();
-    let mut probe = place.run(&["--net", &format!("a.test:{at}=127.0.0.1")]);
+    let list = format!("a.test:{at}=127.0.0.1");
+    for holder in holders() {
+        nothing_is_left_of(&place, holder, &list, at);
+    }
+}
+
+fn nothing_is_left_of(place: &Place, holder: &str, list: &str, at: u16) {
+    let mut probe = place.run(&["--sandbox", holder, "--net", list]);
     let way = [json!(["direct", "a.test", at, get("a.test")])];
     assert!(place.tried(&mut probe, &way)[0].contains("canary"));
     let guard = i32::try_from(probe.guard()).unwrap();

@@ -45,15 +45,27 @@ pub(crate) const LAUNCHERS: &[Launcher] = &[
 ];
 
 fn podman() -> Result<(), String> {
-    let is_there =
-        |it: &&str| ["/usr/bin", "/usr/local/bin"].iter().any(|at| Path::new(at).join(it).exists());
-    if !rustix::process::geteuid().is_root() {
-        return Err("it needs root here".to_owned());
+    let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+    let is_there = |it: &&str| places.iter().any(|at| Path::new(at).join(it).exists());
+    let is_root = rustix::process::geteuid().is_root();
+    let needed: &[&str] =
+        if is_root { &["podman", "runc"] } else { &["podman", "runc", "newuidmap", "newgidmap"] };
+    if let Some(missing) = needed.iter().find(|it| !is_there(it)) {
+        return Err(format!("missing: {missing} (Debian: podman runc uidmap)"));
     }
-    match ["podman", "runc"].iter().find(|it| !is_there(it)) {
-        None => Ok(()),
-        Some(missing) => Err(format!("missing: {missing} (Debian: podman runc)")),
+    if is_root {
+        return Ok(());
     }
+    let name = Command::new("id").arg("-un").output().unwrap().stdout;
+    let line = format!("{}:", String::from_utf8(name).unwrap().trim());
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        let given = fs::read_to_string(file).unwrap_or_default();
+        if !given.lines().any(|it| it.starts_with(&line)) {
+            let ids = "--add-subuids 300000-365535 --add-subgids 300000-365535";
+            return Err(format!("{file} has no line for this user (`usermod {ids} USER`)"));
+        }
+    }
+    Ok(())
 }
 
 fn sandbox(backend: &str, ground: &Ground, setuid: Option<&str>) -> Vec<String> {

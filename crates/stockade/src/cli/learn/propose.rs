@@ -96,13 +96,16 @@ fn roots(
         });
         if !given && !in_force.roots.is_empty() {
             let path = path.display();
-            notes
-                .push(format!("More than the policy in force gives: {path}, of the command line."));
+            notes.push(format!(
+                "More than the policy in force gives: {path}, of the command line or the client."
+            ));
         }
     }
     let mode = |writes: bool| if writes { "rw" } else { "ro" };
     let list = roots.iter().map(|(path, writes)| format!("{}:{}", path.display(), mode(*writes)));
-    let list: Array = list.collect();
+    // Addresses are never seen by a trace, and without them nothing would bound those in arguments.
+    let uris = in_force.roots.iter().filter(|it| it.is_uri()).map(|it| it.path.clone());
+    let list: Array = list.chain(uris).collect();
     // Those of a server stand for those of all.
     match own(policy, in_force).filter(|it| it.contains_key("roots")) {
         Some(own) => put(own, "roots", list),
@@ -189,8 +192,13 @@ fn narrow(
         }
         let id = format!("{prefix}[{place}]");
         let is_about = |tool: &&String| {
-            let call =
-                CallFacts { tool: tool.as_str(), arguments: None, client: None, principal: None };
+            let call = CallFacts {
+                tool: tool.as_str(),
+                arguments: None,
+                client: None,
+                principal: None,
+                roots: &[],
+            };
             in_force.policy.weigh(&call).any(|(rule, outcome)| {
                 let elsewhere = matches!(outcome, Outcome::OtherServer | Outcome::OtherTool);
                 rule.origin.id == id && !elsewhere
@@ -252,7 +260,8 @@ mod tests {
         let said = propose(&session(), &profile(), &in_force(text, server));
         let policy = in_force(&said, server).policy;
         for tool in ["read_file", "odd[*]", "odd*", "write_file", "rm"] {
-            let call = CallFacts { tool, arguments: None, client: None, principal: None };
+            let call =
+                CallFacts { tool, arguments: None, client: None, principal: None, roots: &[] };
             let before = in_force(text, server).policy.call(&call).verdict.name();
             let after = policy.call(&call).verdict.name();
             assert!(after == before || after == "deny", "{tool}: {before}, then {after}: {said}");
@@ -288,7 +297,7 @@ mod tests {
         effect = "deny"
         tool = "rm*"
 
-        # More than the policy in force gives: /srv/a, of the command line.
+        # More than the policy in force gives: /srv/a, of the command line or the client.
         "#);
     }
 

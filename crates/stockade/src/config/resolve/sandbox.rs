@@ -5,8 +5,10 @@ use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stockade_core::root::destination;
 use stockade_sandbox::{
-    Access, Confinement, Destination, Engine, EngineProgram, Guarantee, Image, Limits, Network,
+    Access, Confinement, Destination, Engine, EngineProgram, Guarantee, Host, Image, Limits,
+    Network, NoDestination,
 };
 
 use super::{Making, Root};
@@ -30,33 +32,48 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// The same for the launcher, with the directories that the server is there for; nothing where
-    /// nothing is to hold it.
-    pub fn confinement(&self, roots: &[Root]) -> Option<Box<Confinement>> {
+    /// The same for the launcher, with what the server is there for: directories, and hosts of
+    /// addresses; nothing where nothing is to hold it.
+    ///
+    /// # Errors
+    /// When there are too many hosts.
+    pub fn confinement(&self, roots: &[Root]) -> Result<Option<Box<Confinement>>, NoDestination> {
         let root = |it: &Root| stockade_sandbox::Root {
             path: PathBuf::from(&it.path),
             access: if it.write { Access::Write } else { Access::Read },
         };
         let engine = |program| Some(Engine { program, image: self.image.clone() });
         let engine = match self.backend {
-            Backend::None => return None,
+            Backend::None => return Ok(None),
             Backend::Podman => engine(EngineProgram::Podman),
             Backend::Docker => engine(EngineProgram::Docker),
             // On this system there is no seatbelt, and whoever asks for it is told so before.
             Backend::Native | Backend::Seatbelt => None,
         };
-        Some(Box::new(Confinement {
-            roots: roots.iter().map(root).collect(),
+        Ok(Some(Box::new(Confinement {
+            roots: roots.iter().filter(|it| !it.is_uri()).map(root).collect(),
             programs: self.programs.clone(),
-            network: self.network.clone(),
+            network: with_hosts(&self.network, roots)?,
             reserved: Vec::new(),
             secrets: Vec::new(),
             limits: self.limits.clone(),
             allow_weaker: self.allow_weaker.clone(),
             trace: false,
             engine,
-        }))
+        })))
     }
+}
+
+/// A network that reaches the hosts of these roots as well. What was said about such a host holds: it
+/// may have an address of its own.
+pub fn with_hosts(network: &Network, roots: &[Root]) -> Result<Network, NoDestination> {
+    let named = roots.iter().filter_map(|it| destination(&it.path));
+    let named = named.filter(|it| {
+        let parsed = Host::parse_with_port(it);
+        !parsed.is_ok_and(|(host, port)| network.find(&host, port).is_some())
+    });
+    let named = named.map(|it| it.parse()).collect::<Result<Vec<_>, _>>()?;
+    Network::new(network.destinations().iter().cloned().chain(named))
 }
 
 /// Less, and hardly any program starts.

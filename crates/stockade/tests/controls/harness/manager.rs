@@ -21,6 +21,8 @@ use super::wait_for;
 
 const OBJECT: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+/// What a group of version 2 is in, which hands on no more than it should: the top has more.
+const SLICE: &str = ".made-up.slice";
 const JOB: &str = "/org/freedesktop/systemd1/job/7";
 
 /// What a manager does when it is asked for a scope.
@@ -169,7 +171,8 @@ fn scope_of(message: &Message) -> zbus::Result<(String, u32)> {
 /// What systemd does for a scope that is delegated: a group that is the user's, with the process in
 /// it, which goes when nobody is left in it.
 fn make(controllers: &[&str], name: &str, pid: u32, user: u32) {
-    let groups: Vec<PathBuf> = places(controllers).into_iter().map(|it| it.join(name)).collect();
+    let groups: Vec<PathBuf> =
+        places(controllers, name).into_iter().map(|it| it.join(name)).collect();
     for group in &groups {
         fs::create_dir(group).unwrap();
         for file in [".", "cgroup.procs", "cgroup.subtree_control"] {
@@ -182,21 +185,32 @@ fn make(controllers: &[&str], name: &str, pid: u32, user: u32) {
     }
     thread::spawn(move || {
         while groups.iter().any(|it| it.exists()) {
-            groups.iter().filter(|it| is_empty(it)).for_each(|it| remove(it));
+            for group in groups.iter().filter(|it| is_empty(it)) {
+                remove(group);
+                // It was in a slice of its own, if it was in one.
+                let slice = group.parent().filter(|it| it.to_string_lossy().ends_with(SLICE));
+                if let Some(slice) = slice {
+                    let _gone = fs::remove_dir(slice);
+                }
+            }
             thread::sleep(Duration::from_millis(20));
         }
     });
 }
 
-/// Where groups with these controllers are made: below the group that this process is in, or with
-/// version 2 alone at the top.
-fn places(controllers: &[&str]) -> Vec<PathBuf> {
+/// Where groups with these controllers, and no others, are made: below the group that this process is
+/// in, or with version 2 alone in a slice of its own.
+fn places(controllers: &[&str], scope: &str) -> Vec<PathBuf> {
     let top = Path::new("/sys/fs/cgroup");
     if top.join("cgroup.controllers").exists() {
-        for controller in controllers {
-            fs::write(top.join("cgroup.subtree_control"), format!("+{controller}")).unwrap();
+        let slice = top.join(format!("{scope}{SLICE}"));
+        fs::create_dir(&slice).unwrap();
+        for above in [top, &slice] {
+            for controller in controllers {
+                fs::write(above.join("cgroup.subtree_control"), format!("+{controller}")).unwrap();
+            }
         }
-        return vec![top.to_owned()];
+        return vec![slice];
     }
     let own = fs::read_to_string("/proc/self/cgroup").unwrap();
     let place = |controller: &&str| {
