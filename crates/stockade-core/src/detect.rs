@@ -59,6 +59,9 @@ impl std::fmt::Debug for Said<'_> {
     }
 }
 
+/// A signal, and the words that made it.
+pub type Reason = (&'static str, Vec<String>);
+
 /// How suspicious a text is, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspicion {
@@ -71,7 +74,7 @@ pub struct Suspicion {
     /// How it was hidden, if it was.
     pub hidden: Option<&'static str>,
     /// Which signals, each with the words that decided.
-    pub reasons: Vec<(&'static str, Vec<String>)>,
+    pub reasons: Vec<Reason>,
 }
 
 impl Suspicion {
@@ -210,7 +213,7 @@ pub fn points(said: Said<'_>, model: &Model) -> i32 {
 }
 
 /// The points of a text and what makes them, whether they are enough or not.
-pub fn explain(said: Said<'_>) -> (i32, Vec<(&'static str, Vec<String>)>) {
+pub fn explain(said: Said<'_>) -> (i32, Vec<Reason>) {
     weigh(said, Model::shipped())
         .map_or((0, Vec::new()), |(points, heard, _)| (points, heard.reasons()))
 }
@@ -264,8 +267,8 @@ struct Heard {
 }
 
 impl Heard {
-    fn reasons(&self) -> Vec<(&'static str, Vec<String>)> {
-        let mut reasons: Vec<(&'static str, Vec<String>)> = Vec::new();
+    fn reasons(&self) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = Vec::new();
         for (name, words) in self.sentences.iter().flat_map(Fired::reasons) {
             if !reasons.iter().any(|(other, _)| *other == name) {
                 reasons.push((name, words));
@@ -308,10 +311,10 @@ fn hear(view: &View, said: Said<'_>, model: &Model) -> Option<(i32, Heard)> {
 fn confidence(points: i32) -> u8 {
     match points {
         ..27 => 50,
-        27..33 => 80,
-        33..39 => 90,
-        39..45 => 95,
-        45..60 => 98,
+        27..30 => 60,
+        30..36 => 80,
+        36..45 => 90,
+        45..60 => 97,
         _ => 99,
     }
 }

@@ -89,9 +89,9 @@ impl Row {
 
     /// Whether its attack is in what a model reads, and has some mark of one.
     pub(crate) fn is_fair(&self) -> bool {
-        let style = self.style.as_str();
-        !matches!(style, "code_only" | "overt_function" | "context_only" | "param_only")
-            && !(self.is_attack && self.source == "bipia")
+        const UNFAIR: [&str; 4] = ["code_only", "overt_function", "context_only", "param_only"];
+        let has_no_mark = self.is_attack && self.source == "bipia";
+        !has_no_mark && !UNFAIR.contains(&self.style.as_str())
     }
 
     /// Whether it was generated, and how hard its style is.

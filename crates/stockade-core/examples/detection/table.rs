@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use stockade_core::check;
-use stockade_core::detect::{self, model::Model};
+use stockade_core::detect::{self, Reason, model::Model};
 use stockade_core::finding::{Finding, Severity};
 use stockade_core::message::Side;
 use stockade_core::subject::Facts;
@@ -72,7 +72,7 @@ pub(crate) fn misses(corpus: &Corpus) {
             let says: Vec<&str> = found.iter().map(|it| it.says.as_str()).collect();
             let points = points(row, Model::shipped());
             println!("{} {} {} {points} {says:?}\n    {text}", row.id, row.source, row.style);
-            let mut best: Option<(i32, Vec<(&'static str, Vec<String>)>)> = None;
+            let mut best: Option<(i32, Vec<Reason>)> = None;
             row.each(&mut |said| {
                 let it = detect::explain(said);
                 if best.as_ref().is_none_or(|(points, _)| it.0 > *points) {

@@ -163,6 +163,8 @@ fn tags(text: &str) -> String {
     tags.filter_map(|it| char::from_u32(u32::from(it) & 0x7f)).collect()
 }
 
+type Decoder = fn(&[u8]) -> Option<Vec<u8>>;
+
 /// Everything that decodes to text, one kind after the other, each kind as one text.
 fn pieces(
     text: &str,
@@ -176,7 +178,7 @@ fn pieces(
     if !shape.runs {
         return true;
     }
-    let decoders: [(Disguise, usize, fn(&[u8]) -> Option<Vec<u8>>); 3] = [
+    let decoders: [(Disguise, usize, Decoder); 3] = [
         (Disguise::Hex, HEX_MIN, |it| HEXLOWER_PERMISSIVE.decode(it).ok()),
         (Disguise::Base32, HEX_MIN, base32),
         (Disguise::Base64, PIECE_MIN, base64),

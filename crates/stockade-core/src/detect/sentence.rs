@@ -7,7 +7,7 @@ use super::lexicon::{Class, Hit, set};
 use super::model::Model;
 use super::signals::{SIGNALS, Signal};
 use super::view::View;
-use super::{Of, Said};
+use super::{Of, Reason, Said};
 
 /// More words than this are not looked at in one sentence.
 const HITS_MAX: usize = 160;
@@ -21,11 +21,11 @@ pub(super) struct Fired {
     /// What the classifier says, in thirds of a point.
     model: i32,
     sentence: Range<usize>,
-    words: Vec<(&'static str, Vec<String>)>,
+    words: Vec<Reason>,
 }
 
 impl Fired {
-    pub(super) fn reasons(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+    pub(super) fn reasons(&self) -> impl Iterator<Item = Reason> {
         self.words.iter().cloned()
     }
 

@@ -79,7 +79,7 @@ pub(super) const WORDS: &[(Class, &str)] = &[
     ),
     (
         Tell,
-        "tell|telling|mention|mentioning|inform|informing|notify|notifying|reveal|revealing|disclose|disclosing|show|showing|alert|alerting|warn|acknowledge|discuss|surface|surfacing|announce|explain|say|let the user know|log|display|describe|divulge|expose|ask|asking|confirm with",
+        "tell|telling|mention|mentioning|inform|informing|notify|notifying|reveal|revealing|disclose|disclosing|show|showing|alert|alerting|warn|acknowledge|discuss|surface|surfacing|announce|explain|say|let the user know|log|display|describe|divulge|expose",
     ),
     (
         Tell,
