@@ -1,8 +1,8 @@
 //! Whether a text tries to steer the model that will read it.
 //!
-//! No list of known attacks: a table of meanings ([`words`], in several languages) and of which of
-//! them are suspicious together ([`signals`]), read off what the text says to a model rather than off
-//! its bytes ([`view`], [`hidden`]), and a small classifier ([`model`]) that may raise or lower what
+//! No list of known attacks: a table of meanings (`words`, in several languages) and of which of
+//! them are suspicious together (`signals`), read off what the text says to a model rather than off
+//! its bytes (`view`, `hidden`), and a small classifier ([`model`]) that may raise or lower what
 //! the table says and never speaks alone. It says how suspicious, and because of which words; what is
 //! done about it is up to the policy.
 //!

@@ -92,18 +92,25 @@ impl Shape {
     fn of(text: &str) -> Self {
         let (mut words, mut single, mut mixed, mut numbers) = (0_usize, 0, 0, 0_usize);
         let mut shape = Self { escapes: escapes(text.as_bytes()), ..Self::default() };
-        for word in text.split_ascii_whitespace() {
+        let mut word = Kinds::default();
+        for byte in text.bytes().chain([b' ']) {
+            let kind = kind(byte);
+            if kind & SPACE == 0 {
+                word.push(kind);
+                continue;
+            }
+            if word.len == 0 {
+                continue;
+            }
             words += 1;
-            let mut kinds = Kinds::default();
-            word.bytes().for_each(|it| kinds.push(it));
-            single += usize::from(word.len() == 1 && kinds.letters + kinds.digits == 1);
-            mixed += usize::from(word.len() > 2 && kinds.letters > 0 && kinds.swapped > 0);
-            let is_number = kinds.digits > 0 && kinds.letters == 0 && kinds.marks <= 1;
-            let is_morse = kinds.morse == word.len();
-            numbers = if is_number || is_morse { numbers + 1 } else { 0 };
-            shape.numbers |= numbers >= NUMBERS_MIN || kinds.digits >= 8 * NUMBERS_MIN;
-            shape.runs |= kinds.longest >= PIECE_MIN;
-            shape.gaps |= kinds.has_gaps(word.len());
+            single += usize::from(word.len == 1 && word.letters + word.digits == 1);
+            mixed += usize::from(word.len > 2 && word.letters > 0 && word.swapped > 0);
+            let is_number = word.digits > 0 && word.letters == 0 && word.marks <= 1;
+            numbers = if is_number || word.morse == word.len { numbers + 1 } else { 0 };
+            shape.numbers |= numbers >= NUMBERS_MIN || word.digits >= 8 * NUMBERS_MIN;
+            shape.runs |= word.longest >= PIECE_MIN;
+            shape.gaps |= word.has_gaps();
+            word = Kinds::default();
         }
         shape.digits = mixed >= 3 && 3 * mixed >= words;
         shape.apart = single >= 10 && 10 * single >= 6 * words;
@@ -112,15 +119,59 @@ impl Shape {
     }
 }
 
-/// How many of which kind of bytes are in a word.
+const SPACE: u8 = 1;
+const LETTER: u8 = 1 << 1;
+const DIGIT: u8 = 1 << 2;
+/// Digits and signs that are written for letters.
+const SWAPPED: u8 = 1 << 3;
+const MARK: u8 = 1 << 4;
+const MORSE: u8 = 1 << 5;
+/// What base64 and its kin are written with.
+const SIXTYFOUR: u8 = 1 << 6;
+
+/// The kinds of each byte: every byte of every text is looked up here.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let flags = [
+            (byte.is_ascii_whitespace(), SPACE),
+            (byte.is_ascii_alphabetic(), LETTER),
+            (byte.is_ascii_digit(), DIGIT),
+            (matches!(byte, b'0' | b'1' | b'3' | b'4' | b'5' | b'7' | b'@' | b'$'), SWAPPED),
+            (byte.is_ascii_punctuation(), MARK),
+            (matches!(byte, b'.' | b'-' | b'/'), MORSE),
+            (byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_'), SIXTYFOUR),
+        ];
+        let mut at = 0;
+        while at < flags.len() {
+            #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+            if flags[at].0 {
+                kinds[byte as usize] |= flags[at].1;
+            }
+            at += 1;
+        }
+        if byte == u8::MAX {
+            break kinds;
+        }
+        byte += 1;
+    }
+};
+
+fn kind(byte: u8) -> u8 {
+    KINDS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// How many bytes of which kind are in a word.
 #[derive(Default)]
 struct Kinds {
+    len: usize,
     letters: usize,
     digits: usize,
-    /// Digits and signs that are written for letters.
     swapped: usize,
     marks: usize,
     morse: usize,
+    /// How long the longest part is that is written with what base64 is written with.
     run: usize,
     longest: usize,
     /// The same, of letters and digits only.
@@ -129,29 +180,39 @@ struct Kinds {
 }
 
 impl Kinds {
-    fn push(&mut self, it: u8) {
-        let (is_letter, is_digit) = (it.is_ascii_alphabetic(), it.is_ascii_digit());
-        self.letters += usize::from(is_letter);
-        self.digits += usize::from(is_digit);
-        self.swapped +=
-            usize::from(matches!(it, b'0' | b'1' | b'3' | b'4' | b'5' | b'7' | b'@' | b'$'));
-        self.marks += usize::from(it.is_ascii_punctuation());
-        self.morse += usize::from(matches!(it, b'.' | b'-' | b'/'));
-        self.run = if is_letter || is_digit || is_sixtyfour(it) { self.run + 1 } else { 0 };
-        self.longest = self.longest.max(self.run);
-        self.plain_run = if is_letter || is_digit { self.plain_run + 1 } else { 0 };
-        self.plain_longest = self.plain_longest.max(self.plain_run);
+    fn push(&mut self, kind: u8) {
+        let is = |flag: u8| usize::from(kind & flag != 0);
+        self.len += 1;
+        self.letters += is(LETTER);
+        self.digits += is(DIGIT);
+        self.swapped += is(SWAPPED);
+        self.marks += is(MARK);
+        self.morse += is(MORSE);
+        self.run = (self.run + 1) * is(SIXTYFOUR);
+        self.plain_run = (self.plain_run + 1) * is(LETTER | DIGIT);
+        if self.run > self.longest {
+            self.longest = self.run;
+        }
+        if self.plain_run > self.plain_longest {
+            self.plain_longest = self.plain_run;
+        }
+    }
+
+    fn of(word: &str) -> Self {
+        let mut kinds = Self::default();
+        word.bytes().for_each(|it| kinds.push(kind(it)));
+        kinds
     }
 
     /// Whether this is more than one word: without end, or with a mark after each letter.
-    fn has_gaps(&self, len: usize) -> bool {
+    fn has_gaps(&self) -> bool {
         self.plain_longest >= 2 * PIECE_MIN
-            || self.letters >= 8 && self.plain_longest <= 2 && 5 * self.marks >= 2 * len
+            || self.letters >= 8 && self.plain_longest <= 2 && 5 * self.marks >= 2 * self.len
     }
 }
 
 fn is_sixtyfour(it: u8) -> bool {
-    it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'-' | b'_')
+    kind(it) & SIXTYFOUR != 0
 }
 
 /// What is written in the tag characters of a text.
@@ -178,19 +239,22 @@ fn pieces(
     if !shape.runs {
         return true;
     }
-    let decoders: [(Disguise, usize, Decoder); 3] = [
+    const DECODERS: [(Disguise, usize, Decoder); 3] = [
         (Disguise::Hex, HEX_MIN, |it| HEXLOWER_PERMISSIVE.decode(it).ok()),
         (Disguise::Base32, HEX_MIN, base32),
         (Disguise::Base64, PIECE_MIN, base64),
     ];
-    for (how, min, decode) in decoders {
-        let mut found = String::new();
-        for run in text.as_bytes().split(|it| !is_sixtyfour(*it)).filter(|it| it.len() >= min) {
-            if let Some(decoded) = decode(run).and_then(readable) {
+    let mut found = [const { String::new() }; DECODERS.len()];
+    for run in text.as_bytes().split(|it| !is_sixtyfour(*it)).filter(|it| it.len() >= PIECE_MIN) {
+        for ((_, min, decode), found) in DECODERS.iter().zip(&mut found) {
+            let decoded = Some(run).filter(|it| it.len() >= *min).and_then(decode);
+            if let Some(decoded) = decoded.and_then(readable) {
                 found.push_str(&decoded);
                 found.push_str(".\n");
             }
         }
+    }
+    for ((how, ..), found) in DECODERS.into_iter().zip(found) {
         if found.is_empty() {
             continue;
         }
@@ -334,16 +398,16 @@ fn rot13(it: char) -> char {
 /// What is written with letters apart or without gaps, in letters only.
 fn without_gaps(text: &str, shape: &Shape) -> String {
     let letters = |word: &str| -> String { word.chars().map(letter).collect() };
+    let text = text.get(..text.floor_char_boundary(GAPS_BYTES_MAX)).unwrap_or_default();
     if shape.apart || shape.digits {
         return letters(text);
     }
-    let has_gaps = |word: &&str| {
-        let mut kinds = Kinds::default();
-        word.bytes().for_each(|it| kinds.push(it));
-        kinds.has_gaps(word.len())
-    };
-    text.split_ascii_whitespace().filter(has_gaps).map(letters).collect()
+    let words = text.split_ascii_whitespace().filter(|it| Kinds::of(it).has_gaps());
+    words.map(letters).collect()
 }
+
+/// No model reads words out of more than this.
+const GAPS_BYTES_MAX: usize = 16 << 10;
 
 /// The letter that a digit or a sign is written for.
 fn letter(it: char) -> char {
