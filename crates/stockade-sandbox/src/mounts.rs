@@ -43,6 +43,9 @@ const ROOT_BYTES: u64 = 4 << 20;
 /// What an engine may write of its own: records, and directories of layers.
 const SHOP_BYTES: u64 = 64 << 20;
 
+/// Where control groups are mounted.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// What engines mount over, in a root where they could not make it.
 const DEVICES: [&str; 7] = [
     "/dev/null",
@@ -178,6 +181,9 @@ fn shows_machine(cell: &Cell, mounted: &Mounted) -> Option<usize> {
 pub(crate) fn stage(ship: &Ship, cell: &Cell, pinned: &[Option<OwnedFd>]) -> Result<(), Failure> {
     let root = |errno| Step::Root.because(errno);
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(root)?;
+    if ship.ids.is_some() {
+        no_groups().map_err(|error| Step::Group.because_io(&error))?;
+    }
     let shop = memory(SHOP_BYTES, 0o711, None).map_err(root)?;
     let locks = memory(ROOT_BYTES, 0o700, None).map_err(root)?;
     let processes = mounted(&fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(root)?);
@@ -207,6 +213,22 @@ pub(crate) fn stage(ship: &Ship, cell: &Cell, pinned: &[Option<OwnedFd>]) -> Res
         find_or_make(&new, at.as_ref(), false).map_err(root)?;
     }
     Ok(())
+}
+
+/// Has an engine make no control groups where its user may: they would have names that nobody knows,
+/// and be left when it is killed.
+fn no_groups() -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let groups = match openat(CWD, CGROUPS, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found?,
+    };
+    let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into();
+    match raw::set_mount_attributes(groups.as_fd(), true, read_only, None) {
+        // Nothing is mounted there.
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+        done => done,
+    }
 }
 
 /// Mounts, writes and links what the server sees into a root that is empty.

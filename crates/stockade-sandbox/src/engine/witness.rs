@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, open};
 use rustix::io::Errno;
@@ -19,6 +21,9 @@ use crate::cell::Cell;
 use crate::mounts::step_into;
 use crate::seccomp::Filters;
 use crate::sweep::descendants;
+
+/// How often a daemon is asked for a process that it does not know yet.
+const LOOKS: Duration = Duration::from_millis(20);
 
 /// Why it is not held as it says.
 #[derive(Debug, thiserror::Error)]
@@ -81,14 +86,23 @@ pub(crate) fn first_below(warden: Pid) -> io::Result<Pid> {
     below.find(|it| is_first(*it)).ok_or_else(|| io::Error::other(NotHeld::NotSeen))
 }
 
-/// The first process of a container, as a daemon says. It is seen from outside by root only.
+/// The first process of a container, as a daemon says, which may know of it a little later than we
+/// do. It is seen from outside by root only.
 pub(crate) fn first_of(program: &Path, name: &str) -> io::Result<Pid> {
-    let mut client = Command::new(program);
-    client.args(["container", "inspect", "--format", "{{.State.Pid}}", name]);
-    client.env_clear().envs(client_env(EngineProgram::Docker));
-    let pid = ask(&mut client, &[], ANSWER_MAX)?.stdout.trim().parse().ok().and_then(Pid::from_raw);
-    // One of another machine, or of a virtual one, is somebody else here.
-    pid.filter(|it| is_first(*it)).ok_or_else(|| io::Error::other(NotHeld::NotSeen))
+    let until = Instant::now() + ANSWER_MAX;
+    loop {
+        let mut client = Command::new(program);
+        client.args(["container", "inspect", "--format", "{{.State.Pid}}", name]);
+        client.env_clear().envs(client_env(EngineProgram::Docker));
+        let says = ask(&mut client, &[], ANSWER_MAX)?.stdout;
+        // One of another machine, or of a virtual one, is somebody else here.
+        let pid = says.trim().parse().ok().and_then(Pid::from_raw).filter(|it| is_first(*it));
+        match pid {
+            Some(pid) => return Ok(pid),
+            None if Instant::now() > until => return Err(io::Error::other(NotHeld::NotSeen)),
+            None => thread::sleep(LOOKS),
+        }
+    }
 }
 
 /// Whether it is the first one of a namespace.
