@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use stockade_core::check;
+use stockade_core::detect;
 use stockade_core::json::Document;
 use stockade_core::message::Side;
 use stockade_core::schema::Schema;
@@ -20,6 +21,12 @@ use stockade_core::subject::{Channel, Facts, Subject};
 
 /// Hostile text may cost this many times what clean text of its size costs.
 const RATIO_MAX: f64 = 20.0;
+
+/// So many tools a second are looked at, at least.
+const TOOLS_MIN: u32 = 20_000;
+/// What a look at a result of 10 KB may cost, and at 10 KB of nothing but words that are looked for.
+const RESULT_MICROS_MAX: u32 = 200;
+const PLANTED_MICROS_MAX: u32 = 2000;
 
 fn main() {
     let prose = "The quick brown fox jumps over the lazy dog; then it rests, and so do we.\n";
@@ -44,7 +51,21 @@ fn main() {
         let large = cost(&format!("clean, 100 KB: {name}"), &text(unit, 100 << 10));
         clean_large = clean_large.max(large);
     }
-    cost("200 tools", &tools());
+    let tools = cost("200 tools", &tools());
+    println!("{:>12.0} tools a second, of at least {TOOLS_MIN}", 200.0 * 1e6 / tools);
+    let result = cost("a result of 10 KB", &text(prose, 10 << 10));
+    println!("{:>12.2} of at most {RESULT_MICROS_MAX} µs", result);
+    let words: Vec<&str> = detect::vocabulary().collect();
+    let planted: Vec<String> = words.chunks(8).map(|it| it.join(" and the ")).collect();
+    let whole = planted.join(". It is so.\n");
+    let mut most = 0.0_f64;
+    for (part, it) in parts(&whole, 10 << 10).into_iter().enumerate() {
+        most = most.max(cost(
+            &format!("10 KB of words that are looked for, part {part}"),
+            &text(it, it.len()),
+        ));
+    }
+    println!("{most:>12.2} of at most {PLANTED_MICROS_MAX} µs");
 
     let mut worst = ("", 0.0);
     for (name, unit) in HOSTILE {
@@ -147,6 +168,18 @@ fn schemas() {
 
 fn text(unit: &str, bytes: usize) -> Value {
     json!([{ "type": "text", "text": unit.repeat(bytes / unit.len()) }])
+}
+
+/// A text in parts of about so many bytes.
+fn parts(text: &str, bytes: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, more) = rest.split_at(rest.floor_char_boundary(bytes));
+        parts.push(part);
+        rest = more;
+    }
+    parts
 }
 
 fn tools() -> Value {

@@ -93,9 +93,18 @@ impl Suspicion {
     }
 }
 
-/// Thirds of a point from which a text is suspicious, and from which it is worse than that. The
-/// thresholds come from scores of sources that were not trained on: `make bench`.
-pub const FOUND: i32 = 27;
+impl Of {
+    /// From so many thirds of a point on a text is suspicious. The thresholds come from scores of
+    /// sources that were not trained on: `make bench`.
+    pub fn found(self) -> i32 {
+        match self {
+            Self::Description | Self::Value | Self::Name => 21,
+            Self::Content => 24,
+        }
+    }
+}
+
+/// From here on it is worse than that.
 const HIGH: i32 = 45;
 
 /// What is hidden says so many thirds more, if it says anything: honest text has no reason to hide a
@@ -198,7 +207,7 @@ pub fn look_with(said: Said<'_>, model: &Model) -> Option<Suspicion> {
     let confidence = confidence(points);
     let severity = if points >= HIGH { Severity::High } else { Severity::Medium };
     let hidden = hidden.map(Disguise::name);
-    (points >= FOUND).then(|| Suspicion {
+    (points >= said.of.found()).then(|| Suspicion {
         points,
         confidence,
         severity,
@@ -218,16 +227,19 @@ pub fn explain(said: Said<'_>) -> (i32, Vec<Reason>) {
         .map_or((0, Vec::new()), |(points, heard, _)| (points, heard.reasons()))
 }
 
-/// The sentences of a text that a classifier is asked about, in every reading of it.
-pub fn sentences(said: Said<'_>) -> Vec<String> {
+/// Every word that is looked for, in every language: what costs most is text of these.
+pub fn vocabulary() -> impl Iterator<Item = &'static str> {
+    words::WORDS.iter().flat_map(|(_, words)| words.split('|'))
+}
+
+/// What a classifier is asked about, for each sentence, in every reading of a text.
+pub fn features(said: Said<'_>) -> Vec<Vec<(model::Of, usize)>> {
     let mut all = Vec::new();
     each_view(said, &mut |view, _| {
         let mut before = None;
         for sentence in view.sentences() {
-            if sentence::fired(view, before, sentence.clone(), said).is_some() {
-                let text = view.bytes(sentence.clone());
-                all.push(String::from_utf8_lossy(text).into_owned());
-            }
+            let fired = sentence::fired(view, before, sentence.clone(), said);
+            all.extend(fired.map(|it| it.features(view)));
             before = Some(sentence);
         }
         true

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use stockade_core::detect::{self, Said};
+use stockade_core::detect::{self, Of, Said};
 use stockade_core::json::Document;
 use stockade_core::subject::{Channel, Subject};
 
@@ -13,6 +13,9 @@ pub(crate) struct Corpus {
     /// Of the files, in their order.
     pub(crate) hash: String,
 }
+
+/// So many parts, for cross-validation by row.
+pub(crate) const TENTHS: usize = 10;
 
 /// A tool or a text.
 pub(crate) struct Row {
@@ -82,6 +85,11 @@ impl Row {
         Subject { channel, json: self.document.root(), tool: None }
     }
 
+    /// From so many thirds of a point on it is suspicious.
+    pub(crate) fn found(&self) -> i32 {
+        if self.is_tool { Of::Description.found() } else { Of::Content.found() }
+    }
+
     /// Everything in it that is read.
     pub(crate) fn each(&self, visit: &mut dyn FnMut(Said<'_>)) {
         detect::each(self.subject(), &mut |_, said| visit(said));
@@ -105,6 +113,11 @@ impl Row {
             "line_jump_context_lie" | "telemetry_addition" => "hijack",
             _ => "plain",
         })
+    }
+
+    /// Which tenth of all rows it is in, by its name.
+    pub(crate) fn tenth(&self) -> usize {
+        usize::from(blake3::hash(self.id.as_bytes()).as_bytes()[0]) % TENTHS
     }
 
     /// What is kept apart in cross-validation: all of a source, or of a generated style.

@@ -3,7 +3,8 @@
 //!     cargo run --release -p stockade-core --example detection -- train DIRECTORY
 //!     cargo run --release -p stockade-core --example detection -- table [DIRECTORY]
 //!
-//! The directory has the corpora, which are not in the repository: see `docs/detection.md`.
+//! `scores` prints the points of every row instead, and `misses` what is not as it should be. The
+//! directory has the corpora, which are not in the repository: see `docs/detection.md`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is what it is run for")]
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     match command.as_str() {
         "train" => train(&corpus),
         "table" => table::print(&corpus),
+        "scores" => table::scores(&corpus),
         "misses" => table::misses(&corpus),
         other => {
             eprintln!("no such command: {other}");

@@ -9,19 +9,21 @@ use stockade_core::finding::{Finding, Severity};
 use stockade_core::message::Side;
 use stockade_core::subject::Facts;
 
-use crate::corpus::{Corpus, Row};
+use crate::corpus::{Corpus, Row, TENTHS};
 use crate::train;
 
 pub(crate) fn print(corpus: &Corpus) {
-    let folds = folds(corpus);
+    let (folds, tenths) = (folds(corpus), tenths(corpus));
     let mut groups: BTreeMap<String, Counts> = BTreeMap::new();
     let mut scores: BTreeMap<i32, (u32, u32)> = BTreeMap::new();
     for row in &corpus.rows {
         let found = findings(row);
         let any = !found.is_empty();
         let high = found.iter().any(|it| it.severity == Severity::High);
+        let others = found.iter().any(|it| !RULES.contains(&it.rule.id));
         let unseen = folds.get(&row.fold()).map_or(0, |model| points(row, model));
-        if unseen >= detect::FOUND && row.is_fair() {
+        let tenth = tenths.get(row.tenth()).map_or(0, |model| points(row, model));
+        if unseen >= row.found() && row.is_fair() {
             let (attacks, all) = scores.entry((unseen / 6).min(10)).or_default();
             *attacks += u32::from(row.is_attack);
             *all += 1;
@@ -30,25 +32,27 @@ pub(crate) fn print(corpus: &Corpus) {
             rows: 1,
             any: any.into(),
             high: high.into(),
-            table: (points(row, &Model::silent()) >= detect::FOUND).into(),
-            unseen: (unseen >= detect::FOUND).into(),
+            table: (points(row, &Model::silent()) >= row.found()).into(),
+            source: (others || unseen >= row.found()).into(),
+            row: (others || tenth >= row.found()).into(),
         };
         for name in names(row) {
             groups.entry(name).or_default().add(&counts);
         }
     }
     println!(
-        "{:<58} {:>5}  {:>22}  {:>6}  {:>22}  {:>7}",
-        "", "rows", "any rule", "high", "detection, unseen", "no model"
+        "{:<58} {:>5}  {:>22}  {:>5}  {:>22}  {:>22}  {:>8}",
+        "", "rows", "any rule", "high", "source unseen", "row unseen", "no model"
     );
     for (name, it) in &groups {
         println!(
-            "{:<58} {:>5}  {}  {:>6}  {}  {:>6.1}%",
+            "{:<58} {:>5}  {}  {:>5}  {}  {}  {:>7.1}%",
             name,
             it.rows,
             rate(it.any, it.rows),
             it.high,
-            rate(it.unseen, it.rows),
+            rate(it.source, it.rows),
+            rate(it.row, it.rows),
             percent(it.table, it.rows)
         );
     }
@@ -57,7 +61,7 @@ pub(crate) fn print(corpus: &Corpus) {
         println!("from {:>2} points on: {attacks} of {all} are attacks, unseen", 2 * score);
     }
     println!(
-        "[..]: 95 % intervals (Wilson). \"unseen\": the classifier was trained without the row's source, or its generated style; the table of words was not."
+        "[..]: 95 % intervals (Wilson). \"unseen\": what any rule finds when the classifier was trained without the row's source, or its generated style; or without the tenth of all rows that it is in. The table of words was not. \"no model\": the table alone, without other rules."
     );
     speed(corpus);
 }
@@ -84,6 +88,22 @@ pub(crate) fn misses(corpus: &Corpus) {
     }
 }
 
+/// The thirds of points of every row: by the model that is shipped, by one that has not seen its
+/// source, and by one that has not seen a tenth of all rows.
+pub(crate) fn scores(corpus: &Corpus) {
+    let (folds, tenths) = (folds(corpus), tenths(corpus));
+    for row in &corpus.rows {
+        let unseen = folds.get(&row.fold()).map_or(0, |model| points(row, model));
+        let tenth = tenths.get(row.tenth()).map_or(0, |model| points(row, model));
+        let shipped = points(row, Model::shipped());
+        let what = if row.is_tool { "tool" } else { "text" };
+        let kind = if row.is_attack { "attack" } else { "honest" };
+        let Row { id, source, style, .. } = row;
+        let fair = row.is_fair();
+        println!("{id}\t{source}\t{style}\t{what}\t{kind}\t{fair}\t{shipped}\t{unseen}\t{tenth}");
+    }
+}
+
 fn findings(row: &Row) -> Vec<Finding> {
     check::run(&[row.subject()], &Facts::alone(Side::Server))
 }
@@ -100,6 +120,15 @@ fn folds(corpus: &Corpus) -> BTreeMap<String, Model> {
     let model = |name: &String| train::model(corpus.rows.iter().filter(|it| it.fold() != *name));
     names.iter().map(|it| (it.clone(), model(it))).collect()
 }
+
+/// A model for each tenth of the rows, trained without it.
+fn tenths(corpus: &Corpus) -> Vec<Model> {
+    let others = |tenth| corpus.rows.iter().filter(move |it| it.tenth() != tenth);
+    (0..TENTHS).map(|tenth| train::model(others(tenth))).collect()
+}
+
+/// The rules that are measured.
+const RULES: [&str; 2] = ["tool_poisoning", "prompt_injection"];
 
 /// The lines of the table that a row counts in.
 fn names(row: &Row) -> Vec<String> {
@@ -133,7 +162,8 @@ struct Counts {
     rows: u32,
     any: u32,
     high: u32,
-    unseen: u32,
+    source: u32,
+    row: u32,
     table: u32,
 }
 
@@ -142,7 +172,8 @@ impl Counts {
         self.rows += other.rows;
         self.any += other.any;
         self.high += other.high;
-        self.unseen += other.unseen;
+        self.source += other.source;
+        self.row += other.row;
         self.table += other.table;
     }
 }

@@ -2,7 +2,7 @@
 //! known: it is the one that the model of the last round likes best (multiple-instance learning).
 //! Everything is in a fixed order with a fixed seed, so the same corpora make the same weights.
 
-use stockade_core::detect::{self, model, model::Model};
+use stockade_core::detect::{self, model::Model, model::Of};
 
 use crate::corpus::Row;
 
@@ -11,8 +11,8 @@ const RATE: f32 = 0.6;
 const DECAY: f32 = 1e-4;
 
 struct Example {
-    /// The features of each of its sentences.
-    sentences: Vec<Vec<usize>>,
+    /// The features of each of its sentences, and how much each counts.
+    sentences: Vec<Vec<(usize, f32)>>,
     is_attack: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn model<'r>(rows: impl Iterator<Item = &'r Row>) -> Model {
                 .sentences
                 .iter()
                 .max_by(|a, b| logit(&weights, bias, a).total_cmp(&logit(&weights, bias, b)));
-            let chosen: Vec<&Vec<usize>> = if example.is_attack && round > 0 {
+            let chosen: Vec<&Vec<(usize, f32)>> = if example.is_attack && round > 0 {
                 best.into_iter().collect()
             } else {
                 example.sentences.iter().collect()
@@ -45,10 +45,9 @@ pub(crate) fn model<'r>(rows: impl Iterator<Item = &'r Row>) -> Model {
                 let p = 1.0 / (1.0 + (-logit(&weights, bias, features)).exp());
                 let importance = if example.is_attack { weight.clamp(0.5, 4.0) } else { 1.0 };
                 let step = rate * (expected - p) * importance;
-                let share = step / root(features.len());
-                for feature in features {
+                for (feature, share) in features {
                     if let Some(weight) = weights.get_mut(*feature) {
-                        *weight += share - rate * DECAY * *weight;
+                        *weight += step * share - rate * DECAY * *weight;
                     }
                 }
                 bias += step * 0.05;
@@ -61,20 +60,22 @@ pub(crate) fn model<'r>(rows: impl Iterator<Item = &'r Row>) -> Model {
 impl Example {
     fn of(row: &Row) -> Self {
         let mut sentences = Vec::new();
-        row.each(&mut |said| {
-            for sentence in detect::sentences(said) {
-                let mut features = Vec::new();
-                model::features(sentence.as_bytes(), &mut |it| features.push(it));
-                sentences.push(features);
-            }
-        });
+        row.each(&mut |said| sentences.extend(detect::features(said).iter().map(|it| shares(it))));
         Self { sentences, is_attack: row.is_attack }
     }
 }
 
-fn logit(weights: &[f32], bias: f32, features: &[usize]) -> f32 {
-    let sum: f32 = features.iter().filter_map(|it| weights.get(*it)).sum();
-    bias + sum / root(features.len())
+/// As [`Model::score`] has it.
+fn shares(features: &[(Of, usize)]) -> Vec<(usize, f32)> {
+    let share = |of: Of| 1.0 / root(features.iter().filter(|(it, _)| *it == of).count());
+    let (words, meanings) = (share(Of::Words), share(Of::Meanings));
+    let share = |of: Of| if of == Of::Words { words } else { meanings };
+    features.iter().map(|(of, it)| (*it, share(*of))).collect()
+}
+
+fn logit(weights: &[f32], bias: f32, features: &[(usize, f32)]) -> f32 {
+    let parts = features.iter().filter_map(|(it, share)| Some(weights.get(*it)? * share));
+    bias + parts.sum::<f32>()
 }
 
 fn root(count: usize) -> f32 {

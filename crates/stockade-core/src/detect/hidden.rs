@@ -90,19 +90,23 @@ struct Shape {
 
 impl Shape {
     fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        // No early exit and no branches: the compiler makes vector instructions of this.
+        let swapped: usize =
+            bytes.iter().map(|it| usize::from(kind(*it) & (SWAPPED | DIGIT) != 0)).sum();
+        let is_plain = swapped < MIXED_MIN;
         let (mut words, mut single, mut mixed, mut numbers) = (0_usize, 0, 0, 0_usize);
-        let mut shape = Self { escapes: escapes(text.as_bytes()), ..Self::default() };
-        let mut word = Kinds::default();
-        for byte in text.bytes().chain([b' ']) {
-            let kind = kind(byte);
-            if kind & SPACE == 0 {
-                word.push(kind);
-                continue;
-            }
-            if word.len == 0 {
-                continue;
-            }
+        let mut shape = Self { escapes: escapes(bytes), ..Self::default() };
+        for word in bytes.split(|it| kind(*it) & SPACE != 0) {
+            let Some(first) = word.first() else { continue };
             words += 1;
+            // Most words are short and of letters, and tell nothing.
+            if word.len() < WORD_MIN && is_plain && kind(*first) & MORSE == 0 {
+                single += usize::from(word.len() == 1 && kind(*first) & (LETTER | DIGIT) != 0);
+                numbers = 0;
+                continue;
+            }
+            let word = Kinds::of(word);
             single += usize::from(word.len == 1 && word.letters + word.digits == 1);
             mixed += usize::from(word.len > 2 && word.letters > 0 && word.swapped > 0);
             let is_number = word.digits > 0 && word.letters == 0 && word.marks <= 1;
@@ -110,14 +114,18 @@ impl Shape {
             shape.numbers |= numbers >= NUMBERS_MIN || word.digits >= 8 * NUMBERS_MIN;
             shape.runs |= word.longest >= PIECE_MIN;
             shape.gaps |= word.has_gaps();
-            word = Kinds::default();
         }
-        shape.digits = mixed >= 3 && 3 * mixed >= words;
+        shape.digits = mixed >= MIXED_MIN && 3 * mixed >= words;
         shape.apart = single >= 10 && 10 * single >= 6 * words;
         shape.gaps |= shape.apart;
         shape
     }
 }
+
+/// So many words have digits among their letters where digits stand for letters.
+const MIXED_MIN: usize = 3;
+/// A word that is shorter is not many words.
+const WORD_MIN: usize = 8;
 
 const SPACE: u8 = 1;
 const LETTER: u8 = 1 << 1;
@@ -198,9 +206,9 @@ impl Kinds {
         }
     }
 
-    fn of(word: &str) -> Self {
+    fn of(word: &[u8]) -> Self {
         let mut kinds = Self::default();
-        word.bytes().for_each(|it| kinds.push(kind(it)));
+        word.iter().for_each(|it| kinds.push(kind(*it)));
         kinds
     }
 
@@ -402,7 +410,7 @@ fn without_gaps(text: &str, shape: &Shape) -> String {
     if shape.apart || shape.digits {
         return letters(text);
     }
-    let words = text.split_ascii_whitespace().filter(|it| Kinds::of(it).has_gaps());
+    let words = text.split_ascii_whitespace().filter(|it| Kinds::of(it.as_bytes()).has_gaps());
     words.map(letters).collect()
 }
 

@@ -1,6 +1,6 @@
 //! A small classifier: logistic regression over hashed words, pairs of words and runs of letters of
-//! a sentence. It was trained offline by `examples/detection.rs`, which also says how well it does on
-//! sources that it has not seen; its weights are bytes in `weights.bin`.
+//! a sentence, and over what its words mean. It was trained offline by `examples/detection`, which
+//! also says how well it does on sources that it has not seen; its weights are bytes in `weights.bin`.
 
 use std::sync::LazyLock;
 
@@ -68,37 +68,65 @@ impl Model {
     }
 
     /// How likely a sentence is part of an attack, as log odds.
-    pub fn score(&self, sentence: &[u8]) -> f32 {
-        let (mut sum, mut count) = (0_i32, 0_u16);
-        features(sentence, &mut |it| {
-            sum += self.weights.get(it).map_or(0, |it| i32::from(*it));
-            count += 1;
+    pub fn score(&self, sentence: &[u8], meanings: u128) -> f32 {
+        let mut sums = [(0_i32, 0_u16); 2];
+        features(sentence, meanings, &mut |of, it| {
+            let (sum, count) = match of {
+                Of::Words => &mut sums[0],
+                Of::Meanings => &mut sums[1],
+            };
+            *sum += self.weights.get(it).map_or(0, |it| i32::from(*it));
+            *count += 1;
         });
-        #[expect(clippy::cast_precision_loss, reason = "at most a few hundred times 127")]
-        let sum = sum as f32;
-        self.bias + sum * self.step / f32::from(count.max(1)).sqrt()
+        let part = |(sum, count): (i32, u16)| {
+            #[expect(clippy::cast_precision_loss, reason = "at most a few hundred times 127")]
+            let sum = sum as f32;
+            sum * self.step / f32::from(count.max(1)).sqrt()
+        };
+        self.bias + sums.into_iter().map(part).sum::<f32>()
     }
 
     /// How many weights a model has.
     pub const BUCKETS: usize = BUCKETS;
 }
 
-/// The numbers of the weights that a sentence asks for: of each word, of each two that follow each
-/// other, and of each five letters.
-pub fn features(sentence: &[u8], visit: &mut dyn FnMut(usize)) {
+/// What a feature is of. The features of each kind together count as much as the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A word, two that follow each other, or five letters.
+    Words,
+    /// What words of the table mean, and each two such meanings that are together.
+    Meanings,
+}
+
+/// The numbers of the weights that a sentence asks for. `meanings` is the set of the classes of its
+/// words.
+pub fn features(sentence: &[u8], meanings: u128, visit: &mut dyn FnMut(Of, usize)) {
     let sentence = sentence.get(..400).unwrap_or(sentence);
     let is_word = |it: &u8| it.is_ascii_alphanumeric() || *it >= 0x80;
     let mut before: u64 = 0;
     for word in sentence.split(|it| !is_word(it)).filter(|it| !it.is_empty()) {
         let word = hash(1, word);
-        visit(bucket(word));
+        visit(Of::Words, bucket(word));
         if before != 0 {
-            visit(bucket(before.rotate_left(17) ^ word));
+            visit(Of::Words, bucket(before.rotate_left(17) ^ word));
         }
         before = word;
     }
-    for letters in sentence.windows(5).step_by(1) {
-        visit(bucket(hash(2, letters)));
+    for letters in sentence.windows(5) {
+        visit(Of::Words, bucket(hash(2, letters)));
+    }
+    let mut rest = meanings;
+    while rest != 0 {
+        let one = rest.trailing_zeros();
+        rest &= rest - 1;
+        visit(Of::Meanings, bucket(hash(3, &one.to_le_bytes())));
+        let mut others = rest;
+        while others != 0 {
+            let other = others.trailing_zeros();
+            others &= others - 1;
+            visit(Of::Meanings, bucket(hash(4, &(one * 256 + other).to_le_bytes())));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::lexicon::{Class, Hit, set};
-use super::model::Model;
+use super::model::{self, Model};
 use super::signals::{SIGNALS, Signal};
 use super::view::View;
 use super::{Of, Reason, Said};
@@ -21,17 +21,29 @@ pub(super) struct Fired {
     /// What the classifier says, in thirds of a point.
     model: i32,
     sentence: Range<usize>,
+    /// The classes of its words.
+    meanings: u128,
     words: Vec<Reason>,
 }
 
 impl Fired {
+    /// What a classifier is asked about.
+    pub(super) fn features(&self, view: &View) -> Vec<(model::Of, usize)> {
+        let mut found = Vec::new();
+        let sentence = view.bytes(self.sentence.clone());
+        model::features(sentence, self.meanings, &mut |of, it| found.push((of, it)));
+        found
+    }
+
     pub(super) fn reasons(&self) -> impl Iterator<Item = Reason> {
         self.words.iter().cloned()
     }
 
     pub(super) fn scored(self, view: &View, model: &Model) -> Self {
-        let logit = model.score(view.bytes(self.sentence.clone()));
-        Self { model: model_points(logit), ..self }
+        let logit = model.score(view.bytes(self.sentence.clone()), self.meanings);
+        // What only talks about such things is not made worse by the words that it takes.
+        let most = if self.full == 0 { 0 } else { i32::MAX };
+        Self { model: model_points(logit).min(most), ..self }
     }
 }
 
@@ -80,7 +92,8 @@ pub(super) fn fired(
     }
     let start = before.map_or(sentence.start, |it| it.start);
     let wide = Words::of(view, start..sentence.end, said.of);
-    let mut fired = Fired { full: 0, less: 0, model: 0, sentence, words: Vec::new() };
+    let mut fired =
+        Fired { full: 0, less: 0, model: 0, sentence, meanings: near.set, words: Vec::new() };
     for (number, (signal, needs)) in SIGNALS.iter().zip(NEEDS.iter()).enumerate() {
         let words = if signal.within >= WIDE { &wide } else { &near };
         let may_be = needs.all.iter().all(|group| words.set & group != 0);

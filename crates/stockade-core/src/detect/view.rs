@@ -106,46 +106,68 @@ impl View {
     /// Lower case, one blank, sentences.
     fn lay_out(&mut self, text: &[u8]) {
         self.bytes.reserve(text.len());
-        let mut start = 0;
-        let mut rest = text.iter().copied().enumerate().peekable();
-        let mut last = b' ';
-        let mut end = |bytes: &[u8], ends: &mut Vec<usize>| {
-            if bytes.len() > start {
-                ends.push(bytes.len());
-                start = bytes.len();
-            }
-        };
-        while let Some((at, byte)) = rest.next() {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let len = rest.iter().position(|it| *it <= b' ' || *it == b'\\').unwrap_or(rest.len());
+            let (word, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            self.push_word(word);
             // A text in JSON in a text has its line feeds as two characters.
-            let is_escaped = byte == b'\\' && matches!(text.get(at + 1), Some(b'n'));
-            if is_escaped {
-                rest.next();
-            }
-            // What stands below a tag or a mark is what it is about.
-            let is_break = (byte == b'\n' || is_escaped) && !matches!(last, b'>' | b']' | b':');
-            if is_break || is_escaped || byte.is_ascii_whitespace() {
-                if last != b' ' {
-                    self.bytes.push(b' ');
+            let is_escaped = after.starts_with(b"\\n");
+            rest = after.get(if is_escaped { 2 } else { 1 }..).unwrap_or_default();
+            match after.first() {
+                None => {}
+                Some(b'\\') if !is_escaped => self.push_word(b"\\"),
+                Some(it) if it.is_ascii_whitespace() || is_escaped => {
+                    self.push_gap(*it == b'\n', is_escaped, rest.first().copied());
                 }
-                let stops = matches!(last, b'.' | b'!' | b'?' | b';');
-                // A line that goes on in lower case is the same sentence.
-                let next = text.get(at + 1 + usize::from(is_escaped));
-                let goes_on = next.is_some_and(|it| it.is_ascii_lowercase() || *it >= 0x80)
-                    || next == Some(&b' ') && !stops;
-                if stops || is_break && !goes_on {
-                    end(&self.bytes, &mut self.ends);
-                }
-                last = b' ';
-                continue;
-            }
-            self.bytes.push(byte.to_ascii_lowercase());
-            last = byte;
-            let long = self.bytes.len() - self.ends.last().copied().unwrap_or_default();
-            if long >= SENTENCE_MAX {
-                end(&self.bytes, &mut self.ends);
+                Some(it) => self.push_word(&[*it]),
             }
         }
-        end(&self.bytes, &mut self.ends);
+        self.end();
+    }
+
+    fn push_word(&mut self, word: &[u8]) {
+        // A sentence that is too long ends before the word with which it would be.
+        let room = SENTENCE_MAX.saturating_sub(self.bytes.len() - self.start());
+        if word.len() > room {
+            self.end();
+        }
+        for part in word.chunks(SENTENCE_MAX) {
+            let from = self.bytes.len();
+            self.bytes.extend_from_slice(part);
+            self.bytes.get_mut(from..).unwrap_or_default().make_ascii_lowercase();
+            if part.len() == SENTENCE_MAX {
+                self.end();
+            }
+        }
+    }
+
+    /// What is between words: a blank, and perhaps the end of a sentence. `next` comes after it.
+    fn push_gap(&mut self, is_feed: bool, is_escaped: bool, next: Option<u8>) {
+        let last = self.bytes.last().copied().unwrap_or(b' ');
+        if last != b' ' {
+            self.bytes.push(b' ');
+        }
+        let stops = matches!(last, b'.' | b'!' | b'?' | b';');
+        // What stands below a tag or a mark is what it is about.
+        let is_break = (is_feed || is_escaped) && !matches!(last, b'>' | b']' | b':');
+        // A line that goes on in lower case is the same sentence.
+        let goes_on = next.is_some_and(|it| it.is_ascii_lowercase() || it >= 0x80)
+            || next == Some(b' ') && !stops;
+        if stops || is_break && !goes_on {
+            self.end();
+        }
+    }
+
+    /// Where the sentence begins that has not ended.
+    fn start(&self) -> usize {
+        self.ends.last().copied().unwrap_or_default()
+    }
+
+    fn end(&mut self) {
+        if self.bytes.len() > self.start() {
+            self.ends.push(self.bytes.len());
+        }
     }
 }
 
