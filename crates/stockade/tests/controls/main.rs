@@ -36,6 +36,7 @@ mod protocol;
 mod quotas;
 mod roots;
 mod sandbox;
+mod scan;
 mod scopes;
 mod touched;
 
@@ -76,6 +77,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {
