@@ -7,7 +7,9 @@
 mod answer;
 mod client;
 mod effects;
+mod flow;
 mod memory;
+mod plant;
 mod request;
 mod roots;
 mod server;
@@ -22,8 +24,10 @@ use bytes::Bytes;
 
 use self::client::Client;
 pub use self::effects::META_LIMIT;
+use self::flow::Flow;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
+use self::plant::Planted;
 use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
@@ -114,6 +118,8 @@ pub enum Effect {
     Send(Cleared),
     /// Find out which of these roots of the client may be granted.
     Roots(Vec<String>),
+    /// End the server's process: it let a call take too long.
+    Kill,
     /// The process that took the place of another says the same as that; or it does not, and what
     /// is wrong.
     Begun(Result<(), String>),
@@ -142,6 +148,8 @@ pub struct Session {
     exchanges: u64,
     meter: Arc<Meter>,
     memory: Remembers,
+    flow: Flow,
+    planted: Option<Planted>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
 }
@@ -159,6 +167,8 @@ impl Session {
             exchanges: 0,
             meter,
             memory: None,
+            flow: Flow::default(),
+            planted: None,
             watch: None,
             roots: Roots::default(),
         }
@@ -169,7 +179,7 @@ impl Session {
         self.watch = Some(watch);
     }
 
-    /// Has somebody remember what was spent, where the policy bounds that.
+    /// Has somebody remember what was spent and read beyond this conversation.
     pub fn remembered_by(&mut self, memory: Arc<dyn Memory>) {
         self.memory = Some(memory);
     }

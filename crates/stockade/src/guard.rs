@@ -16,7 +16,7 @@ mod tally;
 pub mod watch;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
@@ -33,6 +33,9 @@ use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
 use crate::config::watch::Live;
+
+/// How long a server has that was told to stop, before its process is ended for not having done so.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// What all conversations of this process share.
 #[derive(Debug)]
@@ -210,6 +213,7 @@ pub struct Conversation {
     guard: Arc<Guard>,
     session: Mutex<Session>,
     board: tokio::sync::watch::Sender<Board>,
+    overdue: tokio::sync::watch::Sender<bool>,
 }
 
 impl Conversation {
@@ -223,7 +227,8 @@ impl Conversation {
         let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
         session.remembered_by(Arc::clone(&guard.memory) as _);
         let session = Mutex::new(session);
-        Self { guard, session, board: tokio::sync::watch::Sender::default() }
+        let (board, overdue) = Default::default();
+        Self { guard, session, board, overdue }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -234,6 +239,15 @@ impl Conversation {
     /// Has the client be asked for its roots, where the policy lets them count.
     pub fn heeds_roots(&self) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_roots();
+    }
+
+    /// Returns when the server's process is to be ended, since it let a call take too long. It had
+    /// time by then to take in that nobody waits for it, and whoever waited was told.
+    pub async fn overdue(&self) {
+        let mut overdue = self.overdue.subscribe();
+        // It does not fail for as long as this is here.
+        drop(overdue.wait_for(|it| *it).await);
+        tokio::time::sleep(LEAVE).await;
     }
 
     /// What the session leaves to be done about roots.
@@ -275,6 +289,7 @@ impl Conversation {
                     (it.said, it.busy) = (Some(said), true);
                 }),
                 Effect::Begun(begun) => self.board.send_modify(|it| it.begun = Some(begun)),
+                Effect::Kill => drop(self.overdue.send_replace(true)),
             }
         }
         Ok(sends)
@@ -288,7 +303,7 @@ impl Conversation {
             .into_iter()
             .filter_map(|it| match it {
                 Effect::Send(cleared) => Some(cleared),
-                Effect::Record(_) | Effect::Roots(_) | Effect::Begun(_) => None,
+                Effect::Record(_) | Effect::Roots(_) | Effect::Begun(_) | Effect::Kill => None,
             })
             .collect()
     }

@@ -36,6 +36,11 @@ impl Turn<'_> {
         }
         let status = status(&message);
         let original = message.clone();
+        let planted = (from == Side::Server).then(|| self.plant(&message, &waiting)).flatten();
+        let (message, has_canary) = match planted {
+            Some(it) => (it, true),
+            None => (message, false),
+        };
         let (touched, found) = self.seen(&waiting);
         let mut judgement = self.judge(message, &waiting).with(found, self.policy);
         if from == Side::Server
@@ -44,8 +49,11 @@ impl Turn<'_> {
             judgement = judgement.and(Verdict::Deny(reason));
         }
         let findings = Noted::all(from, judgement.findings(), self.policy);
-        let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
-        let detail = original_error(&original, judgement.findings());
+        let (mended, verdict) = (judgement.mended() || has_canary, judgement.verdict().name());
+        let mut detail = original_error(&original, judgement.findings());
+        if has_canary {
+            detail.push_str("a canary was planted");
+        }
         let clean = findings.is_empty() && !mended;
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
         if !whole && from == Side::Server && &*waiting.method == "tools/list" {

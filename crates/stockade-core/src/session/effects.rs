@@ -119,9 +119,12 @@ pub(super) fn reason(verdict: &Verdict) -> Reason {
         Verdict::Deny(reason) => reason.clone(),
         Verdict::Ask(reasons) => {
             let first = reasons.first();
+            let why = first.map(|it| format!(": {}", it.external)).unwrap_or_default();
             Reason {
                 rule: first.map(|it| it.rule.clone()).unwrap_or_default(),
-                external: "a person would have to approve this, and nobody can be asked".to_owned(),
+                external: format!(
+                    "a person would have to approve this, and nobody can be asked{why}"
+                ),
                 internal: first.map(|it| format!("ask: {}", it.internal)).unwrap_or_default(),
             }
         }

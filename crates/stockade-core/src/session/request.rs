@@ -79,6 +79,7 @@ impl Turn<'_> {
         };
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
+        let seeded = if from == Side::Client { self.seeds() } else { Ok(()) };
         let mut judgement = self.judge(message, &waiting);
         if called(judgement.message(), &waiting.method) != waiting.tool_name.as_deref() {
             // The rules about tools are asked about the name as it came in. Mended, it is that of
@@ -88,6 +89,9 @@ impl Turn<'_> {
                 external: "the name of the tool cannot be read in one way".to_owned(),
                 internal: "mending it would call another tool".to_owned(),
             }));
+        }
+        if let Err(refused) = seeded {
+            judgement = judgement.and(Verdict::Deny(refused.reason));
         }
         let mut by = None;
         let mut limit = None;
@@ -99,12 +103,14 @@ impl Turn<'_> {
             by = Some(decided.by.rule.clone());
             limit = stopped;
             judgement = judgement.and(decided.verdict);
-            if matches!(judgement.verdict(), Verdict::Allow)
-                && let Err(refused) = self.spend(judgement.message(), &mut waiting)
-            {
-                let Refused { reason, limited } = *refused;
-                limit = limited;
-                judgement = judgement.and(Verdict::Deny(reason));
+        }
+        if from == Side::Client && matches!(judgement.verdict(), Verdict::Allow) {
+            match self.last(judgement, &mut waiting) {
+                Ok(it) => judgement = it,
+                Err((it, Refused { reason, limited })) => {
+                    limit = limited;
+                    judgement = it.and(Verdict::Deny(reason));
+                }
             }
         }
         let mut record = self.exchange(record::Kind::Decision, &waiting);
@@ -137,6 +143,33 @@ impl Turn<'_> {
                 self.outcome(&waiting, Status::Refused, |_| ());
                 self.refuse_limited(from, &id, &waiting, &reason, limit.as_ref());
             }
+        }
+    }
+
+    /// What is asked last of a request of the client, since it leaves a trace: what it would say in
+    /// public, what it costs, and what it reads.
+    fn last(
+        &mut self,
+        judgement: Judgement,
+        waiting: &mut Waiting,
+    ) -> Result<Judgement, (Judgement, Refused)> {
+        let roles = self.roles(judgement.message(), waiting);
+        let found = match self.toxic(roles, waiting) {
+            Ok(it) => it,
+            Err(refused) => return Err((judgement, *refused)),
+        };
+        let judgement = judgement.with(found, self.policy);
+        if !matches!(judgement.verdict(), Verdict::Allow) {
+            return Ok(judgement);
+        }
+        let left = if &*waiting.method == "tools/call" {
+            self.spend(judgement.message(), waiting)
+        } else {
+            Ok(())
+        };
+        match left.and_then(|()| self.reads(roles, waiting)) {
+            Ok(()) => Ok(judgement),
+            Err(refused) => Err((judgement, *refused)),
         }
     }
 

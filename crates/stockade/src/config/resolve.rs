@@ -1,6 +1,7 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod flow;
 mod quota;
 mod root;
 mod sandbox;
@@ -181,6 +182,8 @@ impl Making<'_> {
         let roots = self.roots(file, table)?;
         let client_roots = self.client_roots(file, table)?;
         let limits = self.limits(file)?;
+        let (canaries, plants) = self.canaries(file);
+        let sandbox = self.sandbox(file, table);
         let mut severities = base.severities;
         severities.extend(self.severities(file));
         let policy = Policy {
@@ -193,13 +196,17 @@ impl Making<'_> {
             tools: self.tools(file, name),
             limits,
             quotas: self.quotas(file),
+            roles: self.role_rules(file),
+            canaries,
+            plants,
+            kills_overdue: sandbox.kill_overdue,
         };
         Ok(Resolved {
             policy: Arc::new(policy),
             server,
             servers,
             roots,
-            sandbox: self.sandbox(file, table),
+            sandbox,
             http: self.http(file),
             ledger: self.ledger(file),
             settings: Vec::new(),

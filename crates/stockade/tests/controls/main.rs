@@ -22,6 +22,7 @@ mod containers;
 mod docker;
 mod doctor;
 mod floods;
+mod flows;
 mod front_door;
 mod harness;
 mod input;
@@ -38,6 +39,7 @@ mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod timeouts;
 mod touched;
 
 use std::process::ExitCode;
@@ -74,6 +76,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
     ("quotas", quotas::ROWS),
+    ("timeouts", timeouts::ROWS),
+    ("flows", flows::ROWS),
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
