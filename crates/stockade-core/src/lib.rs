@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod check;
+pub mod detect;
 pub mod finding;
 pub mod json;
 pub mod judge;

@@ -33,8 +33,10 @@ mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
 mod roots;
 mod sandbox;
+mod scan;
 mod scopes;
 mod touched;
 
@@ -71,9 +73,11 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {
