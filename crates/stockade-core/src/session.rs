@@ -26,6 +26,7 @@ use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -139,6 +140,7 @@ pub struct Session {
     meter: Arc<Meter>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -155,6 +157,7 @@ impl Session {
             meter,
             watch: None,
             roots: Roots::default(),
+            aliases: Aliases::default(),
         }
     }
 

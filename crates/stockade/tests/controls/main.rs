@@ -36,6 +36,7 @@ mod protocol;
 mod roots;
 mod sandbox;
 mod scopes;
+mod secrets;
 mod touched;
 
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
 ];
