@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::json::Json;
 use crate::name;
+use crate::role::Roles;
 use crate::schema::Schema;
 
 /// A tool as its server described it.
@@ -20,6 +21,8 @@ pub struct Definition {
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
     pub claims: Claims,
+    /// What it probably is in a flow of data.
+    pub roles: Roles,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -63,7 +66,8 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
-        Some(Self { name, digest, arguments, headers, claims: Claims::read(tool) })
+        let (claims, roles) = (Claims::read(tool), Roles::of(tool));
+        Some(Self { name, digest, arguments, headers, claims, roles })
     }
 }
 
