@@ -35,6 +35,7 @@ mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
+mod scan;
 mod scopes;
 mod secrets;
 mod touched;
@@ -76,6 +77,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {
