@@ -38,6 +38,7 @@ mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod secrets;
 mod touched;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("limits", limits::ROWS),
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
