@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
 use crate::schema::Schema;
@@ -20,6 +21,8 @@ pub struct Definition {
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
     pub claims: Claims,
+    /// What its arguments are.
+    pub parameters: Parameters,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -63,7 +66,8 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
-        Some(Self { name, digest, arguments, headers, claims: Claims::read(tool) })
+        let (claims, parameters) = (Claims::read(tool), Parameters::read(tool));
+        Some(Self { name, digest, arguments, headers, claims, parameters })
     }
 }
 
