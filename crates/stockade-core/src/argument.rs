@@ -16,6 +16,7 @@ use crate::check;
 use crate::finding::At;
 use crate::json::Json;
 use crate::policy::input::Inputs;
+use crate::role::Roles;
 use crate::subject::{Channel, Facts, Subject};
 
 pub(crate) use infer::{is_ambiguous, last_word};
@@ -156,8 +157,8 @@ pub struct Parameters {
 
 impl Parameters {
     /// Reads the definition of a tool.
-    pub fn read(tool: Json<'_>) -> Self {
-        infer::parameters(tool)
+    pub fn read(tool: Json<'_>, roles: Roles) -> Self {
+        infer::parameters(tool, roles)
     }
 
     /// What this parameter is taken for; nothing where the schema has none of that name.

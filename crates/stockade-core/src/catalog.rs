@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
+use crate::role::Roles;
 use crate::schema::Schema;
 
 /// A tool as its server described it.
@@ -23,6 +24,8 @@ pub struct Definition {
     pub claims: Claims,
     /// What its arguments are.
     pub parameters: Parameters,
+    /// What it probably is in a flow of data.
+    pub roles: Roles,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -66,8 +69,9 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
-        let (claims, parameters) = (Claims::read(tool), Parameters::read(tool));
-        Some(Self { name, digest, arguments, headers, claims, parameters })
+        let (claims, roles) = (Claims::read(tool), Roles::of(tool));
+        let parameters = Parameters::read(tool, roles);
+        Some(Self { name, digest, arguments, headers, claims, parameters, roles })
     }
 }
 

@@ -15,6 +15,7 @@ mod name;
 pub mod policy;
 pub mod record;
 pub mod revision;
+pub mod role;
 pub mod root;
 pub mod schema;
 mod seen;

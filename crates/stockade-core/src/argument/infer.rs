@@ -5,6 +5,7 @@ use super::traits::Traits;
 use super::{Kind, Kinds, Parameter, Parameters, Why};
 use crate::check::is_secret_name;
 use crate::json::Json;
+use crate::role::Roles;
 
 /// So much of a description is read: what a parameter is, is said first.
 const DESCRIPTION_CHARS_MAX: usize = 240;
@@ -13,8 +14,8 @@ const DESCRIPTION_CHARS_MAX: usize = 240;
 const PARAMETERS_MAX: usize = 512;
 
 /// Reads the definition of a tool.
-pub(super) fn parameters(tool: Json<'_>) -> Parameters {
-    let mut found = Parameters { traits: Traits::read(tool), ..Parameters::default() };
+pub(super) fn parameters(tool: Json<'_>, roles: Roles) -> Parameters {
+    let mut found = Parameters { traits: Traits::read(tool, roles), ..Parameters::default() };
     let Some(schema) = tool.get("inputSchema") else { return found };
     declared(schema, &mut found);
     for properties in schema.all().filter(|it| it.name() == Some("properties")) {

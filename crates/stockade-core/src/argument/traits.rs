@@ -5,6 +5,7 @@ use stockade_kit::query::Dialect;
 
 use super::infer::{words, words_of_text};
 use crate::json::Json;
+use crate::role::{Role, Roles};
 
 /// What a tool does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +32,20 @@ impl Default for Traits {
 impl Traits {
     /// Of a tool of which only the name is known.
     pub fn of_name(name: &str) -> Self {
+        let roles = Roles::of_name(name);
         let words = words(name);
         let any = |list: &[&str]| words.iter().any(|it| list.contains(&it.as_str()));
         Self {
             reads: any(READS) && !any(WRITES),
             runs: any(RUNS),
-            is_open: any(SENDS),
+            is_open: roles.has(Role::OpenWorld) || any(SENDS),
             speaks_sql: any(SQL),
             dialect: dialect(&words),
         }
     }
 
     /// Of a tool as its server describes it.
-    pub fn read(tool: Json<'_>) -> Self {
+    pub fn read(tool: Json<'_>, roles: Roles) -> Self {
         let text = |name| tool.get(name).and_then(Json::str).unwrap_or_default();
         let hint = |name| tool.get("annotations").and_then(|it| it.get(name)).and_then(Json::bool);
         let named = Self::of_name(text("name"));
@@ -61,7 +63,7 @@ impl Traits {
         Self {
             reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
             runs: named.runs || pair("shell", "command") || pair("command", "line"),
-            is_open: named.is_open || hint("openWorldHint") == Some(true) || begins(SENDS),
+            is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
             speaks_sql: named.speaks_sql || any(SQL),
             dialect: if named.dialect == Dialect::Unknown {
                 dialect(&description)
@@ -134,7 +136,7 @@ const RUNS: &[&str] = &[
     "osascript",
 ];
 
-/// What takes something out, whoever asks for it.
+/// What takes something out, whoever asks for it: besides what `role` guesses of a whole sentence.
 const SENDS: &[&str] = &[
     "send",
     "post",

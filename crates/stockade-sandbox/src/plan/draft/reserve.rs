@@ -5,9 +5,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{COVER_BYTES, Draft, Refusal, TOO_MUCH_REMEDY};
+use super::{COVER_BYTES, Draft};
 use crate::cell::{Kind, What};
 use crate::mounted::Mounted;
+use crate::plan::promise::{Refusal, TOO_MUCH_REMEDY};
 use crate::roots::{NAMES_MAX, REPOSITORIES_MAX};
 use crate::way::walk_as_far;
 use crate::{Access, Confinement, Containment, Error, Guarantee, Keep, Reserved, Root, Strength};
@@ -94,7 +95,7 @@ impl Draft<'_> {
     }
 
     /// Where there was too much to look through, `files` holds less, if that was accepted.
-    pub(super) fn weaken(
+    pub(in crate::plan) fn weaken(
         &self,
         containment: &mut Containment,
         allow_weaker: &[Guarantee],
