@@ -6,6 +6,7 @@
 pub mod argument;
 pub mod catalog;
 pub mod check;
+pub mod detect;
 pub mod finding;
 pub mod json;
 pub mod judge;

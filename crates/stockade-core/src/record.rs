@@ -240,7 +240,7 @@ impl Noted {
     pub fn all(from: Side, findings: &[Finding], policy: &Policy) -> Vec<Self> {
         let note = |it: &Finding| Self {
             rule: it.rule.id,
-            severity: it.rule.severity.name(),
+            severity: it.severity.name(),
             place: it.place.to_string(),
             says: it.says.clone(),
             action: match policy.action(from, it) {

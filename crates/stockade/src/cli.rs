@@ -16,6 +16,7 @@ mod prepare;
 mod report;
 mod run;
 mod sandbox;
+mod scan;
 mod serve;
 
 use std::io;
@@ -58,6 +59,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
     Example(example::Example),
+    /// Judge tool definitions or texts, one a line, without a server
+    Scan(scan::Scan),
     /// Check a policy, or explain what it decides
     Policy(policy::PolicyArgs),
     /// Look into the ledger, and check that nobody changed it
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(it) => it.run(),
         Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
+        Command::Scan(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
         Command::Audit(it) => it.run(),
         Command::Explain(it) => it.run(),

@@ -37,6 +37,7 @@ mod processes;
 mod protocol;
 mod roots;
 mod sandbox;
+mod scan;
 mod scopes;
 mod touched;
 
@@ -78,6 +79,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {
