@@ -2,6 +2,7 @@
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
 mod input;
+mod quota;
 mod root;
 mod sandbox;
 
@@ -193,6 +194,7 @@ impl Making<'_> {
             tools: self.tools(file, name),
             inputs: self.inputs(file, table),
             limits,
+            quotas: self.quotas(file),
         };
         Ok(Resolved {
             policy: Arc::new(policy),

@@ -35,6 +35,7 @@ mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
 mod roots;
 mod sandbox;
 mod scan;
@@ -76,6 +77,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
