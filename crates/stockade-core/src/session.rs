@@ -30,6 +30,7 @@ use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -144,6 +145,7 @@ pub struct Session {
     memory: Remembers,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -161,6 +163,7 @@ impl Session {
             memory: None,
             watch: None,
             roots: Roots::default(),
+            aliases: Aliases::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! all of its `params`, `result` or `error` and all that stands beside them: what this file does
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
+use crate::alias::Aliases;
 use crate::catalog::Definition;
 use crate::finding::At;
 use crate::json::Json;
@@ -89,6 +90,8 @@ pub struct Facts<'a> {
     pub roots: &'a [String],
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
+    /// What the secrets of this conversation are called. Without, none of them has a number.
+    pub aliases: Option<&'a Aliases>,
 }
 
 impl Facts<'static> {
@@ -105,6 +108,7 @@ impl Facts<'static> {
             client_can: Capabilities::default(),
             roots: &[],
             text_bytes_max: usize::MAX,
+            aliases: None,
         }
     }
 }

@@ -295,6 +295,7 @@ impl Turn<'_> {
             client_can: waiting.client.can,
             roots: &roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
+            aliases: Some(&self.session.aliases),
         };
         judge(message, &facts, self.policy)
     }

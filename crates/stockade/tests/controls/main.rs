@@ -40,6 +40,7 @@ mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod secrets;
 mod touched;
 
 use std::process::ExitCode;
@@ -79,6 +80,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("limits", limits::ROWS),
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
