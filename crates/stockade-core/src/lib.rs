@@ -3,6 +3,8 @@
 //!
 //! Read in this order.
 
+pub mod alias;
+pub mod argument;
 pub mod canary;
 pub mod catalog;
 pub mod check;

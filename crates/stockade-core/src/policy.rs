@@ -5,6 +5,7 @@
 //! whatever their order. Where none matches, the default does. So adding a deny never opens
 //! anything, and a file can be read in any order.
 
+pub mod input;
 pub mod limits;
 pub mod pattern;
 pub mod quota;
@@ -24,6 +25,7 @@ use crate::name;
 use crate::role::Roles;
 use crate::root::Admission;
 
+pub use input::{Commands, InputRule, InputRules, Permitted, Sql};
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
 pub use quota::{Budget, Period, Quota, Unit};
@@ -290,6 +292,8 @@ pub struct Policy {
     pub text_bytes_max: Option<usize>,
     /// Who may call what.
     pub tools: Tools,
+    /// What the arguments of tools are, and may be.
+    pub inputs: InputRules,
     /// How much of everything.
     pub limits: Limits,
     /// How much of some tools.

@@ -34,6 +34,7 @@ use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -152,6 +153,7 @@ pub struct Session {
     planted: Option<Planted>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -171,6 +173,7 @@ impl Session {
             planted: None,
             watch: None,
             roots: Roots::default(),
+            aliases: Aliases::default(),
         }
     }
 

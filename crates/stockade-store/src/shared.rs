@@ -1,5 +1,6 @@
 //! What all guards of one state directory remember together, of each person: what was spent, what
-//! was noted of it, and a text of its own. In SQLite, since many processes read and write it at once and none may lose what another wrote.
+//! was noted of it, and a text of its own. In SQLite, since many processes read and write it at once
+//! and none may lose what another wrote.
 //!
 //! It is no part of the ledger and proves nothing. What was written is there after a process was
 //! killed; after a power failure the last of it may not be.
@@ -20,19 +21,19 @@ use crate::files;
 /// How long to wait for another process that writes, which takes microseconds.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
-/// Raised whenever the tables change.
-const VERSION: i64 = 1;
+/// Raised whenever there are more tables. A file of before gets those that it does not have.
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
-    CREATE TABLE spent (
+    CREATE TABLE IF NOT EXISTS spent (
         who TEXT NOT NULL, what TEXT NOT NULL, since INTEGER NOT NULL, used INTEGER NOT NULL,
         PRIMARY KEY (who, what)
     ) WITHOUT ROWID;
-    CREATE TABLE noted (
+    CREATE TABLE IF NOT EXISTS noted (
         who TEXT NOT NULL, what TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL,
         PRIMARY KEY (who, what)
     ) WITHOUT ROWID;
-    CREATE TABLE tokens (who TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS tokens (who TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// The file, opened when it is first needed: most guards have nothing to remember.
@@ -210,7 +211,7 @@ impl Shared {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let version: i64 =
                 transaction.pragma_query_value(None, "user_version", |it| it.get(0))?;
-            if version == 0 {
+            if version < VERSION {
                 transaction.execute_batch(TABLES)?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
             }
@@ -312,6 +313,19 @@ mod tests {
         assert_eq!(noted("p", "untrusted", 600).or(noted("q", "private", 600)), None);
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(noted("p", "private", 0), None);
+    }
+
+    #[test]
+    fn a_file_of_before_keeps_what_it_has_and_takes_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = || Shared::new(dir.path().join("shared"));
+        assert_eq!(shared().spend("p", &calls(1)).unwrap(), None);
+        let before = Connection::open(shared().path()).unwrap();
+        let before =
+            before.execute_batch("DROP TABLE noted; DROP TABLE tokens; PRAGMA user_version = 1");
+        before.unwrap();
+        shared().note("p", "private", "one").unwrap();
+        assert!(shared().spend("p", &calls(1)).unwrap().is_some());
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl Turn<'_> {
     }
 
     fn by(&self, waiting: &Waiting) -> String {
-        let server = check::visible(&clipped(&self.session.server.name));
+        let given = &*self.policy.tools.server;
+        let name = if given.is_empty() { &*self.session.server.name } else { given };
+        let server = check::visible(&clipped(name));
         match waiting.tool_name.as_deref() {
             Some(tool) => format!("`{}` of `{server}`", check::visible(&clipped(tool))),
             None => format!("a resource of `{server}`"),

@@ -1,6 +1,6 @@
 //! What is remembered of a person beyond one conversation and one process: what was spent, and what
-//! was read. The session says what, and is told whether it may; where it is kept is somebody else's. What cannot
-//! be remembered does not pass.
+//! was read. The session says what, and is told whether it may; where it is kept is somebody else's.
+//! What cannot be remembered does not pass.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
 mod flow;
+mod input;
 mod quota;
 mod root;
 mod sandbox;
@@ -194,6 +195,7 @@ impl Making<'_> {
             text_bytes_max: (preset != Preset::Transparent || said(file, "text_bytes_max"))
                 .then_some(limits.text_bytes_max),
             tools: self.tools(file, name),
+            inputs: self.inputs(file, table),
             limits,
             quotas: self.quotas(file),
             roles: self.role_rules(file),

@@ -17,8 +17,10 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod arguments;
 mod client_roots;
 mod containers;
+mod corpora;
 mod docker;
 mod doctor;
 mod floods;
@@ -39,6 +41,7 @@ mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod secrets;
 mod timeouts;
 mod touched;
 
@@ -65,6 +68,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
     ("input", input::ROWS),
+    ("arguments", arguments::ROWS),
+    ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
@@ -79,6 +84,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("timeouts", timeouts::ROWS),
     ("flows", flows::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::process::is_gone;
+use crate::harness::process::with_mark;
 use crate::harness::{
     FakeHttp, Gateway, Home, Probe, Script, Step, call, is_refusal, say, text, wait_for,
 };
@@ -104,7 +104,8 @@ fn v09_a_call_that_is_silent_ends_before_its_maximum() {
 }
 
 fn v09_a_server_that_lets_a_call_take_too_long_is_ended_where_that_is_wanted() {
-    const KILL: &str = "[limits]\ncall_timeout_s = 1\n[sandbox]\nkill_overdue = true\n";
+    const KILL: &str =
+        "[limits]\ncall_timeout_s = 1\ncall_total_s = 2\n[sandbox]\nkill_overdue = true\n";
     let home = Home::new();
     home.policy(KILL);
     let fake = home.fake(busy());
@@ -118,9 +119,10 @@ fn v09_a_server_that_lets_a_call_take_too_long_is_ended_where_that_is_wanted() {
         "{}",
         ended.stderr
     );
-    is_gone(&[fake.mark()]);
+    wait_for("its processes to go", || with_mark(fake.mark()).is_empty().then_some(()));
 
-    // Over HTTP, those who have nothing to do with it go on, and so does whoever asks anew.
+    // Over HTTP, those who have nothing to do with it go on, and so does whoever asks anew. That it
+    // reports progress all the time does not put its end off.
     let home = Home::new();
     home.policy(KILL);
     let fake = home.fake(busy());
@@ -128,7 +130,7 @@ fn v09_a_server_that_lets_a_call_take_too_long_is_ended_where_that_is_wanted() {
     let mut bystander = gateway.connect();
     bystander.begin_legacy();
     let mut modern = gateway.connect();
-    let answer = modern.post_modern(&started("a", "hang")).message();
+    let answer = modern.post_modern(&started("a", "busy")).message();
     assert!(text(&answer).contains("took too long"), "{answer}");
     let noted = || {
         let ends = home.records_of("stop").into_iter();

@@ -7,6 +7,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -695,11 +696,13 @@ async fn listen(
     router: Arc<Router>,
     mut output: impl Frames,
 ) {
+    // One for all that it says: a server that says much is not ended any later.
+    let mut ending = pin!(conversation.overdue());
     let mut overdue = false;
     loop {
         let heard = tokio::select! {
             heard = output.next() => heard,
-            () = conversation.overdue() => {
+            () = &mut ending => {
                 overdue = true;
                 break;
             }
