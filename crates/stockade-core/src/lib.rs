@@ -3,6 +3,8 @@
 //!
 //! Read in this order.
 
+pub mod alias;
+pub mod argument;
 pub mod catalog;
 pub mod check;
 pub mod detect;

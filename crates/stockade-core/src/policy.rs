@@ -5,8 +5,10 @@
 //! whatever their order. Where none matches, the default does. So adding a deny never opens
 //! anything, and a file can be read in any order.
 
+pub mod input;
 pub mod limits;
 pub mod pattern;
+pub mod quota;
 pub mod when;
 
 use std::cmp::Ordering;
@@ -20,8 +22,10 @@ use crate::message::Side;
 use crate::name;
 use crate::root::Admission;
 
+pub use input::{Commands, InputRule, InputRules, Permitted, Sql};
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
+pub use quota::{Budget, Period, Quota, Unit};
 pub use when::When;
 
 /// What a policy says about a rule.
@@ -285,8 +289,12 @@ pub struct Policy {
     pub text_bytes_max: Option<usize>,
     /// Who may call what.
     pub tools: Tools,
+    /// What the arguments of tools are, and may be.
+    pub inputs: InputRules,
     /// How much of everything.
     pub limits: Limits,
+    /// How much of some tools.
+    pub quotas: Vec<Quota>,
 }
 
 /// So much is told of what a check saw.
@@ -443,6 +451,11 @@ impl Policy {
             Some(Ok(false)) => Outcome::NotNow,
             Some(Err(why)) => Outcome::Fails(why),
         }
+    }
+
+    /// What is said about how much of a tool.
+    pub fn quotas(&self, tool: &str) -> impl Iterator<Item = &Quota> {
+        self.quotas.iter().filter(move |it| it.is_about(&self.tools.server, tool))
     }
 
     /// What is to be done, in general, about what this rule finds in what `from` says.

@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 mod effects;
+mod memory;
 mod request;
 mod roots;
 mod server;
@@ -20,6 +21,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::client::Client;
+pub use self::effects::META_LIMIT;
+use self::memory::Remembers;
+pub use self::memory::{Charge, Memory, Over};
 pub use self::roots::CHANGED;
 use self::roots::Roots;
 pub use self::server::Server;
@@ -27,6 +31,7 @@ use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -140,8 +145,10 @@ pub struct Session {
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
     meter: Arc<Meter>,
+    memory: Remembers,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -156,14 +163,21 @@ impl Session {
             waiting: HashMap::new(),
             exchanges: 0,
             meter,
+            memory: None,
             watch: None,
             roots: Roots::default(),
+            aliases: Aliases::default(),
         }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
     pub fn watched_by(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
+    }
+
+    /// Has somebody remember what was spent, where the policy bounds that.
+    pub fn remembered_by(&mut self, memory: Arc<dyn Memory>) {
+        self.memory = Some(memory);
     }
 
     /// Has the client be asked for its roots, where the policy lets them count: somebody does what

@@ -11,6 +11,7 @@ use rustix::fs::{Access as May, access};
 use rustix::process::geteuid;
 
 use crate::held::{AsFound, Found};
+use crate::home::looks_like_home;
 use crate::mounted::Mounted;
 use crate::plan::SYSTEM;
 use crate::way::Way;
@@ -28,34 +29,94 @@ pub(crate) const TRUSTED: &[&str] = &[
     ".gitmodules",
     ".hg",
     ".jj",
-    ".stockade",
     ".husky",
     ".pre-commit-config.yaml",
+    "lefthook.yml",
+    "lefthook.yaml",
+    ".lefthook.yml",
+    ".github",
+    ".gitlab-ci.yml",
+    ".circleci",
+    ".stockade",
     ".vscode",
     ".idea",
     ".zed",
     ".devcontainer",
     ".devcontainer.json",
+    ".vim",
+    ".vimrc",
+    ".exrc",
+    ".nvimrc",
+    ".nvim.lua",
+    ".lvimrc",
+    ".config/nvim",
+    ".config/vim",
+    ".emacs",
+    ".emacs.d",
+    ".config/emacs",
+    ".dir-locals.el",
+    ".gdbinit",
+    ".lldbinit",
+    ".mcp.json",
+    ".cursor",
+    ".claude",
+    ".claude.json",
+    ".config/Claude",
+    ".codex",
+    ".gemini",
+    ".windsurf",
+    ".codeium",
+    ".continue",
+    ".roo",
+    ".clinerules",
+    ".kiro",
+    ".amazonq",
+    ".aws/amazonq",
+    ".junie",
+    "opencode.json",
+    "opencode.jsonc",
+    ".opencode",
+    ".config/opencode",
+    ".config/goose",
+    ".config/zed",
+    ".config/Code",
+    ".config/Code - Insiders",
+    ".config/VSCodium",
+    ".config/Cursor",
+    ".config/Windsurf",
+    ".config/github-copilot",
+    ".copilot",
+    ".lmstudio",
+    ".warp",
+    ".config/mcp",
+    ".docker",
     ".envrc",
     ".env",
     ".mise.toml",
     "mise.toml",
-    ".mcp.json",
-    ".cursor",
-    ".claude",
-    ".codex",
-    ".gemini",
-    ".windsurf",
-    ".github",
-    ".gitlab-ci.yml",
-    ".circleci",
+    ".config/mise",
+    ".config/direnv",
+    ".direnvrc",
+    ".tool-versions",
     ".npmrc",
     ".yarnrc",
     ".yarnrc.yml",
     ".pnpmfile.cjs",
-    ".vimrc",
-    ".exrc",
-    ".nvimrc",
+    ".config/pip",
+    ".pip",
+    ".config/uv",
+    ".gemrc",
+    ".irbrc",
+    ".Rprofile",
+    ".cargo/config",
+    ".cargo/config.toml",
+    ".cargo/bin",
+    ".cargo/env",
+    ".gradle/init.gradle",
+    ".gradle/init.d",
+    ".m2/settings.xml",
+    ".ipython",
+    ".jupyter",
     ".bashrc",
     ".bash_profile",
     ".bash_login",
@@ -66,15 +127,30 @@ pub(crate) const TRUSTED: &[&str] = &[
     ".zshenv",
     ".zprofile",
     ".zlogin",
-    ".gitconfig",
-    ".ssh",
-    ".gnupg",
-    ".local/bin",
-    ".config/git",
+    ".zlogout",
+    ".xprofile",
+    ".xsession",
+    ".xsessionrc",
+    ".xinitrc",
+    ".pam_environment",
+    ".tmux.conf",
+    ".screenrc",
+    ".config/tmux",
     ".config/fish",
     ".config/autostart",
     ".config/systemd",
+    ".config/environment.d",
+    ".local/share/systemd",
+    ".local/share/applications",
+    ".local/bin",
+    ".gitconfig",
+    ".config/git",
+    ".ssh",
+    ".gnupg",
 ];
+
+/// The same, in a home directory alone: elsewhere it is a name like any other.
+const TRUSTED_OF_HOME: &[&str] = &["bin"];
 
 /// In a repository that is a writable root itself. It keeps what a mistake would change, and not a
 /// server that means it: whoever may write a repository may have git execute something.
@@ -144,7 +220,8 @@ pub(crate) fn trusted(root: &Path, roots: &[Root]) -> Trusted {
     let is_repository = root.file_name().is_some_and(|it| it == ".git");
     let names = if is_repository { TRUSTED_OF_GIT } else { TRUSTED };
     let is_there = |it: &PathBuf| it.canonicalize().is_ok_and(|real| real == *it);
-    let here = names.iter().map(|it| root.join(it)).filter(is_there);
+    let of_home: &[&str] = if looks_like_home(root) { TRUSTED_OF_HOME } else { &[] };
+    let here = names.iter().chain(of_home).map(|it| root.join(it)).filter(is_there);
     let below = if is_repository { Some(Vec::new()) } else { repositories_below(root) };
     let all = below.is_some();
     let places = here.chain(below.unwrap_or_default());
@@ -182,6 +259,11 @@ fn repositories_below(root: &Path) -> Option<Vec<PathBuf>> {
 /// a path that it begins with, and that somebody has written down.
 pub fn is_trusted(path: &Path, named: &Path) -> bool {
     let names = |it: &Path| it.iter().map(ToOwned::to_owned).collect::<Vec<OsString>>();
+    let in_home = |it: &Path| TRUSTED_OF_HOME.iter().map(|name| it.join(name)).collect::<Vec<_>>();
+    let mut of_homes = path.ancestors().filter(|it| looks_like_home(it)).flat_map(in_home);
+    if of_homes.any(|it| path.starts_with(&it) && !named.starts_with(&it)) {
+        return true;
+    }
     let (path, named) = (names(path), names(named).len());
     let of_git = TRUSTED_OF_GIT.iter().map(|it| Path::new(".git").join(it));
     let trusted = TRUSTED.iter().map(PathBuf::from).chain(of_git);
@@ -369,6 +451,9 @@ mod tests {
             ("/p/.git/hooks", "/p/.git", true),
             ("/p/.git/hooks", "/p/.git/hooks", false),
             ("/h/.claude/x/.git", "/h/.claude", true),
+            ("/home/u/bin/x", "/home/u", true),
+            ("/home/u/bin/x", "/home/u/bin", false),
+            ("/p/bin/x", "/p", false),
         ] {
             assert_eq!(is_trusted(Path::new(path), Path::new(named)), is, "{path} in {named}");
         }

@@ -1,6 +1,8 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod input;
+mod quota;
 mod root;
 mod sandbox;
 
@@ -190,7 +192,9 @@ impl Making<'_> {
             text_bytes_max: (preset != Preset::Transparent || said(file, "text_bytes_max"))
                 .then_some(limits.text_bytes_max),
             tools: self.tools(file, name),
+            inputs: self.inputs(file, table),
             limits,
+            quotas: self.quotas(file),
         };
         Ok(Resolved {
             policy: Arc::new(policy),

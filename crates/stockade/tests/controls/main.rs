@@ -17,8 +17,10 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod arguments;
 mod client_roots;
 mod containers;
+mod corpora;
 mod docker;
 mod doctor;
 mod floods;
@@ -33,10 +35,12 @@ mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
 mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod secrets;
 mod touched;
 
 use std::process::ExitCode;
@@ -62,6 +66,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
     ("input", input::ROWS),
+    ("arguments", arguments::ROWS),
+    ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
@@ -72,7 +78,9 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
