@@ -98,8 +98,8 @@ checks! {
     path_outside_roots High client: Deny server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
-    tool_poisoning High client: Allow server: Allow,
-    prompt_injection High client: Allow server: Allow,
+    tool_poisoning High client: Allow server: Fix,
+    prompt_injection High client: Allow server: Fix,
 }
 
 /// Stands for a check that failed: a rule that cannot look is a rule that was broken.
@@ -135,6 +135,11 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 /// Every rule.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &BROKEN, &FLOOD])
+}
+
+/// The rule about names that read as those of others.
+pub(crate) fn tool_name() -> &'static Rule {
+    &rules::tool_name
 }
 
 /// `text` without the secrets in it.

@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod check;
 pub mod detect;
+pub mod fence;
 pub mod finding;
 pub mod json;
 pub mod judge;
@@ -21,3 +22,4 @@ pub mod schema;
 mod seen;
 pub mod session;
 pub mod subject;
+pub mod together;

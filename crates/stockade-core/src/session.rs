@@ -139,6 +139,8 @@ pub struct Session {
     meter: Arc<Meter>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    /// What no server knows.
+    secret: Option<[u8; 32]>,
 }
 
 impl Session {
@@ -155,7 +157,14 @@ impl Session {
             meter,
             watch: None,
             roots: Roots::default(),
+            secret: None,
         }
+    }
+
+    /// Has text that gives commands be put between marks that are made of this, which nobody else is
+    /// to know. Without it, what a policy wants mended so is denied.
+    pub fn fenced_with(&mut self, secret: [u8; 32]) {
+        self.secret = Some(secret);
     }
 
     /// Has somebody look at what the server does during calls, from now on.

@@ -6,6 +6,7 @@
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
 use crate::catalog::Definition;
+use crate::fence::Fence;
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::{ENVELOPE, Kind, Message, Side};
@@ -86,6 +87,8 @@ pub struct Facts<'a> {
     pub roots: &'a [String],
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
+    /// What text in this message can be put between. None: nothing can.
+    pub fence: Option<&'a Fence<'a>>,
 }
 
 impl Facts<'static> {
@@ -101,6 +104,7 @@ impl Facts<'static> {
             client_can: Capabilities::default(),
             roots: &[],
             text_bytes_max: usize::MAX,
+            fence: None,
         }
     }
 }

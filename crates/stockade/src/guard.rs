@@ -46,6 +46,9 @@ pub struct Guard {
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
+    /// What the marks around a server's text are made of. None: there was no randomness, and such
+    /// text does not pass.
+    secret: Option<[u8; 32]>,
     began: Instant,
 }
 
@@ -63,7 +66,21 @@ impl Guard {
         let tally = Tally::default();
         let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (room, began) = (Room::of_this_process(), Instant::now());
-        Self { server, live, ledger, tally, room, unreachable, reached, refused, sessions, began }
+        let mut secret = [0; 32];
+        let secret = getrandom::fill(&mut secret).ok().map(|()| secret);
+        Self {
+            server,
+            live,
+            ledger,
+            tally,
+            room,
+            unreachable,
+            reached,
+            refused,
+            sessions,
+            secret,
+            began,
+        }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -203,7 +220,9 @@ impl Conversation {
 
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
-        let session = Mutex::new(Session::new(Arc::clone(&guard.server), parties, meter));
+        let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
+        guard.secret.into_iter().for_each(|it| session.fenced_with(it));
+        let session = Mutex::new(session);
         Self { guard, session, board: tokio::sync::watch::Sender::default() }
     }
 

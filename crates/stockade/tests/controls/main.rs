@@ -24,6 +24,7 @@ mod doctor;
 mod floods;
 mod front_door;
 mod harness;
+mod injection;
 mod input;
 mod launch;
 mod ledger;
@@ -61,6 +62,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
+    ("injection", injection::ROWS),
     ("input", input::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
