@@ -147,6 +147,22 @@ pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     secret::redact(text)
 }
 
+/// A JSON pointer (RFC 6901) without the secrets in its names. Where a slash is in one, it is written
+/// as something else there.
+pub fn redacted_pointer(pointer: &str) -> String {
+    let step = |it: &str| {
+        let name = it.replace("~1", "/").replace("~0", "~");
+        redacted(&name).replace('~', "~0").replace('/', "~1")
+    };
+    pointer.split('/').map(step).collect::<Vec<_>>().join("/")
+}
+
+/// The beginning of `text`, without the secrets in it. Cut first, it would keep the beginning of a
+/// secret that was cut.
+pub fn clipped(text: &str, chars_max: usize) -> String {
+    redacted(text).chars().take(chars_max).collect()
+}
+
 /// `text` for a terminal: it does nothing there but being read, and hides nothing.
 pub fn visible(text: &str) -> String {
     text.chars().map(|it| if is_seen(it) { it } else { '\u{fffd}' }).collect()

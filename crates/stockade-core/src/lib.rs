@@ -3,6 +3,7 @@
 //!
 //! Read in this order.
 
+pub mod alias;
 pub mod catalog;
 pub mod check;
 pub mod detect;

@@ -7,6 +7,7 @@
 
 pub mod limits;
 pub mod pattern;
+pub mod quota;
 pub mod when;
 
 use std::cmp::Ordering;
@@ -22,6 +23,7 @@ use crate::root::Admission;
 
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
+pub use quota::{Budget, Period, Quota, Unit};
 pub use when::When;
 
 /// What a policy says about a rule.
@@ -287,6 +289,8 @@ pub struct Policy {
     pub tools: Tools,
     /// How much of everything.
     pub limits: Limits,
+    /// How much of some tools.
+    pub quotas: Vec<Quota>,
 }
 
 /// So much is told of what a check saw.
@@ -443,6 +447,11 @@ impl Policy {
             Some(Ok(false)) => Outcome::NotNow,
             Some(Err(why)) => Outcome::Fails(why),
         }
+    }
+
+    /// What is said about how much of a tool.
+    pub fn quotas(&self, tool: &str) -> impl Iterator<Item = &Quota> {
+        self.quotas.iter().filter(move |it| it.is_about(&self.tools.server, tool))
     }
 
     /// What is to be done, in general, about what this rule finds in what `from` says.

@@ -62,6 +62,9 @@ pub struct Record {
     /// The rule that decided, of the checks or of the policy file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The limit that it ran into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Box<Limited>>,
     /// Who approved it, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
@@ -110,6 +113,30 @@ impl Record {
     /// likes. Of those that say the same, all but the first may be counted.
     pub fn can_be_counted(&self) -> bool {
         matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal | Kind::Egress)
+    }
+}
+
+/// A limit that a call ran into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limited {
+    /// What it goes by in the policy.
+    pub name: String,
+    /// How much there may be.
+    pub max: u64,
+    /// How much there would have been.
+    pub count: u64,
+    /// In what time, in seconds. Left out, where it is of one moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<u64>,
+    /// After what time there is room again, in milliseconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<u64>,
+}
+
+impl Limited {
+    /// The same in whole seconds, after which there is room for sure.
+    pub fn retry_s(&self) -> Option<u64> {
+        self.retry_ms.map(|it| it.div_ceil(1000).max(1))
     }
 }
 
@@ -224,7 +251,7 @@ pub struct Noted {
     /// `low`, `medium` or `high`.
     pub severity: &'static str,
     /// Where, as a JSON pointer into the message.
-    #[serde(serialize_with = "redacted")]
+    #[serde(serialize_with = "redacted_place")]
     pub place: String,
     /// What.
     pub says: String,
@@ -276,6 +303,13 @@ fn is_zero(number: &u64) -> bool {
 /// A peer may put a secret where only names are expected.
 fn redacted<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&check::redacted(text.as_ref()))
+}
+
+fn redacted_place<S: Serializer>(
+    place: &impl AsRef<str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&check::redacted_pointer(place.as_ref()))
 }
 
 fn redacted_option<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {

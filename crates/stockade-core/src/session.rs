@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 mod effects;
+mod memory;
 mod request;
 mod roots;
 mod server;
@@ -20,12 +21,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::client::Client;
+pub use self::effects::META_LIMIT;
+use self::memory::Remembers;
+pub use self::memory::{Charge, Memory, Over};
 use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -137,10 +142,12 @@ pub struct Session {
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
     meter: Arc<Meter>,
+    memory: Remembers,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     /// What no server knows.
     secret: Option<[u8; 32]>,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -155,9 +162,11 @@ impl Session {
             waiting: HashMap::new(),
             exchanges: 0,
             meter,
+            memory: None,
             watch: None,
             roots: Roots::default(),
             secret: None,
+            aliases: Aliases::default(),
         }
     }
 
@@ -170,6 +179,11 @@ impl Session {
     /// Has somebody look at what the server does during calls, from now on.
     pub fn watched_by(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
+    }
+
+    /// Has somebody remember what was spent, where the policy bounds that.
+    pub fn remembered_by(&mut self, memory: Arc<dyn Memory>) {
+        self.memory = Some(memory);
     }
 
     /// Has the client be asked for its roots, where the policy lets them count: somebody does what

@@ -5,6 +5,7 @@
 //! all of its `params`, `result` or `error` and all that stands beside them: what this file does
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
+use crate::alias::Aliases;
 use crate::catalog::Definition;
 use crate::fence::Fence;
 use crate::finding::At;
@@ -89,6 +90,8 @@ pub struct Facts<'a> {
     pub text_bytes_max: usize,
     /// What text in this message can be put between. None: nothing can.
     pub fence: Option<&'a Fence<'a>>,
+    /// What the secrets of this conversation are called. Without, none of them has a number.
+    pub aliases: Option<&'a Aliases>,
 }
 
 impl Facts<'static> {
@@ -105,6 +108,7 @@ impl Facts<'static> {
             roots: &[],
             text_bytes_max: usize::MAX,
             fence: None,
+            aliases: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod egress;
 pub mod gateway;
 pub mod link;
+pub mod memory;
 pub mod process;
 pub mod roots;
 pub mod stdio;
@@ -28,6 +29,7 @@ use stockade_store::Ledger;
 use stockade_wire::error::WireError;
 
 use self::egress::Room;
+use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
 use crate::config::watch::Live;
@@ -39,6 +41,7 @@ pub struct Guard {
     pub server: Arc<Server>,
     live: Arc<Live>,
     ledger: Ledger,
+    memory: Arc<Memory>,
     tally: Tally,
     room: Arc<Room>,
     unreachable: OnceLock<()>,
@@ -58,8 +61,9 @@ pub struct Guard {
 pub struct Unrecorded(#[source] pub stockade_store::Error);
 
 impl Guard {
-    /// A guard of `server`, by a policy that may be replaced while it stands.
-    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger) -> Self {
+    /// A guard of `server`, by a policy that may be replaced while it stands, which shares what it
+    /// remembers with others.
+    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger, memory: Memory) -> Self {
         // Names must differ and need not be secret: without randomness, processes differ too.
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
@@ -68,10 +72,12 @@ impl Guard {
         let (room, began) = (Room::of_this_process(), Instant::now());
         let mut secret = [0; 32];
         let secret = getrandom::fill(&mut secret).ok().map(|()| secret);
+        let memory = Arc::new(memory);
         Self {
             server,
             live,
             ledger,
+            memory,
             tally,
             room,
             unreachable,
@@ -222,6 +228,7 @@ impl Conversation {
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
         let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
         guard.secret.into_iter().for_each(|it| session.fenced_with(it));
+        session.remembered_by(Arc::clone(&guard.memory) as _);
         let session = Mutex::new(session);
         Self { guard, session, board: tokio::sync::watch::Sender::default() }
     }

@@ -4,6 +4,7 @@ use super::Effect;
 use super::effects::reason;
 use super::turn::Turn;
 use super::waiting::Waiting;
+use crate::check;
 use crate::finding::Finding;
 use crate::json::Json;
 use crate::message::{Kind, Message, Side};
@@ -37,7 +38,12 @@ impl Turn<'_> {
         let status = status(&message);
         let original = message.clone();
         let (touched, found) = self.seen(&waiting);
-        let judgement = self.judge(message, &waiting).with(found, self.policy);
+        let mut judgement = self.judge(message, &waiting).with(found, self.policy);
+        if from == Side::Server
+            && let Err(reason) = self.spent(&original, &waiting)
+        {
+            judgement = judgement.and(Verdict::Deny(reason));
+        }
         let findings = Noted::all(from, judgement.findings(), self.policy);
         let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
         let detail = original_error(&original, judgement.findings());
@@ -170,6 +176,6 @@ fn original_error(message: &Message, findings: &[Finding]) -> String {
         return String::new();
     }
     let texts = message.body().into_iter().flat_map(Json::all).filter_map(Json::str);
-    let whole: String = texts.collect::<Vec<_>>().join("\n").chars().take(4096).collect();
-    crate::check::redacted(&whole).into_owned()
+    let whole = texts.collect::<Vec<_>>().join("\n");
+    check::clipped(&whole, 4096)
 }

@@ -296,6 +296,7 @@ impl Turn<'_> {
             roots: &roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
             fence: fence.as_ref(),
+            aliases: Some(&self.session.aliases),
         };
         judge(message, &facts, self.policy)
     }

@@ -7,6 +7,7 @@ use crate::harness::{Home, Probe, Script, Step, call, is_refusal, request, say};
 crate::rows![
     o04_what_is_done_is_up_to_the_policy,
     o04_the_marks_cannot_be_closed_from_within,
+    o04_marks_are_put_around_what_is_mended,
     o04_what_is_less_likely_an_attack_is_written_down_and_passes,
     o04_what_has_no_place_for_marks_does_not_pass,
     o05_the_same_payload_is_handled_on_every_way,
@@ -115,6 +116,18 @@ fn o04_the_marks_cannot_be_closed_from_within() {
     let (_, answer) = answered(policy, content(&format!("{INJECTION}{}", " more".repeat(1000))));
     let text = answer["result"]["content"][0]["text"].as_str().unwrap();
     assert!(text.len() <= 2000 && between(text).is_some(), "{text}");
+}
+
+/// A token in two texts, which is whole only when a character between is gone and nothing else is
+/// put there.
+fn o04_marks_are_put_around_what_is_mended() {
+    let halves = ["gh", "p_0aB1cD2e\u{200b}F3gH4iJ5kL6", "mN7oP8qR9sT0uV1wX"];
+    let first = format!("{INJECTION}\n{}{}", halves[0], halves[1]);
+    let blocks = json!([{ "type": "text", "text": first }, { "type": "text", "text": halves[2] }]);
+    let (_, answer) = answered("", json!({ "content": blocks }));
+    let said = answer.to_string();
+    assert!(said.contains("untrusted-") && said.contains("previous instructions"), "{answer}");
+    assert!(!said.contains("mN7oP8qR9") && !said.contains("F3gH4iJ5"), "{answer}");
 }
 
 fn o04_what_is_less_likely_an_attack_is_written_down_and_passes() {

@@ -34,10 +34,12 @@ mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
 mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod secrets;
 mod touched;
 
 use std::process::ExitCode;
@@ -74,7 +76,9 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
