@@ -107,8 +107,11 @@ const HARMLESS: [&str; 6] = [
     "Busca un archivo por su nombre.",
 ];
 
+/// What a tool has with a text in one of its fields.
+type Field = fn(&str) -> Value;
+
 fn c01_how_much_is_found_in_which_field() {
-    let fields: [(&str, fn(&str) -> Value); 11] = [
+    let fields: [(&str, Field); 11] = [
         ("name", |it| json!({ "name": it })),
         ("title", |it| json!({ "title": it })),
         ("description", |it| json!({ "description": it })),
