@@ -112,6 +112,7 @@ checks! {
     header_secret Medium client: Allow server: Allow,
     tool_poisoning High client: Allow server: Fix,
     prompt_injection High client: Allow server: Fix,
+    secret_question High client: Allow server: Deny,
 }
 
 /// Stands for a check that failed: a rule that cannot look is a rule that was broken.
