@@ -294,6 +294,8 @@ fn o05_the_same_payload_is_handled_on_every_way() {
             script = script.on("resources/read", steps);
         }
         let home = Home::new();
+        // A question with this in it is refused for asking for a key, whoever is asked.
+        home.policy("[rules]\nsecret_question = \"allow\"");
         let fake = home.fake(script);
         let mut probe = Probe::run(&home, &fake);
         let can = json!({ "sampling": {}, "elicitation": {}, "tasks": {} });
