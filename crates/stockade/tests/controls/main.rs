@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod channels;
 mod client_roots;
 mod containers;
 mod docker;
@@ -34,6 +35,7 @@ mod own;
 mod processes;
 mod protocol;
 mod quotas;
+mod results;
 mod roots;
 mod sandbox;
 mod scan;
@@ -77,6 +79,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("secrets", secrets::ROWS),
+    ("results", results::ROWS),
+    ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
