@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use stockade_core::message::{Frame, Id, Kind, Side};
 use stockade_core::session::Event;
 use stockade_wire::error::WireError;
@@ -59,6 +60,8 @@ where
         };
         let clock = tick(&conversation, &link, &outbox);
         let follow = roots.follow(&conversation, &link, &outbox);
+        // It may be the first thing that comes, and is waited for again below.
+        let stop = stop.fuse();
         tokio::pin!(from_server, stop);
         let first = tokio::select! {
             end = clock => end.map(|()| Ended::Client),
