@@ -110,6 +110,8 @@ SERVERS = {
         # A browser is a sandbox of its own and does not start in another. What is shown is the rules.
         "options": ["--sandbox", "none"],
         "needs": "chromium",
+        # The page is one of this machine, which a URL may name only where the policy says so.
+        "policy": 'hosts = ["127.0.0.1"]\n',
         "calls": [
             ("browser_navigate", {"url": "http://127.0.0.1:{port}/report.html"}, VOLATILE),
             ("browser_snapshot", {}, VOLATILE),

@@ -227,6 +227,11 @@ def main():
                 print(f"{name}: not run here: missing: chromium")
                 continue
             env = {**os.environ, "XDG_CONFIG_HOME": top, **fill(plan.get("env", {}))}
+            policy = Path(top, "stockade", "stockade.toml")
+            policy.unlink(missing_ok=True)
+            if "policy" in plan:
+                policy.parent.mkdir(exist_ok=True)
+                policy.write_text(plan["policy"], encoding="utf-8")
             state = f"{top}/state-{name}"
             behind = [*fill(plan["options"]), "--", *(fill(str(it)) for it in plan["command"])]
             runs = {}

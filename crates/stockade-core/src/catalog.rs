@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
 use crate::role::Roles;
@@ -23,6 +24,8 @@ pub struct Definition {
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
     pub claims: Claims,
+    /// What its arguments are.
+    pub parameters: Parameters,
     /// What it probably is in a flow of data.
     pub roles: Roles,
 }
@@ -70,7 +73,8 @@ impl Definition {
         let arguments = schema.map_or_else(Schema::any, Schema::new);
         let result = tool.get("outputSchema").map(Schema::new);
         let (claims, roles) = (Claims::read(tool), Roles::of(tool));
-        Some(Self { name, digest, arguments, result, headers, claims, roles })
+        let parameters = Parameters::read(tool, roles);
+        Some(Self { name, digest, arguments, result, headers, claims, parameters, roles })
     }
 }
 

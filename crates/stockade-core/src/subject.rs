@@ -10,6 +10,7 @@ use crate::catalog::Definition;
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::{ENVELOPE, Kind, Message, Side};
+use crate::policy::input::{Inputs, NOTHING};
 use crate::revision::{Capability, Revision};
 
 /// What kind of thing a subject is: which way it travels, and who reads it.
@@ -79,6 +80,8 @@ pub struct Facts<'a> {
     pub reference: &'a str,
     /// The tool that is called, where its server has described it.
     pub definition: Option<&'a Definition>,
+    /// What the policy says of its arguments.
+    pub inputs: &'a Inputs<'a>,
     /// The tool that its server has listed, and that the name of the one that is called reads as.
     pub reads_as: Option<&'a str>,
     /// What the client has declared that it can do.
@@ -100,6 +103,7 @@ impl Facts<'static> {
             method: "",
             reference: "",
             definition: None,
+            inputs: &NOTHING,
             reads_as: None,
             client_can: Capabilities::default(),
             roots: &[],

@@ -17,9 +17,11 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod arguments;
 mod channels;
 mod client_roots;
 mod containers;
+mod corpora;
 mod docker;
 mod doctor;
 mod floods;
@@ -66,6 +68,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
     ("input", input::ROWS),
+    ("arguments", arguments::ROWS),
+    ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
