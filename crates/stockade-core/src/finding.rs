@@ -141,7 +141,7 @@ pub struct Finding {
     pub place: Place,
     /// What, in words that quote no secret.
     pub says: String,
-    /// Whether who sent it may read what it says: a caller has to know what to do better.
+    /// Whether the client may read what it says: a caller has to know what to do better.
     pub told: bool,
     /// How to mend it, where that is possible.
     pub mend: Option<Mend>,
@@ -188,6 +188,13 @@ impl<'f> Findings<'f> {
         self.push(at, says.into(), Some(Mend::Remove));
     }
 
+    /// Something that is less bad than the worst that the rule finds.
+    pub(crate) fn add_as(&mut self, severity: Severity, at: At<'_>, says: String) {
+        let before = self.found.len();
+        self.push(at, says, None);
+        self.found.iter_mut().skip(before).for_each(|it| it.severity = severity);
+    }
+
     /// Something that is a matter of degree.
     pub(crate) fn add_scored(&mut self, at: At<'_>, says: String, scored: Scored<'_>) {
         let before = self.found.len();
@@ -197,6 +204,13 @@ impl<'f> Findings<'f> {
             it.confidence = Some(scored.confidence);
             it.number = scored.mended.number();
         }
+    }
+
+    /// Such an element, in words that are for whoever waits for it as well.
+    pub fn add_told_removable(&mut self, at: At<'_>, says: impl Into<String>) {
+        let before = self.found.len();
+        self.push(at, says.into(), Some(Mend::Remove));
+        self.found.iter_mut().skip(before).for_each(|it| it.told = true);
     }
 
     /// Whether more would be lost, so that there is no need to look.

@@ -28,6 +28,7 @@ use self::flow::Flow;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
 use self::plant::Planted;
+pub use self::roots::CHANGED;
 use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
@@ -87,6 +88,8 @@ pub enum Event {
     },
     /// One side is gone, and why.
     Left(Side, String),
+    /// The client says nothing more, and answers nothing; what it has asked is still answered.
+    Silent,
     /// This request has taken too long, by the clock of what carries it.
     Expired {
         /// Its id.
@@ -153,6 +156,8 @@ pub struct Session {
     planted: Option<Planted>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    /// What no server knows.
+    secret: Option<[u8; 32]>,
     aliases: Aliases,
 }
 
@@ -173,8 +178,15 @@ impl Session {
             planted: None,
             watch: None,
             roots: Roots::default(),
+            secret: None,
             aliases: Aliases::default(),
         }
+    }
+
+    /// Has text that gives commands be put between marks that are made of this, which nobody else is
+    /// to know. Without it, what a policy wants mended so is denied.
+    pub fn fenced_with(&mut self, secret: [u8; 32]) {
+        self.secret = Some(secret);
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -245,6 +257,7 @@ impl Session {
             Event::Abandoned { id } if !turn.withdrawn(&id) => (),
             Event::Abandoned { id } => turn.cancel(Side::Server, &id),
             Event::Left(side, why) => turn.left(side, &why),
+            Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
             Event::Passed => {
                 turn.passed();

@@ -8,6 +8,7 @@
 use crate::alias::Aliases;
 use crate::canary::Canaries;
 use crate::catalog::Definition;
+use crate::fence::Fence;
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::{ENVELOPE, Kind, Message, Side};
@@ -93,6 +94,8 @@ pub struct Facts<'a> {
     pub text_bytes_max: usize,
     /// What nobody has a reason to say.
     pub canaries: &'a [&'a Canaries],
+    /// What text in this message can be put between. None: nothing can.
+    pub fence: Option<&'a Fence<'a>>,
     /// What the secrets of this conversation are called. Without, none of them has a number.
     pub aliases: Option<&'a Aliases>,
 }
@@ -112,6 +115,7 @@ impl Facts<'static> {
             roots: &[],
             text_bytes_max: usize::MAX,
             canaries: &[],
+            fence: None,
             aliases: None,
         }
     }

@@ -12,6 +12,7 @@ use super::effects::reason;
 use super::waiting::Waiting;
 use super::{Effect, Session};
 use crate::canary::Canaries;
+use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
 use crate::meter::Stopped;
@@ -306,6 +307,8 @@ impl Turn<'_> {
         let planted = self.session.planted.as_ref().map(|it| &*it.canaries);
         let canaries: Vec<&Canaries> =
             [&*self.policy.canaries].into_iter().chain(planted).collect();
+        let bytes = message.bytes().clone();
+        let fence = self.session.secret.as_ref().map(|it| Fence::new(it, &bytes));
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let inputs = self.policy.inputs.about(&self.policy.tools.server, tool);
         let facts = Facts {
@@ -320,6 +323,7 @@ impl Turn<'_> {
             roots: &roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
             canaries: &canaries,
+            fence: fence.as_ref(),
             aliases: Some(&self.session.aliases),
         };
         judge(message, &facts, self.policy)

@@ -18,6 +18,7 @@
 )]
 
 mod arguments;
+mod channels;
 mod client_roots;
 mod containers;
 mod corpora;
@@ -27,6 +28,7 @@ mod floods;
 mod flows;
 mod front_door;
 mod harness;
+mod injection;
 mod input;
 mod launch;
 mod ledger;
@@ -37,6 +39,7 @@ mod own;
 mod processes;
 mod protocol;
 mod quotas;
+mod results;
 mod roots;
 mod sandbox;
 mod scan;
@@ -67,6 +70,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
+    ("injection", injection::ROWS),
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
     ("corpora", corpora::ROWS),
@@ -85,6 +89,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("flows", flows::ROWS),
     ("scopes", scopes::ROWS),
     ("secrets", secrets::ROWS),
+    ("results", results::ROWS),
+    ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
