@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::approval;
 use crate::json::Json;
 use crate::name;
 use crate::schema::Schema;
@@ -20,6 +21,8 @@ pub struct Definition {
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
     pub claims: Claims,
+    /// What its server says about it, for a person that is asked.
+    pub says: approval::Claims,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -63,7 +66,8 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
-        Some(Self { name, digest, arguments, headers, claims: Claims::read(tool) })
+        let (claims, says) = (Claims::read(tool), approval::Claims::read(tool));
+        Some(Self { name, digest, arguments, headers, claims, says })
     }
 }
 

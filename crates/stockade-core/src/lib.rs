@@ -3,6 +3,7 @@
 //!
 //! Read in this order.
 
+pub mod approval;
 pub mod catalog;
 pub mod check;
 pub mod finding;

@@ -70,6 +70,16 @@ impl Meter {
         Ok(Slot(Arc::clone(self)))
     }
 
+    /// Makes room for a call that was counted already.
+    pub(crate) fn resume(self: &Arc<Self>, limits: &Limits) -> Result<Slot, Reason> {
+        let mut counts = self.counts();
+        if counts.in_flight >= limits.calls_in_flight_max {
+            return Err(reason("calls_in_flight_max", limits.calls_in_flight_max, None));
+        }
+        counts.in_flight += 1;
+        Ok(Slot(Arc::clone(self)))
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod approvals;
 mod client_roots;
 mod containers;
 mod docker;
@@ -55,6 +56,7 @@ macro_rules! rows {
 pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("approvals", approvals::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
