@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::approval;
 use crate::json::Json;
 use crate::name;
+use crate::role::Roles;
 use crate::schema::Schema;
 
 /// A tool as its server described it.
@@ -23,6 +24,8 @@ pub struct Definition {
     pub claims: Claims,
     /// What its server says about it, for a person that is asked.
     pub says: approval::Claims,
+    /// What it probably is in a flow of data.
+    pub roles: Roles,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -67,7 +70,8 @@ impl Definition {
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
         let (claims, says) = (Claims::read(tool), approval::Claims::read(tool));
-        Some(Self { name, digest, arguments, headers, claims, says })
+        let roles = Roles::of(tool);
+        Some(Self { name, digest, arguments, headers, claims, says, roles })
     }
 }
 

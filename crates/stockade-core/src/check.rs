@@ -98,6 +98,8 @@ checks! {
     path_outside_roots High client: Deny server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
+    tool_poisoning High client: Allow server: Allow,
+    prompt_injection High client: Allow server: Allow,
 }
 
 /// Stands for a check that failed: a rule that cannot look is a rule that was broken.
@@ -178,6 +180,11 @@ fn quoted(name: &str) -> String {
         special.then_some('\\').into_iter().chain([it])
     });
     format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// Whether nobody sees a character.
+pub(crate) fn is_ignorable(it: char) -> bool {
+    hidden_unicode::is_ignorable(it)
 }
 
 /// Whether a character only shows.

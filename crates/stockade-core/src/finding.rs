@@ -133,6 +133,10 @@ pub enum Mend {
 pub struct Finding {
     /// The rule that saw it.
     pub rule: &'static Rule,
+    /// How bad this is: what its rule says, or less.
+    pub severity: Severity,
+    /// Where it is a matter of degree: how likely it is what the rule is about, in percent.
+    pub confidence: Option<u8>,
     /// Where.
     pub place: Place,
     /// What, in words that quote no secret.
@@ -184,6 +188,17 @@ impl<'f> Findings<'f> {
         self.push(at, says.into(), Some(Mend::Remove));
     }
 
+    /// Something that is a matter of degree.
+    pub(crate) fn add_scored(&mut self, at: At<'_>, says: String, scored: Scored<'_>) {
+        let before = self.found.len();
+        self.push(at, says, scored.mend);
+        for it in self.found.iter_mut().skip(before) {
+            it.severity = scored.severity;
+            it.confidence = Some(scored.confidence);
+            it.number = scored.mended.number();
+        }
+    }
+
     /// Whether more would be lost, so that there is no need to look.
     pub fn is_full(&self) -> bool {
         self.found.len() >= FINDINGS_MAX
@@ -195,6 +210,17 @@ impl<'f> Findings<'f> {
         }
         let number = at.json().number();
         let (rule, place, told) = (self.rule, at.place(), false);
-        self.found.push(Finding { rule, place, says, told, mend, number });
+        let (severity, confidence) = (rule.severity, None);
+        self.found.push(Finding { rule, severity, confidence, place, says, told, mend, number });
     }
+}
+
+/// How bad a finding is, how likely, and what would be mended.
+#[derive(Clone, Debug)]
+pub(crate) struct Scored<'a> {
+    pub(crate) severity: Severity,
+    pub(crate) confidence: u8,
+    pub(crate) mend: Option<Mend>,
+    /// Not what was found, but what is better without it.
+    pub(crate) mended: Json<'a>,
 }

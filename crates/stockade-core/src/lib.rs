@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod catalog;
 pub mod check;
+pub mod detect;
 pub mod finding;
 pub mod json;
 pub mod judge;
@@ -15,6 +16,7 @@ mod name;
 pub mod policy;
 pub mod record;
 pub mod revision;
+pub mod role;
 pub mod root;
 pub mod schema;
 mod seen;

@@ -56,7 +56,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The character of ASCII that `it` looks like: of several (`l`, `I`, `1`) the one of its kind.
-fn ascii(it: char) -> Option<char> {
+pub(crate) fn ascii(it: char) -> Option<char> {
     static LOOKS: LazyLock<HashMap<String, Vec<char>>> = LazyLock::new(|| {
         let letters = ('a'..='z').chain('A'..='Z').chain('0'..='9');
         let rest = ('!'..='~').filter(|it| !it.is_ascii_alphanumeric());

@@ -7,6 +7,7 @@
 
 pub mod limits;
 pub mod pattern;
+pub mod quota;
 pub mod when;
 
 use std::cmp::Ordering;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::check;
-use crate::finding::{Finding, Place, Rule, Severity};
+use crate::finding::{Finding, Mend, Place, Rule, Severity};
 use crate::json::Json;
 use crate::message::Side;
 use crate::name;
@@ -22,6 +23,7 @@ use crate::root::Admission;
 
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
+pub use quota::{Budget, Period, Quota, Unit};
 pub use when::When;
 
 /// What a policy says about a rule.
@@ -289,6 +291,8 @@ pub struct Policy {
     pub tools: Tools,
     /// How much of everything.
     pub limits: Limits,
+    /// How much of some tools.
+    pub quotas: Vec<Quota>,
 }
 
 /// So much is told of what a check saw.
@@ -312,7 +316,9 @@ impl Policy {
 
     /// What is to be done about one finding.
     pub fn action(&self, from: Side, finding: &Finding) -> Action {
-        match (self.stance(from, finding.rule), &finding.place, &finding.mend) {
+        let stance = self.stance_on(from, finding.rule, finding.severity);
+        match (stance, &finding.place, &finding.mend) {
+            (Action::Fix, _, Some(Mend::Remove)) => Action::Fix,
             // A name cannot be mended without changing what it names.
             (Action::Fix, Place::Name(_), _) | (Action::Fix, _, None) => Action::Deny,
             (action, ..) => action,
@@ -445,9 +451,19 @@ impl Policy {
         }
     }
 
+    /// What is said about how much of a tool.
+    pub fn quotas(&self, tool: &str) -> impl Iterator<Item = &Quota> {
+        self.quotas.iter().filter(move |it| it.is_about(&self.tools.server, tool))
+    }
+
     /// What is to be done, in general, about what this rule finds in what `from` says.
     pub fn stance(&self, from: Side, rule: &Rule) -> Action {
-        let said = self.rules.get(rule.id).or_else(|| self.severities.get(&rule.severity));
+        self.stance_on(from, rule, rule.severity)
+    }
+
+    /// The same, about something that may be less bad than its rule's worst.
+    fn stance_on(&self, from: Side, rule: &Rule, severity: Severity) -> Action {
+        let said = self.rules.get(rule.id).or_else(|| self.severities.get(&severity));
         said.copied().unwrap_or_else(|| rule.default(from))
     }
 

@@ -62,6 +62,9 @@ pub struct Record {
     /// The rule that decided, of the checks or of the policy file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The limit that it ran into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Box<Limited>>,
     /// Who has said yes or no, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
@@ -117,6 +120,30 @@ impl Record {
     /// likes. Of those that say the same, all but the first may be counted.
     pub fn can_be_counted(&self) -> bool {
         matches!(self.kind, Kind::Notice | Kind::Violation | Kind::Refusal | Kind::Egress)
+    }
+}
+
+/// A limit that a call ran into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limited {
+    /// What it goes by in the policy.
+    pub name: String,
+    /// How much there may be.
+    pub max: u64,
+    /// How much there would have been.
+    pub count: u64,
+    /// In what time, in seconds. Left out, where it is of one moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<u64>,
+    /// After what time there is room again, in milliseconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<u64>,
+}
+
+impl Limited {
+    /// The same in whole seconds, after which there is room for sure.
+    pub fn retry_s(&self) -> Option<u64> {
+        self.retry_ms.map(|it| it.div_ceil(1000).max(1))
     }
 }
 
@@ -251,7 +278,7 @@ impl Noted {
     pub fn all(from: Side, findings: &[Finding], policy: &Policy) -> Vec<Self> {
         let note = |it: &Finding| Self {
             rule: it.rule.id,
-            severity: it.rule.severity.name(),
+            severity: it.severity.name(),
             place: it.place.to_string(),
             says: it.says.clone(),
             action: match policy.action(from, it) {

@@ -8,6 +8,7 @@ mod answer;
 mod asked;
 mod client;
 mod effects;
+mod memory;
 mod request;
 mod roots;
 mod server;
@@ -22,6 +23,9 @@ use bytes::Bytes;
 
 use self::asked::Asked;
 use self::client::Client;
+pub use self::effects::META_LIMIT;
+use self::memory::Remembers;
+pub use self::memory::{Charge, Memory, Over};
 use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
@@ -153,6 +157,7 @@ pub struct Session {
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
     meter: Arc<Meter>,
+    memory: Remembers,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     asked: Asked,
@@ -170,6 +175,7 @@ impl Session {
             waiting: HashMap::new(),
             exchanges: 0,
             meter,
+            memory: None,
             watch: None,
             roots: Roots::default(),
             asked: Asked::default(),
@@ -179,6 +185,11 @@ impl Session {
     /// Has somebody look at what the server does during calls, from now on.
     pub fn watched_by(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
+    }
+
+    /// Has somebody remember what was spent, where the policy bounds that.
+    pub fn remembered_by(&mut self, memory: Arc<dyn Memory>) {
+        self.memory = Some(memory);
     }
 
     /// Has the client be asked for its roots, where the policy lets them count: somebody does what

@@ -17,6 +17,7 @@ mod prepare;
 mod report;
 mod run;
 mod sandbox;
+mod scan;
 mod serve;
 
 use std::io;
@@ -59,6 +60,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
     Example(example::Example),
+    /// Judge tool definitions or texts, one a line, without a server
+    Scan(scan::Scan),
     /// Check a policy, or explain what it decides
     Policy(policy::PolicyArgs),
     /// Answer the questions of guards, and see what is allowed for later
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(it) => it.run(),
         Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
+        Command::Scan(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
         Command::Approvals(it) => it.run(),
         Command::Audit(it) => it.run(),

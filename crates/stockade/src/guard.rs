@@ -8,6 +8,7 @@
 pub mod egress;
 pub mod gateway;
 pub mod link;
+pub mod memory;
 pub mod process;
 pub mod roots;
 pub mod stdio;
@@ -28,6 +29,7 @@ use stockade_store::Ledger;
 use stockade_wire::error::WireError;
 
 use self::egress::Room;
+use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
 use crate::approvals::desk::{Answers, Desk};
@@ -40,6 +42,7 @@ pub struct Guard {
     pub server: Arc<Server>,
     live: Arc<Live>,
     ledger: Ledger,
+    memory: Arc<Memory>,
     tally: Tally,
     room: Arc<Room>,
     unreachable: OnceLock<()>,
@@ -56,15 +59,29 @@ pub struct Guard {
 pub struct Unrecorded(#[source] pub stockade_store::Error);
 
 impl Guard {
-    /// A guard of `server`, by a policy that may be replaced while it stands.
-    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger) -> Self {
+    /// A guard of `server`, by a policy that may be replaced while it stands, which shares what it
+    /// remembers with others.
+    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger, memory: Memory) -> Self {
         // Names must differ and need not be secret: without randomness, processes differ too.
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
         let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (room, began) = (Room::of_this_process(), Instant::now());
-        Self { server, live, ledger, tally, room, unreachable, reached, refused, sessions, began }
+        let memory = Arc::new(memory);
+        Self {
+            server,
+            live,
+            ledger,
+            memory,
+            tally,
+            room,
+            unreachable,
+            reached,
+            refused,
+            sessions,
+            began,
+        }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -206,7 +223,9 @@ impl Conversation {
 
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
-        let session = Mutex::new(Session::new(Arc::clone(&guard.server), parties, meter));
+        let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
+        session.remembered_by(Arc::clone(&guard.memory) as _);
+        let session = Mutex::new(session);
         let (board, desk) = (tokio::sync::watch::Sender::default(), OnceLock::new());
         Self { guard, session, board, desk, answers: Mutex::default() }
     }

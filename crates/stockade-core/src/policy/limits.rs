@@ -69,6 +69,11 @@ limits! {
     calls_per_minute_per_tool = 300, 1 to 1_000_000;
     /// How many calls of a session may be under way.
     calls_in_flight_max = 32, 1 to 100_000;
+    /// How often a key may make the same call of a tool, with the same arguments, in the time below: what
+    /// comes again and again is a loop.
+    same_call_max = 30, 1 to 1_000_000;
+    /// In what time, in seconds.
+    same_call_window_s = 60, 1 to 86_400;
     /// How long a call may be silent, in seconds: an answer or progress starts it again.
     call_timeout_s = 120, 1 to 86_400;
     /// How long a call may take in all, whatever progress it reports, in seconds.

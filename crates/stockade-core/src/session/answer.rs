@@ -37,7 +37,12 @@ impl Turn<'_> {
         let status = status(&message);
         let original = message.clone();
         let (touched, found) = self.seen(&waiting);
-        let judgement = self.judge(message, &waiting).with(found, self.policy);
+        let mut judgement = self.judge(message, &waiting).with(found, self.policy);
+        if from == Side::Server
+            && let Err(reason) = self.spent(&original, &waiting)
+        {
+            judgement = judgement.and(Verdict::Deny(reason));
+        }
         let findings = Noted::all(from, judgement.findings(), self.policy);
         let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
         let detail = original_error(&original, judgement.findings());

@@ -243,8 +243,11 @@ impl Turn<'_> {
             }
         }
         if is_call {
-            let slot = self.session.meter.resume(&self.policy.limits);
-            waiting.slot = Some(slot.map_err(|it| it.internal)?);
+            let tool = waiting.tool_name.as_deref().unwrap_or_default();
+            let slot = self.session.meter.resume(tool, self.policy);
+            waiting.slot = Some(slot.map_err(|it| it.reason.internal)?);
+            // It is paid for when it is sent: what nobody approves costs nothing.
+            self.spend(judgement.message(), waiting).map_err(|it| it.reason.internal)?;
         }
         judgement.approved().map_err(|_| "it may not be sent".to_owned())
     }

@@ -10,8 +10,11 @@ use super::waiting::Waiting;
 use crate::judge::Cleared;
 use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
-use crate::record::{self, Noted, Record, Status};
+use crate::record::{self, Limited, Noted, Record, Status};
 use crate::revision;
+
+/// Where a refusal has the limit that was run into.
+pub const META_LIMIT: &str = "stockade/limit";
 
 impl Turn<'_> {
     pub(super) fn exchange(&self, kind: record::Kind, waiting: &Waiting) -> Record {
@@ -66,6 +69,18 @@ impl Turn<'_> {
     /// Tells whoever waits that the answer is no. A tool's caller is a model, which reads results
     /// and not errors: it is told in a result that says it is an error.
     pub(super) fn refuse(&mut self, asker: Side, id: &Id, waiting: &Waiting, reason: &Reason) {
+        self.refuse_limited(asker, id, waiting, reason, None);
+    }
+
+    /// The same of what ran into a limit, which a program is told in numbers.
+    pub(super) fn refuse_limited(
+        &mut self,
+        asker: Side,
+        id: &Id,
+        waiting: &Waiting,
+        reason: &Reason,
+        limit: Option<&Limited>,
+    ) {
         let text = format!("refused by Stockade: {} (reference {})", reason.external, waiting.call);
         if &*waiting.method != "tools/call" {
             return self.reply(asker, Some(id), revision::REFUSED, &text);
@@ -73,6 +88,16 @@ impl Turn<'_> {
         let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
         if let (true, Some(result)) = (waiting.revision.types_results(), result.as_object_mut()) {
             result.insert("resultType".to_owned(), Value::from("complete"));
+        }
+        if let (Some(limit), Some(result)) = (limit, result.as_object_mut()) {
+            let limit = json!({
+                "limit": limit.name,
+                "max": limit.max,
+                "count": limit.count,
+                "windowSeconds": limit.window_s,
+                "retryAfter": limit.retry_s(),
+            });
+            result.insert("_meta".to_owned(), json!({ META_LIMIT: limit }));
         }
         self.own(asker, &json!({ "jsonrpc": "2.0", "id": id.to_value(), "result": result }));
     }

@@ -7,14 +7,16 @@ use url::Url;
 
 use super::client::Client;
 use super::effects::{clipped, reason};
+use super::memory::Refused;
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
 use super::{Effect, Session, roots};
 use crate::json::Json;
 use crate::judge::Judgement;
 use crate::message::{Id, Kind, Message, Side};
+use crate::meter::Attempt;
 use crate::policy::{CallFacts, Decision, Reason, Verdict};
-use crate::record::{self, Noted, Status};
+use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, META_VERSION, Revision};
 
 impl Turn<'_> {
@@ -89,13 +91,22 @@ impl Turn<'_> {
             }));
         }
         let mut by = None;
+        let mut limit = None;
         if from == Side::Client && &*waiting.method == "tools/call" {
-            let decided = self.decide(&judgement, &mut waiting);
+            let (decided, stopped) = self.decide(&judgement, digest.as_deref(), &mut waiting);
             if decided.hidden {
                 return self.hidden(&id, &waiting, digest, &judgement, &decided.by);
             }
             by = Some(decided.by.rule.clone());
+            limit = stopped;
             judgement = judgement.and(decided.verdict);
+            if matches!(judgement.verdict(), Verdict::Allow)
+                && let Err(refused) = self.spend(judgement.message(), &mut waiting)
+            {
+                let Refused { reason, limited } = *refused;
+                limit = limited;
+                judgement = judgement.and(Verdict::Deny(reason));
+            }
         }
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
@@ -124,9 +135,12 @@ impl Turn<'_> {
                 record.decision = Some(judgement.verdict().name());
                 record.rule = Some(reason.rule.clone());
                 record.says.clone_from(&reason.internal);
+                // Another rule may have been stricter.
+                let limit = limit.filter(|it| it.name == reason.rule);
+                record.limit = limit.clone().map(Box::new);
                 self.effects.push(Effect::Record(Box::new(record)));
                 self.outcome(&waiting, Status::Refused, |_| ());
-                self.refuse(from, &id, &waiting, &reason);
+                self.refuse_limited(from, &id, &waiting, &reason, limit.as_ref());
             }
         }
     }
@@ -206,6 +220,7 @@ impl Turn<'_> {
             since_ms: self.now_ms,
             heard_ms: self.now_ms,
             slot: None,
+            charges: Vec::new(),
             asks_for_task: revision.asks_for_tasks()
                 && message.get("task").is_some_and(Json::is_object),
             unknown,
@@ -213,7 +228,12 @@ impl Turn<'_> {
     }
 
     /// What the policy says of a call, by its tables and its limits.
-    fn decide(&self, judgement: &Judgement, waiting: &mut Waiting) -> Decision {
+    fn decide(
+        &self,
+        judgement: &Judgement,
+        arguments: Option<&str>,
+        waiting: &mut Waiting,
+    ) -> (Decision, Option<Limited>) {
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let client = &waiting.client;
         let roots = self.roots();
@@ -225,15 +245,19 @@ impl Turn<'_> {
             roots: &roots,
         };
         let mut decision = self.policy.call(&call);
-        let limits = &self.policy.limits;
-        match self.session.meter.call(tool, limits, self.now_ms) {
-            Ok(slot) => waiting.slot = Some(slot),
-            Err(reason) => {
-                decision.by = reason.clone();
-                decision.verdict = decision.verdict.and(Verdict::Deny(reason));
+        let (arguments, now_ms) = (arguments.unwrap_or_default(), self.now_ms);
+        let attempt = Attempt { tool, arguments, policy: self.policy, now_ms };
+        match self.session.meter.call(&attempt) {
+            Ok(slot) => {
+                waiting.slot = Some(slot);
+                (decision, None)
+            }
+            Err(stopped) => {
+                decision.by = stopped.reason.clone();
+                decision.verdict = decision.verdict.and(Verdict::Deny(stopped.reason));
+                (decision, Some(stopped.limited))
             }
         }
-        decision
     }
 
     /// A tool that the client is not shown is answered like one that is not there.

@@ -454,7 +454,7 @@ when = "args.size > 10"
         1 | x = 1
           | ^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `http`, `sandbox`, `ledger`, `tools`, `servers`
         exit 2
         "#);
     }
@@ -482,7 +482,7 @@ when = "args.size > 10"
     #[test]
     fn a_program_is_told_the_same() {
         insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
-        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `http`, `sandbox`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
         exit 2
         "#);
     }
@@ -515,6 +515,8 @@ when = "args.size > 10"
           path_outside_roots         deny   deny   stockade.toml:4
           header_parameter           deny   fix    built in
           header_secret              allow  allow  built in
+          tool_poisoning             deny   deny   stockade.toml:4
+          prompt_injection           deny   deny   stockade.toml:4
           observed_not_declared      deny   deny   stockade.toml:4
           broken_check               deny   deny   stockade.toml:4
           too_many_findings          deny   deny   stockade.toml:4
@@ -527,7 +529,7 @@ when = "args.size > 10"
         let args = r#"{"path": "/usr/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
         insta::assert_snapshot!(run_on(FILE, &line), @r#"
-        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"observed_not_declared","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
+        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"tool_poisoning","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"prompt_injection","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"observed_not_declared","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
         exit 0
         "#);
     }

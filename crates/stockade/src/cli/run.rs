@@ -28,6 +28,7 @@ use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
 use crate::guard::link::{Link, LinkError, Outbox};
+use crate::guard::memory::Memory;
 use crate::guard::process::{Process, StartError, Started};
 use crate::guard::roots::{Replaceable, Reserve, Roots, Successive};
 use crate::guard::stdio::{Ended, carry};
@@ -167,7 +168,8 @@ impl Shared {
         let name = name.unwrap_or_else(|| server.name());
         let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
         let live = Arc::new(Live::new(search, flags, &resolved));
-        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
+        let memory = Memory::new(stockade_store::Shared::new(self.state.below("shared")?));
+        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger, memory));
         let held = match (&server, plan) {
             (Where::Here(it), Some(plan)) => it.held(&plan),
             (Where::Here(_), None) => String::new(),

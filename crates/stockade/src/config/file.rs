@@ -134,6 +134,8 @@ table! {
         limits: Named<usize> = "",
         /// Who is asked where a rule asks.
         approvals: ApprovalsTable = "",
+        /// How much of some tools.
+        quotas: Vec<At<QuotaTable>> = "",
         /// Who may come in over HTTP.
         http: HttpTable = "",
         /// What holds the servers that are processes of this machine.
@@ -155,6 +157,39 @@ table! {
         /// call that no rule is about is denied as well, so that the rules are a list of what is
         /// allowed.
         mode: Mode = r#""ask""#,
+    }
+}
+
+table! {
+    /// How much of some tools of some servers, for each person. What a quota is about is counted
+    /// together, and of all quotas that are about a call each must have room. Minutes and calls at a
+    /// time are counted by each guard; hours and days begin with the first call in them, and are
+    /// counted by all guards of a state directory (`--state`) together, also after they were started
+    /// anew. Where that cannot be written, no call passes that has such a quota.
+    QuotaTable {
+        /// The tools, as globs, whatever their case. `"*"` is any.
+        tool: OneOrMany = r#"["search_*", "fetch"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""web""#,
+        /// Calls in a minute.
+        calls_per_minute: usize = "30",
+        /// Calls at a time.
+        calls_at_once: usize = "4",
+        /// Calls in an hour.
+        calls_per_hour: usize = "300",
+        /// Calls in a day.
+        calls_per_day: usize = "1000",
+        /// Bytes in an hour, of calls and of their answers. An answer that is too much still passes.
+        bytes_per_hour: usize = "10000000",
+        /// Bytes in a day.
+        bytes_per_day: usize = "100000000",
+        /// What a call costs, in units of your own. It is 1 where it is not said, and of several the
+        /// highest.
+        cost: usize = "5",
+        /// Cost in an hour.
+        cost_per_hour: usize = "100",
+        /// Cost in a day.
+        cost_per_day: usize = "500",
     }
 }
 

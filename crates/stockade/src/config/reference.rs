@@ -5,7 +5,9 @@ use stockade_core::finding::Severity;
 use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
-use super::file::{Argument, File, HttpTable, Key, LedgerTable, SandboxTable, ServerTable, Tool};
+use super::file::{
+    Argument, File, HttpTable, Key, LedgerTable, QuotaTable, SandboxTable, ServerTable, Tool,
+};
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
 /// example stands behind a `#` without a space, and is right as well.
@@ -35,6 +37,8 @@ pub fn text() -> String {
         words(&mut out, limit.words);
         out += &format!("{} = {}\n", limit.name, limit.default);
     }
+    head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
+    keys(&mut out, QuotaTable::KEYS, &[]);
     head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
     values(
         &mut out,

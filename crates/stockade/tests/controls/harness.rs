@@ -38,6 +38,7 @@ pub(crate) const NO_LIMITS: &str = r#"
     calls_per_minute_per_tool = 1000000
     calls_burst = 100000
     calls_in_flight_max = 10000
+    same_call_max = 1000000
 "#;
 
 /// Becomes a server or a client, when this binary was started as one.

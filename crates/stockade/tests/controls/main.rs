@@ -34,8 +34,10 @@ mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
 mod roots;
 mod sandbox;
+mod scan;
 mod scopes;
 mod touched;
 
@@ -73,9 +75,11 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {

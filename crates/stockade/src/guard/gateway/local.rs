@@ -392,7 +392,10 @@ impl Line {
             }
         };
         match said {
-            Ok(Some(refusal)) => return deliver(&back(refusal), modern),
+            Ok(Some(refusal)) => {
+                let refusal = back(refusal);
+                return answer::refused(deliver(&refusal, modern), &refusal);
+            }
             Ok(None) => (),
             Err(answer) => return *answer,
         }

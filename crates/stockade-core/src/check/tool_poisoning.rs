@@ -1,0 +1,52 @@
+#![doc = include_str!("tool_poisoning.md")]
+
+use super::{Check, Facts, Findings, Rule, rules};
+use crate::detect;
+use crate::finding::{Mend, Scored};
+use crate::message::Side;
+use crate::subject::{Channel, Subject};
+
+pub(super) struct This;
+
+impl Check for This {
+    fn rule(&self) -> &'static Rule {
+        &rules::tool_poisoning
+    }
+
+    fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+        let mend = match subject.channel {
+            Channel::Tool | Channel::Prompt | Channel::Resource | Channel::Template => Mend::Remove,
+            Channel::Instructions => Mend::Replace("".into()),
+            Channel::Call
+            | Channel::Argument
+            | Channel::Uri
+            | Channel::Content
+            | Channel::Sampling
+            | Channel::Elicitation
+            | Channel::Roots
+            | Channel::Reply
+            | Channel::Task
+            | Channel::TaskQuestion
+            | Channel::Log
+            | Channel::Progress
+            | Channel::Error
+            | Channel::Other => return,
+        };
+        if facts.from != Side::Server {
+            return;
+        }
+        detect::each(subject, &mut |at, said| {
+            if out.is_full() {
+                return;
+            }
+            let Some(seen) = detect::look(said) else { return };
+            let scored = Scored {
+                severity: seen.severity,
+                confidence: seen.confidence,
+                mend: Some(mend.clone()),
+                mended: subject.json,
+            };
+            out.add_scored(at, seen.says(), scored);
+        });
+    }
+}

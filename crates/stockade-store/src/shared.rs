@@ -1,0 +1,259 @@
+//! What all guards of one state directory remember together, of each person: what was spent. In
+//! SQLite, since many processes read and write it at once and none may lose what another wrote.
+//!
+//! It is no part of the ledger and proves nothing. What was written is there after a process was
+//! killed; after a power failure the last of it may not be.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use crate::clock;
+use crate::error::Error;
+use crate::files;
+
+/// How long to wait for another process that writes, which takes microseconds.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+
+/// Raised whenever the tables change.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE spent (
+        who TEXT NOT NULL, what TEXT NOT NULL, since INTEGER NOT NULL, used INTEGER NOT NULL,
+        PRIMARY KEY (who, what)
+    ) WITHOUT ROWID;
+";
+
+/// The file, opened when it is first needed: most guards have nothing to remember.
+#[derive(Debug)]
+pub struct Shared {
+    dir: PathBuf,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// Something that is spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// What it is counted under.
+    pub what: &'a str,
+    /// In what time, in seconds. It begins with the first that is spent.
+    pub period_s: u64,
+    /// How much.
+    pub amount: u64,
+    /// How much there may be in that time. Without, as much as there is.
+    pub max: Option<u64>,
+}
+
+/// There would be too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// Of which, by its place.
+    pub charge: usize,
+    /// How much was spent before.
+    pub used: u64,
+    /// When its time is over, in milliseconds.
+    pub retry_ms: u64,
+}
+
+impl Shared {
+    /// What is remembered in `dir`. Nothing is opened or made yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), connection: Mutex::default() }
+    }
+
+    /// Spends all of it for `who`, or says of which there would be too much and spends nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or written.
+    pub fn spend(&self, who: &str, charges: &[Charge<'_>]) -> Result<Option<Over>, Error> {
+        self.spend_at(who, charges, clock::now_ms())
+    }
+
+    fn spend_at(
+        &self,
+        who: &str,
+        charges: &[Charge<'_>],
+        now_ms: u64,
+    ) -> Result<Option<Over>, Error> {
+        self.change(|transaction| {
+            let mut read = transaction
+                .prepare_cached("SELECT since, used FROM spent WHERE who = ?1 AND what = ?2")?;
+            let mut write = transaction.prepare_cached(
+                "INSERT INTO spent VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET since = ?3, used = ?4",
+            )?;
+            for (place, charge) in charges.iter().enumerate() {
+                let found = read
+                    .query_row((who, charge.what), |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                let period_ms = charge.period_s.saturating_mul(1000);
+                let (since, used) = match found.map(|(since, used)| (natural(since), natural(used)))
+                {
+                    // A clock that was put back gives nobody what was spent already.
+                    Some((since, used)) if since > now_ms => (now_ms, used),
+                    Some((since, used)) if now_ms - since < period_ms => (since, used),
+                    _ => (now_ms, 0),
+                };
+                let sum = used.saturating_add(charge.amount);
+                if charge.max.is_some_and(|max| sum > max) {
+                    let retry_ms = period_ms.saturating_sub(now_ms.saturating_sub(since));
+                    return Ok(Err(Over { charge: place, used, retry_ms }));
+                }
+                write.execute((who, charge.what, integer(since), integer(sum)))?;
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    /// Does all of it in one piece, or nothing where it comes to an error of either kind.
+    fn change<E>(
+        &self,
+        make: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<(), E>>,
+    ) -> Result<Option<E>, Error> {
+        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match &mut *place {
+            Some(it) => it,
+            None => place.insert(self.open()?),
+        };
+        let failed = |source| Error::Shared { path: self.path(), source };
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        if let Err(refused) = make(&transaction).map_err(failed)? {
+            return Ok(Some(refused));
+        }
+        transaction.commit().map_err(failed)?;
+        Ok(None)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join("shared.sqlite")
+    }
+
+    fn open(&self) -> Result<Connection, Error> {
+        let path = self.path();
+        let open = |source| files::open_failed(&self.dir, source);
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(open)?;
+        let meta = std::fs::metadata(&self.dir).map_err(open)?;
+        files::private(&self.dir, &meta)?;
+        // SQLite would make it with the modes of other files, and gives its log those of this one.
+        files::open(&path, files::options().append(true).create(true))?;
+        let failed = |source| Error::Shared { path: path.clone(), source };
+        let connect = || -> rusqlite::Result<Connection> {
+            let mut connection = Connection::open(&path)?;
+            connection.busy_timeout(BUSY_WAIT)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "normal")?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let version: i64 =
+                transaction.pragma_query_value(None, "user_version", |it| it.get(0))?;
+            if version == 0 {
+                transaction.execute_batch(TABLES)?;
+                transaction.pragma_update(None, "user_version", VERSION)?;
+            }
+            transaction.commit()?;
+            Ok(connection)
+        };
+        connect().map_err(failed)
+    }
+}
+
+/// SQLite has no numbers without a sign. What is too large for it is far above what may be said.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn natural(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    fn calls(max: u64) -> [Charge<'static>; 1] {
+        [Charge { what: "calls", period_s: 3600, amount: 1, max: Some(max) }]
+    }
+
+    #[test]
+    fn what_was_spent_is_remembered_until_its_time_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        let spend = |now_ms| Shared::new(&place).spend_at("a", &calls(2), now_ms).unwrap();
+        assert_eq!((spend(5), spend(6)), (None, None));
+        let over = Some(Over { charge: 0, used: 2, retry_ms: HOUR_MS - 95 });
+        assert_eq!(spend(100), over, "also by who opens it anew");
+        let other = Shared::new(&place).spend_at("b", &calls(2), 100).unwrap();
+        assert_eq!(other, None, "of each person by itself");
+        assert_eq!(spend(HOUR_MS + 5), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_gives_nothing_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = Shared::new(dir.path().join("shared"));
+        let spend = |now_ms| shared.spend_at("a", &calls(1), now_ms).unwrap();
+        assert_eq!(spend(10 * HOUR_MS), None);
+        assert_eq!(spend(HOUR_MS).map(|it| it.retry_ms), Some(HOUR_MS));
+        assert!(spend(2 * HOUR_MS - 1).is_some());
+    }
+
+    #[test]
+    fn all_of_it_is_spent_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = Shared::new(dir.path().join("shared"));
+        let with = |what, max| Charge { what, period_s: 60, amount: 3, max };
+        let both = [with("a", Some(10)), with("b", Some(4))];
+        assert_eq!(shared.spend("p", &both).unwrap(), None);
+        assert_eq!(shared.spend("p", &both).unwrap().map(|it| (it.charge, it.used)), Some((1, 3)));
+        assert_eq!(shared.spend("p", &[with("a", Some(6))]).unwrap(), None);
+        assert_eq!(shared.spend("p", &[with("a", None)]).unwrap(), None, "as much as there is");
+        assert_eq!(
+            shared
+                .spend("p", &[with("a", Some(20)), with("a", Some(14))])
+                .unwrap()
+                .map(|it| it.used),
+            Some(12)
+        );
+    }
+
+    #[test]
+    fn thirty_two_at_once_spend_what_there_is_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        let passed: usize = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..32)
+                .map(|_| {
+                    let shared = Shared::new(&place);
+                    scope.spawn(move || {
+                        let spend = || shared.spend("p", &calls(50)).unwrap().is_none();
+                        (0..8).filter(|_| spend()).count()
+                    })
+                })
+                .collect();
+            all.into_iter().map(|it| it.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 50);
+    }
+
+    #[test]
+    fn what_cannot_be_read_spends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        let shared = Shared::new(&place);
+        assert_eq!(shared.spend("p", &calls(9)).unwrap(), None);
+        drop(shared);
+        for file in std::fs::read_dir(&place).unwrap() {
+            std::fs::write(file.unwrap().path(), "not a database, and long enough for one")
+                .unwrap();
+        }
+        assert!(Shared::new(&place).spend("p", &calls(9)).is_err());
+    }
+}
