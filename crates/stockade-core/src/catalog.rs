@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::approval;
+use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
 use crate::role::Roles;
@@ -24,6 +25,8 @@ pub struct Definition {
     pub claims: Claims,
     /// What its server says about it, for a person that is asked.
     pub says: approval::Claims,
+    /// What its arguments are.
+    pub parameters: Parameters,
     /// What it probably is in a flow of data.
     pub roles: Roles,
 }
@@ -71,7 +74,8 @@ impl Definition {
         let arguments = schema.map_or_else(Schema::any, Schema::new);
         let (claims, says) = (Claims::read(tool), approval::Claims::read(tool));
         let roles = Roles::of(tool);
-        Some(Self { name, digest, arguments, headers, claims, says, roles })
+        let parameters = Parameters::read(tool, roles);
+        Some(Self { name, digest, arguments, headers, claims, says, parameters, roles })
     }
 }
 

@@ -7,6 +7,7 @@ mod observed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use self::observed::observed;
+use crate::argument::{Argument, Called};
 use crate::finding::{At, Defaults, FINDINGS_MAX, Finding, Findings, Rule, Severity};
 use crate::policy::Action;
 use crate::subject::{Facts, Subject};
@@ -18,6 +19,9 @@ pub trait Check: Sync {
 
     /// Looks at one string that a person or a model will read, or at a name.
     fn text(&self, _text: Text<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
+
+    /// Looks at one text in the arguments of a call, knowing what it is taken for.
+    fn argument(&self, _argument: &Argument<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
 
     /// Looks at a subject as a whole.
     fn subject(&self, _subject: Subject<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
@@ -96,10 +100,19 @@ checks! {
     arguments_schema Medium client: Deny server: Deny,
     tool_name High client: Deny server: Deny,
     path_outside_roots High client: Deny server: Allow,
+    sql_statement High client: Deny server: Allow,
+    command_injection High client: Deny server: Allow,
+    url_not_public High client: Deny server: Allow,
+    upstream_argument High client: Deny server: Allow,
+    undeclared_argument Medium client: Deny server: Allow,
+    context_parameter Medium client: Allow server: Allow,
+    data_sent High client: Deny server: Allow,
+    contact_sent Low client: Allow server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
     tool_poisoning High client: Allow server: Allow,
     prompt_injection High client: Allow server: Allow,
+    secret_question High client: Allow server: Deny,
 }
 
 /// Stands for a check that failed: a rule that cannot look is a rule that was broken.
@@ -137,9 +150,30 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
     ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &BROKEN, &FLOOD])
 }
 
+/// Whether a name says that its value is a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    secret::is_secret_name(name)
+}
+
 /// `text` without the secrets in it.
 pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     secret::redact(text)
+}
+
+/// A JSON pointer (RFC 6901) without the secrets in its names. Where a slash is in one, it is written
+/// as something else there.
+pub fn redacted_pointer(pointer: &str) -> String {
+    let step = |it: &str| {
+        let name = it.replace("~1", "/").replace("~0", "~");
+        redacted(&name).replace('~', "~0").replace('/', "~1")
+    };
+    pointer.split('/').map(step).collect::<Vec<_>>().join("/")
+}
+
+/// The beginning of `text`, without the secrets in it. Cut first, it would keep the beginning of a
+/// secret that was cut.
+pub fn clipped(text: &str, chars_max: usize) -> String {
+    redacted(text).chars().take(chars_max).collect()
 }
 
 /// `text` for a terminal: it does nothing there but being read, and hides nothing.
@@ -235,6 +269,13 @@ fn look(
             for check in checks {
                 check.subject(*subject, facts, &mut Findings::new(check.rule(), &mut found));
             }
+            if let Some(call) = Called::of(*subject, facts) {
+                call.each(&mut |it| {
+                    for check in checks {
+                        check.argument(it, facts, &mut Findings::new(check.rule(), &mut found));
+                    }
+                });
+            }
             subject.each_text(&mut |at, text| {
                 let text = Text::look(at, text, *subject);
                 for check in checks {
@@ -251,9 +292,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::argument::{Kind, Kinds};
     use crate::catalog::Definition;
     use crate::json::Document;
     use crate::message::Side;
+    use crate::policy::{Commands, InputRule, InputRules, Pattern, Permitted, Reading, Sql};
     use crate::subject::{Capabilities, Channel};
 
     /// A rule's page holds its tests: blocks under "Fires" and "Quiet", of JSON of some subject.
@@ -336,7 +379,10 @@ mod tests {
         });
         let definition = with.root().get("tool").map(|it| Definition::read(it).unwrap());
         let limit = with.root().get("text_bytes_max").and_then(crate::json::Json::i64);
+        let said = input_rules(with.root());
+        let inputs = said.about("", "example");
         let facts = Facts {
+            inputs: &inputs,
             reference: "r-1",
             definition: definition.as_ref(),
             reads_as: with.root().get("reads_as").and_then(crate::json::Json::str),
@@ -346,6 +392,34 @@ mod tests {
             ..Facts::alone(from)
         };
         run(&[subject], &facts)
+    }
+
+    /// What a policy says of arguments: `arguments` and `hosts`, as in the file.
+    fn input_rules(with: crate::json::Json<'_>) -> InputRules {
+        let any = Pattern::parse("*", Reading::Wide).unwrap();
+        let hosts = with.get("hosts").into_iter().flat_map(|it| it.items());
+        let hosts = hosts.map(|it| Permitted::parse(it.str().unwrap()).unwrap()).collect();
+        let Some(said) = with.get("arguments") else {
+            return InputRules { rules: Vec::new(), hosts };
+        };
+        let text = |name| said.get(name).and_then(crate::json::Json::str);
+        let kinds = said.get("kinds").into_iter().flat_map(|it| it.fields());
+        let kinds = kinds.map(|(name, it)| {
+            let kind = Kind::ALL.iter().find(|(known, _)| Some(*known) == it.str());
+            (name.to_owned(), kind.map_or(Kinds::PLAIN, |(_, it)| (*it).into()))
+        });
+        let rule = InputRule {
+            origin: crate::policy::Origin::built_in("arguments"),
+            servers: vec![any.clone()],
+            tools: vec![any],
+            kinds: kinds.collect(),
+            sql: text("sql").map(|it| Sql::ALL.iter().find(|(name, _)| *name == it).unwrap().1),
+            dialect: None,
+            commands: text("commands")
+                .map(|it| Commands::ALL.iter().find(|(name, _)| *name == it).unwrap().1),
+            strict: said.get("strict").and_then(crate::json::Json::bool).unwrap_or_default(),
+        };
+        InputRules { rules: vec![rule], hosts }
     }
 
     struct Fails;

@@ -109,7 +109,11 @@ fn unmendable(from: Side, found: &[Finding], policy: &Policy) -> Verdict {
 fn edits(from: Side, found: &[Finding], policy: &Policy) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     let wanted = |it: &&Finding| policy.action(from, it) == Action::Fix && !is_echoed(it);
-    for finding in found.iter().filter(wanted) {
+    // A secret that is in several texts is taken out of all of them at once, or a part of it stays:
+    // no other rule mends one of these texts first.
+    let is_secret = |it: &&Finding| it.rule.id == "secret";
+    let (secrets, others): (Vec<_>, Vec<_>) = found.iter().filter(wanted).partition(is_secret);
+    for finding in secrets.into_iter().chain(others) {
         let to = match &finding.mend {
             Some(Mend::Replace(to)) => Some(to.clone()),
             Some(Mend::Remove) => None,

@@ -3,7 +3,9 @@
 //!
 //! Read in this order.
 
+pub mod alias;
 pub mod approval;
+pub mod argument;
 pub mod catalog;
 pub mod check;
 pub mod detect;

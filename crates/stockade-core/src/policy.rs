@@ -5,6 +5,7 @@
 //! whatever their order. Where none matches, the default does. So adding a deny never opens
 //! anything, and a file can be read in any order.
 
+pub mod input;
 pub mod limits;
 pub mod pattern;
 pub mod quota;
@@ -21,6 +22,7 @@ use crate::message::Side;
 use crate::name;
 use crate::root::Admission;
 
+pub use input::{Commands, InputRule, InputRules, Permitted, Sql};
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
 pub use quota::{Budget, Period, Quota, Unit};
@@ -289,6 +291,8 @@ pub struct Policy {
     pub asks_nobody: bool,
     /// Who may call what.
     pub tools: Tools,
+    /// What the arguments of tools are, and may be.
+    pub inputs: InputRules,
     /// How much of everything.
     pub limits: Limits,
     /// How much of some tools.

@@ -262,7 +262,7 @@ pub struct Noted {
     /// `low`, `medium` or `high`.
     pub severity: &'static str,
     /// Where, as a JSON pointer into the message.
-    #[serde(serialize_with = "redacted")]
+    #[serde(serialize_with = "redacted_place")]
     pub place: String,
     /// What.
     pub says: String,
@@ -314,6 +314,13 @@ fn is_zero(number: &u64) -> bool {
 /// A peer may put a secret where only names are expected.
 fn redacted<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&check::redacted(text.as_ref()))
+}
+
+fn redacted_place<S: Serializer>(
+    place: &impl AsRef<str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&check::redacted_pointer(place.as_ref()))
 }
 
 fn redacted_option<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {

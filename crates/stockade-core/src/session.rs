@@ -32,6 +32,7 @@ use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
 use crate::approval::{Answer, Question};
 use crate::judge::Cleared;
 use crate::message::{Id, Malformed, Message, Side};
@@ -161,6 +162,7 @@ pub struct Session {
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     asked: Asked,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -179,6 +181,7 @@ impl Session {
             watch: None,
             roots: Roots::default(),
             asked: Asked::default(),
+            aliases: Aliases::default(),
         }
     }
 

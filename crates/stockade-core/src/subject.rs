@@ -5,10 +5,12 @@
 //! all of its `params`, `result` or `error` and all that stands beside them: what this file does
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
+use crate::alias::Aliases;
 use crate::catalog::Definition;
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::{ENVELOPE, Kind, Message, Side};
+use crate::policy::input::{Inputs, NOTHING};
 use crate::revision::{Capability, Revision};
 
 /// What kind of thing a subject is: which way it travels, and who reads it.
@@ -78,6 +80,8 @@ pub struct Facts<'a> {
     pub reference: &'a str,
     /// The tool that is called, where its server has described it.
     pub definition: Option<&'a Definition>,
+    /// What the policy says of its arguments.
+    pub inputs: &'a Inputs<'a>,
     /// The tool that its server has listed, and that the name of the one that is called reads as.
     pub reads_as: Option<&'a str>,
     /// What the client has declared that it can do.
@@ -86,6 +90,8 @@ pub struct Facts<'a> {
     pub roots: &'a [String],
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
+    /// What the secrets of this conversation are called. Without, none of them has a number.
+    pub aliases: Option<&'a Aliases>,
 }
 
 impl Facts<'static> {
@@ -97,10 +103,12 @@ impl Facts<'static> {
             method: "",
             reference: "",
             definition: None,
+            inputs: &NOTHING,
             reads_as: None,
             client_can: Capabilities::default(),
             roots: &[],
             text_bytes_max: usize::MAX,
+            aliases: None,
         }
     }
 }

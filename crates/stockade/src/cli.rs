@@ -21,7 +21,7 @@ mod scan;
 mod serve;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -110,15 +110,20 @@ impl State {
     fn below(&self, name: &str) -> Result<PathBuf, Failure> {
         let xdg =
             || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
-        let default = || {
-            let state = xdg().or_else(|| Some(config::home()?.join(".local/state")));
-            state.map(|it| it.join("stockade"))
+        let default = || match xdg() {
+            Some(it) => Some(it.join("stockade")),
+            None => config::home().map(|it| state_below(&it)),
         };
         self.dir.clone().or_else(default).map(|it| it.join(name)).ok_or_else(|| {
             Failure::new(Exit::Usage, "there is no home directory to keep anything in")
                 .help("name a directory with `--state DIR`")
         })
     }
+}
+
+/// Where state is kept in a home, unless a variable says another place.
+fn state_below(home: &Path) -> PathBuf {
+    home.join(".local/state/stockade")
 }
 
 /// Whether there is still a reader. One that closed the pipe has read enough: that is no failure.

@@ -4,6 +4,7 @@ use super::Effect;
 use super::effects::reason;
 use super::turn::Turn;
 use super::waiting::Waiting;
+use crate::check;
 use crate::finding::Finding;
 use crate::json::Json;
 use crate::message::{Kind, Message, Side};
@@ -175,6 +176,6 @@ fn original_error(message: &Message, findings: &[Finding]) -> String {
         return String::new();
     }
     let texts = message.body().into_iter().flat_map(Json::all).filter_map(Json::str);
-    let whole: String = texts.collect::<Vec<_>>().join("\n").chars().take(4096).collect();
-    crate::check::redacted(&whole).into_owned()
+    let whole = texts.collect::<Vec<_>>().join("\n");
+    check::clipped(&whole, 4096)
 }

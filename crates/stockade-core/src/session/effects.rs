@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Effect;
 use super::turn::Turn;
 use super::waiting::Waiting;
+use crate::check;
 use crate::judge::Cleared;
 use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
@@ -138,5 +139,5 @@ pub(super) fn reason(verdict: &Verdict, by_policy: bool) -> Reason {
 
 /// A name as the record keeps it: whoever speaks can make it as long as a message.
 pub(super) fn clipped(name: &str) -> String {
-    name.chars().take(200).collect()
+    check::clipped(name, 200)
 }

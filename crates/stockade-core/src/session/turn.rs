@@ -286,16 +286,20 @@ impl Turn<'_> {
 
     pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
         let roots = self.roots();
+        let tool = waiting.tool_name.as_deref().unwrap_or_default();
+        let inputs = self.policy.inputs.about(&self.policy.tools.server, tool);
         let facts = Facts {
             from: message.from(),
             revision: waiting.revision,
             method: &waiting.method,
             reference: &waiting.call,
             definition: waiting.tool.as_deref(),
+            inputs: &inputs,
             reads_as: waiting.reads_as.as_deref(),
             client_can: waiting.client.can,
             roots: &roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
+            aliases: Some(&self.session.aliases),
         };
         judge(message, &facts, self.policy)
     }

@@ -101,8 +101,9 @@ mod tests {
             ("::1", Whose::Own, Whose::Own),
             ("0.0.0.0", Whose::Own, Whose::Own),
             ("127.64.0.1", Whose::Guard, Whose::Own),
-            ("127.127.255.255", Whose::Guard, Whose::Own),
-            ("127.128.0.0", Whose::Own, Whose::Own),
+            ("127.64.1.0", Whose::Own, Whose::Own),
+            ("11.64.1.0", Whose::Guard, Whose::Other),
+            ("11.128.1.0", Whose::Other, Whose::Other),
             ("10.0.0.5", Whose::Guard, Whose::Other),
             ("192.0.2.1", Whose::Other, Whose::Other),
         ] {

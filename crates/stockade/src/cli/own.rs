@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use stockade_sandbox::{Access, Confinement, Keep, Plan, Reserved, led_by};
 
-use super::State;
-use crate::config::{Resolved, Search};
+use super::{State, state_below};
+use crate::config::{self, Resolved, Search};
 use crate::failure::{Exit, Failure};
 
 /// Keeps from a server what is the guard's own: what it writes below its state directories, the
@@ -23,9 +23,13 @@ pub(super) fn reserve(
     is_dry: bool,
 ) -> Result<(), Failure> {
     let Some(confine) = confine else { return Ok(()) };
-    // The next guard may be started without `--state` and `--policy`.
+    // The next guard may be started without `--state` and `--policy`, and by a program that does not
+    // know of the variables that are set here.
+    let home = config::home();
     let states = [state.base(), State::default().base()].into_iter().filter_map(Result::ok);
-    let own = Search::new(None).place().and_then(Path::parent).map(Path::to_owned);
+    let states = states.chain(home.iter().map(|it| state_below(it)));
+    let searches = [Search::new(None), Search::within(None, None, home.clone())];
+    let own = searches.iter().filter_map(|it| it.place()?.parent().map(Path::to_owned));
     let mut directories: Vec<PathBuf> = Vec::new();
     for directory in states.chain(own) {
         if !directories.contains(&directory) {

@@ -2,7 +2,8 @@
 //! written; what it means together is worked out in [`super::resolve`].
 
 use serde_json::Value;
-use stockade_core::policy::{Action, Effect};
+use stockade_core::policy::{Action, Commands, Effect, Sql};
+use stockade_kit::query::Dialect;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -145,6 +146,13 @@ table! {
         /// Who may call which tools with what. Of the rules that match a call the strictest
         /// decides: deny before ask before allow, whatever their order.
         tools: Vec<At<Tool>> = "",
+        /// What the arguments of tools are and may be, where what is thought of them is wrong or not
+        /// enough. Of several entries about a tool the strictest holds, whatever their order.
+        arguments: Vec<At<Input>> = "",
+        /// Hosts that URLs in arguments may name although they are not public: a name, what is below
+        /// one (`*.`), an address or a network; without a port, any port. It is what a client may
+        /// ask a server for. Whom the server's process reaches is `sandbox.net`.
+        hosts: Vec<At<String>> = r#"["localhost:3000", "*.corp.example", "10.0.0.0/8"]"#,
         /// The servers, by the names that `--server` and `server` know.
         servers: Named<ServerTable> = "",
     }
@@ -289,6 +297,35 @@ table! {
 }
 
 table! {
+    /// What the arguments of some tools are and may be. What each is, is otherwise inferred from its
+    /// schema, name and description, and the record of a call says what it was taken for and why. Of
+    /// several entries about a tool the strictest holds, whatever their order; names are read in
+    /// upper or lower case.
+    Input {
+        /// The tools, as globs. `"*"` is any.
+        tool: OneOrMany = r#"["run_query", "report_*"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""db*""#,
+        /// What an argument is, by its name, at any depth: `path`, `url`, `upstream` (a URL that
+        /// selects whom a server talks to), `sql`, `command` (a command line), `words` (of one),
+        /// `word` (one of them: a branch, a host), `email`, `secret`, several of these, or `plain`.
+        kinds: Named<OneOrMany> = r#"{ filter = "sql", target = ["path", "url"], note = "plain" }"#,
+        /// What statements it may be given: `read`, those that only read; `write`, one at a time that
+        /// stays in its database; or `any`. Without, `read` for a tool that says that it reads, and
+        /// `write` for others.
+        sql: Sql = r#""read""#,
+        /// Whose SQL: `sqlite`, `postgres`, `mysql`, `duckdb`, or `unknown`, where a statement must
+        /// mean the same to all. Without, what its name or its description says.
+        dialect: Dialect = r#""sqlite""#,
+        /// What command lines it may be given: `read`, those of known programs, with options that
+        /// only read; `plain`, those that need no shell and start one program; or `any`.
+        commands: Commands = r#""plain""#,
+        /// Whether arguments that the schema does not name are refused, also where it is open.
+        strict: bool = "true",
+    }
+}
+
+table! {
     /// What must be so with an argument. Everything in it must be so.
     Argument {
         /// It is there, or it is not.
@@ -323,6 +360,10 @@ table! {
         sandbox: SandboxTable = "",
         /// The same as `[[tools]]`, for this server alone.
         tools: Vec<At<Tool>> = "",
+        /// The same as `[[arguments]]`, for this server alone.
+        arguments: Vec<At<Input>> = "",
+        /// Hosts that URLs in its arguments may name, besides those for all servers.
+        hosts: Vec<At<String>> = r#"["localhost:3000"]"#,
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod input;
 mod quota;
 mod root;
 mod sandbox;
@@ -200,6 +201,7 @@ impl Making<'_> {
                 .then_some(limits.text_bytes_max),
             asks_nobody: asks_nobody(file),
             tools: self.tools(file, name),
+            inputs: self.inputs(file, table),
             limits,
             quotas: self.quotas(file),
         };

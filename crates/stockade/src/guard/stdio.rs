@@ -62,7 +62,7 @@ where
         let clock = tick(&conversation, &link, &outbox);
         let follow = roots.follow(&conversation, &link, &outbox);
         let decide = decide(&conversation, &link, &outbox);
-        // It may have come to its end by the time that it is looked at again.
+        // It may be the first thing that comes, and is waited for again below.
         let stop = stop.fuse();
         tokio::pin!(from_server, decide, stop);
         let first = tokio::select! {

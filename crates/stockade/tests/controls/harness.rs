@@ -1,6 +1,7 @@
 //! What the rows are made with: a place for files, the two sides of the guard, and patience.
 //! Nothing here knows what is claimed.
 
+pub(crate) mod canary;
 pub(crate) mod fake;
 pub(crate) mod fake_http;
 pub(crate) mod home;

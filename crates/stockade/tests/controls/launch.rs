@@ -316,7 +316,10 @@ fn nothing_is_prepared_without_consent() {
             let out = command.stdin(Stdio::null()).output().unwrap();
             assert_eq!(out.status.code(), Some(2), "{}", said(&out.stderr));
             let state = place.home.path().join("state");
-            let typed = format!("stockade prepare --state {} {typed}\n", state.display());
+            let typed = format!(
+                "stockade prepare --state {} --allow-weaker memory {typed}\n",
+                state.display()
+            );
             assert!(said(&out.stderr).ends_with(&typed), "{}", said(&out.stderr));
         }
     }

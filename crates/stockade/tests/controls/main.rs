@@ -18,8 +18,10 @@
 )]
 
 mod approvals;
+mod arguments;
 mod client_roots;
 mod containers;
+mod corpora;
 mod docker;
 mod doctor;
 mod floods;
@@ -39,6 +41,7 @@ mod roots;
 mod sandbox;
 mod scan;
 mod scopes;
+mod secrets;
 mod touched;
 
 use std::process::ExitCode;
@@ -65,6 +68,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
     ("input", input::ROWS),
+    ("arguments", arguments::ROWS),
+    ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
@@ -77,6 +82,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("limits", limits::ROWS),
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),

@@ -25,6 +25,8 @@ crate::rows![
     u08_a_trace_is_not_where_the_command_writes,
     u08_a_plan_makes_nothing,
     u08_without_home_the_policy_is_the_same,
+    u08_variables_of_another_start_open_nothing,
+    x01_what_starts_servers_is_not_written,
     x01_no_repository_is_passed_over,
     a_root_that_is_none_is_told_in_its_own_words,
 ];
@@ -411,6 +413,58 @@ fn u08_without_home_the_policy_is_the_same() {
     let (stdout, stderr) = said(&dry.output().unwrap());
     for covered in [".config/stockade", ".local/state/stockade"] {
         assert!(stdout.contains(&format!("  empty        {home}/{covered} ")), "{stdout}{stderr}");
+    }
+}
+
+fn u08_variables_of_another_start_open_nothing() {
+    let place = Place::new();
+    place.write(".config/stockade/stockade.toml", "[sandbox]\nallow_weaker = [\"memory\"]\n");
+    place.write(".local/state/stockade/ledger/key", "secret");
+    let home = place.home.path();
+    let mut run = place.stockade("sandbox", &["--root", &format!("{}:rw", home.display()), "--"]);
+    for (variable, name) in [("XDG_CONFIG_HOME", "xc"), ("XDG_STATE_HOME", "xs")] {
+        run.env(variable, place.path(name));
+    }
+    run.env("HOME", home);
+    let policy = place.path(".config/stockade/stockade.toml");
+    let script = format!(
+        "cat {}; echo 'backend = \"none\"' >>{}; echo done",
+        place.path(".local/state/stockade/ledger/key").display(),
+        policy.display()
+    );
+    let (stdout, stderr) = said(&run.args(["sh", "-c", &script]).output().unwrap());
+    assert_eq!(stdout, "done\n", "{stderr}");
+    assert!(stderr.contains("key: No such file or directory"), "{stderr}");
+    assert!(!fs::read_to_string(policy).unwrap().contains("none"));
+}
+
+fn x01_what_starts_servers_is_not_written() {
+    let place = Place::new();
+    let kept = [
+        ".mcp.json",
+        ".claude.json",
+        ".config/Claude/claude_desktop_config.json",
+        ".config/Code/User/mcp.json",
+        ".config/zed/settings.json",
+        ".roo/mcp.json",
+        "opencode.json",
+        ".config/environment.d/x.conf",
+        ".xprofile",
+        "bin/tool",
+    ];
+    for name in kept.iter().chain(&[".bashrc", "sub/bin/tool", "notes.txt"]) {
+        place.write(name, "as it was");
+    }
+    let root = format!("{}:rw", place.home.path().display());
+    for (name, is_kept) in
+        kept.iter().map(|it| (*it, true)).chain([("sub/bin/tool", false), ("notes.txt", false)])
+    {
+        let path = place.path(name);
+        let write = format!("echo changed >{}", path.display());
+        let options = ["--root", &root, "--", "sh", "-c", &write];
+        let (_, stderr) = said(&place.stockade("sandbox", &options).output().unwrap());
+        let is = fs::read_to_string(path).unwrap();
+        assert_eq!(is == "as it was", is_kept, "{name}: {is} {stderr}");
     }
 }
 

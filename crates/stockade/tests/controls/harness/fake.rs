@@ -51,6 +51,8 @@ pub(crate) enum Step {
     Noise(usize),
     /// Writes a line to standard error.
     Complain(String),
+    /// Has a shell do this line, with an argument of the call in the place of `{}`.
+    Shell(String, String),
     /// Starts a process that has left the session and lost its parent, with this mark on its
     /// command line.
     Daemon(String),
@@ -226,6 +228,10 @@ fn act(step: &Step, request: &Value, out: &Mutex<io::Stdout>) {
             (0..lines / 100).for_each(|_| line(piece.as_bytes()));
         }
         Step::Complain(text) => eprintln!("{text}"),
+        Step::Shell(template, name) => {
+            let given = request["params"]["arguments"][name].as_str().unwrap_or_default();
+            shell(&template.replace("{}", given));
+        }
         Step::Daemon(mark) => daemon(mark),
         Step::Dawdle => {
             let id = request["id"].as_u64().unwrap_or_default();
@@ -237,6 +243,17 @@ fn act(step: &Step, request: &Value, out: &Mutex<io::Stdout>) {
         },
         Step::Exit(code) => process::exit(*code),
     }
+}
+
+fn shell(line: &str) {
+    let started = Command::new("sh")
+        .args(["-c", line])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    // How it ended is nobody's business here.
+    let _ended = started.unwrap();
 }
 
 /// Starts what a server should not leave behind. It ends by itself after two minutes.
