@@ -110,8 +110,8 @@ checks! {
     contact_sent Low client: Allow server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
-    tool_poisoning High client: Allow server: Allow,
-    prompt_injection High client: Allow server: Allow,
+    tool_poisoning High client: Allow server: Fix,
+    prompt_injection High client: Allow server: Fix,
     secret_question High client: Allow server: Deny,
 }
 
@@ -148,6 +148,11 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 /// Every rule.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &BROKEN, &FLOOD])
+}
+
+/// The rule about names that read as those of others.
+pub(crate) fn tool_name() -> &'static Rule {
+    &rules::tool_name
 }
 
 /// Whether a name says that its value is a secret.

@@ -188,6 +188,13 @@ impl<'f> Findings<'f> {
         self.push(at, says.into(), Some(Mend::Remove));
     }
 
+    /// Something that is less bad than the worst that the rule finds.
+    pub(crate) fn add_as(&mut self, severity: Severity, at: At<'_>, says: String) {
+        let before = self.found.len();
+        self.push(at, says, None);
+        self.found.iter_mut().skip(before).for_each(|it| it.severity = severity);
+    }
+
     /// Something that is a matter of degree.
     pub(crate) fn add_scored(&mut self, at: At<'_>, says: String, scored: Scored<'_>) {
         let before = self.found.len();

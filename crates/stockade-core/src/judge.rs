@@ -113,7 +113,12 @@ fn edits(from: Side, found: &[Finding], policy: &Policy) -> Vec<Edit> {
     // no other rule mends one of these texts first.
     let is_secret = |it: &&Finding| it.rule.id == "secret";
     let (secrets, others): (Vec<_>, Vec<_>) = found.iter().filter(wanted).partition(is_secret);
-    for finding in secrets.into_iter().chain(others) {
+    // And its pieces read on only as long as there are no marks between them: those come last.
+    let is_marked = |it: &&Finding| it.rule.id == "prompt_injection";
+    let (marks, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_marked);
+    let is_last = secrets.is_empty() && others.is_empty();
+    let marks = marks.into_iter().filter(|_| is_last);
+    for finding in secrets.into_iter().chain(others).chain(marks) {
         let to = match &finding.mend {
             Some(Mend::Replace(to)) => Some(to.clone()),
             Some(Mend::Remove) => None,

@@ -468,7 +468,10 @@ impl Policy {
     /// The same, about something that may be less bad than its rule's worst.
     fn stance_on(&self, from: Side, rule: &Rule, severity: Severity) -> Action {
         let said = self.rules.get(rule.id).or_else(|| self.severities.get(&severity));
-        said.copied().unwrap_or_else(|| rule.default(from))
+        // What is a matter of degree, and not of the worst: a default is careful with what is likely
+        // wrong, and only notes what may be.
+        let default = || if severity < rule.severity { Action::Allow } else { rule.default(from) };
+        said.copied().unwrap_or_else(default)
     }
 
     fn decide_one(&self, from: Side, finding: &Finding) -> Verdict {

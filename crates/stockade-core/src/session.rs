@@ -162,6 +162,8 @@ pub struct Session {
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     asked: Asked,
+    /// What no server knows.
+    secret: Option<[u8; 32]>,
     aliases: Aliases,
 }
 
@@ -181,8 +183,15 @@ impl Session {
             watch: None,
             roots: Roots::default(),
             asked: Asked::default(),
+            secret: None,
             aliases: Aliases::default(),
         }
+    }
+
+    /// Has text that gives commands be put between marks that are made of this, which nobody else is
+    /// to know. Without it, what a policy wants mended so is denied.
+    pub fn fenced_with(&mut self, secret: [u8; 32]) {
+        self.secret = Some(secret);
     }
 
     /// Has somebody look at what the server does during calls, from now on.

@@ -7,6 +7,7 @@
 
 use crate::alias::Aliases;
 use crate::catalog::Definition;
+use crate::fence::Fence;
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::{ENVELOPE, Kind, Message, Side};
@@ -90,6 +91,8 @@ pub struct Facts<'a> {
     pub roots: &'a [String],
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
+    /// What text in this message can be put between. None: nothing can.
+    pub fence: Option<&'a Fence<'a>>,
     /// What the secrets of this conversation are called. Without, none of them has a number.
     pub aliases: Option<&'a Aliases>,
 }
@@ -108,6 +111,7 @@ impl Facts<'static> {
             client_can: Capabilities::default(),
             roots: &[],
             text_bytes_max: usize::MAX,
+            fence: None,
             aliases: None,
         }
     }

@@ -50,6 +50,9 @@ pub struct Guard {
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
+    /// What the marks around a server's text are made of. None: there was no randomness, and such
+    /// text does not pass.
+    secret: Option<[u8; 32]>,
     began: Instant,
 }
 
@@ -68,6 +71,8 @@ impl Guard {
         let tally = Tally::default();
         let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (room, began) = (Room::of_this_process(), Instant::now());
+        let mut secret = [0; 32];
+        let secret = getrandom::fill(&mut secret).ok().map(|()| secret);
         let memory = Arc::new(memory);
         Self {
             server,
@@ -80,6 +85,7 @@ impl Guard {
             reached,
             refused,
             sessions,
+            secret,
             began,
         }
     }
@@ -224,6 +230,7 @@ impl Conversation {
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
         let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
+        guard.secret.into_iter().for_each(|it| session.fenced_with(it));
         session.remembered_by(Arc::clone(&guard.memory) as _);
         let session = Mutex::new(session);
         let (board, desk) = (tokio::sync::watch::Sender::default(), OnceLock::new());

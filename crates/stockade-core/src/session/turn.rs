@@ -11,6 +11,7 @@ use serde_json::json;
 use super::effects::reason;
 use super::waiting::Waiting;
 use super::{Effect, Session};
+use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
 use crate::policy::{Policy, Reason};
@@ -286,6 +287,8 @@ impl Turn<'_> {
 
     pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
         let roots = self.roots();
+        let bytes = message.bytes().clone();
+        let fence = self.session.secret.as_ref().map(|it| Fence::new(it, &bytes));
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let inputs = self.policy.inputs.about(&self.policy.tools.server, tool);
         let facts = Facts {
@@ -299,6 +302,7 @@ impl Turn<'_> {
             client_can: waiting.client.can,
             roots: &roots,
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
+            fence: fence.as_ref(),
             aliases: Some(&self.session.aliases),
         };
         judge(message, &facts, self.policy)

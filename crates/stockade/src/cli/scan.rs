@@ -14,6 +14,7 @@ use stockade_core::finding::{Finding, Severity};
 use stockade_core::json::{Document, Json, Limits};
 use stockade_core::message::Side;
 use stockade_core::subject::{Channel, Facts, Subject};
+use stockade_core::together::Together;
 
 use super::printed;
 use crate::failure::{Exit, Failure};
@@ -23,6 +24,7 @@ use crate::failure::{Exit, Failure};
 #[command(after_help = "Examples:
   stockade scan --tools tools.jsonl
   some-program | stockade scan --text - --fail-on medium
+  stockade scan --tools all-servers.jsonl --together
 
 Each line of the input is a JSON object: a tool as `tools/list` has it, or
 `{\"id\": …, \"text\": …}`. For each there is one line, in order:
@@ -33,6 +35,9 @@ Exit codes: 0 nothing found, 1 found something (--fail-on), 2 a line could not b
 pub(super) struct Scan {
     #[command(flatten)]
     input: Input,
+    /// All the tools are for one client: report names and descriptions that collide across servers
+    #[arg(long, requires = "tools")]
+    together: bool,
     /// How bad a finding must be for exit code 1
     #[arg(long, value_name = "SEVERITY", default_value = "high")]
     fail_on: FailOn,
@@ -85,6 +90,7 @@ impl Scan {
         let mut lines = BufReader::with_capacity(1 << 16, input);
         let mut out = BufWriter::new(io::stdout().lock());
         let (mut worst, mut bad) = (None, false);
+        let mut together = self.together.then(Together::default);
         let mut line = Vec::new();
         for number in 1_u64.. {
             // Whoever writes one line and waits for its answer gets it.
@@ -94,7 +100,8 @@ impl Scan {
             let whole = next(&mut lines, &mut line);
             let whole = whole.map_err(|it| Failure::new(Exit::Usage, "cannot read").from(it))?;
             let Some(whole) = whole else { break };
-            let answer = if whole { of.judged(&line) } else { Err(Bad::TooLong) };
+            let answer =
+                if whole { of.judged(&line, together.as_mut()) } else { Err(Bad::TooLong) };
             let answer = match answer {
                 Ok((id, findings)) => {
                     worst = worst.max(findings.iter().map(|it| it.severity).max());
@@ -160,7 +167,11 @@ enum Of {
 
 impl Of {
     /// What a line is called, and what was found in it.
-    fn judged(self, line: &[u8]) -> Result<(Option<Value>, Vec<Finding>), Bad> {
+    fn judged(
+        self,
+        line: &[u8],
+        together: Option<&mut Together>,
+    ) -> Result<(Option<Value>, Vec<Finding>), Bad> {
         let document = Document::parse(Bytes::copy_from_slice(line), &Limits::default())?;
         let root = document.root();
         if !root.is_object() {
@@ -171,10 +182,13 @@ impl Of {
         let findings = match self {
             Self::Tools => {
                 name().ok_or(Bad::NoTool)?;
-                match definition(root)? {
+                let mut found = match definition(root)? {
                     Some(tool) => found(Channel::Tool, tool.root()),
                     None => found(Channel::Tool, root),
-                }
+                };
+                let server = root.get("server").and_then(Json::str).unwrap_or_default();
+                found.extend(together.into_iter().flat_map(|it| it.add(server, root)));
+                found
             }
             Self::Texts => {
                 let text = root.get("text").or_else(|| root.get("description"));

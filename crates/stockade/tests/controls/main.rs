@@ -27,6 +27,7 @@ mod doctor;
 mod floods;
 mod front_door;
 mod harness;
+mod injection;
 mod input;
 mod launch;
 mod ledger;
@@ -67,6 +68,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
+    ("injection", injection::ROWS),
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
     ("corpora", corpora::ROWS),

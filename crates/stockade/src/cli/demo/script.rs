@@ -145,15 +145,14 @@ pub(super) fn on_a_server(stage: &Stage) -> Vec<Scene<Act>> {
 pub(super) fn by_a_server() -> Vec<Scene<Act>> {
     vec![
         Scene {
-            name: "hidden_text",
-            tried: "hide invisible text in a description",
+            name: "poisoned_tool",
+            tried: "give the model commands in a description",
             act: Act::Ask { method: "tools/list", params: json!({}) },
             expects: Expect::Mended {
-                rule: "hidden_unicode",
-                how: "cleaned",
-                keeps: "Adds two numbers.",
-                // The first letter of "Ignore previous instructions", in tag characters.
-                loses: "\u{e0049}",
+                rule: "tool_poisoning",
+                how: "left out",
+                keeps: "find_orders",
+                loses: "Adds two numbers.",
             },
         },
         Scene {
@@ -176,6 +175,17 @@ pub(super) fn by_a_server() -> Vec<Scene<Act>> {
                 how: "left out",
                 keeps: "find_orders",
                 loses: "set_region",
+            },
+        },
+        Scene {
+            name: "injected_page",
+            tried: "give the model commands in a page",
+            act: call("fetch_page", json!({ "page": "install" })),
+            expects: Expect::Mended {
+                rule: "prompt_injection",
+                how: "marked",
+                keeps: "Data from a server",
+                loses: "\"# install",
             },
         },
         Scene {
