@@ -26,6 +26,7 @@ use self::client::Client;
 pub use self::effects::META_LIMIT;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
+pub use self::roots::CHANGED;
 use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
@@ -86,6 +87,8 @@ pub enum Event {
     },
     /// One side is gone, and why.
     Left(Side, String),
+    /// The client says nothing more, and answers nothing; what it has asked is still answered.
+    Silent,
     /// This request has taken too long, by the clock of what carries it.
     Expired {
         /// Its id.
@@ -280,6 +283,7 @@ impl Session {
                 turn.nobody_asked(side, &why);
                 turn.left(side, &why);
             }
+            Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
             Event::Decided { call, digest, answer } => turn.decided(&call, &digest, &answer),
             Event::Passed => {

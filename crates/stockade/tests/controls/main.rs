@@ -19,6 +19,7 @@
 
 mod approvals;
 mod arguments;
+mod channels;
 mod client_roots;
 mod containers;
 mod corpora;
@@ -38,6 +39,7 @@ mod own;
 mod processes;
 mod protocol;
 mod quotas;
+mod results;
 mod roots;
 mod sandbox;
 mod scan;
@@ -85,6 +87,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("secrets", secrets::ROWS),
+    ("results", results::ROWS),
+    ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
