@@ -18,6 +18,8 @@ pub struct Definition {
     pub digest: String,
     /// What its arguments must look like. It costs little until it is used.
     pub arguments: Schema,
+    /// What its structured results look like, where it says so.
+    pub result: Option<Schema>,
     /// The headers that repeat arguments (`x-mcp-header`, 2026-07-28): argument path and name.
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
@@ -69,9 +71,10 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
+        let result = tool.get("outputSchema").map(Schema::new);
         let (claims, roles) = (Claims::read(tool), Roles::of(tool));
         let parameters = Parameters::read(tool, roles);
-        Some(Self { name, digest, arguments, headers, claims, parameters, roles })
+        Some(Self { name, digest, arguments, result, headers, claims, parameters, roles })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A check observes. What is done about what it sees is up to the policy.
 
+mod links;
 mod observed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,6 +113,11 @@ checks! {
     header_secret Medium client: Allow server: Allow,
     tool_poisoning High client: Allow server: Fix,
     prompt_injection High client: Allow server: Fix,
+    output_schema Medium client: Allow server: Deny,
+    image_with_data High client: Allow server: Fix,
+    link_with_data Low client: Allow server: Allow,
+    script_link High client: Allow server: Fix,
+    media_type High client: Allow server: Fix,
     secret_question High client: Allow server: Deny,
 }
 
@@ -374,10 +380,14 @@ mod tests {
             "progress" => (Channel::Progress, Side::Server),
             "error" => (Channel::Error, Side::Server),
             "other" => (Channel::Other, Side::Server),
+            "structured" => (Channel::Content, Side::Server),
+            "task" => (Channel::Task, Side::Server),
             kind => panic!("unknown subject {kind}"),
         };
         let document = Document::from_value(value).unwrap();
-        let subject = Subject { channel, json: document.root(), tool: Some("example") };
+        let json = document.root();
+        let json = if kind == "structured" { json.get("structuredContent").unwrap() } else { json };
+        let subject = Subject { channel, json, tool: Some("example") };
         let with = Document::from_value(with).unwrap();
         let roots: Vec<String> = with.root().get("roots").map_or_else(Vec::new, |it| {
             it.items().map(|it| it.str().unwrap().to_owned()).collect()

@@ -141,7 +141,7 @@ pub struct Finding {
     pub place: Place,
     /// What, in words that quote no secret.
     pub says: String,
-    /// Whether who sent it may read what it says: a caller has to know what to do better.
+    /// Whether the client may read what it says: a caller has to know what to do better.
     pub told: bool,
     /// How to mend it, where that is possible.
     pub mend: Option<Mend>,
@@ -204,6 +204,13 @@ impl<'f> Findings<'f> {
             it.confidence = Some(scored.confidence);
             it.number = scored.mended.number();
         }
+    }
+
+    /// Such an element, in words that are for whoever waits for it as well.
+    pub fn add_told_removable(&mut self, at: At<'_>, says: impl Into<String>) {
+        let before = self.found.len();
+        self.push(at, says.into(), Some(Mend::Remove));
+        self.found.iter_mut().skip(before).for_each(|it| it.told = true);
     }
 
     /// Whether more would be lost, so that there is no need to look.

@@ -475,7 +475,7 @@ impl Policy {
     fn decide_one(&self, from: Side, finding: &Finding) -> Verdict {
         let external = || {
             let id = finding.rule.id;
-            if from == Side::Client && finding.told {
+            if finding.told {
                 let says: String = finding.says.chars().take(TOLD_CHARS_MAX).collect();
                 return format!("rule `{id}`: {}", check::visible(&says));
             }

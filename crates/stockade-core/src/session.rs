@@ -24,6 +24,7 @@ use self::client::Client;
 pub use self::effects::META_LIMIT;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
+pub use self::roots::CHANGED;
 use self::roots::Roots;
 pub use self::server::Server;
 use self::turn::Turn;
@@ -83,6 +84,8 @@ pub enum Event {
     },
     /// One side is gone, and why.
     Left(Side, String),
+    /// The client says nothing more, and answers nothing; what it has asked is still answered.
+    Silent,
     /// This request has taken too long, by the clock of what carries it.
     Expired {
         /// Its id.
@@ -244,6 +247,7 @@ impl Session {
             Event::Abandoned { id } if !turn.withdrawn(&id) => (),
             Event::Abandoned { id } => turn.cancel(Side::Server, &id),
             Event::Left(side, why) => turn.left(side, &why),
+            Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
             Event::Passed => {
                 turn.passed();

@@ -67,7 +67,8 @@ impl Turn<'_> {
         if from == Side::Server && &*waiting.method == "roots/list" && self.answers_roots() {
             return self.answer_roots(&id, &waiting);
         }
-        let own = (from == Side::Client && !self.policy.roots.is_empty())
+        let bounds = !self.policy.roots.is_empty() || !self.policy.client_roots.is_empty();
+        let own = (from == Side::Client && bounds)
             .then(|| roots::with_own(&message, &self.roots_listed(), &self.policy.limits.json()));
         let (message, answered) = match own.flatten() {
             None => (message, false),

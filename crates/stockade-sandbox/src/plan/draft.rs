@@ -8,7 +8,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::process::{getegid, geteuid};
@@ -16,6 +15,7 @@ use rustix::process::{getegid, geteuid};
 use crate::cell::{Cell, Door, Kind, Mount, Owner, Way, What};
 use crate::cgroup::Possible;
 use crate::engine::{self, PRELOAD};
+use crate::held::{Found, Known};
 use crate::home::Homes;
 use crate::network::{GATE, GATE_DNS, GATE_PROXY};
 use crate::prefix::{Needed, Script, Search};
@@ -72,6 +72,7 @@ pub(super) struct Draft<'a> {
     drops: bool,
     /// By path, so that parents come first and a path is mounted once; what is said later holds.
     mounts: BTreeMap<PathBuf, What>,
+    known: Vec<Known>,
     links: Vec<(PathBuf, PathBuf)>,
     home: Option<PathBuf>,
     cwd: PathBuf,
@@ -86,8 +87,8 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn new(spec: &Spec, confinement: &'a Confinement) -> Result<Self, Error> {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let roots = roots::real(&confinement.roots, &here)?;
-        let (uid, gid, drops) = identity(&roots)?;
+        let (roots, found) = roots::real(&confinement.roots, &confinement.as_found, &here)?;
+        let (uid, gid, drops) = identity(&roots, &found);
         let home = variable(spec, "HOME").map(PathBuf::from).filter(|it| is_plain(it));
         let mut draft = Self {
             limits: &confinement.limits,
@@ -97,6 +98,7 @@ impl<'a> Draft<'a> {
             gid,
             drops,
             mounts: BTreeMap::new(),
+            known: found.iter().map(known).collect(),
             links: Vec::new(),
             home,
             cwd: PathBuf::new(),
@@ -109,8 +111,8 @@ impl<'a> Draft<'a> {
         }
         draft.devices();
         draft.scratch(&roots);
-        for (root, asked) in roots.iter().zip(&confinement.roots) {
-            draft.root(root, &roots)?;
+        for ((root, asked), found) in roots.iter().zip(&confinement.roots).zip(&found) {
+            draft.root(root, found, &roots);
             draft.alias(&here.join(&asked.path), &root.path);
         }
         draft.cwd = working_directory(spec, &roots, &here);
@@ -165,6 +167,7 @@ impl<'a> Draft<'a> {
             gid: self.gid,
             drops: self.drops,
             mounts,
+            known: self.known,
             files,
             links: self.links,
             cwd: self.cwd,
@@ -243,13 +246,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn root(&mut self, root: &Root, roots: &[Root]) -> Result<(), Error> {
-        let place = |source| Error::Place { path: root.path.clone(), source };
-        let about = fs::metadata(&root.path).map_err(place)?;
+    fn root(&mut self, root: &Root, found: &Found, roots: &[Root]) {
         // As root, a server that is somebody else must still be able to use what it is there for:
         // whose files these are is mapped to who the server is.
-        let owner = Owner { uid: about.uid(), gid: about.gid() };
-        let owner = (self.drops && owner.uid != self.uid).then_some(owner);
+        let owner = (self.drops && found.owner.uid != self.uid).then_some(found.owner);
         let kind = match root.access {
             Access::Read => Kind::Read,
             Access::Write => Kind::Write,
@@ -264,7 +264,6 @@ impl<'a> Draft<'a> {
                 self.too_much.get_or_insert_with(|| root.path.clone());
             }
         }
-        Ok(())
     }
 
     /// What is read only inside of a writable root stays where it is: the directories on the way are
@@ -312,11 +311,12 @@ impl<'a> Draft<'a> {
         let homes = Homes::new(homes, self.uid, &words);
         let mut named = Vec::new();
         for path in &confinement.programs {
-            let real = roots::program(path, here, roots)?;
-            if homes.is_home(&real) {
+            let found = roots::program(path, &confinement.as_found, here, roots)?;
+            if homes.is_home(found.real()) {
                 return Err(Error::Home { path: path.clone() });
             }
-            named.push(real);
+            named.push(found.real().to_owned());
+            self.known.push(known(&found));
         }
         let mut seen: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
         let readable = roots.iter().filter(|it| it.access == Access::Read);
@@ -439,18 +439,18 @@ fn leads_to_system(at: &Path, to: &Path) -> bool {
 }
 
 /// Who the server is. Root's servers are whoever owns their first writable root.
-fn identity(roots: &[Root]) -> Result<(u32, u32, bool), Error> {
+fn identity(roots: &[Root], found: &[Found]) -> (u32, u32, bool) {
     if !geteuid().is_root() {
-        return Ok((geteuid().as_raw(), getegid().as_raw(), false));
+        return (geteuid().as_raw(), getegid().as_raw(), false);
     }
-    let written = roots.iter().find(|it| it.access == Access::Write);
-    let about = written.map(|it| {
-        let place = |source| Error::Place { path: it.path.clone(), source };
-        fs::metadata(&it.path).map_err(place)
-    });
-    let (uid, gid) = about.transpose()?.map_or((0, 0), |it| (it.uid(), it.gid()));
+    let written = roots.iter().zip(found).find(|(it, _)| it.access == Access::Write);
+    let (uid, gid) = written.map_or((0, 0), |(_, it)| (it.owner.uid, it.owner.gid));
     let or_nobody = |id| if id == 0 { NOBODY } else { id };
-    Ok((or_nobody(uid), or_nobody(gid), true))
+    (or_nobody(uid), or_nobody(gid), true)
+}
+
+fn known(found: &Found) -> Known {
+    Known { path: found.real().to_owned(), which: found.which }
 }
 
 /// The directory that the server starts in; empty where nothing says one.

@@ -6,7 +6,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use stockade_sandbox::{Access, Confinement, Keep, Plan, Reserved, led_by};
+use stockade_sandbox::{Access, Confinement, Found, Keep, Plan, Reserved};
 
 use super::{State, state_below};
 use crate::config::{self, Resolved, Search};
@@ -84,10 +84,11 @@ fn programs() -> Vec<PathBuf> {
     itself.into_iter().chain(called).filter(|it| it.exists()).collect()
 }
 
-/// What is to be told of roots that are named by way of a link. A server that had a root there before
-/// may have made it: on a command line somebody has just written it, and is told where it leads; a
-/// policy is from before, and what it says must not have become something else.
-pub(super) fn led(resolved: &Resolved) -> Result<Vec<String>, Failure> {
+/// What is to be told of roots that are named by way of a link, as they were found and are held to. A
+/// server that had a root there before may have made it: on a command line somebody has just written
+/// it, and is told where it leads; a policy is from before, and what it says must not have become
+/// something else.
+pub(super) fn led(resolved: &Resolved, confine: &Confinement) -> Result<Vec<String>, Failure> {
     let roots = resolved.roots.iter().filter(|it| !it.is_uri());
     let roots = roots.map(|it| (Path::new(&it.path), &*it.origin.place));
     let of_policy = resolved.source.iter().map(|it| it.path.display().to_string());
@@ -95,8 +96,7 @@ pub(super) fn led(resolved: &Resolved) -> Result<Vec<String>, Failure> {
     let programs = resolved.sandbox.programs.iter().map(|it| (it.as_path(), &*of_policy));
     let mut told = Vec::new();
     for (path, place) in roots.chain(programs) {
-        // What is not there is told by whoever needs it.
-        let Ok(Some(link)) = led_by(path) else { continue };
+        let Some(link) = confine.found(path).and_then(Found::link) else { continue };
         let (at, real) = (link.at.display(), link.real.display());
         if place != "--root" {
             let says = format!(

@@ -18,7 +18,7 @@ use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::stdio;
 
 use super::State;
-use super::hold::{Hold, not_started, passed_on, too_many};
+use super::hold::{Hold, hold, not_started, passed_on, too_many};
 use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
 use crate::config::watch::{Change, EVERY, Live};
@@ -121,6 +121,8 @@ pub(super) struct Ready {
     pub(super) guard: Arc<Guard>,
     pub(super) resolved: Resolved,
     pub(super) server: Where,
+    /// How it is started, if it is a process: so, the first time.
+    plan: Option<Plan>,
     /// What holds the server, for a person.
     pub(super) held: String,
     pub(super) kept: Arc<Mutex<Kept>>,
@@ -165,8 +167,8 @@ impl Shared {
         let live = Arc::new(Live::new(search, flags, &resolved));
         let memory = Memory::new(stockade_store::Shared::new(self.state.below("shared")?));
         let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger, memory));
-        let held = match (&server, plan) {
-            (Where::Here(it), Some(plan)) => it.held(&plan),
+        let held = match (&server, &plan) {
+            (Where::Here(it), Some(plan)) => it.held(plan),
             (Where::Here(_), None) => String::new(),
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
@@ -182,7 +184,7 @@ impl Shared {
         };
         let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
         let show_stderr = self.stderr;
-        Ok(Some(Ready { guard, resolved, server, held, kept, show_stderr, reserve }))
+        Ok(Some(Ready { guard, resolved, server, plan, held, kept, show_stderr, reserve }))
     }
 
     fn look(
@@ -220,13 +222,16 @@ impl Shared {
         if self.trace {
             server.traced()?;
         }
-        let is_held = matches!(&server, Where::Here(it) if it.spec.confine.is_some());
-        let told = if is_held { led(&resolved)? } else { Vec::new() };
-        let plan = match &server {
-            Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
-            Where::There(_) => None,
-        };
-        Ok(Found { search, flags, resolved, server, plan, told })
+        let (mut told, mut planned) = (Vec::new(), None);
+        if let Where::Here(it) = &mut server {
+            // From here on nobody asks again where a root leads.
+            hold(&mut it.spec)?;
+            if let Some(confine) = &it.spec.confine {
+                told = led(&resolved, confine)?;
+            }
+            planned = Some(plan(&it.spec).map_err(|it| not_started(&it))?);
+        }
+        Ok(Found { search, flags, resolved, server, plan: planned, told })
     }
 
     fn find(
@@ -356,7 +361,7 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, held, show_stderr, kept, reserve, .. } = ready;
+    let Ready { guard, server, plan, held, show_stderr, kept, reserve, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard, kept);
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
@@ -370,7 +375,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         Where::Here(it) => {
-            let started = Process::start(&it.spec, &guard, &parties, show_stderr).await;
+            let started = Process::start(&it.spec, plan, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
             if let Some(watch) = process.watch() {
                 conversation.watched_by(Arc::clone(watch));
@@ -423,6 +428,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             Err(Failure::new(Exit::Server, format!("the server ended by itself{how}")))
         }
         Ended::Broken(LinkError::Unrecorded(error)) => Err(unrecorded(error)),
+        Ended::Broken(LinkError::NotStarted(error)) => Err(start_failed(&error)),
         Ended::Broken(LinkError::Anew(says)) => Err(Failure::new(Exit::Server, says).help(
             "leave `client_roots` away for this server, and give it its roots with `--root`",
         )),

@@ -97,8 +97,10 @@ table! {
         /// Where a root that the client gives becomes one as well: these directories and what is
         /// below, whole paths, with `:rw` where the server may write in such a root, and what is
         /// below these URIs. `"*"` is any directory, to be read, and `"*:rw"` to be written. Of two
-        /// that a root is in, the longer holds. Without, the client is not asked for its roots.
-        /// `run` alone asks.
+        /// that a root is in, the longer holds; one that is read only stays so in a root that is
+        /// written. At or below what other tools trust (`.git`, `.vscode`, `.ssh`) a root is read
+        /// only, unless that is named here. Without, the client is not asked for its roots. `run`
+        /// alone asks, and no client of 2026-07-28.
         client_roots: Vec<At<String>> = r#"["/home/me/projects", "/home/me/notes:rw"]"#,
         /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
         rules: Named<Action> = "",

@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::gateway::channel::Channel;
+use super::process::StartError;
 use super::{Conversation, Unrecorded};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -59,9 +60,12 @@ pub enum LinkError {
     /// The server's side broke.
     #[error("the server cannot be reached")]
     Server(#[source] WireError),
-    /// The server's process could not be replaced by another.
+    /// The process that took the place of another cannot be used.
     #[error("{0}")]
     Anew(String),
+    /// The server's process could not be replaced by another.
+    #[error("the server cannot be started anew")]
+    NotStarted(#[source] StartError),
 }
 
 /// The way to the server.

@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use stockade_core::message::{Frame, Id, Kind, Side};
-use stockade_core::session::Event;
+use stockade_core::session::{CHANGED, Event};
 use stockade_wire::error::WireError;
 use stockade_wire::frame::Frames;
+use tokio::time::{Instant, sleep_until};
 
 use super::Conversation;
 use super::link::{Link, LinkError, Outbox};
@@ -87,7 +88,9 @@ where
         first.unwrap_or_else(Ended::Broken)
     };
     let gone = match ended {
-        Ended::Server | Ended::Broken(LinkError::Anew(_)) => Side::Server,
+        Ended::Server | Ended::Broken(LinkError::Anew(_) | LinkError::NotStarted(_)) => {
+            Side::Server
+        }
         Ended::Client | Ended::Broken(_) => Side::Client,
     };
     let event = Event::Left(gone, format!("the {} closed its end", gone.name()));
@@ -116,6 +119,10 @@ async fn listen(
 const HELD_MAX: usize = 1024;
 const HELD_BYTES_MAX: usize = 16 << 20;
 
+/// How long what a client has asked waits for its roots once the client says nothing more. It is not
+/// answered after that.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// The same of the client. While its roots are found out, what it asks waits, or it would be held
 /// against roots that are about to change; what it answers does not, since that is waited for.
 async fn listen_or_hold(
@@ -127,7 +134,7 @@ async fn listen_or_hold(
     let mut board = conversation.board().subscribe();
     let mut held: VecDeque<Bytes> = VecDeque::new();
     let mut held_bytes = 0;
-    let mut ended = false;
+    let mut ended: Option<Instant> = None;
     loop {
         let busy = board.borrow_and_update().busy;
         if !busy && let Some(bytes) = held.pop_front() {
@@ -136,13 +143,16 @@ async fn listen_or_hold(
             link.take(conversation, outbox, event).await?;
             continue;
         }
-        if ended && held.is_empty() {
+        if ended.is_some() && held.is_empty() {
             return Ok(());
         }
-        let reads = !ended && held.len() < HELD_MAX && held_bytes < HELD_BYTES_MAX;
+        let reads = ended.is_none() && held.len() < HELD_MAX && held_bytes < HELD_BYTES_MAX;
         tokio::select! {
             frame = frames.next(), if reads => match heard(Side::Client, frame) {
-                None => ended = true,
+                None => {
+                    ended = Some(Instant::now());
+                    link.take(conversation, outbox, Event::Silent).await?;
+                }
                 Some(Event::Heard { bytes, .. })
                     if (board.borrow().busy || !held.is_empty()) && waits(conversation, &bytes) =>
                 {
@@ -154,7 +164,16 @@ async fn listen_or_hold(
             changed = board.changed(), if busy => if changed.is_err() {
                 return Ok(());
             },
+            () = settled(ended) => return Ok(()),
         }
+    }
+}
+
+/// Returns when what was to be known after the end of input has taken too long.
+async fn settled(ended: Option<Instant>) {
+    match ended {
+        Some(ended) => sleep_until(ended + SETTLE).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -169,6 +188,8 @@ fn waits(conversation: &Conversation, bytes: &Bytes) -> bool {
     };
     match message.kind() {
         Kind::Request => true,
+        // However many there are, the client is asked once more.
+        Kind::Notification if message.method() == Some(CHANGED) => false,
         Kind::Notification => {
             let cancelled = message.get("requestId").and_then(Id::read);
             !cancelled.is_some_and(|it| conversation.look(|session| session.waits_for(&it)))

@@ -18,6 +18,7 @@
 )]
 
 mod arguments;
+mod channels;
 mod client_roots;
 mod containers;
 mod corpora;
@@ -37,6 +38,7 @@ mod own;
 mod processes;
 mod protocol;
 mod quotas;
+mod results;
 mod roots;
 mod sandbox;
 mod scan;
@@ -83,6 +85,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("secrets", secrets::ROWS),
+    ("results", results::ROWS),
+    ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),

@@ -1,6 +1,8 @@
 //! What is the guard's own is no server's: its state, its policies and its program, however a server
 //! could come by them; and a root is not what a server has made of it.
 
+mod held;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
@@ -11,12 +13,17 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::geteuid;
 use serde_json::json;
 
+use self::held::{
+    u08_a_root_is_held_to_where_it_was, u08_a_root_that_changes_while_it_is_started_is_not_shown,
+};
 use crate::harness::home::copy_stockade;
 use crate::harness::{Home, Probe, call, text, wait_for};
 
 crate::rows![
     x13_what_is_learnt_is_where_it_was,
     u08_a_root_by_a_link_is_told_or_refused,
+    u08_a_root_is_held_to_where_it_was,
+    u08_a_root_that_changes_while_it_is_started_is_not_shown,
     u08_the_way_to_what_is_the_guards_own_is_no_servers,
     u08_a_policy_lies_where_no_server_writes,
     u08_what_is_the_guards_own_is_seen_by_no_other_path,

@@ -122,7 +122,8 @@ impl Confinement {
     pub fn shows(&self, place: &Path) -> Option<Access> {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let real = |path: &Path| walk_as_far(&here.join(path)).end;
-        let roots = self.roots.iter().map(|it| (real(&it.path), it.access));
+        let of_root = |it: &Path| self.as_found.real(it).map_or_else(|| real(it), Path::to_owned);
+        let roots = self.roots.iter().map(|it| (of_root(&it.path), it.access));
         let roots: Vec<(PathBuf, Access)> = roots.collect();
         if roots.is_empty() {
             return None;

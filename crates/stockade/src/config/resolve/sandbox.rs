@@ -60,6 +60,7 @@ impl Sandbox {
             allow_weaker: self.allow_weaker.clone(),
             trace: false,
             engine,
+            ..Confinement::default()
         })))
     }
 }

@@ -166,7 +166,7 @@ impl Upstream {
             let looked = tokio::task::spawn_blocking(move || prepared.verify()).await;
             looked.map_err(std::io::Error::other)??;
         }
-        let started = Process::start(&self.spec, guard, parties, self.show_stderr).await?;
+        let started = Process::start(&self.spec, None, guard, parties, self.show_stderr).await?;
         if let Some(watch) = started.process.watch() {
             conversation.watched_by(Arc::clone(watch));
         }
