@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::check;
 use crate::json::Json;
 use crate::message::Side;
 use crate::policy::Action;
@@ -147,6 +148,13 @@ pub struct Finding {
     pub mend: Option<Mend>,
     /// Which value is mended: [`Json::number`].
     pub(crate) number: u32,
+}
+
+impl Finding {
+    /// Where, as it may be written down: names in a pointer can be secrets.
+    pub fn place_told(&self) -> String {
+        check::redacted_pointer(&self.place.to_string())
+    }
 }
 
 /// The most findings that are written down for one message. What has more is refused for that: to

@@ -99,7 +99,7 @@ fn unmendable(from: Side, found: &[Finding], policy: &Policy) -> Verdict {
         Some(finding) => Verdict::Deny(Reason {
             rule: finding.rule.id.to_owned(),
             external: format!("rule `{}`", finding.rule.id),
-            internal: format!("{}: it must go on as it is, or not at all", finding.place),
+            internal: format!("{}: it must go on as it is, or not at all", finding.place_told()),
         }),
     }
 }

@@ -486,7 +486,7 @@ impl Policy {
         let reason = || Reason {
             rule: finding.rule.id.to_owned(),
             external: external(),
-            internal: format!("{} at {}: {}", finding.rule.id, finding.place, finding.says),
+            internal: format!("{} at {}: {}", finding.rule.id, finding.place_told(), finding.says),
         };
         match self.action(from, finding) {
             Action::Allow | Action::Fix => Verdict::Allow,

@@ -12,6 +12,7 @@ use super::Effect;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
+use crate::check;
 use crate::judge::{Cleared, Judgement};
 use crate::message::{Id, Message, Side};
 use crate::policy::{CallFacts, Reason, Verdict};
@@ -102,7 +103,11 @@ impl Turn<'_> {
         for it in Noted::all(from, judgement.findings(), self.policy) {
             let line = format!(
                 "{} ({}) at {}: {} ({})",
-                it.rule, it.severity, it.place, it.says, it.action
+                it.rule,
+                it.severity,
+                check::redacted_pointer(&it.place),
+                it.says,
+                it.action
             );
             if !seen.contains(&line) {
                 seen.push(line);
