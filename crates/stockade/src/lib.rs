@@ -2,9 +2,11 @@
 //! to the outside. What is judged, and how, is in `stockade-core`.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod edge;
 pub mod engine;
 pub mod failure;
 pub mod guard;
+pub mod lock;
 pub mod prepared;

@@ -47,7 +47,7 @@ impl Oracle {
                     said.push(record);
                 }
                 Effect::Send(cleared) => self.sent(cleared, &heard, &said, policy),
-                Effect::Roots(_) | Effect::Begun(_) => (),
+                Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) => (),
             }
         }
     }

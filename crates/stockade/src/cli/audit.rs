@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "start",
     "stop",
     "decision",
@@ -25,6 +25,7 @@ const KINDS: [&str; 14] = [
     "policy",
     "touched",
     "roots",
+    "lock",
     "ledger.recovered",
     "ledger.removed",
 ];

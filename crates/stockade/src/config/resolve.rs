@@ -20,7 +20,9 @@ use stockade_store::{Keep, Options};
 use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
 
-use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, ServerTable, Tool};
+use super::file::{
+    Argument, At, File, HttpTable, Named, OneOrMany, Pinning, Preset, ServerTable, Tool,
+};
 use super::read::{Reader, nearest};
 use super::source::line;
 use super::{ConfigError, Problems, Search, Source};
@@ -100,6 +102,8 @@ pub struct Resolved {
     pub http: Http,
     /// How the ledger is written.
     pub ledger: Options,
+    /// What is done with a server that is in no lock.
+    pub pinning: Pinning,
     /// Every value that is not the default, and the default of every limit.
     pub settings: Vec<Setting>,
     /// The file that was read.
@@ -204,6 +208,7 @@ impl Making<'_> {
             sandbox: self.sandbox(file, table),
             http: self.http(file),
             ledger: self.ledger(file),
+            pinning: self.pinning(file),
             settings: Vec::new(),
             source: None,
         })
@@ -520,6 +525,12 @@ impl Making<'_> {
             list.iter().flat_map(|it| &it.value).map(|it| it.value.clone()).collect()
         };
         Http { hosts: names(hosts), origins: names(origins) }
+    }
+
+    fn pinning(&mut self, file: &File) -> Pinning {
+        let Some(at) = &file.lock else { return Pinning::default() };
+        self.setting("lock", at.value.name(), &at.span);
+        at.value
     }
 
     fn ledger(&mut self, file: &File) -> Options {
