@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
-use stockade_core::check::{redacted, visible};
+use stockade_core::check::{listed, redacted, visible};
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
 use stockade_sandbox::{Confinement, Plan, Spec, plan, raise_descriptors};
@@ -26,6 +26,8 @@ use super::hold::{Hold, hold, not_started, passed_on, too_many};
 use super::locked::{Follows, Locked, Standing};
 use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
+use crate::approvals::desk::{About, Desk};
+use crate::approvals::place::Place;
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -140,6 +142,8 @@ pub(super) struct Ready {
     /// What the server is held to, to be read again while it runs.
     pub(super) follows: Option<Follows>,
     pub(super) show_stderr: bool,
+    /// The directory of state, which approvals are in as well.
+    pub(super) state: PathBuf,
     /// Keeps what is the guard's own from the server, whatever roots it gets.
     reserve: Reserve,
 }
@@ -211,8 +215,19 @@ impl Shared {
         };
         let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
         let show_stderr = self.stderr;
-        let ready =
-            Ready { guard, resolved, server, plan, held, kept, follows, show_stderr, reserve };
+        let state = self.state.base()?;
+        let ready = Ready {
+            guard,
+            resolved,
+            server,
+            plan,
+            held,
+            kept,
+            follows,
+            show_stderr,
+            state,
+            reserve,
+        };
         Ok(Some(ready))
     }
 
@@ -392,6 +407,27 @@ impl Where {
         self.about().map_or_else(|| held.to_owned(), |about| format!("{about}; {held}"))
     }
 
+    /// What a person is told of it who is asked about its calls, and what tells it from others.
+    fn for_a_person(&self, held: &str) -> About {
+        let (kind, what) = match self {
+            Self::Here(it) => {
+                let words = it.spec.command.iter().map(|it| it.to_string_lossy().into_owned());
+                ("started as", words.collect::<Vec<_>>())
+            }
+            Self::There(http) => ("at", vec![http.address()]),
+        };
+        let shown = match self {
+            Self::Here(_) => listed(what.iter().map(String::as_str)),
+            Self::There(http) => http.authority().to_owned(),
+        };
+        let about = self.about().unwrap_or_default();
+        let whole = serde_json::json!([kind, what, about]).to_string();
+        let identity = blake3::hash(whole.as_bytes()).to_hex().to_string();
+        let known = [format!("{kind} {shown}"), about.to_owned(), held.to_owned()];
+        let known = known.into_iter().filter(|it| !it.is_empty()).collect();
+        About { identity, known }
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(it) => {
@@ -414,7 +450,7 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, plan, held, show_stderr, kept, follows, reserve, .. } = ready;
+    let Ready { guard, server, plan, held, show_stderr, kept, follows, reserve, state, .. } = ready;
     let blocked = guard.server.blocked();
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard, kept, follows);
@@ -425,6 +461,8 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     })?;
     let (writer, written) = writer.share(&limits);
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
+    let (desk, answers) = Desk::open(Place::below(state), Arc::new(server.for_a_person(&held)));
+    conversation.asks_at(desk, answers);
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         _ if blocked.is_some() => {

@@ -198,7 +198,11 @@ fn commands() -> Vec<Attack> {
             |it| shell("python3", &["-c", &format!("'open(\"{}\", \"w\")'", it.text("new.txt"))]),
             made,
         ),
-        attack("reads the environment", |_| shell("env", &[]), shows_canary),
+        // No rule does: a server is started without what it was not given.
+        Attack {
+            about: &["command_injection"],
+            ..attack("reads the environment", |_| shell("env", &[]), shows_canary)
+        },
         attack(
             "connects to this machine",
             |it| {
@@ -235,7 +239,7 @@ fn lies() -> Vec<Attack> {
         ),
         about(
             ORDERS,
-            words(
+            attack(
                 "a description that changes at the third listing",
                 |it| [lists(it), lists(it), lists(it)].concat(),
                 |_, it| says(it, "with the conversation so far"),
