@@ -50,9 +50,13 @@ pub struct Record {
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub tool: Option<String>,
-    /// blake3 of the tool's definition (RFC 8785), where the server has listed it.
+    /// blake3 of the tool's definition (RFC 8785), where the server has listed it; of a difference,
+    /// that of what is there now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_digest: Option<String>,
+    /// How what is not as it was approved differs: `harmless`, `breaking` or `dangerous`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<&'static str>,
     /// blake3 of the arguments as they were sent, without white space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments_digest: Option<String>,
@@ -180,6 +184,8 @@ pub enum Kind {
     Roots,
     /// The server's process touched something outside of every call.
     Touched,
+    /// Something is not as it was approved, or was approved.
+    Lock,
 }
 
 /// What a server's process touched in some time: each thing once, sorted, and of each sort no more
@@ -356,6 +362,7 @@ mod tests {
             Kind::Policy,
             Kind::Touched,
             Kind::Roots,
+            Kind::Lock,
         ] {
             assert!(!of(kind).can_wait(), "{kind:?}");
         }

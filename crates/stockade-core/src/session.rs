@@ -9,6 +9,7 @@ mod asked;
 mod client;
 mod effects;
 mod memory;
+mod pinned;
 mod request;
 mod roots;
 mod server;
@@ -28,7 +29,7 @@ use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
 pub use self::roots::CHANGED;
 use self::roots::Roots;
-pub use self::server::Server;
+pub use self::server::{Blocked, Server};
 use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
@@ -36,6 +37,7 @@ pub use self::watch::{Observed, Watch};
 use crate::alias::Aliases;
 use crate::approval::{Answer, Question};
 use crate::judge::Cleared;
+use crate::lock::Difference;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
 use crate::policy::Policy;
@@ -137,6 +139,8 @@ pub enum Effect {
     /// The process that took the place of another says the same as that; or it does not, and what
     /// is wrong.
     Begun(Result<(), String>),
+    /// Keep what the server has shown in place of what was approved, for whoever may approve it.
+    Differs(Box<Difference>),
 }
 
 /// Who is talking, for the record.

@@ -11,6 +11,8 @@ mod example;
 mod explain;
 mod hold;
 mod learn;
+mod lock;
+mod locked;
 mod own;
 mod policy;
 mod prepare;
@@ -42,6 +44,7 @@ const EXITS: &str = "Exit codes:
   1  findings, or something is not as it should be
   2  usage or configuration, or the ledger cannot be written
   4  the server cannot be reached or started, or ended by itself
+  6  the server is not what was approved, or its tools read like another's
   97 a guarantee of the sandbox cannot be enforced here, so nothing was started";
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +59,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
+    /// Approve what servers are and offer, and see what is not as it was approved
+    Lock(Box<lock::LockArgs>),
     /// Try what a sandbox is made of on this machine, and say what is missing and what to do
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
@@ -143,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
         Command::Prepare(it) => it.run(),
+        Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
         Command::Scan(it) => it.run(),

@@ -20,10 +20,11 @@ use std::time::Instant;
 
 use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
+use stockade_core::lock::Difference;
 use stockade_core::message::Side;
 use stockade_core::meter::Meter;
 use stockade_core::policy::Policy;
-use stockade_core::record::Record;
+use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 use stockade_wire::error::WireError;
@@ -34,6 +35,7 @@ use self::roots::Board;
 use self::tally::Tally;
 use crate::approvals::desk::{Answers, Desk};
 use crate::config::watch::Live;
+use crate::lock::shown::Shown;
 
 /// What all conversations of this process share.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub struct Guard {
     room: Arc<Room>,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
+    /// Where it is kept what the server shows in place of what was approved.
+    shown: OnceLock<Shown>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
@@ -70,7 +74,7 @@ impl Guard {
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
         let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let (room, began) = (Room::of_this_process(), Instant::now());
+        let (room, began, shown) = (Room::of_this_process(), Instant::now(), OnceLock::new());
         let mut secret = [0; 32];
         let secret = getrandom::fill(&mut secret).ok().map(|()| secret);
         let memory = Arc::new(memory);
@@ -83,6 +87,7 @@ impl Guard {
             room,
             unreachable,
             reached,
+            shown,
             refused,
             sessions,
             secret,
@@ -182,6 +187,19 @@ impl Guard {
         self.unreachable.get().is_some() && self.reached.get().is_none()
     }
 
+    /// Has what the server shows in place of what was approved be kept there.
+    pub fn keeps_in(&self, shown: Shown) {
+        self.shown.get_or_init(|| shown);
+    }
+
+    /// Keeps what the server shows in place of what was approved. It is refused whether or not it
+    /// can be kept.
+    fn differs(&self, difference: &Difference) {
+        if let Some(Err(error)) = self.shown.get().map(|it| it.keep(difference)) {
+            anstream::eprintln!("note: what the server shows cannot be kept: {error}");
+        }
+    }
+
     /// The policy and its file.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
@@ -197,9 +215,15 @@ impl Guard {
     }
 }
 
-/// Tells whoever started this process that a tool does what its server says it does not: a client
-/// believes such words, and nobody would look into the ledger for it.
+/// Tells whoever started this process that something is not as it was approved, or that a tool does
+/// what its server says it does not: a client believes such words, and nobody would look into the
+/// ledger for it.
 fn tell(record: &Record) {
+    if record.kind == Kind::Lock {
+        let says = visible(&redacted(&record.says));
+        let class = record.difference.map(|it| format!("{it}; ")).unwrap_or_default();
+        anstream::eprintln!("note: {says} ({class}`stockade lock diff` shows it)");
+    }
     for noted in record.findings.iter().filter(|it| it.rule == check::OBSERVED.id) {
         let tool = visible(&redacted(record.tool.as_deref().unwrap_or_default()));
         let says = visible(&noted.says);
@@ -305,6 +329,7 @@ impl Conversation {
                 Effect::Roots(said) => self.board.send_modify(|it| {
                     (it.said, it.busy) = (Some(said), true);
                 }),
+                Effect::Differs(difference) => self.guard.differs(&difference),
                 Effect::Begun(begun) => self.board.send_modify(|it| it.begun = Some(begun)),
             }
         }
@@ -323,7 +348,11 @@ impl Conversation {
                     self.unask(call);
                     None
                 }
-                Effect::Record(_) | Effect::Ask(_) | Effect::Roots(_) | Effect::Begun(_) => None,
+                Effect::Record(_)
+                | Effect::Ask(_)
+                | Effect::Roots(_)
+                | Effect::Begun(_)
+                | Effect::Differs(_) => None,
             })
             .collect()
     }

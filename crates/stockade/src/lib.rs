@@ -3,9 +3,11 @@
 
 pub mod approvals;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod edge;
 pub mod engine;
 pub mod failure;
 pub mod guard;
+pub mod lock;
 pub mod prepared;

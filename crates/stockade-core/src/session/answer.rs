@@ -2,6 +2,7 @@
 
 use super::Effect;
 use super::effects::reason;
+use super::pinned::Pinned;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::check;
@@ -25,6 +26,11 @@ impl Turn<'_> {
         let Some(waiting) = self.session.waiting.remove(&(asker, id.clone())) else {
             return self.violation(from, "", "an answer to what was not asked, or was cancelled");
         };
+        if from == Side::Server
+            && let Some(blocked) = self.session.server.blocked()
+        {
+            return self.refuse_blocked(&id, &message, &waiting, &blocked);
+        }
         if let Some(says) = wrong_result(&message, &waiting) {
             self.violation(from, &waiting.method, says);
             self.outcome(&waiting, Status::Refused, |it| it.says = says.to_owned());
@@ -37,6 +43,22 @@ impl Turn<'_> {
         }
         let status = status(&message);
         let original = message.clone();
+        let (message, held) = match self.pinned(message, &waiting) {
+            Pinned::Whole(message) => (message, false),
+            Pinned::Mended(message) => (message, true),
+            Pinned::Blocked(blocked) => {
+                return self.refuse_blocked(&id, &original, &waiting, &blocked);
+            }
+            Pinned::Refused => {
+                self.outcome(&waiting, Status::Refused, |it| it.mended = true);
+                let reason = Reason {
+                    rule: "lock".to_owned(),
+                    external: "the answer is not what was approved".to_owned(),
+                    internal: String::new(),
+                };
+                return self.refuse(asker, &id, &waiting, &reason);
+            }
+        };
         let (touched, found) = self.seen(&waiting);
         let mut judgement = self.judge(message, &waiting).with(found, self.policy);
         if from == Side::Server
@@ -45,7 +67,7 @@ impl Turn<'_> {
             judgement = judgement.and(Verdict::Deny(reason));
         }
         let findings = Noted::all(from, judgement.findings(), self.policy);
-        let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
+        let (mended, verdict) = (judgement.mended() || held, judgement.verdict().name());
         let detail = original_error(&original, judgement.findings());
         let clean = findings.is_empty() && !mended;
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);

@@ -218,6 +218,12 @@ impl Turn<'_> {
             return Err("the server has described the tool otherwise since".to_owned());
         }
         let mut judgement = self.judge(message, waiting);
+        if self.session.server.blocked().is_some() {
+            return Err("the server has turned out to be another since".to_owned());
+        }
+        if let Some(reason) = self.unpinned(judgement.message(), waiting) {
+            return Err(reason.internal);
+        }
         let is_call = from == Side::Client && &*waiting.method == "tools/call";
         if is_call {
             let roots = self.roots();

@@ -57,6 +57,12 @@ impl Turn<'_> {
                 return self.reply(from, Some(&id), -32602, says);
             }
         };
+        if let Some(blocked) = self.session.server.blocked() {
+            if from == Side::Client {
+                return self.answer_blocked(&id, &message, &waiting, &blocked);
+            }
+            return self.violation(from, &waiting.method, "what a server asks that is blocked");
+        }
         if from == Side::Server && !waiting.revision.server_asks() {
             // 2026-07-28, "Multi Round-Trip Requests": a server asks by `inputRequests` alone.
             return self.violation(
@@ -90,6 +96,9 @@ impl Turn<'_> {
                 external: "the name of the tool cannot be read in one way".to_owned(),
                 internal: "mending it would call another tool".to_owned(),
             }));
+        }
+        if let Some(reason) = self.unpinned(judgement.message(), &waiting) {
+            judgement = judgement.and(Verdict::Deny(reason));
         }
         let mut by = None;
         let mut limit = None;

@@ -91,6 +91,9 @@ impl Turn<'_> {
     /// known which it must be.
     fn known(&mut self, bytes: &Bytes, asked: Option<&Id>) -> bool {
         let server = Arc::clone(&self.session.server);
+        if server.blocked().is_some() {
+            return false;
+        }
         let Some((id, method, revision)) = server.seen.find(bytes, self.policy) else {
             return false;
         };
@@ -139,6 +142,10 @@ impl Turn<'_> {
         }
         if from == Side::Server && revision::is_of_client(&method) {
             return self.violation(from, &method, "what only a client says");
+        }
+        if self.session.server.blocked().is_some() {
+            // Neither side hears of the other.
+            return;
         }
         if self.heeds(from, &method) {
             return;

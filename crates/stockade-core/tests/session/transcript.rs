@@ -211,6 +211,7 @@ impl Replay {
                 Effect::Unask(call) => format!("ask no more about {call}"),
                 Effect::Roots(roots) => format!("consider: {roots:?}"),
                 Effect::Begun(begun) => format!("begun: {begun:?}"),
+                Effect::Differs(it) => format!("keep: {} {}", it.part.name(), it.name),
                 Effect::Send(cleared) => {
                     let bytes = cleared.bytes();
                     let text = String::from_utf8(bytes.to_vec()).unwrap();

@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "start",
     "stop",
     "question",
@@ -27,6 +27,7 @@ const KINDS: [&str; 16] = [
     "policy",
     "touched",
     "roots",
+    "lock",
     "ledger.recovered",
     "ledger.removed",
 ];

@@ -100,6 +100,11 @@ impl Hold {
         })
     }
 
+    /// The names of the variables that are given in files.
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
     /// An option that is about a process, if one was given: there it holds nothing to say it of a
     /// remote server.
     pub(super) fn of_a_process(&self) -> Option<&'static str> {

@@ -75,6 +75,36 @@ impl Choice for Backend {
     }
 }
 
+/// What is done with a server that is in no lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Where there is a lock it is refused, and else nothing is pinned.
+    #[default]
+    Found,
+    /// It is approved as it is when it is used first.
+    FirstUse,
+    /// It is refused.
+    Required,
+}
+
+impl Pinning {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::FirstUse => "first-use",
+            Self::Required => "required",
+        }
+    }
+}
+
+impl Choice for Pinning {
+    const KIND: &'static str = "lock";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Found, Self::FirstUse, Self::Required].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 /// Who is asked where a rule asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -129,6 +159,12 @@ table! {
         /// only, unless that is named here. Without, the client is not asked for its roots. `run`
         /// alone asks, and no client of 2026-07-28.
         client_roots: Vec<At<String>> = r#"["/home/me/projects", "/home/me/notes:rw"]"#,
+        /// What is done with a server that is not in the lock: `found`, where it is refused if there
+        /// is a lock, and nothing is pinned if there is none; `first-use`, where it is approved as it
+        /// is when it is first used; or `required`, where it is refused. The lock is
+        /// `stockade.lock` beside this file if `--policy` names it, and else the user's own. Read
+        /// when a guard starts.
+        lock: Pinning = r#""found""#,
         /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
         rules: Named<Action> = "",
         /// The same for every rule of a severity, where the rule is not named.

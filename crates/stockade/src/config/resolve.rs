@@ -21,7 +21,7 @@ use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
 
 use super::file::{
-    Argument, At, File, HttpTable, Mode, Named, OneOrMany, Preset, ServerTable, Tool,
+    Argument, At, File, HttpTable, Mode, Named, OneOrMany, Pinning, Preset, ServerTable, Tool,
 };
 use super::read::{Reader, nearest};
 use super::source::line;
@@ -102,6 +102,8 @@ pub struct Resolved {
     pub http: Http,
     /// How the ledger is written.
     pub ledger: Options,
+    /// What is done with a server that is in no lock.
+    pub pinning: Pinning,
     /// Every value that is not the default, and the default of every limit.
     pub settings: Vec<Setting>,
     /// The file that was read.
@@ -213,6 +215,7 @@ impl Making<'_> {
             sandbox: self.sandbox(file, table),
             http: self.http(file),
             ledger: self.ledger(file),
+            pinning: self.pinning(file),
             settings: Vec::new(),
             source: None,
         })
@@ -544,6 +547,12 @@ impl Making<'_> {
             list.iter().flat_map(|it| &it.value).map(|it| it.value.clone()).collect()
         };
         Http { hosts: names(hosts), origins: names(origins) }
+    }
+
+    fn pinning(&mut self, file: &File) -> Pinning {
+        let Some(at) = &file.lock else { return Pinning::default() };
+        self.setting("lock", at.value.name(), &at.span);
+        at.value
     }
 
     fn ledger(&mut self, file: &File) -> Options {

@@ -33,6 +33,8 @@ mod input;
 mod launch;
 mod ledger;
 mod limits;
+mod lock;
+mod lock_starts;
 mod network;
 mod output;
 mod own;
@@ -84,6 +86,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("lock", lock::ROWS),
+    ("lock", lock_starts::ROWS),
     ("quotas", quotas::ROWS),
     ("scopes", scopes::ROWS),
     ("secrets", secrets::ROWS),

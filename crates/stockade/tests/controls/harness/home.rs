@@ -117,6 +117,15 @@ impl Fake {
         [this.into(), fake::ARG.into(), self.script.clone().into()]
     }
 
+    /// Does what another script says from now on, if it is fickle.
+    pub(crate) fn becomes(&self, script: &Script) {
+        let script = Script { log: self.log.clone(), fickle: true, ..script.clone() };
+        // Replaced in one step: it may be about to read it.
+        let new = self.script.with_extension("new");
+        fs::write(&new, serde_json::to_vec(&script).unwrap()).unwrap();
+        fs::rename(&new, &self.script).unwrap();
+    }
+
     /// Every byte that it was sent.
     pub(crate) fn heard(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
