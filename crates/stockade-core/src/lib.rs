@@ -12,6 +12,7 @@ pub mod fence;
 pub mod finding;
 pub mod json;
 pub mod judge;
+pub mod leads;
 pub mod message;
 pub mod meter;
 mod name;

@@ -166,7 +166,8 @@ impl Shared {
         let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
         let live = Arc::new(Live::new(search, flags, &resolved));
         let memory = Memory::new(stockade_store::Shared::new(self.state.below("shared")?));
-        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger, memory));
+        let guard = Guard::new(Arc::new(Server::new(&name)), live, ledger, memory);
+        let guard = Arc::new(guard.here(matches!(server, Where::Here(_))));
         let held = match (&server, &plan) {
             (Where::Here(it), Some(plan)) => it.held(plan),
             (Where::Here(_), None) => String::new(),
@@ -198,6 +199,7 @@ impl Shared {
             server: self.server.clone(),
             roots: roots(&self.roots)?,
             client_roots: client_roots.to_vec(),
+            network: self.hold.network().cloned(),
             call_timeout_s: self.timeout,
         };
         let resolved = Resolved::read(&search, &flags)

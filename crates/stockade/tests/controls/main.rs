@@ -18,6 +18,7 @@
 )]
 
 mod arguments;
+mod attacked;
 mod channels;
 mod client_roots;
 mod containers;
@@ -71,6 +72,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("injection", injection::ROWS),
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
+    ("attacked", attacked::ROWS),
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
