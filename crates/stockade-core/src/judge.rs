@@ -166,6 +166,17 @@ impl Judgement {
         Self { verdict, findings, ..self }
     }
 
+    /// The message, if it may go on now that a person has said so. Only the session knows that.
+    ///
+    /// # Errors
+    /// The judgement itself, if it may not in any case.
+    pub(crate) fn approved(self) -> Result<Cleared, Box<Self>> {
+        match self.verdict {
+            Verdict::Allow | Verdict::Ask(_) => Ok(Cleared(self.message)),
+            Verdict::Deny(_) => Err(Box::new(self)),
+        }
+    }
+
     /// The message, if it may go on.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! Read in this order.
 
 pub mod alias;
+pub mod approval;
 pub mod argument;
 pub mod catalog;
 pub mod check;

@@ -287,6 +287,8 @@ pub struct Policy {
     pub client_roots: Vec<Admission>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: Option<usize>,
+    /// Nobody is asked anything: what would ask is denied.
+    pub asks_nobody: bool,
     /// Who may call what.
     pub tools: Tools,
     /// What the arguments of tools are, and may be.

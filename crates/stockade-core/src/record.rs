@@ -65,9 +65,16 @@ pub struct Record {
     /// The limit that it ran into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Box<Limited>>,
-    /// Who approved it, where somebody was asked.
+    /// Who has said yes or no, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
+    /// The way by which that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// What was asked about: blake3 over the method and the parameters as they would be sent, in
+    /// their canonical form, without `_meta`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_digest: Option<String>,
     /// Whom a server's process asked for: a host and a port, or a name.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub destination: Option<String>,
@@ -149,6 +156,10 @@ pub enum Kind {
     Start,
     /// It ended.
     Stop,
+    /// A person is asked about a request.
+    Question,
+    /// A standing grant was given or taken back.
+    Grant,
     /// A request was judged.
     Decision,
     /// A request was answered, or never will be.
@@ -334,6 +345,8 @@ mod tests {
         for kind in [
             Kind::Start,
             Kind::Stop,
+            Kind::Question,
+            Kind::Grant,
             Kind::Decision,
             Kind::Notice,
             Kind::Violation,

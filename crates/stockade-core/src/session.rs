@@ -5,6 +5,7 @@
 //! carried out: a [`Record`] before what it is about.
 
 mod answer;
+mod asked;
 mod client;
 mod effects;
 mod memory;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::asked::Asked;
 use self::client::Client;
 pub use self::effects::META_LIMIT;
 use self::memory::Remembers;
@@ -32,6 +34,7 @@ pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
 use crate::alias::Aliases;
+use crate::approval::{Answer, Question};
 use crate::judge::Cleared;
 use crate::leads::Leads;
 use crate::message::{Id, Malformed, Message, Side};
@@ -99,6 +102,15 @@ pub enum Event {
         /// Its id.
         id: Id,
     },
+    /// A person has answered what was asked about a request, or nobody will.
+    Decided {
+        /// The exchange.
+        call: String,
+        /// What was approved, if anything was: [`Question::digest`].
+        digest: String,
+        /// What.
+        answer: Answer,
+    },
     /// Time has passed: what took too long ends now.
     Passed,
     /// These roots count beside those of the policy, of all that the client has said.
@@ -124,6 +136,10 @@ pub enum Effect {
     Record(Box<Record>),
     /// Send this to the side it goes to.
     Send(Cleared),
+    /// Ask a person. [`Event::Decided`] is the answer, and without one it is a no, in time.
+    Ask(Box<Question>),
+    /// Nobody waits for an answer about this exchange any more.
+    Unask(String),
     /// Find out which of these roots of the client may be granted.
     Roots(Vec<String>),
     /// The process that took the place of another says the same as that; or it does not, and what
@@ -156,6 +172,7 @@ pub struct Session {
     memory: Remembers,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    asked: Asked,
     /// What no server knows.
     secret: Option<[u8; 32]>,
     aliases: Aliases,
@@ -176,6 +193,7 @@ impl Session {
             memory: None,
             watch: None,
             roots: Roots::default(),
+            asked: Asked::default(),
             secret: None,
             aliases: Aliases::default(),
         }
@@ -201,6 +219,16 @@ impl Session {
     /// [`Effect::Roots`] says.
     pub fn heeds_roots(&mut self) {
         self.roots.heeded = true;
+    }
+
+    /// Has a person be asked where the policy asks: somebody does what [`Effect::Ask`] says.
+    pub fn heeds_questions(&mut self) {
+        self.asked.heeded = true;
+    }
+
+    /// How many requests wait for a person.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
     }
 
     /// Whether the client was asked for its roots and has not answered.
@@ -233,14 +261,14 @@ impl Session {
         &self.parties
     }
 
-    /// How many requests wait for an answer.
+    /// How many requests wait for an answer, of the other side or of a person.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.asked.len()
     }
 
     /// Whether a request of the client waits for an answer.
     pub fn waits_for(&self, id: &Id) -> bool {
-        self.waiting.contains_key(&(Side::Client, id.clone()))
+        self.asked.has(Side::Client, id) || self.waiting.contains_key(&(Side::Client, id.clone()))
     }
 
     /// Takes in what happens, at `now_ms` of a clock that only goes forward.
@@ -258,17 +286,27 @@ impl Session {
             Event::Garbled { from, says } => {
                 turn.malformed(from, &Malformed { code: -32600, says, id: None });
             }
+            Event::Withdrawn { id }
+            | Event::Abandoned { id }
+            | Event::Expired { id }
+            | Event::Unanswered { id, .. }
+                if turn.unasked(Side::Client, &id) => {}
             Event::Unanswered { id, why } => turn.unanswered(&id, &why),
             Event::Withdrawn { id } => {
                 turn.withdrawn(&id);
             }
             Event::Abandoned { id } if !turn.withdrawn(&id) => (),
             Event::Abandoned { id } => turn.cancel(Side::Server, &id),
-            Event::Left(side, why) => turn.left(side, &why),
+            Event::Left(side, why) => {
+                turn.nobody_asked(side, &why);
+                turn.left(side, &why);
+            }
             Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
+            Event::Decided { call, digest, answer } => turn.decided(&call, &digest, &answer),
             Event::Passed => {
                 turn.passed();
+                turn.asked_passed();
                 turn.roots_passed();
             }
             Event::Granted { roots, tell } => turn.granted(roots, tell),

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command's output is what it is run for")]
 #![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
 
+mod approvals;
 mod audit;
 mod demo;
 mod doctor;
@@ -63,6 +64,8 @@ enum Command {
     Scan(scan::Scan),
     /// Check a policy, or explain what it decides
     Policy(policy::PolicyArgs),
+    /// Answer the questions of guards, and see what is allowed for later
+    Approvals(approvals::Approvals),
     /// Look into the ledger, and check that nobody changed it
     Audit(audit::Audit),
     /// Print a rule's page
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Example(it) => it.run(),
         Command::Scan(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
+        Command::Approvals(it) => it.run(),
         Command::Audit(it) => it.run(),
         Command::Explain(it) => it.run(),
     };

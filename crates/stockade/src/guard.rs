@@ -35,6 +35,7 @@ use self::egress::Room;
 use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
+use crate::approvals::desk::{Answers, Desk};
 use crate::config::watch::Live;
 
 /// What all conversations of this process share.
@@ -228,6 +229,8 @@ pub struct Conversation {
     guard: Arc<Guard>,
     session: Mutex<Session>,
     board: tokio::sync::watch::Sender<Board>,
+    desk: OnceLock<Desk>,
+    answers: Mutex<Option<Answers>>,
 }
 
 impl Conversation {
@@ -242,7 +245,8 @@ impl Conversation {
         guard.secret.into_iter().for_each(|it| session.fenced_with(it));
         session.remembered_by(Arc::clone(&guard.memory) as _);
         let session = Mutex::new(session);
-        Self { guard, session, board: tokio::sync::watch::Sender::default() }
+        let (board, desk) = (tokio::sync::watch::Sender::default(), OnceLock::new());
+        Self { guard, session, board, desk, answers: Mutex::default() }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -253,6 +257,20 @@ impl Conversation {
     /// Has the client be asked for its roots, where the policy lets them count.
     pub fn heeds_roots(&self) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_roots();
+    }
+
+    /// Has a person be asked, where the policy asks. Whoever carries the conversation takes in what is
+    /// answered.
+    pub fn asks_at(&self, desk: Desk, answers: Answers) {
+        if self.desk.set(desk).is_ok() {
+            *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
+            self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_questions();
+        }
+    }
+
+    /// What is answered, for one who takes it in.
+    fn answers(&self) -> Option<Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What the session leaves to be done about roots.
@@ -290,6 +308,12 @@ impl Conversation {
                     tell(&record);
                 }
                 Effect::Send(cleared) => sends.push(cleared),
+                Effect::Ask(question) => {
+                    if let Some(desk) = self.desk.get() {
+                        desk.ask(question);
+                    }
+                }
+                Effect::Unask(call) => self.unask(call),
                 Effect::Roots(said) => self.board.send_modify(|it| {
                     (it.said, it.busy) = (Some(said), true);
                 }),
@@ -307,7 +331,11 @@ impl Conversation {
             .into_iter()
             .filter_map(|it| match it {
                 Effect::Send(cleared) => Some(cleared),
-                Effect::Record(_) | Effect::Roots(_) | Effect::Begun(_) => None,
+                Effect::Unask(call) => {
+                    self.unask(call);
+                    None
+                }
+                Effect::Record(_) | Effect::Ask(_) | Effect::Roots(_) | Effect::Begun(_) => None,
             })
             .collect()
     }
@@ -338,6 +366,12 @@ impl Conversation {
         }
         let paths = leads::paths(&message, &self.guard.server, &policy, &roots);
         Event::Looked { message, leads: Box::new(links::look(paths, &roots)) }
+    }
+
+    fn unask(&self, call: String) {
+        if let Some(desk) = self.desk.get() {
+            desk.unask(call);
+        }
     }
 
     fn on(&self, event: Event) -> Vec<Effect> {

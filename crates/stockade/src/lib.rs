@@ -1,6 +1,7 @@
 //! Guards MCP servers: the commands, what they are configured by, and the edges
 //! to the outside. What is judged, and how, is in `stockade-core`.
 
+pub mod approvals;
 pub mod cli;
 pub mod config;
 pub mod edge;

@@ -68,7 +68,7 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
-                let reason = reason(judgement.verdict());
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
                 self.outcome(&waiting, Status::Refused, |it| {
                     (it.findings, it.mended, it.touched) = (findings, mended, touched);
                     (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));

@@ -114,15 +114,20 @@ impl Turn<'_> {
     }
 }
 
-/// Why a verdict that is not "allow" was given. Nobody can be asked yet, so a question is a denial.
-pub(super) fn reason(verdict: &Verdict) -> Reason {
+/// Why a verdict that is not "allow" was given. Where nobody can be asked, a question is a denial;
+/// `by_policy`, where the policy says so.
+pub(super) fn reason(verdict: &Verdict, by_policy: bool) -> Reason {
     match verdict {
         Verdict::Deny(reason) => reason.clone(),
         Verdict::Ask(reasons) => {
             let first = reasons.first();
             Reason {
                 rule: first.map(|it| it.rule.clone()).unwrap_or_default(),
-                external: "a person would have to approve this, and nobody can be asked".to_owned(),
+                external: match by_policy {
+                    false => "a person would have to approve this, and nobody can be asked",
+                    true => "a person would have to approve this, and the policy asks nobody",
+                }
+                .to_owned(),
                 internal: first.map(|it| format!("ask: {}", it.internal)).unwrap_or_default(),
             }
         }

@@ -24,7 +24,8 @@ impl Turn<'_> {
         let from = message.from();
         let (Some(id), Some(method)) = (message.id().cloned(), message.method()) else { return };
         let method: Box<str> = method.into();
-        if self.session.waiting.contains_key(&(from, id.clone())) {
+        let waits = &self.session.waiting;
+        if waits.contains_key(&(from, id.clone())) || self.session.asked.has(from, &id) {
             self.violation(from, &method, "the id of a request that is still waiting");
             // Under its own id this would be taken for the answer to the request that waits.
             return self.reply(from, None, -32600, "the id of a request that still waits");
@@ -128,7 +129,11 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
-                let reason = reason(judgement.verdict());
+                let parked = self.park(&id, waiting, judgement, record);
+                let Err(unparked) = parked else { return };
+                let (waiting, judgement, mut record) = *unparked;
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
+                record.decision = Some(judgement.verdict().name());
                 record.rule = Some(reason.rule.clone());
                 record.says.clone_from(&reason.internal);
                 // Another rule may have been stricter.

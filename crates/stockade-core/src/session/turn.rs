@@ -150,6 +150,10 @@ impl Turn<'_> {
         let ended = match &*method {
             "notifications/cancelled" => {
                 let id = message.get("requestId").and_then(Id::read);
+                // The other side has never heard of it.
+                if id.as_ref().is_some_and(|it| self.unasked(from, it)) {
+                    return;
+                }
                 let ended = id.and_then(|it| Some((it.clone(), self.cancelled(from, it)?)));
                 if ended.is_none() {
                     return self.violation(from, &method, "cancels what does not wait");
@@ -176,7 +180,7 @@ impl Turn<'_> {
             record.from = Some(from.name());
             (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
             if let Err(judgement) = &cleared {
-                record.says = reason(judgement.verdict()).internal;
+                record.says = reason(judgement.verdict(), self.policy.asks_nobody).internal;
             }
             self.effects.push(Effect::Record(Box::new(record)));
         }

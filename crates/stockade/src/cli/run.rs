@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
+use stockade_core::check::listed;
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
 use stockade_sandbox::{Confinement, Plan, Spec, plan, raise_descriptors};
@@ -21,6 +22,8 @@ use super::State;
 use super::hold::{Hold, hold, not_started, passed_on, too_many};
 use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
+use crate::approvals::desk::{About, Desk};
+use crate::approvals::place::Place;
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -127,6 +130,8 @@ pub(super) struct Ready {
     pub(super) held: String,
     pub(super) kept: Arc<Mutex<Kept>>,
     pub(super) show_stderr: bool,
+    /// The directory of state, which approvals are in as well.
+    pub(super) state: PathBuf,
     /// Keeps what is the guard's own from the server, whatever roots it gets.
     reserve: Reserve,
 }
@@ -185,7 +190,8 @@ impl Shared {
         };
         let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
         let show_stderr = self.stderr;
-        Ok(Some(Ready { guard, resolved, server, plan, held, kept, show_stderr, reserve }))
+        let state = self.state.base()?;
+        Ok(Some(Ready { guard, resolved, server, plan, held, kept, show_stderr, state, reserve }))
     }
 
     fn look(
@@ -341,6 +347,27 @@ impl Where {
         self.about().map_or_else(|| held.to_owned(), |about| format!("{about}; {held}"))
     }
 
+    /// What a person is told of it who is asked about its calls, and what tells it from others.
+    fn for_a_person(&self, held: &str) -> About {
+        let (kind, what) = match self {
+            Self::Here(it) => {
+                let words = it.spec.command.iter().map(|it| it.to_string_lossy().into_owned());
+                ("started as", words.collect::<Vec<_>>())
+            }
+            Self::There(http) => ("at", vec![http.address()]),
+        };
+        let shown = match self {
+            Self::Here(_) => listed(what.iter().map(String::as_str)),
+            Self::There(http) => http.authority().to_owned(),
+        };
+        let about = self.about().unwrap_or_default();
+        let whole = serde_json::json!([kind, what, about]).to_string();
+        let identity = blake3::hash(whole.as_bytes()).to_hex().to_string();
+        let known = [format!("{kind} {shown}"), about.to_owned(), held.to_owned()];
+        let known = known.into_iter().filter(|it| !it.is_empty()).collect();
+        About { identity, known }
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(it) => {
@@ -363,7 +390,7 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, plan, held, show_stderr, kept, reserve, .. } = ready;
+    let Ready { guard, server, plan, held, show_stderr, kept, reserve, state, .. } = ready;
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     watch(&guard, kept);
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
@@ -374,6 +401,8 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let (writer, written) = writer.share(&limits);
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
     conversation.heeds_roots();
+    let (desk, answers) = Desk::open(Place::below(state), Arc::new(server.for_a_person(&held)));
+    conversation.asks_at(desk, answers);
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         Where::Here(it) => {

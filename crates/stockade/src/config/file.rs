@@ -75,6 +75,33 @@ impl Choice for Backend {
     }
 }
 
+/// Who is asked where a rule asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A person.
+    #[default]
+    Ask,
+    /// Nobody: what is not allowed is denied.
+    Production,
+}
+
+impl Mode {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl Choice for Mode {
+    const KIND: &'static str = "mode";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Ask, Self::Production].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 table! {
     /// What a policy says. Exactly one file is read: the one that `--policy` names, or else
     /// `$XDG_CONFIG_HOME/stockade/stockade.toml`. A `stockade.toml` in the working directory is not
@@ -108,6 +135,8 @@ table! {
         severity: Named<Action> = "",
         /// How much of everything. Whole numbers; zero is refused.
         limits: Named<usize> = "",
+        /// Who is asked where a rule asks.
+        approvals: ApprovalsTable = "",
         /// How much of some tools.
         quotas: Vec<At<QuotaTable>> = "",
         /// Who may come in over HTTP.
@@ -128,6 +157,16 @@ table! {
         hosts: Vec<At<String>> = r#"["localhost:3000", "*.corp.example", "10.0.0.0/8"]"#,
         /// The servers, by the names that `--server` and `server` know.
         servers: Named<ServerTable> = "",
+    }
+}
+
+table! {
+    /// Who is asked where a rule asks.
+    ApprovalsTable {
+        /// `ask`, where a person is asked, or `production`, where nobody is: what asks denies, and a
+        /// call that no rule is about is denied as well, so that the rules are a list of what is
+        /// allowed.
+        mode: Mode = r#""ask""#,
     }
 }
 

@@ -22,7 +22,9 @@ use stockade_store::{Keep, Options};
 use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
 
-use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, ServerTable, Tool};
+use super::file::{
+    Argument, At, File, HttpTable, Mode, Named, OneOrMany, Preset, ServerTable, Tool,
+};
 use super::read::{Reader, nearest};
 use super::source::line;
 use super::{ConfigError, Problems, Search, Source};
@@ -160,6 +162,12 @@ const SEGMENT_AGE_S: RangeInclusive<usize> = 60..=31_536_000;
 const KEEP_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 50;
 const KEEP_DAYS: RangeInclusive<usize> = 1..=36_500;
 
+/// Whether nobody is to be asked, whatever asks.
+fn asks_nobody(file: &File) -> bool {
+    let mode = file.approvals.as_ref().and_then(|it| it.value.mode.as_ref());
+    mode.is_some_and(|it| it.value == Mode::Production)
+}
+
 struct Making<'a> {
     path: &'a str,
     text: &'a str,
@@ -195,6 +203,7 @@ impl Making<'_> {
             client_roots,
             text_bytes_max: (preset != Preset::Transparent || said(file, "text_bytes_max"))
                 .then_some(limits.text_bytes_max),
+            asks_nobody: asks_nobody(file),
             tools: self.tools(file, name),
             inputs: self.inputs(file, table),
             limits,
@@ -238,7 +247,22 @@ impl Making<'_> {
         let first = tools.next().or_else(|| {
             servers.filter_map(|(_, it)| it.value.tools.as_ref()).map(|it| &it.span).next()
         });
+        let mode = file.approvals.as_ref().and_then(|it| it.value.mode.as_ref());
+        if let Some(mode) = mode {
+            self.setting("approvals.mode", mode.value.name(), &mode.span);
+        }
+        let production = mode.filter(|it| it.value == Mode::Production);
         match (&file.default, first) {
+            (Some(it), _) if production.is_some() && it.value != Effect::Deny => {
+                let says = "in production, what no rule is about is denied".to_owned();
+                self.reader.wrong(it.span.clone(), says, "this says otherwise");
+                self.reader.help("write `default = \"deny\"`, or leave it away".to_owned());
+                Tools { server, default: Effect::Deny, ..Tools::default() }
+            }
+            (None, _) if let Some(mode) = production => {
+                let default_origin = self.origin("approvals.mode", &mode.span);
+                Tools { server, rules, default: Effect::Deny, default_origin }
+            }
             (Some(it), _) => {
                 self.setting("default", it.value.name(), &it.span);
                 let default_origin = self.origin("default", &it.span);

@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod approvals;
 mod arguments;
 mod attacked;
 mod channels;
@@ -64,6 +65,7 @@ macro_rules! rows {
 pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("approvals", approvals::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),

@@ -17,7 +17,7 @@ pub(crate) struct Home(TempDir);
 /// A scripted server that can be started.
 #[derive(Clone, Debug)]
 pub(crate) struct Fake {
-    script: PathBuf,
+    pub(crate) script: PathBuf,
     log: PathBuf,
 }
 
