@@ -84,7 +84,7 @@ fn as_text(text: &str, quote: char) -> Option<Breakout> {
     let before = if before.ends_with('\\') { "a\\" } else { "a" };
     let value = format!("{quote}{before}{rest}{quote}");
     // To the others this is a name.
-    let dialects = if quote == '"' { &DIALECTS[..1] } else { DIALECTS };
+    let dialects = if quote == '"' { OF_MYSQL } else { DIALECTS };
     in_brackets(&value, dialects, rest.contains(')'))
 }
 
@@ -165,6 +165,7 @@ fn says_always(word: &str, text: &str) -> bool {
     asks || word != "and" && text.contains(['=', '<', '>', '\''])
 }
 
+const OF_MYSQL: &[&dyn Dialect] = &[&MySqlDialect {}];
 const DIALECTS: &[&dyn Dialect] = &[
     &MySqlDialect {},
     &SQLiteDialect {},

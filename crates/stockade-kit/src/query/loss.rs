@@ -87,7 +87,7 @@ fn is_true(it: &Expr) -> bool {
     let holds = matches!(op, BinaryOperator::Eq | BinaryOperator::GtEq | BinaryOperator::LtEq);
     let is_value = |it: &Expr| matches!(it, Expr::Value(_));
     // `2 > 1` as well: what two values come to is no matter of the row.
-    holds && left == right || is_value(left) && is_value(right) && !(holds && left != right)
+    holds && left == right || !holds && is_value(left) && is_value(right)
 }
 
 fn is_zero(it: &Value) -> bool {

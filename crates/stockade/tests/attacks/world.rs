@@ -57,6 +57,8 @@ impl World {
             ("outside.txt", CANARY),
             ("project-private/pay.txt", CANARY),
             ("victim.txt", "still here"),
+            // What is asked about, nobody answers here.
+            ("config/stockade/stockade.toml", "[limits]\napproval_timeout_s = 1\n"),
         ] {
             let path = top.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -216,7 +216,7 @@ fn v05_a_tool_that_writes_stays_in_its_database() {
     let home = Home::new();
     home.policy(&format!(
         "[[arguments]]\ntool = \"batch\"\nsql = \"any\"\n\
-         [[arguments]]\ntool = \"report\"\nkinds = {{ filter = \"sql\" }}\nsql = \"read\"\n{NO_LIMITS}"
+         [[arguments]]\ntool = \"report\"\nkinds = {{ filter = \"sql\" }}\nsql = \"read\"\n{NO_LIMITS}approval_timeout_s = 1\n"
     ));
     let write = "Execute an INSERT, UPDATE, or DELETE query on the SQLite database";
     let fake = home.fake(
