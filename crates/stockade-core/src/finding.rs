@@ -186,6 +186,13 @@ impl<'f> Findings<'f> {
         self.found.iter_mut().skip(before).for_each(|it| it.told = true);
     }
 
+    /// The same, and how bad it is here.
+    pub(crate) fn add_told_as(&mut self, at: At<'_>, says: impl Into<String>, as_bad: Severity) {
+        let before = self.found.len();
+        self.add_told(at, says);
+        self.found.iter_mut().skip(before).for_each(|it| it.severity = as_bad);
+    }
+
     /// Something, with what to put there instead. A name cannot be mended: use it for values.
     pub fn add_fixable(&mut self, at: At<'_>, says: impl Into<String>, to: impl Into<Value>) {
         self.push(at, says.into(), Some(Mend::Replace(to.into())));

@@ -13,6 +13,7 @@ pub mod fence;
 pub mod finding;
 pub mod json;
 pub mod judge;
+pub mod leads;
 pub mod lock;
 pub mod message;
 pub mod meter;

@@ -37,6 +37,7 @@ pub use self::watch::{Observed, Watch};
 use crate::alias::Aliases;
 use crate::approval::{Answer, Question};
 use crate::judge::Cleared;
+use crate::leads::Leads;
 use crate::lock::Difference;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
@@ -63,6 +64,13 @@ pub enum Event {
     },
     /// One side sent a message.
     Said(Box<Message>),
+    /// The client sent a message, and somebody has looked where the paths in it lead.
+    Looked {
+        /// What it sent.
+        message: Box<Message>,
+        /// Where they lead.
+        leads: Box<Leads>,
+    },
     /// One side sent something that its transport could not take in, and why.
     Garbled {
         /// Who.
@@ -242,6 +250,11 @@ impl Session {
         &self.roots.granted
     }
 
+    /// All roots that count: those of the policy, and those of the client.
+    pub fn roots(&self, policy: &Policy) -> Vec<String> {
+        [&policy.roots[..], &self.roots.granted[..]].concat()
+    }
+
     /// The revision that was agreed on, or that the last request was in.
     pub fn revision(&self) -> Option<Revision> {
         self.revision
@@ -264,11 +277,16 @@ impl Session {
 
     /// Takes in what happens, at `now_ms` of a clock that only goes forward.
     pub fn on(&mut self, event: Event, policy: &Arc<Policy>, now_ms: u64) -> Vec<Effect> {
-        let mut turn = Turn { session: self, policy, now_ms, effects: Vec::with_capacity(2) };
+        let mut turn =
+            Turn { session: self, policy, now_ms, leads: None, effects: Vec::with_capacity(2) };
         match event {
             Event::Heard { from, bytes } => turn.heard(from, bytes),
             Event::Answered { id, bytes } => turn.answered(&id, bytes),
             Event::Said(message) => turn.said(*message),
+            Event::Looked { message, leads } => {
+                turn.leads = Some(*leads);
+                turn.said(*message);
+            }
             Event::Garbled { from, says } => {
                 turn.malformed(from, &Malformed { code: -32600, says, id: None });
             }

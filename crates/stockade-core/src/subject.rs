@@ -5,11 +5,15 @@
 //! all of its `params`, `result` or `error` and all that stands beside them: what this file does
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
+use std::cell::OnceCell;
+
 use crate::alias::Aliases;
+use crate::argument::Traits;
 use crate::catalog::Definition;
 use crate::fence::Fence;
 use crate::finding::At;
 use crate::json::Json;
+use crate::leads::Leads;
 use crate::message::{ENVELOPE, Kind, Message, Side};
 use crate::policy::input::{Inputs, NOTHING};
 use crate::revision::{Capability, Revision};
@@ -89,6 +93,10 @@ pub struct Facts<'a> {
     pub client_can: Capabilities,
     /// The directories and URIs that this conversation may be about. Empty: not bounded here.
     pub roots: &'a [String],
+    /// Where the paths in it lead, where somebody has looked. Nothing: nobody can.
+    pub leads: Option<&'a Leads>,
+    /// What a tool that was not listed does, by its name, once somebody has asked.
+    pub unlisted: Option<&'a OnceCell<Traits>>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
     /// What text in this message can be put between. None: nothing can.
@@ -110,6 +118,8 @@ impl Facts<'static> {
             reads_as: None,
             client_can: Capabilities::default(),
             roots: &[],
+            leads: None,
+            unlisted: None,
             text_bytes_max: usize::MAX,
             fence: None,
             aliases: None,

@@ -8,6 +8,7 @@
 pub mod egress;
 pub mod gateway;
 pub mod link;
+mod links;
 pub mod memory;
 pub mod process;
 pub mod roots;
@@ -20,11 +21,13 @@ use std::time::Instant;
 
 use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
+use stockade_core::leads;
 use stockade_core::lock::Difference;
-use stockade_core::message::Side;
+use stockade_core::message::{Frame, Kind, Side};
 use stockade_core::meter::Meter;
 use stockade_core::policy::Policy;
-use stockade_core::record::{Kind, Record};
+use stockade_core::record::{self, Record};
+use stockade_core::root::directories;
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 use stockade_wire::error::WireError;
@@ -47,6 +50,8 @@ pub struct Guard {
     memory: Arc<Memory>,
     tally: Tally,
     room: Arc<Room>,
+    /// Whether the server's process is on this machine, so that paths can be looked at.
+    here: bool,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
     /// Where it is kept what the server shows in place of what was approved.
@@ -85,6 +90,7 @@ impl Guard {
             memory,
             tally,
             room,
+            here: false,
             unreachable,
             reached,
             shown,
@@ -93,6 +99,12 @@ impl Guard {
             secret,
             began,
         }
+    }
+
+    /// The same, of a server whose process is on this machine, or is not.
+    #[must_use]
+    pub fn here(self, here: bool) -> Self {
+        Self { here, ..self }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -219,7 +231,7 @@ impl Guard {
 /// what its server says it does not: a client believes such words, and nobody would look into the
 /// ledger for it.
 fn tell(record: &Record) {
-    if record.kind == Kind::Lock {
+    if record.kind == record::Kind::Lock {
         let says = visible(&redacted(&record.says));
         let class = record.difference.map(|it| format!("{it}; ")).unwrap_or_default();
         anstream::eprintln!("note: {says} ({class}`stockade lock diff` shows it)");
@@ -311,7 +323,7 @@ impl Conversation {
             // whoever waits then would wait until it takes too long.
             self.guard.check()?;
         }
-        let effects = self.on(event);
+        let effects = self.on(self.looked(event));
         let mut sends = Vec::with_capacity(1);
         for effect in effects {
             match effect {
@@ -355,6 +367,34 @@ impl Conversation {
                 | Effect::Differs(_) => None,
             })
             .collect()
+    }
+
+    /// An event in which the client has named paths, with what is known of them. To look at a disk may
+    /// take long, so nobody waits for that but the client.
+    fn looked(&self, event: Event) -> Event {
+        let policy = self.guard.policy();
+        if !self.guard.here || policy.roots.is_empty() && policy.client_roots.is_empty() {
+            return event;
+        }
+        let message = if let Event::Heard { from: Side::Client, bytes } = &event {
+            let frame = Frame::parse(Side::Client, bytes.clone(), &policy.limits.json());
+            // What was several messages is judged by the texts alone.
+            let Ok(Frame::One(message)) = frame else { return event };
+            message
+        } else if let Event::Said(message) = event {
+            message
+        } else {
+            return event;
+        };
+        if message.from() != Side::Client || message.kind() != Kind::Request {
+            return Event::Said(message);
+        }
+        let roots = self.look(|it| it.roots(&policy));
+        if directories(&roots).is_empty() {
+            return Event::Said(message);
+        }
+        let paths = leads::paths(&message, &self.guard.server, &policy, &roots);
+        Event::Looked { message, leads: Box::new(links::look(paths, &roots)) }
     }
 
     fn unask(&self, call: String) {

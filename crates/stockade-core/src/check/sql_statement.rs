@@ -14,18 +14,34 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, _facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if it.str.trim().is_empty() || !it.is(Kind::Sql) && !looks_like_sql(it) {
-            return;
-        }
-        // A tool that is only thought to speak SQL may be asked in words.
-        let is_sure = it.is(Kind::Sql) && it.why != Why::Tool;
-        if !is_sure && !begins_as_sql(it.str) && !it.str.contains(';') {
+        if !is_statement(it) {
             return;
         }
         if let Err(why) = judge(it.call, it.str) {
             out.add_told(it.at, it.says(Kind::Sql, why));
         }
     }
+}
+
+/// Whether this is looked at as a statement.
+pub(super) fn is_statement(it: &Argument<'_>) -> bool {
+    if it.str.trim().is_empty() || !it.is(Kind::Sql) && !looks_like_sql(it) {
+        return false;
+    }
+    // A tool that is only thought to speak SQL may be asked in words.
+    let is_sure = it.is(Kind::Sql) && it.why != Why::Tool;
+    is_sure || begins_as_sql(it.str) || it.str.contains(';')
+}
+
+/// A statement, by the policy's dialect or the tool's.
+pub(super) fn parse(call: &Called<'_>, sql: &str) -> Result<Query, Refusal> {
+    Query::parse(call.inputs.dialect().unwrap_or(call.traits().dialect), sql)
+}
+
+/// What the policy or the tool has it be.
+pub(super) fn may(call: &Called<'_>) -> Sql {
+    let default = if call.traits().reads { Sql::Read } else { Sql::Write };
+    call.inputs.sql().unwrap_or(default)
 }
 
 /// Of a tool that was not listed nothing is known but names: one that reads like a statement is one.
@@ -55,14 +71,11 @@ fn begins_as_sql(text: &str) -> bool {
 }
 
 fn judge(call: &Called<'_>, sql: &str) -> Result<(), String> {
-    let traits = call.traits();
-    let default = if traits.reads { Sql::Read } else { Sql::Write };
-    let may = call.inputs.sql().unwrap_or(default);
+    let may = may(call);
     if may == Sql::Any {
         return Ok(());
     }
-    let dialect = call.inputs.dialect().unwrap_or(traits.dialect);
-    let query = Query::parse(dialect, sql).map_err(|it| it.to_string())?;
+    let query = parse(call, sql).map_err(|it| it.to_string())?;
     match may {
         Sql::Read => query.read_only().map(drop).map_err(|it| it.to_string()),
         Sql::Write | Sql::Any => stays(query),

@@ -3,6 +3,7 @@
 //! Requests and answers have files of their own (`request`, `answer`). Here is what is common to
 //! them, what nobody answers, and how a request ends that is not answered.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use super::waiting::Waiting;
 use super::{Effect, Session};
 use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
+use crate::leads::Leads;
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
 use crate::policy::{Policy, Reason};
 use crate::record::{self, Noted, Status};
@@ -26,6 +28,8 @@ pub(super) struct Turn<'s> {
     pub(super) session: &'s mut Session,
     pub(super) policy: &'s Arc<Policy>,
     pub(super) now_ms: u64,
+    /// Where the paths of this message lead, where somebody has looked.
+    pub(super) leads: Option<Leads>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -298,6 +302,7 @@ impl Turn<'_> {
         let fence = self.session.secret.as_ref().map(|it| Fence::new(it, &bytes));
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let inputs = self.policy.inputs.about(&self.policy.tools.server, tool);
+        let unlisted = OnceCell::new();
         let facts = Facts {
             from: message.from(),
             revision: waiting.revision,
@@ -308,6 +313,8 @@ impl Turn<'_> {
             reads_as: waiting.reads_as.as_deref(),
             client_can: waiting.client.can,
             roots: &roots,
+            leads: self.leads.as_ref(),
+            unlisted: Some(&unlisted),
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
             fence: fence.as_ref(),
             aliases: Some(&self.session.aliases),

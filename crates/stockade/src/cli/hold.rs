@@ -105,6 +105,11 @@ impl Hold {
         &self.secrets
     }
 
+    /// Whom the server may reach, where the command line says so.
+    pub(super) fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
     /// An option that is about a process, if one was given: there it holds nothing to say it of a
     /// remote server.
     pub(super) fn of_a_process(&self) -> Option<&'static str> {

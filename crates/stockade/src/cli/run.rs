@@ -182,7 +182,8 @@ impl Shared {
         let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
         let live = Arc::new(Live::new(search, flags, &resolved));
         let memory = self.memory()?;
-        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger, memory));
+        let guard = Guard::new(Arc::new(Server::new(&name)), live, ledger, memory);
+        let guard = Arc::new(guard.here(matches!(server, Where::Here(_))));
         guard.keeps_in(locked.shown());
         let (pinned, follows) = match standing {
             Standing::Free => ("nothing of it is pinned".to_owned(), None),
@@ -258,6 +259,7 @@ impl Shared {
             server: self.server.clone(),
             roots: roots(&self.roots)?,
             client_roots: client_roots.to_vec(),
+            network: self.hold.network().cloned(),
             call_timeout_s: self.timeout,
         };
         let resolved = Resolved::read(&search, &flags)

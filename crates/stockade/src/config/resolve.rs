@@ -14,8 +14,10 @@ use std::time::Duration;
 use stockade_core::check;
 use stockade_core::finding::Severity;
 use stockade_core::policy::{
-    Action, Condition, Effect, Limits, Origin, Pattern, Policy, Test, ToolRule, Tools, When,
+    Action, Condition, Effect, Limits, Origin, Pattern, Permitted, Policy, Test, ToolRule, Tools,
+    When,
 };
+use stockade_sandbox::Network;
 use stockade_store::{Keep, Options};
 use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
@@ -38,6 +40,8 @@ pub struct Flags {
     pub roots: Vec<String>,
     /// `--client-root`, in place of what the file says of the client's.
     pub client_roots: Vec<String>,
+    /// `--net`, in place of whom the file lets a server reach.
+    pub network: Option<Network>,
     /// `--timeout`, in seconds.
     pub call_timeout_s: Option<usize>,
 }
@@ -194,7 +198,7 @@ impl Making<'_> {
         let limits = self.limits(file)?;
         let mut severities = base.severities;
         severities.extend(self.severities(file));
-        let policy = Policy {
+        let mut policy = Policy {
             rules: self.rules(file),
             severities,
             roots: roots.iter().map(|it| it.path.clone()).collect(),
@@ -207,12 +211,19 @@ impl Making<'_> {
             limits,
             quotas: self.quotas(file),
         };
+        let sandbox = self.sandbox(file, table);
+        // Whom a server is to reach, its client may name.
+        let network = self.flags.network.as_ref().unwrap_or(&sandbox.network);
+        let named = network.destinations().iter().map(ToString::to_string);
+        policy.inputs.hosts.extend(
+            named.filter_map(|it| Permitted::parse(it.split('=').next().unwrap_or_default()).ok()),
+        );
         Ok(Resolved {
             policy: Arc::new(policy),
             server,
             servers,
             roots,
-            sandbox: self.sandbox(file, table),
+            sandbox,
             http: self.http(file),
             ledger: self.ledger(file),
             pinning: self.pinning(file),

@@ -17,15 +17,7 @@ pub(crate) struct Attack {
 }
 
 /// What the rules do not stop.
-pub(crate) const OPEN: &[&str] = &[
-    "reads a link that leads out",
-    "writes by a link to what is not there yet",
-    "drops a table where SQL is read",
-    "reads customers where a name is asked for",
-    "runs an interpreter",
-    "connects to this machine",
-    "a description that changes at the third listing",
-];
+pub(crate) const OPEN: &[&str] = &["a description that changes at the third listing"];
 
 type Requests = Vec<(&'static str, Value)>;
 

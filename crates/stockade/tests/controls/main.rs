@@ -19,6 +19,7 @@
 
 mod approvals;
 mod arguments;
+mod attacked;
 mod channels;
 mod client_roots;
 mod containers;
@@ -75,6 +76,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("injection", injection::ROWS),
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
+    ("attacked", attacked::ROWS),
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
