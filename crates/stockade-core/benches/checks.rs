@@ -109,6 +109,8 @@ const HOSTILE: &[(&str, &str)] = &[
     ("tokens", "npm_0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX "),
     ("URLs", "://a:b"),
     ("colons", ":"),
+    ("brackets", "<"),
+    ("brackets and spaces", "< "),
     ("Base64 without a break", "Z2hwX1prODJuVng3THAwUnQ1V3FCZDMxWXM5"),
     ("Base64 that is broken", "Z2hwX1prODJuVng3THAwUnQ1V3FCZDMx "),
     ("Base64 in lines", "Z2hwX1prODJuVng3THAwUnQ1V3FCZDMxWXM5NE1oS2pUZ1VjRW9OYVpnaHBfWms4\n"),

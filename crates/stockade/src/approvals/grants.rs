@@ -105,7 +105,10 @@ impl Bound {
         match self {
             Self::Equals(it) => it == value && !is_rounded(it),
             Self::Any => true,
-            Self::Within(directory) => holds(Test::InRoots(true), std::slice::from_ref(directory)),
+            // A relative path is the server's, and from where it counts is not known.
+            Self::Within(directory) => {
+                is_whole(value) && holds(Test::InRoots(true), std::slice::from_ref(directory))
+            }
             Self::Matches(text) => {
                 Test::matches(text, Reading::Narrow).is_ok_and(|it| holds(it, &[]))
             }
@@ -128,6 +131,16 @@ impl Bound {
             }
             Self::Within(_) | Self::Equals(_) | Self::Any => None,
         }
+    }
+}
+
+/// Whether all texts in it are paths from the top, or URIs.
+fn is_whole(value: &Value) -> bool {
+    match value {
+        Value::String(it) => it.starts_with('/') || it.contains("://"),
+        Value::Array(items) => items.iter().all(is_whole),
+        Value::Object(members) => members.values().all(is_whole),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -262,5 +275,27 @@ impl Grants {
         file.write_all(&serde_json::to_vec_pretty(&self.all)?)?;
         file.sync_all()?;
         fs::rename(&new, &self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_relative_path_is_within_no_directory() {
+        let within = Bound::Within("/srv/notes".into());
+        for (value, holds) in [
+            (json!("/srv/notes/a"), true),
+            (json!(["/srv/notes/a", "file:///srv/notes/b"]), true),
+            (json!("/srv/other"), false),
+            (json!("a"), false),
+            (json!("../notes/a"), false),
+            (json!(["/srv/notes/a", "b"]), false),
+        ] {
+            assert_eq!(within.holds(&value), holds, "{value}");
+        }
     }
 }
