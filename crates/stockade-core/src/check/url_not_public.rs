@@ -22,8 +22,9 @@ impl Check for This {
         if it.is_name() || !it.is(Kind::Url) && !may_be_fetched(it) {
             return;
         }
-        let text = as_clients_read(it.str);
-        if let Err(why) = judge(&text, it.is(Kind::Path), it.call.inputs, facts.roots) {
+        let judge = |text: &str| judge(text, it.is(Kind::Path), it.call.inputs, facts.roots);
+        let judged = judge(it.str.trim()).and_then(|()| judge(&as_clients_read(it.str)));
+        if let Err(why) = judged {
             out.add_told(it.at, it.says(Kind::Url, why));
         }
     }
