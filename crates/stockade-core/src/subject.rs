@@ -61,6 +61,31 @@ pub enum Channel {
     Other,
 }
 
+impl Channel {
+    /// Whether it is what a server says of itself and of what it offers.
+    pub fn is_described(self) -> bool {
+        match self {
+            Self::Tool | Self::Prompt | Self::Resource | Self::Template | Self::Instructions => {
+                true
+            }
+            Self::Call
+            | Self::Argument
+            | Self::Uri
+            | Self::Content
+            | Self::Sampling
+            | Self::Elicitation
+            | Self::Roots
+            | Self::Reply
+            | Self::Task
+            | Self::TaskQuestion
+            | Self::Log
+            | Self::Progress
+            | Self::Error
+            | Self::Other => false,
+        }
+    }
+}
+
 /// A part of a document, and what it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
