@@ -31,6 +31,7 @@ from plans import FAILS, HOST, SERVERS, VOLATILE  # noqa: E402  (its place depen
 ANSWER_SECONDS = 60
 DAY = "2026-01-02T03:04:05+00:00"
 REVISION = "2025-06-18"
+MARKS = re.compile(r"<untrusted-[0-9a-f]+>\[[^\]]*\]\n(.*)\n</untrusted-[0-9a-f]+>", re.DOTALL)
 MENDED = re.compile(r"\[redacted|\[removed|\bstockade\b|rule `", re.IGNORECASE)
 
 
@@ -156,6 +157,15 @@ def shape(value):
     return type(value).__name__ if isinstance(value, (str, int, float)) and not isinstance(value, bool) else value
 
 
+def unmarked(value):
+    """What was said between the marks that the rules put around what may be an instruction."""
+    if isinstance(value, dict):
+        return {key: unmarked(it) for key, it in value.items()}
+    if isinstance(value, list):
+        return [unmarked(it) for it in value]
+    return MARKS.sub(r"\1", value) if isinstance(value, str) else value
+
+
 def differences(plain, guarded):
     """Where the two runs are not the same, in words."""
     nothing = ("nothing", (), None)
@@ -163,7 +173,7 @@ def differences(plain, guarded):
         asked, marks, without = one
         said = f"{asked}\n      without: {json.dumps(without)[:600]}\n      with:    {json.dumps(two[2])[:600]}"
         if VOLATILE not in marks:
-            same = without == two[2]
+            same = without == unmarked(two[2])
         else:
             mended = MENDED.search(json.dumps(two[2])) and not MENDED.search(json.dumps(without))
             same = shape(without) == shape(two[2]) and not mended

@@ -191,6 +191,10 @@ pub struct Called<'a> {
     completes: bool,
     /// Of a tool that was not listed, by its name.
     unlisted: OnceCell<Traits>,
+    /// For a message that is looked at by several.
+    shared: Option<&'a OnceCell<Traits>>,
+    /// The numbers of the values that are judged together with others.
+    together: OnceCell<HashSet<u32>>,
 }
 
 /// One text in the arguments of a call.
@@ -220,6 +224,8 @@ impl<'a> Called<'a> {
             tool: subject.tool.unwrap_or_default(),
             completes: facts.method == "completion/complete",
             unlisted: OnceCell::new(),
+            shared: facts.unlisted,
+            together: OnceCell::new(),
         })
     }
 
@@ -227,8 +233,16 @@ impl<'a> Called<'a> {
     pub fn traits(&self) -> &Traits {
         match self.parameters {
             Some(it) => it.traits(),
-            None => self.unlisted.get_or_init(|| Traits::of_name(self.tool)),
+            None => {
+                let cell = self.shared.unwrap_or(&self.unlisted);
+                cell.get_or_init(|| Traits::of_name(self.tool))
+            }
         }
+    }
+
+    /// The values that are judged together with others, by their numbers; found once.
+    pub(crate) fn together(&self, find: impl FnOnce() -> HashSet<u32>) -> &HashSet<u32> {
+        self.together.get_or_init(find)
     }
 
     /// What a parameter of this name is.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::approval;
 use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
@@ -24,6 +25,8 @@ pub struct Definition {
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
     pub claims: Claims,
+    /// What its server says about it, for a person that is asked.
+    pub says: approval::Claims,
     /// What its arguments are.
     pub parameters: Parameters,
     /// What it probably is in a flow of data.
@@ -72,9 +75,10 @@ impl Definition {
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
         let result = tool.get("outputSchema").map(Schema::new);
-        let (claims, roles) = (Claims::read(tool), Roles::of(tool));
+        let (claims, says) = (Claims::read(tool), approval::Claims::read(tool));
+        let roles = Roles::of(tool);
         let parameters = Parameters::read(tool, roles);
-        Some(Self { name, digest, arguments, result, headers, claims, parameters, roles })
+        Some(Self { name, digest, arguments, result, headers, claims, says, parameters, roles })
     }
 }
 

@@ -5,6 +5,7 @@
 mod links;
 mod observed;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use self::observed::observed;
@@ -102,7 +103,10 @@ checks! {
     tool_name High client: Deny server: Deny,
     path_outside_roots High client: Deny server: Allow,
     sql_statement High client: Deny server: Allow,
+    sql_injection High client: Deny server: Allow,
     command_injection High client: Deny server: Allow,
+    shell_line High client: Ask server: Allow,
+    irreversible High client: Ask server: Allow,
     url_not_public High client: Deny server: Allow,
     upstream_argument High client: Deny server: Allow,
     undeclared_argument Medium client: Deny server: Allow,
@@ -169,6 +173,11 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 /// The rule about names that read as those of others.
 pub(crate) fn tool_name() -> &'static Rule {
     &rules::tool_name
+}
+
+/// The paths in some subjects that are inside the roots by their texts.
+pub(crate) fn paths(subjects: &[Subject<'_>], facts: &Facts<'_>) -> BTreeSet<String> {
+    path_outside_roots::inside(subjects, facts)
 }
 
 /// Whether a name says that its value is a secret.

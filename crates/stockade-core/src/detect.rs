@@ -27,7 +27,7 @@ use self::view::View;
 use crate::check::visible;
 use crate::finding::{At, Severity};
 use crate::json::Json;
-use crate::subject::{Channel, Subject};
+use crate::subject::Subject;
 
 /// What kind of text it is: what is common in one is strange in the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,27 +121,7 @@ const ENOUGH: i32 = 120;
 
 /// Shows every text of a subject with what kind of text it is, and where it is.
 pub fn each<'a>(subject: Subject<'a>, visit: &mut dyn FnMut(At<'a>, Said<'_>)) {
-    let is_described = match subject.channel {
-        Channel::Tool
-        | Channel::Prompt
-        | Channel::Resource
-        | Channel::Template
-        | Channel::Instructions => true,
-        Channel::Call
-        | Channel::Argument
-        | Channel::Uri
-        | Channel::Content
-        | Channel::Sampling
-        | Channel::Elicitation
-        | Channel::Roots
-        | Channel::Reply
-        | Channel::Task
-        | Channel::TaskQuestion
-        | Channel::Log
-        | Channel::Progress
-        | Channel::Error
-        | Channel::Other => false,
-    };
+    let is_described = subject.channel.is_described();
     let json = subject.json;
     let own = json.get("name").and_then(Json::str);
     let parameters = json.path(&["inputSchema", "properties"]);

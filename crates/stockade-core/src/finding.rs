@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::check;
 use crate::json::Json;
 use crate::message::Side;
 use crate::policy::Action;
@@ -149,6 +150,13 @@ pub struct Finding {
     pub(crate) number: u32,
 }
 
+impl Finding {
+    /// Where, as it may be written down: names in a pointer can be secrets.
+    pub fn place_told(&self) -> String {
+        check::redacted_pointer(&self.place.to_string())
+    }
+}
+
 /// The most findings that are written down for one message. What has more is refused for that: to
 /// place and to mend each of half a million would be work that its sender did not have.
 pub const FINDINGS_MAX: usize = 512;
@@ -176,6 +184,13 @@ impl<'f> Findings<'f> {
         let before = self.found.len();
         self.push(at, says.into(), None);
         self.found.iter_mut().skip(before).for_each(|it| it.told = true);
+    }
+
+    /// The same, and how bad it is here.
+    pub(crate) fn add_told_as(&mut self, at: At<'_>, says: impl Into<String>, as_bad: Severity) {
+        let before = self.found.len();
+        self.add_told(at, says);
+        self.found.iter_mut().skip(before).for_each(|it| it.severity = as_bad);
     }
 
     /// Something, with what to put there instead. A name cannot be mended: use it for values.

@@ -99,7 +99,7 @@ fn unmendable(from: Side, found: &[Finding], policy: &Policy) -> Verdict {
         Some(finding) => Verdict::Deny(Reason {
             rule: finding.rule.id.to_owned(),
             external: format!("rule `{}`", finding.rule.id),
-            internal: format!("{}: it must go on as it is, or not at all", finding.place),
+            internal: format!("{}: it must go on as it is, or not at all", finding.place_told()),
         }),
     }
 }
@@ -164,6 +164,17 @@ impl Judgement {
         let verdict = self.verdict.and(policy.decide(self.message.from(), &found));
         let findings = [self.findings, found].concat();
         Self { verdict, findings, ..self }
+    }
+
+    /// The message, if it may go on now that a person has said so. Only the session knows that.
+    ///
+    /// # Errors
+    /// The judgement itself, if it may not in any case.
+    pub(crate) fn approved(self) -> Result<Cleared, Box<Self>> {
+        match self.verdict {
+            Verdict::Allow | Verdict::Ask(_) => Ok(Cleared(self.message)),
+            Verdict::Deny(_) => Err(Box::new(self)),
+        }
     }
 
     /// The message, if it may go on.

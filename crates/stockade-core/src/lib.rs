@@ -4,6 +4,7 @@
 //! Read in this order.
 
 pub mod alias;
+pub mod approval;
 pub mod argument;
 pub mod canary;
 pub mod catalog;
@@ -13,6 +14,8 @@ pub mod fence;
 pub mod finding;
 pub mod json;
 pub mod judge;
+pub mod leads;
+pub mod lock;
 pub mod message;
 pub mod meter;
 mod name;

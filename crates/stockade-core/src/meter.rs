@@ -96,12 +96,7 @@ impl Meter {
             *counts = Counts { limits: *limits, in_flight, quotas, ..Counts::default() };
         }
         let about: Vec<&Quota> = call.policy.quotas(call.tool).collect();
-        at_once("limits.calls_in_flight_max", limits.calls_in_flight_max, counts.in_flight)?;
-        for quota in &about {
-            let Some(max) = quota.calls_at_once else { continue };
-            let now = counts.quotas.get(&*quota.counts).map_or(0, |it| it.in_flight);
-            at_once(&format!("{}.calls_at_once", quota.origin.id), max, now)?;
-        }
+        counts.has_room(limits, &about)?;
         counts.again(call)?;
         let rate = |name: &str, per_minute, burst, place: &mut Option<Counted>| {
             let counted = place.get_or_insert_with(|| Counted::new(per_minute, burst, &self.now));
@@ -125,13 +120,19 @@ impl Meter {
             }
             rate(&format!("{}.calls_per_minute", quota.origin.id), max, max, &mut of.calls)?;
         }
-        counts.in_flight += 1;
-        let counted = about.iter().filter(|it| it.calls_at_once.is_some());
-        let quotas: Vec<Box<str>> = counted.map(|it| it.counts.as_str().into()).collect();
-        for quota in &quotas {
-            counts.quotas.entry(quota.clone()).or_default().in_flight += 1;
-        }
-        Ok(Slot { meter: Arc::clone(self), quotas })
+        Ok(Slot { meter: Arc::clone(self), quotas: counts.begin(&about) })
+    }
+
+    /// Makes room for a call that was counted already.
+    pub(crate) fn resume(
+        self: &Arc<Self>,
+        tool: &str,
+        policy: &Policy,
+    ) -> Result<Slot, Box<Stopped>> {
+        let about: Vec<&Quota> = policy.quotas(tool).collect();
+        let mut counts = self.counts();
+        counts.has_room(&policy.limits, &about)?;
+        Ok(Slot { meter: Arc::clone(self), quotas: counts.begin(&about) })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -140,6 +141,28 @@ impl Meter {
 }
 
 impl Counts {
+    /// Whether one more may be under way.
+    fn has_room(&self, limits: &Limits, about: &[&Quota]) -> Result<(), Box<Stopped>> {
+        at_once("limits.calls_in_flight_max", limits.calls_in_flight_max, self.in_flight)?;
+        for quota in about {
+            let Some(max) = quota.calls_at_once else { continue };
+            let now = self.quotas.get(&*quota.counts).map_or(0, |it| it.in_flight);
+            at_once(&format!("{}.calls_at_once", quota.origin.id), max, now)?;
+        }
+        Ok(())
+    }
+
+    /// One more is under way. Answers by what it is counted.
+    fn begin(&mut self, about: &[&Quota]) -> Vec<Box<str>> {
+        self.in_flight += 1;
+        let counted = about.iter().filter(|it| it.calls_at_once.is_some());
+        let quotas: Vec<Box<str>> = counted.map(|it| it.counts.as_str().into()).collect();
+        for quota in &quotas {
+            self.quotas.entry(quota.clone()).or_default().in_flight += 1;
+        }
+        quotas
+    }
+
     /// Counts a call among those that are the same.
     fn again(&mut self, call: &Attempt<'_>) -> Result<(), Box<Stopped>> {
         let limits = &call.policy.limits;

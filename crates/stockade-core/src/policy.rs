@@ -290,6 +290,8 @@ pub struct Policy {
     pub client_roots: Vec<Admission>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: Option<usize>,
+    /// Nobody is asked anything: what would ask is denied.
+    pub asks_nobody: bool,
     /// Who may call what.
     pub tools: Tools,
     /// What the arguments of tools are, and may be.
@@ -515,7 +517,7 @@ impl Policy {
         let reason = || Reason {
             rule: finding.rule.id.to_owned(),
             external: external(),
-            internal: format!("{} at {}: {}", finding.rule.id, finding.place, finding.says),
+            internal: format!("{} at {}: {}", finding.rule.id, finding.place_told(), finding.says),
         };
         match self.action(from, finding) {
             Action::Allow | Action::Fix => Verdict::Allow,

@@ -50,9 +50,13 @@ pub struct Record {
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub tool: Option<String>,
-    /// blake3 of the tool's definition (RFC 8785), where the server has listed it.
+    /// blake3 of the tool's definition (RFC 8785), where the server has listed it; of a difference,
+    /// that of what is there now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_digest: Option<String>,
+    /// How what is not as it was approved differs: `harmless`, `breaking` or `dangerous`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<&'static str>,
     /// blake3 of the arguments as they were sent, without white space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments_digest: Option<String>,
@@ -65,9 +69,16 @@ pub struct Record {
     /// The limit that it ran into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Box<Limited>>,
-    /// Who approved it, where somebody was asked.
+    /// Who has said yes or no, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
+    /// The way by which that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// What was asked about: blake3 over the method and the parameters as they would be sent, in
+    /// their canonical form, without `_meta`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_digest: Option<String>,
     /// Whom a server's process asked for: a host and a port, or a name.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub destination: Option<String>,
@@ -149,6 +160,10 @@ pub enum Kind {
     Start,
     /// It ended.
     Stop,
+    /// A person is asked about a request.
+    Question,
+    /// A standing grant was given or taken back.
+    Grant,
     /// A request was judged.
     Decision,
     /// A request was answered, or never will be.
@@ -169,6 +184,8 @@ pub enum Kind {
     Roots,
     /// The server's process touched something outside of every call.
     Touched,
+    /// Something is not as it was approved, or was approved.
+    Lock,
 }
 
 /// What a server's process touched in some time: each thing once, sorted, and of each sort no more
@@ -334,6 +351,8 @@ mod tests {
         for kind in [
             Kind::Start,
             Kind::Stop,
+            Kind::Question,
+            Kind::Grant,
             Kind::Decision,
             Kind::Notice,
             Kind::Violation,
@@ -343,6 +362,7 @@ mod tests {
             Kind::Policy,
             Kind::Touched,
             Kind::Roots,
+            Kind::Lock,
         ] {
             assert!(!of(kind).can_wait(), "{kind:?}");
         }

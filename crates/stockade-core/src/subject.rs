@@ -5,12 +5,16 @@
 //! all of its `params`, `result` or `error` and all that stands beside them: what this file does
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
+use std::cell::OnceCell;
+
 use crate::alias::Aliases;
+use crate::argument::Traits;
 use crate::canary::Canaries;
 use crate::catalog::Definition;
 use crate::fence::Fence;
 use crate::finding::At;
 use crate::json::Json;
+use crate::leads::Leads;
 use crate::message::{ENVELOPE, Kind, Message, Side};
 use crate::policy::input::{Inputs, NOTHING};
 use crate::revision::{Capability, Revision};
@@ -58,6 +62,31 @@ pub enum Channel {
     Other,
 }
 
+impl Channel {
+    /// Whether it is what a server says of itself and of what it offers.
+    pub fn is_described(self) -> bool {
+        match self {
+            Self::Tool | Self::Prompt | Self::Resource | Self::Template | Self::Instructions => {
+                true
+            }
+            Self::Call
+            | Self::Argument
+            | Self::Uri
+            | Self::Content
+            | Self::Sampling
+            | Self::Elicitation
+            | Self::Roots
+            | Self::Reply
+            | Self::Task
+            | Self::TaskQuestion
+            | Self::Log
+            | Self::Progress
+            | Self::Error
+            | Self::Other => false,
+        }
+    }
+}
+
 /// A part of a document, and what it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -90,6 +119,10 @@ pub struct Facts<'a> {
     pub client_can: Capabilities,
     /// The directories and URIs that this conversation may be about. Empty: not bounded here.
     pub roots: &'a [String],
+    /// Where the paths in it lead, where somebody has looked. Nothing: nobody can.
+    pub leads: Option<&'a Leads>,
+    /// What a tool that was not listed does, by its name, once somebody has asked.
+    pub unlisted: Option<&'a OnceCell<Traits>>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
     /// What nobody has a reason to say.
@@ -113,6 +146,8 @@ impl Facts<'static> {
             reads_as: None,
             client_can: Capabilities::default(),
             roots: &[],
+            leads: None,
+            unlisted: None,
             text_bytes_max: usize::MAX,
             canaries: &[],
             fence: None,

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command's output is what it is run for")]
 #![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
 
+mod approvals;
 mod audit;
 mod demo;
 mod doctor;
@@ -10,6 +11,8 @@ mod example;
 mod explain;
 mod hold;
 mod learn;
+mod lock;
+mod locked;
 mod own;
 mod policy;
 mod prepare;
@@ -41,6 +44,7 @@ const EXITS: &str = "Exit codes:
   1  findings, or something is not as it should be
   2  usage or configuration, or the ledger cannot be written
   4  the server cannot be reached or started, or ended by itself
+  6  the server is not what was approved, or its tools read like another's
   97 a guarantee of the sandbox cannot be enforced here, so nothing was started";
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +59,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
+    /// Approve what servers are and offer, and see what is not as it was approved
+    Lock(Box<lock::LockArgs>),
     /// Try what a sandbox is made of on this machine, and say what is missing and what to do
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
@@ -63,6 +69,8 @@ enum Command {
     Scan(scan::Scan),
     /// Check a policy, or explain what it decides
     Policy(policy::PolicyArgs),
+    /// Answer the questions of guards, and see what is allowed for later
+    Approvals(approvals::Approvals),
     /// Look into the ledger, and check that nobody changed it
     Audit(audit::Audit),
     /// Print a rule's page
@@ -140,10 +148,12 @@ pub fn main() -> ExitCode {
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
         Command::Prepare(it) => it.run(),
+        Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
         Command::Scan(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
+        Command::Approvals(it) => it.run(),
         Command::Audit(it) => it.run(),
         Command::Explain(it) => it.run(),
     };

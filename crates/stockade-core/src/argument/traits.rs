@@ -12,8 +12,14 @@ use crate::role::{Role, Roles};
 pub struct Traits {
     /// It is said to read from a database, and to change nothing.
     pub reads: bool,
+    /// It looks something up, in a database or elsewhere.
+    pub looks_up: bool,
+    /// It is called as what takes something away.
+    pub takes_away: bool,
     /// It runs programs.
     pub runs: bool,
+    /// It is said to be a shell.
+    pub is_shell: bool,
     /// It talks to the world outside: what it is given may go anywhere.
     pub is_open: bool,
     /// It speaks SQL.
@@ -25,7 +31,16 @@ pub struct Traits {
 impl Default for Traits {
     fn default() -> Self {
         let dialect = Dialect::Unknown;
-        Self { reads: false, runs: false, is_open: false, speaks_sql: false, dialect }
+        Self {
+            reads: false,
+            looks_up: false,
+            takes_away: false,
+            runs: false,
+            is_shell: false,
+            is_open: false,
+            speaks_sql: false,
+            dialect,
+        }
     }
 }
 
@@ -37,7 +52,10 @@ impl Traits {
         let any = |list: &[&str]| words.iter().any(|it| list.contains(&it.as_str()));
         Self {
             reads: any(READS) && !any(WRITES),
+            looks_up: any(READS) || any(LOOKS_UP) || any(SQL),
+            takes_away: any(TAKES_AWAY),
             runs: any(RUNS),
+            is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
             speaks_sql: any(SQL),
             dialect: dialect(&words),
@@ -62,7 +80,14 @@ impl Traits {
         let says_read_only = pair("read", "only") || any(&["readonly"]);
         Self {
             reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
+            looks_up: named.looks_up || any(SQL) || begins(READS) || begins(LOOKS_UP),
+            // A description is for a model to read; a name is what a person has seen and let be.
+            takes_away: named.takes_away,
             runs: named.runs || pair("shell", "command") || pair("command", "line"),
+            is_shell: named.is_shell
+                || SHELLS.iter().any(|shell| {
+                    ["command", "commands", "script", "scripts"].iter().any(|it| pair(shell, it))
+                }),
             is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
             speaks_sql: named.speaks_sql || any(SQL),
             dialect: if named.dialect == Dialect::Unknown {
@@ -83,6 +108,44 @@ const WRITES: &[&str] = &[
     "write", "insert", "update", "delete", "modify", "alter", "drop", "create", "execute", "exec",
     "run", "append", "upsert", "migrate", "import", "set", "put",
 ];
+
+const LOOKS_UP: &[&str] = &[
+    "lookup",
+    "look",
+    "query",
+    "fetch",
+    "retrieve",
+    "load",
+    "filter",
+    "count",
+    "check",
+    "verify",
+    "login",
+    "authenticate",
+    "report",
+    "stats",
+    "browse",
+    "match",
+    "export",
+    "track",
+];
+
+const TAKES_AWAY: &[&str] = &[
+    "drop",
+    "truncate",
+    "delete",
+    "remove",
+    "purge",
+    "wipe",
+    "clear",
+    "destroy",
+    "reset",
+    "migrate",
+    "migration",
+    "cleanup",
+];
+
+const SHELLS: &[&str] = &["shell", "bash", "zsh", "powershell", "pwsh", "terminal"];
 
 const RUNS: &[&str] = &[
     "git",

@@ -1,5 +1,6 @@
 #![doc = include_str!("command_injection.md")]
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 
 use stockade_kit::command::known;
@@ -7,7 +8,7 @@ use stockade_kit::command::line;
 use stockade_kit::launch::Launch;
 
 use super::{Check, Facts, Findings, Rule, rules};
-use crate::argument::{Argument, Called, Kind, Why};
+use crate::argument::{Argument, Called, Kind, Kinds, Why, last_word};
 use crate::finding::At;
 use crate::json::Json;
 use crate::policy::Commands;
@@ -21,62 +22,210 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if it.is_name() || may(it.call) == Commands::Any {
-            return;
-        }
-        // Words of a list are looked at together, below.
-        let is_listed = matches!(it.at, At::Value(json) if json.name().is_none());
-        let (kind, judged) = if it.is(Kind::Command) && !is_listed {
-            (Kind::Command, of_line(it.str, may(it.call), facts.roots))
-        } else if it.is(Kind::Words) && !is_listed {
-            (Kind::Words, of_words_in_line(it.str))
-        } else if it.is(Kind::Word) {
-            (Kind::Word, of_word(it.str))
-        } else if it.is(Kind::Email) {
-            (Kind::Email, of_other(it.str).and_then(|()| substitutes(it.str)))
-        } else if it.is(Kind::Path) || it.is(Kind::Url) {
-            (Kind::Word, of_other(it.str))
-        } else if it.why == Why::Nothing && it.call.traits().runs {
-            (Kind::Word, of_other(it.str).and_then(|()| substitutes(it.str)))
-        } else {
-            return;
-        };
-        if let Err(why) = judged {
+        if let Some((kind, why)) = argument(it, facts)
+            && !(kind == Kind::Command && is_shell(it.call))
+        {
             out.add_told(it.at, it.says(kind, why));
         }
     }
 
     fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        let Some(call) = Called::of(subject, facts) else { return };
-        let has_list = |it: &Json<'_>| it.is_array() && it.name().is_some();
-        if !subject.json.all().any(|it| has_list(&it)) || may(&call) == Commands::Any {
-            return;
-        }
-        for holder in subject.json.all().filter(|it| it.is_object()) {
-            for (name, list) in holder.fields().filter(|(_, it)| it.is_array()) {
-                let parameter = call.parameter(name);
-                let mut words: Vec<&str> = list.items().filter_map(Json::str).collect();
-                if parameter.kinds.has(Kind::Words) {
-                    // What is beside a list of arguments is the program that gets them.
-                    let mut beside = holder.fields();
-                    let program =
-                        beside.find(|(name, _)| call.parameter(name).kinds.has(Kind::Command));
-                    let program = program.and_then(|(_, it)| it.str());
-                    words.splice(0..0, program);
-                } else if !parameter.kinds.has(Kind::Command) {
-                    continue;
-                }
-                if let Err(why) = of_words(&words, may(&call), facts.roots) {
-                    let kinds = parameter.kinds;
-                    let text = format!("{kinds}, {}: {why}", parameter.why);
-                    out.add_told(At::Value(list), super::redacted(&text));
-                }
-            }
+        let Some(call) = Called::of(subject, facts).filter(|it| !is_shell(it)) else { return };
+        for (list, why) in lists(&call, facts) {
+            out.add_told(At::Value(list), why);
         }
     }
 }
 
-fn may(call: &Called<'_>) -> Commands {
+/// Whether a tool is a shell: what needs one is a matter of whoever is asked, and not of this rule.
+pub(super) fn is_shell(call: &Called<'_>) -> bool {
+    may(call) == Commands::Plain && call.traits().is_shell
+}
+
+/// What is wrong with one text, and what it is taken for.
+pub(super) fn argument(it: &Argument<'_>, facts: &Facts<'_>) -> Option<(Kind, String)> {
+    if it.is_name() || may(it.call) == Commands::Any {
+        return None;
+    }
+    let is_listed = is_listed(it);
+    let (kind, judged) = if is_program(it) && !is_listed {
+        // With words beside it, it is judged with them.
+        match is_judged_together(it) {
+            true => return None,
+            false => (Kind::Command, of_line(it.str, may(it.call), facts.roots)),
+        }
+    } else if it.is(Kind::Words) && !is_listed {
+        (Kind::Words, of_words_in_line(it.str))
+    } else if it.is(Kind::Word) {
+        (Kind::Word, of_word(it.str))
+    } else if it.is(Kind::Email) {
+        (Kind::Email, of_other(it.str).and_then(|()| substitutes(it.str)))
+    } else if it.is(Kind::Path) || it.is(Kind::Url) {
+        (Kind::Word, of_other(it.str))
+    } else if it.why == Why::Nothing && it.call.traits().runs {
+        // Words beside a program are looked at with it, and may well be its options.
+        match is_listed && is_judged_together(it) {
+            true => return None,
+            false => (Kind::Word, of_other(it.str).and_then(|()| substitutes(it.str))),
+        }
+    } else {
+        return None;
+    };
+    judged.err().map(|why| (kind, why))
+}
+
+/// Words of a list are looked at together.
+pub(super) fn is_listed(it: &Argument<'_>) -> bool {
+    matches!(it.at, At::Value(json) if json.name().is_none())
+}
+
+fn is_program(it: &Argument<'_>) -> bool {
+    let is_said = || it.why == Why::Nothing && it.call.traits().runs;
+    it.is(Kind::Command) || is_said() && names_program(it.name)
+}
+
+/// Whether a parameter is called as what is run. With nothing beside it, it may be that of a theatre.
+fn names_program(name: &str) -> bool {
+    let last = last_word(name);
+    matches!(
+        last.as_str(),
+        "program" | "executable" | "exe" | "binary" | "bin" | "interpreter" | "argv0"
+    )
+}
+
+fn names_words(name: &str) -> bool {
+    let last = last_word(name);
+    matches!(
+        last.as_str(),
+        "arguments" | "parameters" | "params" | "options" | "opts" | "words" | "switches"
+    )
+}
+
+/// What is wrong with the lists of a call: command lines, and their words.
+pub(super) fn lists<'a>(call: &Called<'a>, facts: &Facts<'_>) -> Vec<(Json<'a>, String)> {
+    if may(call) == Commands::Any || !has_lists(call) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let Some(lines) = lines(call) else {
+        return vec![(call.arguments, "more command lines than are looked at".to_owned())];
+    };
+    for line in lines {
+        let words: Vec<&str> = line.words.iter().map(AsRef::as_ref).collect();
+        let judged = of_words(&words, may(call), facts.roots).and_then(|()| {
+            if let Some(it) = words.iter().find(|it| is_operator(it)) {
+                return Err(format!("`{it}` may mean something to a shell"));
+            }
+            // Of what nobody calls words it is not known that no shell gets them.
+            match line.why == Why::Nothing && call.traits().runs {
+                true => words.iter().try_for_each(|it| substitutes(it)),
+                false => Ok(()),
+            }
+        });
+        if let Err(why) = judged {
+            let text = format!("{}, {}: {why}", line.kind, line.why);
+            found.push((line.list, super::redacted(&text).into_owned()));
+        }
+    }
+    found
+}
+
+/// A word that no program is given, and a shell that gets all of them as one line takes for its own.
+fn is_operator(word: &str) -> bool {
+    const WHOLE: &[&str] = &["&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"];
+    const BEGINS: &[&str] = &[";", "|", "&&", "$(", "`"];
+    WHOLE.contains(&word) || BEGINS.iter().any(|it| word.starts_with(it))
+}
+
+/// Whether anything in it is a list of texts, or may be the words of a command line in one.
+pub(super) fn has_lists(call: &Called<'_>) -> bool {
+    call.arguments.all().any(|it| it.is_array() && it.name().is_some())
+        || call.arguments.all().any(|it| it.str().is_some() && it.name().is_some_and(names_words))
+}
+
+/// A command line that a call has in a list, with the program that is beside it.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    /// Where it is.
+    pub(super) list: Json<'a>,
+    /// All of it.
+    pub(super) words: Vec<Cow<'a, str>>,
+    program: Option<Json<'a>>,
+    kind: Kinds,
+    why: Why,
+}
+
+/// Whether a value is judged with those beside it.
+fn is_judged_together(it: &Argument<'_>) -> bool {
+    let numbers = it.call.together(|| {
+        let lines = lines(it.call).unwrap_or_default();
+        let each = lines.iter().filter(|it| it.program.is_some());
+        each.flat_map(|it| it.program.into_iter().chain(it.list.items())).map(Json::number).collect()
+    });
+    numbers.contains(&it.at.json().number())
+}
+
+/// So many programs that are elsewhere in a call are each put before a list.
+const ELSEWHERE_MAX: usize = 8;
+/// So many words are put together for one call.
+const WORDS_MAX: usize = 100_000;
+
+/// The command lines of a call. Nothing, where there are too many of them to look at.
+pub(super) fn lines<'a>(call: &Called<'a>) -> Option<Vec<Line<'a>>> {
+    let programs = |holder: Json<'a>| {
+        holder.fields().filter_map(|(name, value)| {
+            let is_one = call.parameter(name).kinds.has(Kind::Command) || names_program(name);
+            value.str().filter(|_| is_one).map(|text| (value, text))
+        })
+    };
+    let holders = || call.arguments.all().filter(|it| it.is_object());
+    let elsewhere: Vec<(Json<'a>, &str)> =
+        holders().flat_map(programs).take(ELSEWHERE_MAX).collect();
+    let mut lines = Vec::new();
+    let mut left = WORDS_MAX;
+    for holder in holders() {
+        let beside: Vec<(Json<'a>, &str)> = programs(holder).collect();
+        // What is beside a list of arguments is the program that gets them; else it is elsewhere.
+        let programs = if beside.is_empty() { &elsewhere } else { &beside };
+        for (name, list) in holder.fields() {
+            let parameter = call.parameter(name);
+            let is_words = parameter.kinds.has(Kind::Words);
+            let is_line = parameter.kinds.has(Kind::Command);
+            let words: Vec<Cow<'a, str>> = if list.is_array() {
+                list.items().filter_map(Json::str).map(Cow::Borrowed).collect()
+            } else if let Some(text) = list.str().filter(|_| is_words || names_words(name)) {
+                let Ok(words) = line::words(&format!("program {text}")) else { continue };
+                words.into_iter().skip(1).map(Cow::Owned).collect()
+            } else {
+                continue;
+            };
+            let why = parameter.why;
+            let kind = if is_words { parameter.kinds } else { Kind::Command.into() };
+            if is_line {
+                lines.push(Line { list, words, program: None, kind, why });
+                continue;
+            }
+            if !is_words && !names_words(name) && why != Why::Nothing {
+                continue;
+            }
+            let mut is_alone = true;
+            for (program, text) in programs {
+                let Ok(own) = line::words(text) else { continue };
+                left = left.checked_sub(words.len() + own.len() + 1)?;
+                let whole = own.into_iter().map(Cow::Owned).chain(words.iter().cloned());
+                let words = whole.collect();
+                lines.push(Line { list, words, program: Some(*program), kind, why });
+                is_alone = false;
+            }
+            if is_alone && is_words && list.is_array() {
+                lines.push(Line { list, words, program: None, kind, why });
+            }
+        }
+    }
+    Some(lines)
+}
+
+pub(super) fn may(call: &Called<'_>) -> Commands {
     call.inputs.commands().unwrap_or(Commands::Plain)
 }
 

@@ -155,15 +155,18 @@ fn css(text: &str, found: &mut Vec<Target>) {
 fn add(text: &str, start: usize, fetched: bool, attribute: bool, found: &mut Vec<Target>) {
     /// No more of a target is looked at.
     const BYTES_MAX: usize = 4096;
+    /// So much may stand before it.
+    const SKIPPED_MAX: usize = 8;
     // No target is in another: a text of nothing but their beginnings is read once.
     if found.last().is_some_and(|it| it.at.end > start) {
         return;
     }
     let rest = text.get(start..).unwrap_or_default();
-    let inside =
-        rest.trim_start_matches(|it: char| it.is_ascii_whitespace() || "<\"'".contains(it));
-    let skipped = rest.len() - inside.len();
-    if skipped > 8 || !may_lead_out(inside) {
+    // No further than what is looked for, or a text of nothing else would be read once for each.
+    let is_before = |it: &u8| it.is_ascii_whitespace() || b"<\"'".contains(it);
+    let skipped = rest.bytes().take(SKIPPED_MAX + 1).take_while(is_before).count();
+    let inside = rest.get(skipped..).unwrap_or_default();
+    if skipped > SKIPPED_MAX || !may_lead_out(inside) {
         return;
     }
     let quoted =

@@ -1,8 +1,11 @@
 #![doc = include_str!("path_outside_roots.md")]
 
+use std::collections::BTreeSet;
+
 use super::{Check, Facts, Findings, Rule, rules};
-use crate::argument::{Argument, Kind, Why, last_word};
+use crate::argument::{Argument, Called, Kind, Why, last_word};
 use crate::finding::At;
+use crate::leads::Lead;
 use crate::root::{bounds, directories, scheme, within};
 use crate::subject::{Channel, Subject};
 
@@ -14,22 +17,12 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        let roots = facts.roots;
-        if roots.is_empty() || it.why == Why::Policy && !it.is(Kind::Path) && !it.is(Kind::Url) {
+        if !is_looked_at(it, facts.roots) {
             return;
         }
-        let text = it.str;
-        let is_path = it.is(Kind::Path) && may_be_path(it.name, text) || looks_like_path(text);
-        let is_uri = || looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
-        if is_path || !it.is_name() && is_uri() {
-            let held = within(roots, text).and_then(|()| stays(roots, text));
-            let held = held.and_then(|()| match hides_a_climb(text) {
-                true => Err("a path that climbs for whoever decodes it".to_owned()),
-                false => Ok(()),
-            });
-            if let Err(escape) = held {
-                out.add(it.at, it.says(Kind::Path, escape));
-            }
+        let held = held(facts.roots, it.str).and_then(|()| leads(facts, it.str));
+        if let Err(why) = held {
+            out.add(it.at, it.says(Kind::Path, why));
         }
     }
 
@@ -39,9 +32,68 @@ impl Check for This {
         }
         let uri = subject.json.str().unwrap_or_default();
         let held = within(facts.roots, uri).and_then(|()| stays(facts.roots, uri));
-        if let Err(escape) = held {
+        if let Err(escape) = held.and_then(|()| leads(facts, uri)) {
             out.add(At::Value(subject.json), escape);
         }
+    }
+}
+
+/// The paths among some subjects that are inside by their texts, and may lead out by a link.
+pub(super) fn inside(subjects: &[Subject<'_>], facts: &Facts<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for subject in subjects {
+        if subject.channel == Channel::Uri {
+            let uri = subject.json.str().filter(|it| may_lead(it));
+            let uri = uri.filter(|it| within(facts.roots, it).is_ok());
+            found.extend(uri.map(str::to_owned));
+        }
+        let Some(call) = Called::of(*subject, facts) else { continue };
+        call.each(&mut |it| {
+            if is_looked_at(it, facts.roots)
+                && may_lead(it.str)
+                && !found.contains(it.str)
+                && held(facts.roots, it.str).is_ok()
+            {
+                found.insert(it.str.to_owned());
+            }
+        });
+    }
+    found
+}
+
+/// Whether an argument is held against the roots.
+fn is_looked_at(it: &Argument<'_>, roots: &[String]) -> bool {
+    if roots.is_empty() || it.why == Why::Policy && !it.is(Kind::Path) && !it.is(Kind::Url) {
+        return false;
+    }
+    let text = it.str;
+    let is_path = it.is(Kind::Path) && may_be_path(it.name, text) || looks_like_path(text);
+    let is_uri = || looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
+    is_path || !it.is_name() && is_uri()
+}
+
+fn held(roots: &[String], text: &str) -> Result<(), String> {
+    within(roots, text)?;
+    stays(roots, text)?;
+    match hides_a_climb(text) {
+        true => Err("a path that climbs for whoever decodes it".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// Whether this may be the name of a file, and one that may be a link.
+fn may_lead(text: &str) -> bool {
+    scheme(text).is_none() && text.len() <= PATH_MAX
+}
+
+/// Whether a path stays inside on the disk too, where somebody has looked.
+fn leads(facts: &Facts<'_>, text: &str) -> Result<(), String> {
+    let Some(leads) = facts.leads.filter(|_| may_lead(text)) else { return Ok(()) };
+    match leads.of(text) {
+        Lead::Inside => Ok(()),
+        Lead::Outside(link) => Err(format!("a link leads out of the roots: {link}")),
+        // It was mended since, or there are more than are looked at.
+        Lead::Unseen => Err("a path of which nobody has seen where it leads".to_owned()),
     }
 }
 

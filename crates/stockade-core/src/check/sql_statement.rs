@@ -14,18 +14,34 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, _facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if it.str.trim().is_empty() || !it.is(Kind::Sql) && !looks_like_sql(it) {
-            return;
-        }
-        // A tool that is only thought to speak SQL may be asked in words.
-        let is_sure = it.is(Kind::Sql) && it.why != Why::Tool;
-        if !is_sure && !begins_as_sql(it.str) && !it.str.contains(';') {
+        if !is_statement(it) {
             return;
         }
         if let Err(why) = judge(it.call, it.str) {
             out.add_told(it.at, it.says(Kind::Sql, why));
         }
     }
+}
+
+/// Whether this is looked at as a statement.
+pub(super) fn is_statement(it: &Argument<'_>) -> bool {
+    if it.str.trim().is_empty() || !it.is(Kind::Sql) && !looks_like_sql(it) {
+        return false;
+    }
+    // A tool that is only thought to speak SQL may be asked in words.
+    let is_sure = it.is(Kind::Sql) && it.why != Why::Tool;
+    is_sure || begins_as_sql(it.str) || it.str.contains(';')
+}
+
+/// A statement, by the policy's dialect or the tool's.
+pub(super) fn parse(call: &Called<'_>, sql: &str) -> Result<Query, Refusal> {
+    Query::parse(call.inputs.dialect().unwrap_or(call.traits().dialect), sql)
+}
+
+/// What the policy or the tool has it be.
+pub(super) fn may(call: &Called<'_>) -> Sql {
+    let default = if call.traits().reads { Sql::Read } else { Sql::Write };
+    call.inputs.sql().unwrap_or(default)
 }
 
 /// Of a tool that was not listed nothing is known but names: one that reads like a statement is one.
@@ -55,14 +71,11 @@ fn begins_as_sql(text: &str) -> bool {
 }
 
 fn judge(call: &Called<'_>, sql: &str) -> Result<(), String> {
-    let traits = call.traits();
-    let default = if traits.reads { Sql::Read } else { Sql::Write };
-    let may = call.inputs.sql().unwrap_or(default);
+    let may = may(call);
     if may == Sql::Any {
         return Ok(());
     }
-    let dialect = call.inputs.dialect().unwrap_or(traits.dialect);
-    let query = Query::parse(dialect, sql).map_err(|it| it.to_string())?;
+    let query = parse(call, sql).map_err(|it| it.to_string())?;
     match may {
         Sql::Read => query.read_only().map(drop).map_err(|it| it.to_string()),
         Sql::Write | Sql::Any => stays(query),
@@ -88,7 +101,12 @@ fn stays(query: Query) -> Result<(), String> {
     } else if !ROWS.contains(&kind) {
         return Err(format!("it is {kind}"));
     }
-    if let Some(name) = query.functions().find(|it| REACHES.contains(&it.to_lowercase().as_str())) {
+    // Whatever schema it is said to be of: `pg_catalog` has them all.
+    let reaches = |it: &&str| {
+        let name = it.rsplit('.').next().unwrap_or_default().trim_matches(['"', '`', '[', ']']);
+        REACHES.contains(&name.to_lowercase().as_str())
+    };
+    if let Some(name) = query.functions().find(reaches) {
         return Err(format!("the function `{name}` reaches files, programs or other databases"));
     }
     if let Some(name) = query.reads().chain(query.writes()).find(|it| it.contains(['/', '\\', ':'])) {
@@ -145,5 +163,11 @@ const REACHES: &[&str] = &[
     "database_to_xml", "load_file", "sys_exec", "sys_eval", "lib_mysqludf_sys_info", "read_csv",
     "read_csv_auto", "read_parquet", "parquet_scan", "read_json", "read_json_auto", "read_text",
     "read_blob", "glob", "sniff_csv", "query", "query_table", "xp_cmdshell", "openrowset",
-    "opendatasource", "utl_http", "shell",
+    "opendatasource", "utl_http", "shell", "read_ndjson", "read_ndjson_auto", "read_json_objects",
+    "read_xlsx", "st_read", "sqlite_scan", "postgres_scan", "postgres_query", "mysql_scan",
+    "mysql_query", "iceberg_scan", "delta_scan", "parquet_metadata", "parquet_schema", "getenv",
+    "duckdb_secrets", "pg_ls_logdir", "pg_ls_waldir", "pg_ls_tmpdir", "pg_ls_archive_statusdir",
+    "query_to_xml_and_xmlschema", "table_to_xml", "cursor_to_xml", "schema_to_xml", "lo_get", "lo_put",
+    "lo_from_bytea", "dblink_open", "dblink_fetch", "pg_promote", "pg_rotate_logfile",
+    "pg_cancel_backend", "fsdir", "zipfile",
 ];

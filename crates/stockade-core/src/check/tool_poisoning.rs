@@ -14,27 +14,14 @@ impl Check for This {
     }
 
     fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        let mend = match subject.channel {
-            Channel::Tool | Channel::Prompt | Channel::Resource | Channel::Template => Mend::Remove,
-            Channel::Instructions => Mend::Replace("".into()),
-            Channel::Call
-            | Channel::Argument
-            | Channel::Uri
-            | Channel::Content
-            | Channel::Sampling
-            | Channel::Elicitation
-            | Channel::Roots
-            | Channel::Reply
-            | Channel::Task
-            | Channel::TaskQuestion
-            | Channel::Log
-            | Channel::Progress
-            | Channel::Error
-            | Channel::Other => return,
-        };
-        if facts.from != Side::Server {
+        if facts.from != Side::Server || !subject.channel.is_described() {
             return;
         }
+        // There is nothing but the text of instructions that could be left out.
+        let mend = match subject.channel == Channel::Instructions {
+            true => Mend::Replace("".into()),
+            false => Mend::Remove,
+        };
         detect::each(subject, &mut |at, said| {
             if out.is_full() {
                 return;

@@ -1,5 +1,7 @@
 #![doc = include_str!("url_not_public.md")]
 
+use std::borrow::Cow;
+
 use stockade_kit::url::{Refusal, Url};
 
 use super::{Check, Facts, Findings, Rule, rules};
@@ -20,7 +22,9 @@ impl Check for This {
         if it.is_name() || !it.is(Kind::Url) && !may_be_fetched(it) {
             return;
         }
-        if let Err(why) = judge(it.str.trim(), it.is(Kind::Path), it.call.inputs, facts.roots) {
+        let judge = |text: &str| judge(text, it.is(Kind::Path), it.call.inputs, facts.roots);
+        let judged = judge(it.str.trim()).and_then(|()| judge(&as_clients_read(it.str)));
+        if let Err(why) = judged {
             out.add_told(it.at, it.says(Kind::Url, why));
         }
     }
@@ -34,6 +38,21 @@ impl Check for This {
             out.add_told(At::Value(subject.json), super::redacted(&why));
         }
     }
+}
+
+/// A URL as lenient clients read it: without tabs and ends of lines (WHATWG URL, "basic URL parser"),
+/// and out of the brackets that it may be written in (RFC 3986, appendix C).
+fn as_clients_read(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let inner = text.strip_prefix('<').and_then(|it| it.strip_suffix('>')).unwrap_or(text);
+    let inner = match inner.get(..4) {
+        Some(head) if head.eq_ignore_ascii_case("url:") => inner.get(4..).unwrap_or_default(),
+        Some(_) | None => inner,
+    };
+    if inner.contains(['\t', '\r', '\n']) {
+        return Cow::Owned(inner.replace(['\t', '\r', '\n'], ""));
+    }
+    Cow::Borrowed(inner)
 }
 
 /// A value that is a URL, of a parameter that nothing is known of or that holds paths, where the tool
@@ -84,7 +103,11 @@ fn judge(
         }
         // `localhost:3000/path`
         _ if !may_be_path && rest.starts_with(|it: char| it.is_ascii_digit()) => bare(text, inputs),
-        _ => Ok(()),
+        // Whatever speaks it connects to that host, if it is one.
+        _ => match rest.strip_prefix("//") {
+            Some(rest) => bare(rest.split(['/', '?', '#']).next().unwrap_or_default(), inputs),
+            None => Ok(()),
+        },
     }
 }
 

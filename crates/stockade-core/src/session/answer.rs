@@ -2,6 +2,7 @@
 
 use super::Effect;
 use super::effects::reason;
+use super::pinned::Pinned;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::check;
@@ -25,6 +26,11 @@ impl Turn<'_> {
         let Some(waiting) = self.session.waiting.remove(&(asker, id.clone())) else {
             return self.violation(from, "", "an answer to what was not asked, or was cancelled");
         };
+        if from == Side::Server
+            && let Some(blocked) = self.session.server.blocked()
+        {
+            return self.refuse_blocked(&id, &message, &waiting, &blocked);
+        }
         if let Some(says) = wrong_result(&message, &waiting) {
             self.violation(from, &waiting.method, says);
             self.outcome(&waiting, Status::Refused, |it| it.says = says.to_owned());
@@ -42,6 +48,22 @@ impl Turn<'_> {
             Some(it) => (it, true),
             None => (message, false),
         };
+        let (message, held) = match self.pinned(message, &waiting) {
+            Pinned::Whole(message) => (message, false),
+            Pinned::Mended(message) => (message, true),
+            Pinned::Blocked(blocked) => {
+                return self.refuse_blocked(&id, &original, &waiting, &blocked);
+            }
+            Pinned::Refused => {
+                self.outcome(&waiting, Status::Refused, |it| it.mended = true);
+                let reason = Reason {
+                    rule: "lock".to_owned(),
+                    external: "the answer is not what was approved".to_owned(),
+                    internal: String::new(),
+                };
+                return self.refuse(asker, &id, &waiting, &reason);
+            }
+        };
         let (touched, found) = self.seen(&waiting);
         let mut judgement = self.judge(message, &waiting).with(found, self.policy);
         if from == Side::Server
@@ -50,7 +72,8 @@ impl Turn<'_> {
             judgement = judgement.and(Verdict::Deny(reason));
         }
         let findings = Noted::all(from, judgement.findings(), self.policy);
-        let (mended, verdict) = (judgement.mended() || has_canary, judgement.verdict().name());
+        let mended = judgement.mended() || held || has_canary;
+        let verdict = judgement.verdict().name();
         let mut detail = original_error(&original, judgement.findings());
         if has_canary {
             detail.push_str("a canary was planted");
@@ -76,7 +99,7 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
-                let reason = reason(judgement.verdict());
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
                 self.outcome(&waiting, Status::Refused, |it| {
                     (it.findings, it.mended, it.touched) = (findings, mended, touched);
                     (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));

@@ -114,8 +114,9 @@ impl Turn<'_> {
     }
 }
 
-/// Why a verdict that is not "allow" was given. Nobody can be asked yet, so a question is a denial.
-pub(super) fn reason(verdict: &Verdict) -> Reason {
+/// Why a verdict that is not "allow" was given. Where nobody can be asked, a question is a denial;
+/// `by_policy`, where the policy says so.
+pub(super) fn reason(verdict: &Verdict, by_policy: bool) -> Reason {
     match verdict {
         Verdict::Deny(reason) => reason.clone(),
         Verdict::Ask(reasons) => {
@@ -123,9 +124,14 @@ pub(super) fn reason(verdict: &Verdict) -> Reason {
             let why = first.map(|it| format!(": {}", it.external)).unwrap_or_default();
             Reason {
                 rule: first.map(|it| it.rule.clone()).unwrap_or_default(),
-                external: format!(
-                    "a person would have to approve this, and nobody can be asked{why}"
-                ),
+                external: match by_policy {
+                    false => {
+                        format!("a person would have to approve this, and nobody can be asked{why}")
+                    }
+                    true => format!(
+                        "a person would have to approve this, and the policy asks nobody{why}"
+                    ),
+                },
                 internal: first.map(|it| format!("ask: {}", it.internal)).unwrap_or_default(),
             }
         }

@@ -18,13 +18,15 @@ use crate::meter::Attempt;
 use crate::policy::{CallFacts, Decision, Reason, Verdict};
 use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, META_VERSION, Revision};
+use crate::role::Roles;
 
 impl Turn<'_> {
     pub(super) fn request(&mut self, message: Message) {
         let from = message.from();
         let (Some(id), Some(method)) = (message.id().cloned(), message.method()) else { return };
         let method: Box<str> = method.into();
-        if self.session.waiting.contains_key(&(from, id.clone())) {
+        let waits = &self.session.waiting;
+        if waits.contains_key(&(from, id.clone())) || self.session.asked.has(from, &id) {
             self.violation(from, &method, "the id of a request that is still waiting");
             // Under its own id this would be taken for the answer to the request that waits.
             return self.reply(from, None, -32600, "the id of a request that still waits");
@@ -56,6 +58,12 @@ impl Turn<'_> {
                 return self.reply(from, Some(&id), -32602, says);
             }
         };
+        if let Some(blocked) = self.session.server.blocked() {
+            if from == Side::Client {
+                return self.answer_blocked(&id, &message, &waiting, &blocked);
+            }
+            return self.violation(from, &waiting.method, "what a server asks that is blocked");
+        }
         if from == Side::Server && !waiting.revision.server_asks() {
             // 2026-07-28, "Multi Round-Trip Requests": a server asks by `inputRequests` alone.
             return self.violation(
@@ -91,6 +99,9 @@ impl Turn<'_> {
                 internal: "mending it would call another tool".to_owned(),
             }));
         }
+        if let Some(reason) = self.unpinned(judgement.message(), &waiting) {
+            judgement = judgement.and(Verdict::Deny(reason));
+        }
         if let Err(refused) = seeded {
             judgement = judgement.and(Verdict::Deny(refused.reason));
         }
@@ -105,14 +116,10 @@ impl Turn<'_> {
             limit = stopped;
             judgement = judgement.and(decided.verdict);
         }
-        if from == Side::Client && matches!(judgement.verdict(), Verdict::Allow) {
-            match self.last(judgement, &mut waiting) {
-                Ok(it) => judgement = it,
-                Err((it, Refused { reason, limited })) => {
-                    limit = limited;
-                    judgement = it.and(Verdict::Deny(reason));
-                }
-            }
+        if from == Side::Client {
+            let (it, limited) = self.last(judgement, &mut waiting);
+            judgement = it;
+            limit = limited.or(limit);
         }
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
@@ -134,7 +141,11 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
-                let reason = reason(judgement.verdict());
+                let parked = self.park(&id, waiting, judgement, record);
+                let Err(unparked) = parked else { return };
+                let (waiting, judgement, mut record) = *unparked;
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
+                record.decision = Some(judgement.verdict().name());
                 record.rule = Some(reason.rule.clone());
                 record.says.clone_from(&reason.internal);
                 // Another rule may have been stricter.
@@ -147,31 +158,45 @@ impl Turn<'_> {
         }
     }
 
-    /// What is asked last of a request of the client, since it leaves a trace: what it would say in
-    /// public, what it costs, and what it reads.
+    /// What is asked last of a request of the client, of one that goes on or that a person may let
+    /// go on: what it would say in public, what it costs, and what it reads. The last two leave a
+    /// trace.
     fn last(
         &mut self,
-        judgement: Judgement,
+        mut judgement: Judgement,
         waiting: &mut Waiting,
-    ) -> Result<Judgement, (Judgement, Refused)> {
+    ) -> (Judgement, Option<Limited>) {
+        if matches!(judgement.verdict(), Verdict::Deny(_)) {
+            return (judgement, None);
+        }
         let roles = self.roles(judgement.message(), waiting);
-        let found = match self.toxic(roles, waiting) {
-            Ok(it) => it,
-            Err(refused) => return Err((judgement, *refused)),
+        let mut left = match self.toxic(roles, waiting) {
+            Ok(found) => {
+                judgement = judgement.with(found, self.policy);
+                Ok(())
+            }
+            Err(refused) => Err(refused),
         };
-        let judgement = judgement.with(found, self.policy);
-        if !matches!(judgement.verdict(), Verdict::Allow) {
-            return Ok(judgement);
+        if left.is_ok() && matches!(judgement.verdict(), Verdict::Allow) {
+            left = self.spend_and_read(judgement.message(), roles, waiting);
         }
-        let left = if &*waiting.method == "tools/call" {
-            self.spend(judgement.message(), waiting)
-        } else {
-            Ok(())
-        };
-        match left.and_then(|()| self.reads(roles, waiting)) {
-            Ok(()) => Ok(judgement),
-            Err(refused) => Err((judgement, *refused)),
+        match left {
+            Ok(()) => (judgement, None),
+            Err(refused) => (judgement.and(Verdict::Deny(refused.reason)), refused.limited),
         }
+    }
+
+    /// Pays for a request that is about to be sent on, and remembers what it will read.
+    pub(super) fn spend_and_read(
+        &mut self,
+        message: &Message,
+        roles: Roles,
+        waiting: &mut Waiting,
+    ) -> Result<(), Box<Refused>> {
+        if &*waiting.method == "tools/call" {
+            self.spend(message, waiting)?;
+        }
+        self.reads(roles, waiting)
     }
 
     /// A server is told the roots that hold it, whatever its client would have said: those are what

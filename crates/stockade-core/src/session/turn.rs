@@ -3,6 +3,7 @@
 //! Requests and answers have files of their own (`request`, `answer`). Here is what is common to
 //! them, what nobody answers, and how a request ends that is not answered.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use super::{Effect, Session};
 use crate::canary::Canaries;
 use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
+use crate::leads::Leads;
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
 use crate::meter::Stopped;
 use crate::policy::Policy;
@@ -28,6 +30,8 @@ pub(super) struct Turn<'s> {
     pub(super) session: &'s mut Session,
     pub(super) policy: &'s Arc<Policy>,
     pub(super) now_ms: u64,
+    /// Where the paths of this message lead, where somebody has looked.
+    pub(super) leads: Option<Leads>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -93,6 +97,9 @@ impl Turn<'_> {
     /// known which it must be.
     fn known(&mut self, bytes: &Bytes, asked: Option<&Id>) -> bool {
         let server = Arc::clone(&self.session.server);
+        if server.blocked().is_some() {
+            return false;
+        }
         let Some((id, method, revision)) = server.seen.find(bytes, self.policy) else {
             return false;
         };
@@ -142,12 +149,20 @@ impl Turn<'_> {
         if from == Side::Server && revision::is_of_client(&method) {
             return self.violation(from, &method, "what only a client says");
         }
+        if self.session.server.blocked().is_some() {
+            // Neither side hears of the other.
+            return;
+        }
         if self.heeds(from, &method) {
             return;
         }
         let ended = match &*method {
             "notifications/cancelled" => {
                 let id = message.get("requestId").and_then(Id::read);
+                // The other side has never heard of it.
+                if id.as_ref().is_some_and(|it| self.unasked(from, it)) {
+                    return;
+                }
                 let ended = id.and_then(|it| Some((it.clone(), self.cancelled(from, it)?)));
                 if ended.is_none() {
                     return self.violation(from, &method, "cancels what does not wait");
@@ -174,7 +189,7 @@ impl Turn<'_> {
             record.from = Some(from.name());
             (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
             if let Err(judgement) = &cleared {
-                record.says = reason(judgement.verdict()).internal;
+                record.says = reason(judgement.verdict(), self.policy.asks_nobody).internal;
             }
             self.effects.push(Effect::Record(Box::new(record)));
         }
@@ -311,6 +326,7 @@ impl Turn<'_> {
         let fence = self.session.secret.as_ref().map(|it| Fence::new(it, &bytes));
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let inputs = self.policy.inputs.about(&self.policy.tools.server, tool);
+        let unlisted = OnceCell::new();
         let facts = Facts {
             from: message.from(),
             revision: waiting.revision,
@@ -321,6 +337,8 @@ impl Turn<'_> {
             reads_as: waiting.reads_as.as_deref(),
             client_can: waiting.client.can,
             roots: &roots,
+            leads: self.leads.as_ref(),
+            unlisted: Some(&unlisted),
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
             canaries: &canaries,
             fence: fence.as_ref(),

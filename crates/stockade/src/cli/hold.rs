@@ -101,6 +101,16 @@ impl Hold {
         })
     }
 
+    /// The names of the variables that are given in files.
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// Whom the server may reach, where the command line says so.
+    pub(super) fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
     /// An option that is about a process, if one was given: there it holds nothing to say it of a
     /// remote server.
     pub(super) fn of_a_process(&self) -> Option<&'static str> {

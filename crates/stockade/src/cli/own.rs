@@ -13,13 +13,13 @@ use crate::config::{self, Resolved, Search};
 use crate::failure::{Exit, Failure};
 
 /// Keeps from a server what is the guard's own: what it writes below its state directories, the
-/// policies, and its program. A server that may write around them would make what is not there yet,
-/// and one that may read there would see what is made later; so it is made, unless nothing is to be
-/// started.
+/// policies, the files that are `read` (a policy, a lock), and its program. A server that may write
+/// around them would make what is not there yet, and one that may read there would see what is made
+/// later; so it is made, unless nothing is to be started.
 pub(super) fn reserve(
     confine: Option<&mut Confinement>,
     state: &State,
-    policy: Option<&Path>,
+    read: &[&Path],
     is_dry: bool,
 ) -> Result<(), Failure> {
     let Some(confine) = confine else { return Ok(()) };
@@ -46,9 +46,9 @@ pub(super) fn reserve(
             reserved.push(Reserved { path, keep: Keep::Hidden });
         }
     }
-    let policy = policy.map(|it| Reserved { path: it.to_owned(), keep: Keep::Elsewhere });
+    let read = read.iter().map(|it| Reserved { path: (*it).to_owned(), keep: Keep::Elsewhere });
     let programs = programs().into_iter().map(|path| Reserved { path, keep: Keep::Unwritten });
-    confine.reserved = reserved.into_iter().chain(policy).chain(programs).collect();
+    confine.reserved = reserved.into_iter().chain(read).chain(programs).collect();
     Ok(())
 }
 

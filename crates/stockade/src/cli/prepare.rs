@@ -64,9 +64,15 @@ pub(super) struct Prepare {
 /// Whether what needs consent may be done without a question.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Consent {
-    /// Consent to what would be asked: that a package is prepared
+    /// Consent to what would be asked: that a package is prepared, that a server is approved
     #[arg(long)]
     yes: bool,
+}
+
+impl Consent {
+    pub(super) fn is_given(&self) -> bool {
+        self.yes
+    }
 }
 
 impl Prepare {

@@ -149,7 +149,7 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        reserve(confine.as_deref_mut(), &self.state, None, self.hold.dry_run)?;
+        reserve(confine.as_deref_mut(), &self.state, &[], self.hold.dry_run)?;
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
         let mut spec = settle(spec, &self.state, &self.consent)?.spec;
         hold(&mut spec)?;

@@ -75,6 +75,63 @@ impl Choice for Backend {
     }
 }
 
+/// What is done with a server that is in no lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Where there is a lock it is refused, and else nothing is pinned.
+    #[default]
+    Found,
+    /// It is approved as it is when it is used first.
+    FirstUse,
+    /// It is refused.
+    Required,
+}
+
+impl Pinning {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::FirstUse => "first-use",
+            Self::Required => "required",
+        }
+    }
+}
+
+impl Choice for Pinning {
+    const KIND: &'static str = "lock";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Found, Self::FirstUse, Self::Required].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
+/// Who is asked where a rule asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A person.
+    #[default]
+    Ask,
+    /// Nobody: what is not allowed is denied.
+    Production,
+}
+
+impl Mode {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl Choice for Mode {
+    const KIND: &'static str = "mode";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Ask, Self::Production].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 table! {
     /// What a policy says. Exactly one file is read: the one that `--policy` names, or else
     /// `$XDG_CONFIG_HOME/stockade/stockade.toml`. A `stockade.toml` in the working directory is not
@@ -102,12 +159,20 @@ table! {
         /// only, unless that is named here. Without, the client is not asked for its roots. `run`
         /// alone asks, and no client of 2026-07-28.
         client_roots: Vec<At<String>> = r#"["/home/me/projects", "/home/me/notes:rw"]"#,
+        /// What is done with a server that is not in the lock: `found`, where it is refused if there
+        /// is a lock, and nothing is pinned if there is none; `first-use`, where it is approved as it
+        /// is when it is first used; or `required`, where it is refused. The lock is
+        /// `stockade.lock` beside this file if `--policy` names it, and else the user's own. Read
+        /// when a guard starts.
+        lock: Pinning = r#""found""#,
         /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
         rules: Named<Action> = "",
         /// The same for every rule of a severity, where the rule is not named.
         severity: Named<Action> = "",
         /// How much of everything. Whole numbers; zero is refused.
         limits: Named<usize> = "",
+        /// Who is asked where a rule asks.
+        approvals: ApprovalsTable = "",
         /// How much of some tools.
         quotas: Vec<At<QuotaTable>> = "",
         /// What flows through some tools.
@@ -132,6 +197,16 @@ table! {
         hosts: Vec<At<String>> = r#"["localhost:3000", "*.corp.example", "10.0.0.0/8"]"#,
         /// The servers, by the names that `--server` and `server` know.
         servers: Named<ServerTable> = "",
+    }
+}
+
+table! {
+    /// Who is asked where a rule asks.
+    ApprovalsTable {
+        /// `ask`, where a person is asked, or `production`, where nobody is: what asks denies, and a
+        /// call that no rule is about is denied as well, so that the rules are a list of what is
+        /// allowed.
+        mode: Mode = r#""ask""#,
     }
 }
 

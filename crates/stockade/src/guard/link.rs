@@ -16,6 +16,7 @@ use stockade_wire::http::client::{HttpSession, Probed};
 use stockade_wire::http::connection::HttpUpstream;
 use stockade_wire::http::headers::SendHeaders;
 use stockade_wire::http::resume::{Resumed, Resumption};
+use stockade_wire::memory::MemoryWriter;
 use stockade_wire::stdio::SharedWriter;
 use stockade_wire::upstream::{Reply, Upstream};
 use tokio::task::AbortHandle;
@@ -34,12 +35,15 @@ pub enum Outbox {
     Lines(SharedWriter),
     /// A stream of events.
     Events(Arc<Channel>),
+    /// A script in this process.
+    Script(MemoryWriter),
 }
 
 impl Outbox {
     async fn send(&self, message: &Cleared) -> Result<(), LinkError> {
         match self {
             Self::Lines(writer) => writer.send(message).await.map_err(LinkError::Client),
+            Self::Script(writer) => writer.send(message).await.map_err(LinkError::Client),
             Self::Events(channel) => {
                 channel.push(message.bytes()).await;
                 Ok(())

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Conversation;
 use super::link::{Link, LinkError, Outbox};
 use super::roots::Roots;
+use crate::approvals::desk::Answers;
 
 /// How long a server may take to finish what it was asked, once the client has no more to say.
 const FINISH: Duration = Duration::from_secs(3);
@@ -70,12 +71,14 @@ where
             }
         };
         let follow = roots.follow(&conversation, &link, &outbox);
+        let decide = decide(&conversation, &link, &outbox);
         // It may be the first thing that comes, and is waited for again below.
         let stop = stop.fuse();
-        tokio::pin!(from_server, stop);
+        tokio::pin!(from_server, decide, stop);
         let first = tokio::select! {
             end = clock => end.map(|()| Ended::Client),
             end = follow => end.map(|()| Ended::Client),
+            end = &mut decide => end.map(|()| Ended::Client),
             end = from_client => end.map(|()| Ended::Client),
             end = &mut from_server => end.map(|()| Ended::Server),
             () = overdue => Ok(Ended::Overdue),
@@ -90,6 +93,7 @@ where
             };
             tokio::select! {
                 _ = &mut from_server => (),
+                _ = &mut decide => (),
                 () = finish => (),
                 () = tokio::time::sleep(FINISH) => (),
                 () = &mut stop => (),
@@ -208,6 +212,23 @@ fn waits(conversation: &Conversation, bytes: &Bytes) -> bool {
         }
         Kind::Result | Kind::Error => false,
     }
+}
+
+/// Takes in what people say, for as long as the conversation goes on.
+async fn decide(
+    conversation: &Arc<Conversation>,
+    link: &Arc<Link>,
+    outbox: &Outbox,
+) -> Result<(), LinkError> {
+    let mut answers = conversation.answers();
+    while let Some(event) = next(&mut answers).await {
+        link.take(conversation, outbox, event).await?;
+    }
+    std::future::pending().await
+}
+
+async fn next(answers: &mut Option<Answers>) -> Option<Event> {
+    answers.as_mut()?.recv().await
 }
 
 /// What a frame comes to; nothing, when no more will come.

@@ -17,15 +17,7 @@ pub(crate) struct Attack {
 }
 
 /// What the rules do not stop.
-pub(crate) const OPEN: &[&str] = &[
-    "reads a link that leads out",
-    "writes by a link to what is not there yet",
-    "drops a table where SQL is read",
-    "reads customers where a name is asked for",
-    "runs an interpreter",
-    "connects to this machine",
-    "a description that changes at the third listing",
-];
+pub(crate) const OPEN: &[&str] = &["a description that changes at the third listing"];
 
 type Requests = Vec<(&'static str, Value)>;
 
@@ -198,7 +190,11 @@ fn commands() -> Vec<Attack> {
             |it| shell("python3", &["-c", &format!("'open(\"{}\", \"w\")'", it.text("new.txt"))]),
             made,
         ),
-        attack("reads the environment", |_| shell("env", &[]), shows_canary),
+        // No rule does: a server is started without what it was not given.
+        Attack {
+            about: &["command_injection"],
+            ..attack("reads the environment", |_| shell("env", &[]), shows_canary)
+        },
         attack(
             "connects to this machine",
             |it| {
@@ -235,7 +231,7 @@ fn lies() -> Vec<Attack> {
         ),
         about(
             ORDERS,
-            words(
+            attack(
                 "a description that changes at the third listing",
                 |it| [lists(it), lists(it), lists(it)].concat(),
                 |_, it| says(it, "with the conversation so far"),

@@ -63,6 +63,10 @@ impl World {
             fs::write(&path, said).unwrap();
             fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
         }
+        // Nobody answers here, and that is not waited for.
+        fs::create_dir_all(top.path().join("config/stockade")).unwrap();
+        let policy = top.path().join("config/stockade/stockade.toml");
+        fs::write(policy, "[limits]\napproval_timeout_s = 1\n").unwrap();
         symlink("../outside.txt", top.path().join("project/linked.txt")).unwrap();
         symlink("../new.txt", top.path().join("project/dangling.txt")).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

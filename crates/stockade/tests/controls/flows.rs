@@ -6,10 +6,12 @@ use std::fs;
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 
+use crate::approvals::{approvals, questions, sent};
 use crate::harness::{Gateway, Home, Probe, Script, call, is_refusal, request, text, tool};
 
 crate::rows![
     o10_what_is_private_does_not_follow_what_strangers_wrote_into_public,
+    o10_a_person_decides_where_the_policy_asks,
     o10_other_orders_and_honest_tools_pass,
     o10_a_toxic_flow_is_recorded_where_nothing_is_said,
     o10_roles_are_corrected_by_the_policy,
@@ -44,28 +46,26 @@ fn found(home: &Home, rule: &str) -> Vec<Value> {
 }
 
 fn o10_what_is_private_does_not_follow_what_strangers_wrote_into_public() {
-    for (action, says) in [("ask", "nobody can be asked"), ("deny", "rule `toxic_flow`")] {
-        // Three servers, each behind a guard of its own.
-        let home = Home::new();
-        home.policy(&format!("[rules]\ntoxic_flow = \"{action}\""));
-        let (mut web, mut files, mut forge) =
-            (run(&home, "web"), run(&home, "files"), run(&home, "forge"));
-        assert!(passes(&mut forge, "create_issue"), "nothing was read yet");
-        assert!(passes(&mut web, "get_issue") && passes(&mut forge, "create_issue"));
-        assert!(passes(&mut files, "read_file"));
-        let answer = forge.ask(&call("third", "create_issue", json!({})));
-        assert!(is_refusal(&answer) && text(&answer).contains(says), "{answer}");
-        for name in ["`get_issue` of `web`", "`read_file` of `files`"] {
-            assert!(text(&answer).contains(name), "{name}: {answer}");
-        }
-        assert!(passes(&mut forge, "add_numbers") && passes(&mut forge, "read_file"));
-        // Neither does a client that comes anew.
-        drop((web, files, forge));
-        assert!(!passes(&mut run(&home, "forge"), "create_issue"));
-        let found = found(&home, "toxic_flow");
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert_eq!((&found[0]["severity"], &found[0]["action"]), (&json!("high"), &json!(action)));
+    // Three servers, each behind a guard of its own.
+    let home = Home::new();
+    home.policy("[rules]\ntoxic_flow = \"deny\"");
+    let (mut web, mut files, mut forge) =
+        (run(&home, "web"), run(&home, "files"), run(&home, "forge"));
+    assert!(passes(&mut forge, "create_issue"), "nothing was read yet");
+    assert!(passes(&mut web, "get_issue") && passes(&mut forge, "create_issue"));
+    assert!(passes(&mut files, "read_file"));
+    let answer = forge.ask(&call("third", "create_issue", json!({})));
+    assert!(is_refusal(&answer) && text(&answer).contains("rule `toxic_flow`"), "{answer}");
+    for name in ["`get_issue` of `web`", "`read_file` of `files`"] {
+        assert!(text(&answer).contains(name), "{name}: {answer}");
     }
+    assert!(passes(&mut forge, "add_numbers") && passes(&mut forge, "read_file"));
+    // Neither does a client that comes anew.
+    drop((web, files, forge));
+    assert!(!passes(&mut run(&home, "forge"), "create_issue"));
+    let found = found(&home, "toxic_flow");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((&found[0]["severity"], &found[0]["action"]), (&json!("high"), &json!("deny")));
     // The same over HTTP, where no request knows of the other.
     let home = Home::new();
     home.policy("[rules]\ntoxic_flow = \"deny\"");
@@ -74,6 +74,32 @@ fn o10_what_is_private_does_not_follow_what_strangers_wrote_into_public() {
         !is_refusal(&gateway.connect().post_modern(&call(1, tool, json!({}))).message())
     };
     assert!(passes("get_issue") && passes("read_file") && !passes("create_issue"));
+}
+
+fn o10_a_person_decides_where_the_policy_asks() {
+    let home = Home::new();
+    home.policy(
+        "[rules]\ntoxic_flow = \"ask\"\n[[tools]]\neffect = \"ask\"\ntool = \"add_*\"\n
+         [[roles]]\ntool = \"add_numbers\"\nroles = [\"public\"]",
+    );
+    let fake = home.fake(script());
+    let mut probe = Probe::run_with(&home, &["--server", "forge"], &fake).begin();
+    assert!(passes(&mut probe, "get_issue") && passes(&mut probe, "read_file"));
+    // A tool that is asked about for another reason as well is asked about once, for both.
+    for (name, verdict) in
+        [("create_issue", "deny"), ("create_issue", "allow"), ("add_numbers", "allow")]
+    {
+        probe.send(&call(verdict, name, json!({})));
+        let asked = questions(&home, 1);
+        let shown = asked[0].to_string();
+        for name in ["`get_issue` of `forge`", "`read_file` of `forge`"] {
+            assert!(shown.contains(name), "{name}: {shown}");
+        }
+        assert!(approvals(&home, &[verdict, asked[0]["id"].as_str().unwrap()]).status.success());
+        assert_eq!(is_refusal(&probe.answer(verdict)), verdict == "deny", "{name}");
+    }
+    assert_eq!(sent(&fake, "create_issue").len(), 1);
+    assert_eq!(sent(&fake, "add_numbers").len(), 1);
 }
 
 fn o10_other_orders_and_honest_tools_pass() {
@@ -132,6 +158,12 @@ fn o10_what_cannot_be_remembered_does_not_pass() {
     assert!(!passes(&mut probe, "read_file") && !passes(&mut probe, "create_issue"));
     assert!(passes(&mut probe, "add_numbers"), "which neither reads nor says anything");
     fs::remove_file(&shared).unwrap();
+    assert!(passes(&mut probe, "read_file") && passes(&mut probe, "create_issue"));
+    // A rule that stops nothing needs no memory either.
+    let home = Home::new();
+    fs::create_dir_all(home.path().join("state")).unwrap();
+    fs::write(home.path().join("state/shared"), "not a directory").unwrap();
+    let mut probe = run(&home, "forge");
     assert!(passes(&mut probe, "read_file") && passes(&mut probe, "create_issue"));
 }
 

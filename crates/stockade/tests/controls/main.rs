@@ -17,7 +17,9 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod approvals;
 mod arguments;
+mod attacked;
 mod channels;
 mod client_roots;
 mod containers;
@@ -33,6 +35,8 @@ mod input;
 mod launch;
 mod ledger;
 mod limits;
+mod lock;
+mod lock_starts;
 mod network;
 mod output;
 mod own;
@@ -65,6 +69,7 @@ macro_rules! rows {
 pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("approvals", approvals::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
@@ -73,6 +78,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("injection", injection::ROWS),
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
+    ("attacked", attacked::ROWS),
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
@@ -84,6 +90,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("lock", lock::ROWS),
+    ("lock", lock_starts::ROWS),
     ("quotas", quotas::ROWS),
     ("timeouts", timeouts::ROWS),
     ("flows", flows::ROWS),

@@ -37,7 +37,10 @@ fn blocks<'t>(texts: impl IntoIterator<Item = &'t str>) -> Step {
 fn o01_no_secret_of_any_kind_arrives() {
     let canaries = canaries();
     assert!(canaries.len() >= 60, "{}", canaries.len());
-    for message in told(&Home::new(), says(&all(&canaries))) {
+    let home = Home::new();
+    // A tool that says a hundred secrets is also poisoned, and would not be listed.
+    home.policy("[rules]\ntool_poisoning = \"allow\"\nprompt_injection = \"allow\"");
+    for message in told(&home, says(&all(&canaries))) {
         for text in strings(&message) {
             let secret = canaries.iter().find(|it| text.contains(&it.secret));
             assert!(secret.is_none(), "{secret:?} in {message}");

@@ -11,9 +11,9 @@ pub(super) const INTRODUCTION: &str = "Two small MCP servers run on this machine
     guard: a careful one, and a careless one that makes every mistake on purpose. This program is \
     their client. It asks honestly first, and then it attacks. Nothing leaves this machine.";
 
-pub(super) const CLOSING: &str = "Not stopped by this version: SQL and shell commands in arguments \
-    that a server pastes together, as far as they stay in the sandbox, instructions to the model in \
-    plain words, and a description that changes later.";
+pub(super) const CLOSING: &str = "The rules about commands were off, so that the server's process \
+    could be seen to try. Not stopped here: a description that changes later, as long as nothing is \
+    pinned (`stockade lock`).";
 
 /// What is done over standard input and output.
 #[derive(Debug)]

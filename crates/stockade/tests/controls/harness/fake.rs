@@ -33,6 +33,8 @@ pub(crate) struct Script {
     pub(crate) tools: Vec<Value>,
     /// Whether it begins with the next request before it is done with the last.
     pub(crate) concurrent: bool,
+    /// Whether it looks at its script anew for each message.
+    pub(crate) fickle: bool,
 }
 
 /// One thing that a fake server does.
@@ -182,7 +184,8 @@ pub(crate) fn filled(template: &Value, request: &Value) -> Value {
 
 /// Is the server of the script in `file`, until its input ends.
 pub(crate) fn play(file: &Path) -> ExitCode {
-    let script: Script = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let read = || -> Script { serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap() };
+    let script = read();
     let log = File::options().append(true).create(true).open(&script.log).unwrap();
     let out = Mutex::new(io::stdout());
     thread::scope(|scope| {
@@ -195,7 +198,10 @@ pub(crate) fn play(file: &Path) -> ExitCode {
             }
             (&log).write_all(&line).unwrap();
             let message: Value = serde_json::from_slice(&line).unwrap_or_default();
-            let steps = script.steps(&message);
+            let steps = match script.fickle {
+                true => read().steps(&message),
+                false => script.steps(&message),
+            };
             let out = &out;
             let answer = move || steps.iter().for_each(|it| act(it, &message, out));
             if script.concurrent {
