@@ -79,7 +79,7 @@ fn o10_what_is_private_does_not_follow_what_strangers_wrote_into_public() {
 fn o10_a_person_decides_where_the_policy_asks() {
     let home = Home::new();
     home.policy(
-        "[rules]\ntoxic_flow = \"ask\"\n[[tools]]\neffect = \"ask\"\ntool = \"add_*\"\n
+        "default = \"allow\"\n[rules]\ntoxic_flow = \"ask\"\n[[tools]]\neffect = \"ask\"\ntool = \"add_*\"\n
          [[roles]]\ntool = \"add_numbers\"\nroles = [\"public\"]",
     );
     let fake = home.fake(script());
