@@ -7,6 +7,6 @@ test: ; @tests/run.sh
 build: ; @tests/need.sh cargo cc && cargo build --locked --release -p stockade
 lint: ; @tests/need.sh cargo cc && cargo fmt --all --check && cargo clippy --locked --workspace --all-targets -- -D warnings
 fuzz: ; @tests/need.sh cargo cc c++ && cargo fetch --locked --manifest-path fuzz/Cargo.toml && fuzz/run.sh
-bench: ; @tests/need.sh cargo cc && cargo bench --locked -p stockade-core -p stockade-store --benches
+bench: ; @tests/need.sh cargo cc && cargo bench --locked -p stockade-core -p stockade-store --benches && cargo run --locked --release -p stockade-core --example detection
 partners: ; @tests/need.sh cargo cc node python3 && cargo build --locked -p stockade && STOCKADE=target/debug/stockade tests/partners/run.sh
 conformance: ; @tests/need.sh cargo cc node python3 && cargo build --locked -p stockade -p conformance-server && STOCKADE=target/debug/stockade tests/conformance/run.sh target/debug/conformance-server --listen '127.0.0.1:{port}'

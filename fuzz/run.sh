@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- message judge session query url command sse policy
+[ $# -gt 0 ] || set -- message judge detect session query url command sse policy
 
 triple=$(rustc -vV | sed -n 's/^host: //p')
 features=

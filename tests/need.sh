@@ -32,6 +32,7 @@ for tool in "$@"; do
         dbus)
             command -v dbus-daemon >/dev/null || missing dbus "a bus, from your distribution: dbus"
             ;;
+        git) command -v git >/dev/null || missing git "git, from your distribution: git" ;;
         node)
             command -v npm >/dev/null &&
                 at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"

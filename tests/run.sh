@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything that is tested, and says at the end what failed and what could not run here.
 #
-#   FUZZ_SECONDS=60   how long each fuzz target runs
+#   LONG=1   at length: every pair of partners, 200 kills, a minute for each fuzz target
 #
 # Ends with 1 if something failed. What could not run for want of a tool is named, and is no failure.
 set -uo pipefail
@@ -31,8 +31,10 @@ documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no
 
 licences() { cargo deny --log-level error check --hide-inclusion-graph licenses bans sources; }
 
+# Takes a core for minutes, and nobody waits for it: it steps back for what has a clock.
 fuzzing() {
-    cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml && fuzz/run.sh "${FUZZ_SECONDS:-60}"
+    cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml &&
+        CARGO_BUILD_JOBS=1 nice -n 19 fuzz/run.sh "$fuzz_seconds"
 }
 
 conformance() {
@@ -40,6 +42,12 @@ conformance() {
 }
 
 tests/need.sh cargo cc || exit 2
+
+if [ -n "${LONG:-}" ]; then
+    kills=200 fuzz_seconds=60 partners=()
+else
+    kills=20 fuzz_seconds=10 partners=(--quick)
+fi
 
 # The tests build these two along the way, with what can be said about an overflow or a broken
 # assumption compiled in. Nothing here needs the minutes that a release build takes.
@@ -58,13 +66,33 @@ fi
 missing=$(tests/need.sh dbus 2>&1) || left_out+=("limits by way of systemd, a part of the tests: $missing")
 missing=$(tests/need.sh podman 2>&1) || left_out+=("containers, a part of the tests: $missing")
 missing=$(tests/need.sh postgres 2>&1) || left_out+=("SQL in PostgreSQL, a part of the tests: $missing")
-step_with "python3" "kills" tests/kills/run.py --rounds 40
+fuzz_start=$SECONDS fuzz_log=$(mktemp) fuzz_pid=
+if missing=$(tests/need.sh c++ 2>&1); then
+    fuzzing >"$fuzz_log" 2>&1 </dev/null &
+    fuzz_pid=$!
+else
+    left_out+=("fuzzing: $missing")
+fi
+step_with "python3" "kills" tests/kills/run.py --rounds "$kills"
 step_with "python3" "schemas" tests/schemas/run.sh
 step_with "chromium python3" "browser" tests/browser/run.sh
-step_with "node python3" "partners" tests/partners/run.sh
+step_with "node python3" "partners" tests/partners/run.sh "${partners[@]}"
+step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
+step_with "node python3 git" "servers" tests/servers/run.sh
 step_with "node python3" "escape" tests/escape/run.py
 step_with "node python3" "conformance" conformance
-step_with "c++" "fuzzing" fuzzing
+if [ -n "$fuzz_pid" ]; then
+    wait "$fuzz_pid"
+    fuzz_status=$?
+    echo "== fuzzing"
+    cat "$fuzz_log"
+    if [ "$fuzz_status" -eq 0 ]; then
+        passed+=("fuzzing, $((SECONDS - fuzz_start)) s beside the others")
+    else
+        failed+=("fuzzing")
+    fi
+fi
+rm -f "$fuzz_log"
 
 echo "=="
 [ ${#passed[@]} -eq 0 ] || printf 'passed: %s\n' "${passed[@]}"

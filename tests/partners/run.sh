@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the partners at their pinned versions, once, and runs the matrix. All options are run.py's:
 #   STOCKADE=target/release/stockade tests/partners/run.sh [--quick]
+# With --rug-pull it plays a server that becomes another after it was approved (rugpull.py).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -26,5 +27,10 @@ if ! current .venv/.installed requirements.txt; then
   python3 -m venv .venv
   .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
   cp requirements.txt .venv/.installed
+fi
+if [ "${1:-}" = --rug-pull ]; then
+  [ -n "${STOCKADE:-}" ] || { echo "missing: STOCKADE (a program to stand in between)" >&2; exit 2; }
+  export STOCKADE
+  exec .venv/bin/python rugpull.py
 fi
 exec .venv/bin/python run.py "$@"

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::approval;
+use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
+use crate::role::Roles;
 use crate::schema::Schema;
 
 /// A tool as its server described it.
@@ -16,10 +19,18 @@ pub struct Definition {
     pub digest: String,
     /// What its arguments must look like. It costs little until it is used.
     pub arguments: Schema,
+    /// What its structured results look like, where it says so.
+    pub result: Option<Schema>,
     /// The headers that repeat arguments (`x-mcp-header`, 2026-07-28): argument path and name.
     pub headers: Vec<(Vec<String>, String)>,
     /// What its server says that it does not do.
     pub claims: Claims,
+    /// What its server says about it, for a person that is asked.
+    pub says: approval::Claims,
+    /// What its arguments are.
+    pub parameters: Parameters,
+    /// What it probably is in a flow of data.
+    pub roles: Roles,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -63,7 +74,11 @@ impl Definition {
         let schema = tool.get("inputSchema");
         let headers = schema.and_then(|it| headers(it).ok()).unwrap_or_default();
         let arguments = schema.map_or_else(Schema::any, Schema::new);
-        Some(Self { name, digest, arguments, headers, claims: Claims::read(tool) })
+        let result = tool.get("outputSchema").map(Schema::new);
+        let (claims, says) = (Claims::read(tool), approval::Claims::read(tool));
+        let roles = Roles::of(tool);
+        let parameters = Parameters::read(tool, roles);
+        Some(Self { name, digest, arguments, result, headers, claims, says, parameters, roles })
     }
 }
 

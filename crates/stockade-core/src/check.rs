@@ -2,11 +2,14 @@
 //!
 //! A check observes. What is done about what it sees is up to the policy.
 
+mod links;
 mod observed;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use self::observed::observed;
+use crate::argument::{Argument, Called};
 use crate::finding::{At, Defaults, FINDINGS_MAX, Finding, Findings, Rule, Severity};
 use crate::policy::Action;
 use crate::subject::{Facts, Subject};
@@ -18,6 +21,9 @@ pub trait Check: Sync {
 
     /// Looks at one string that a person or a model will read, or at a name.
     fn text(&self, _text: Text<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
+
+    /// Looks at one text in the arguments of a call, knowing what it is taken for.
+    fn argument(&self, _argument: &Argument<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
 
     /// Looks at a subject as a whole.
     fn subject(&self, _subject: Subject<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
@@ -96,8 +102,28 @@ checks! {
     arguments_schema Medium client: Deny server: Deny,
     tool_name High client: Deny server: Deny,
     path_outside_roots High client: Deny server: Allow,
+    sql_statement High client: Deny server: Allow,
+    sql_injection High client: Deny server: Allow,
+    command_injection High client: Deny server: Allow,
+    shell_line High client: Ask server: Allow,
+    irreversible High client: Ask server: Allow,
+    url_not_public High client: Deny server: Allow,
+    upstream_argument High client: Deny server: Allow,
+    undeclared_argument Medium client: Deny server: Allow,
+    context_parameter Medium client: Allow server: Allow,
+    data_sent High client: Deny server: Allow,
+    contact_sent Low client: Allow server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
+    canary High client: Deny server: Allow,
+    tool_poisoning High client: Allow server: Fix,
+    prompt_injection High client: Allow server: Fix,
+    output_schema Medium client: Allow server: Deny,
+    image_with_data High client: Allow server: Fix,
+    link_with_data Low client: Allow server: Allow,
+    script_link High client: Allow server: Fix,
+    media_type High client: Allow server: Fix,
+    secret_question High client: Allow server: Deny,
 }
 
 /// Stands for a check that failed: a rule that cannot look is a rule that was broken.
@@ -125,6 +151,15 @@ pub static OBSERVED: Rule = Rule {
     page: include_str!("check/observed_not_declared.md"),
 };
 
+/// Stands for a call that would say in public what was read before. Nobody can see that in a message:
+/// see `session/flow.rs`.
+pub static FLOW: Rule = Rule {
+    id: "toxic_flow",
+    severity: Severity::High,
+    default: Defaults { from_client: Action::Allow, from_server: Action::Allow },
+    page: include_str!("check/toxic_flow.md"),
+};
+
 /// The rule that goes by `id`.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().find(|it| it.id == id)
@@ -132,12 +167,43 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 
 /// Every rule.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &BROKEN, &FLOOD])
+    ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &FLOW, &BROKEN, &FLOOD])
+}
+
+/// The rule about names that read as those of others.
+pub(crate) fn tool_name() -> &'static Rule {
+    &rules::tool_name
+}
+
+/// The paths in some subjects that are inside the roots by their texts.
+pub(crate) fn paths(subjects: &[Subject<'_>], facts: &Facts<'_>) -> BTreeSet<String> {
+    path_outside_roots::inside(subjects, facts)
+}
+
+/// Whether a name says that its value is a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    secret::is_secret_name(name)
 }
 
 /// `text` without the secrets in it.
 pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     secret::redact(text)
+}
+
+/// A JSON pointer (RFC 6901) without the secrets in its names. Where a slash is in one, it is written
+/// as something else there.
+pub fn redacted_pointer(pointer: &str) -> String {
+    let step = |it: &str| {
+        let name = it.replace("~1", "/").replace("~0", "~");
+        redacted(&name).replace('~', "~0").replace('/', "~1")
+    };
+    pointer.split('/').map(step).collect::<Vec<_>>().join("/")
+}
+
+/// The beginning of `text`, without the secrets in it. Cut first, it would keep the beginning of a
+/// secret that was cut.
+pub fn clipped(text: &str, chars_max: usize) -> String {
+    redacted(text).chars().take(chars_max).collect()
 }
 
 /// `text` for a terminal: it does nothing there but being read, and hides nothing.
@@ -178,6 +244,11 @@ fn quoted(name: &str) -> String {
         special.then_some('\\').into_iter().chain([it])
     });
     format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// Whether nobody sees a character.
+pub(crate) fn is_ignorable(it: char) -> bool {
+    hidden_unicode::is_ignorable(it)
 }
 
 /// Whether a character only shows.
@@ -228,6 +299,13 @@ fn look(
             for check in checks {
                 check.subject(*subject, facts, &mut Findings::new(check.rule(), &mut found));
             }
+            if let Some(call) = Called::of(*subject, facts) {
+                call.each(&mut |it| {
+                    for check in checks {
+                        check.argument(it, facts, &mut Findings::new(check.rule(), &mut found));
+                    }
+                });
+            }
             subject.each_text(&mut |at, text| {
                 let text = Text::look(at, text, *subject);
                 for check in checks {
@@ -244,9 +322,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::argument::{Kind, Kinds};
+    use crate::canary::Canaries;
     use crate::catalog::Definition;
-    use crate::json::Document;
+    use crate::json::{Document, Json};
     use crate::message::Side;
+    use crate::policy::{Commands, InputRule, InputRules, Pattern, Permitted, Reading, Sql};
     use crate::subject::{Capabilities, Channel};
 
     /// A rule's page holds its tests: blocks under "Fires" and "Quiet", of JSON of some subject.
@@ -319,17 +400,28 @@ mod tests {
             "progress" => (Channel::Progress, Side::Server),
             "error" => (Channel::Error, Side::Server),
             "other" => (Channel::Other, Side::Server),
+            "structured" => (Channel::Content, Side::Server),
+            "task" => (Channel::Task, Side::Server),
             kind => panic!("unknown subject {kind}"),
         };
         let document = Document::from_value(value).unwrap();
-        let subject = Subject { channel, json: document.root(), tool: Some("example") };
+        let json = document.root();
+        let json = if kind == "structured" { json.get("structuredContent").unwrap() } else { json };
+        let subject = Subject { channel, json, tool: Some("example") };
         let with = Document::from_value(with).unwrap();
         let roots: Vec<String> = with.root().get("roots").map_or_else(Vec::new, |it| {
             it.items().map(|it| it.str().unwrap().to_owned()).collect()
         });
         let definition = with.root().get("tool").map(|it| Definition::read(it).unwrap());
         let limit = with.root().get("text_bytes_max").and_then(crate::json::Json::i64);
+        let canaries = with.root().get("canaries").into_iter().flat_map(Json::items);
+        let canaries = canaries.map(|it| ("a canary".to_owned(), it.str().unwrap().to_owned()));
+        let canaries = Canaries::new(canaries);
+        let said = input_rules(with.root());
+        let inputs = said.about("", "example");
         let facts = Facts {
+            canaries: &[&canaries],
+            inputs: &inputs,
             reference: "r-1",
             definition: definition.as_ref(),
             reads_as: with.root().get("reads_as").and_then(crate::json::Json::str),
@@ -339,6 +431,34 @@ mod tests {
             ..Facts::alone(from)
         };
         run(&[subject], &facts)
+    }
+
+    /// What a policy says of arguments: `arguments` and `hosts`, as in the file.
+    fn input_rules(with: crate::json::Json<'_>) -> InputRules {
+        let any = Pattern::parse("*", Reading::Wide).unwrap();
+        let hosts = with.get("hosts").into_iter().flat_map(|it| it.items());
+        let hosts = hosts.map(|it| Permitted::parse(it.str().unwrap()).unwrap()).collect();
+        let Some(said) = with.get("arguments") else {
+            return InputRules { rules: Vec::new(), hosts };
+        };
+        let text = |name| said.get(name).and_then(crate::json::Json::str);
+        let kinds = said.get("kinds").into_iter().flat_map(|it| it.fields());
+        let kinds = kinds.map(|(name, it)| {
+            let kind = Kind::ALL.iter().find(|(known, _)| Some(*known) == it.str());
+            (name.to_owned(), kind.map_or(Kinds::PLAIN, |(_, it)| (*it).into()))
+        });
+        let rule = InputRule {
+            origin: crate::policy::Origin::built_in("arguments"),
+            servers: vec![any.clone()],
+            tools: vec![any],
+            kinds: kinds.collect(),
+            sql: text("sql").map(|it| Sql::ALL.iter().find(|(name, _)| *name == it).unwrap().1),
+            dialect: None,
+            commands: text("commands")
+                .map(|it| Commands::ALL.iter().find(|(name, _)| *name == it).unwrap().1),
+            strict: said.get("strict").and_then(crate::json::Json::bool).unwrap_or_default(),
+        };
+        InputRules { rules: vec![rule], hosts }
     }
 
     struct Fails;

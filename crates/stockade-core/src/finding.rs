@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::check;
 use crate::json::Json;
 use crate::message::Side;
 use crate::policy::Action;
@@ -133,16 +134,27 @@ pub enum Mend {
 pub struct Finding {
     /// The rule that saw it.
     pub rule: &'static Rule,
+    /// How bad this is: what its rule says, or less.
+    pub severity: Severity,
+    /// Where it is a matter of degree: how likely it is what the rule is about, in percent.
+    pub confidence: Option<u8>,
     /// Where.
     pub place: Place,
     /// What, in words that quote no secret.
     pub says: String,
-    /// Whether who sent it may read what it says: a caller has to know what to do better.
+    /// Whether the client may read what it says: a caller has to know what to do better.
     pub told: bool,
     /// How to mend it, where that is possible.
     pub mend: Option<Mend>,
     /// Which value is mended: [`Json::number`].
     pub(crate) number: u32,
+}
+
+impl Finding {
+    /// Where, as it may be written down: names in a pointer can be secrets.
+    pub fn place_told(&self) -> String {
+        check::redacted_pointer(&self.place.to_string())
+    }
 }
 
 /// The most findings that are written down for one message. What has more is refused for that: to
@@ -174,6 +186,13 @@ impl<'f> Findings<'f> {
         self.found.iter_mut().skip(before).for_each(|it| it.told = true);
     }
 
+    /// The same, and how bad it is here.
+    pub(crate) fn add_told_as(&mut self, at: At<'_>, says: impl Into<String>, as_bad: Severity) {
+        let before = self.found.len();
+        self.add_told(at, says);
+        self.found.iter_mut().skip(before).for_each(|it| it.severity = as_bad);
+    }
+
     /// Something, with what to put there instead. A name cannot be mended: use it for values.
     pub fn add_fixable(&mut self, at: At<'_>, says: impl Into<String>, to: impl Into<Value>) {
         self.push(at, says.into(), Some(Mend::Replace(to.into())));
@@ -182,6 +201,31 @@ impl<'f> Findings<'f> {
     /// An element of a list that the list is better without.
     pub fn add_removable(&mut self, at: At<'_>, says: impl Into<String>) {
         self.push(at, says.into(), Some(Mend::Remove));
+    }
+
+    /// Something that is less bad than the worst that the rule finds.
+    pub(crate) fn add_as(&mut self, severity: Severity, at: At<'_>, says: String) {
+        let before = self.found.len();
+        self.push(at, says, None);
+        self.found.iter_mut().skip(before).for_each(|it| it.severity = severity);
+    }
+
+    /// Something that is a matter of degree.
+    pub(crate) fn add_scored(&mut self, at: At<'_>, says: String, scored: Scored<'_>) {
+        let before = self.found.len();
+        self.push(at, says, scored.mend);
+        for it in self.found.iter_mut().skip(before) {
+            it.severity = scored.severity;
+            it.confidence = Some(scored.confidence);
+            it.number = scored.mended.number();
+        }
+    }
+
+    /// Such an element, in words that are for whoever waits for it as well.
+    pub fn add_told_removable(&mut self, at: At<'_>, says: impl Into<String>) {
+        let before = self.found.len();
+        self.push(at, says.into(), Some(Mend::Remove));
+        self.found.iter_mut().skip(before).for_each(|it| it.told = true);
     }
 
     /// Whether more would be lost, so that there is no need to look.
@@ -195,6 +239,17 @@ impl<'f> Findings<'f> {
         }
         let number = at.json().number();
         let (rule, place, told) = (self.rule, at.place(), false);
-        self.found.push(Finding { rule, place, says, told, mend, number });
+        let (severity, confidence) = (rule.severity, None);
+        self.found.push(Finding { rule, severity, confidence, place, says, told, mend, number });
     }
+}
+
+/// How bad a finding is, how likely, and what would be mended.
+#[derive(Clone, Debug)]
+pub(crate) struct Scored<'a> {
+    pub(crate) severity: Severity,
+    pub(crate) confidence: u8,
+    pub(crate) mend: Option<Mend>,
+    /// Not what was found, but what is better without it.
+    pub(crate) mended: Json<'a>,
 }

@@ -297,6 +297,12 @@ impl<'a> Json<'a> {
         self.document.node(self.at).name.map(|it| self.document.text(it))
     }
 
+    /// What it is in, if it is in anything.
+    pub fn parent(self) -> Option<Self> {
+        let at = self.document.node(self.at).parent;
+        (self.at != 0).then_some(Self { document: self.document, at })
+    }
+
     /// This value and everything in it, in the order of the text.
     pub fn all(self) -> impl Iterator<Item = Self> + use<'a> {
         (self.at..self.end()).map(move |at| Self { document: self.document, at })

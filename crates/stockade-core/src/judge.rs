@@ -99,7 +99,7 @@ fn unmendable(from: Side, found: &[Finding], policy: &Policy) -> Verdict {
         Some(finding) => Verdict::Deny(Reason {
             rule: finding.rule.id.to_owned(),
             external: format!("rule `{}`", finding.rule.id),
-            internal: format!("{}: it must go on as it is, or not at all", finding.place),
+            internal: format!("{}: it must go on as it is, or not at all", finding.place_told()),
         }),
     }
 }
@@ -109,7 +109,16 @@ fn unmendable(from: Side, found: &[Finding], policy: &Policy) -> Verdict {
 fn edits(from: Side, found: &[Finding], policy: &Policy) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     let wanted = |it: &&Finding| policy.action(from, it) == Action::Fix && !is_echoed(it);
-    for finding in found.iter().filter(wanted) {
+    // A secret that is in several texts is taken out of all of them at once, or a part of it stays:
+    // no other rule mends one of these texts first.
+    let is_secret = |it: &&Finding| it.rule.id == "secret";
+    let (secrets, others): (Vec<_>, Vec<_>) = found.iter().filter(wanted).partition(is_secret);
+    // And its pieces read on only as long as there are no marks between them: those come last.
+    let is_marked = |it: &&Finding| it.rule.id == "prompt_injection";
+    let (marks, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_marked);
+    let is_last = secrets.is_empty() && others.is_empty();
+    let marks = marks.into_iter().filter(|_| is_last);
+    for finding in secrets.into_iter().chain(others).chain(marks) {
         let to = match &finding.mend {
             Some(Mend::Replace(to)) => Some(to.clone()),
             Some(Mend::Remove) => None,
@@ -155,6 +164,17 @@ impl Judgement {
         let verdict = self.verdict.and(policy.decide(self.message.from(), &found));
         let findings = [self.findings, found].concat();
         Self { verdict, findings, ..self }
+    }
+
+    /// The message, if it may go on now that a person has said so. Only the session knows that.
+    ///
+    /// # Errors
+    /// The judgement itself, if it may not in any case.
+    pub(crate) fn approved(self) -> Result<Cleared, Box<Self>> {
+        match self.verdict {
+            Verdict::Allow | Verdict::Ask(_) => Ok(Cleared(self.message)),
+            Verdict::Deny(_) => Err(Box::new(self)),
+        }
     }
 
     /// The message, if it may go on.

@@ -3,19 +3,29 @@
 //!
 //! Read in this order.
 
+pub mod alias;
+pub mod approval;
+pub mod argument;
+pub mod canary;
 pub mod catalog;
 pub mod check;
+pub mod detect;
+pub mod fence;
 pub mod finding;
 pub mod json;
 pub mod judge;
+pub mod leads;
+pub mod lock;
 pub mod message;
 pub mod meter;
 mod name;
 pub mod policy;
 pub mod record;
 pub mod revision;
+pub mod role;
 pub mod root;
 pub mod schema;
 mod seen;
 pub mod session;
 pub mod subject;
+pub mod together;

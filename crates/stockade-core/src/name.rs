@@ -41,6 +41,17 @@ pub(crate) fn folded(name: &str) -> String {
     undisguised(name).as_deref().unwrap_or(name).to_lowercase()
 }
 
+/// What a name looks like to a person, where `1`, `l` and `I` are one letter (Unicode Technical
+/// Standard 39, "skeleton"). Names look the same when they have one of these in common: put into
+/// lower case before, an `I` is an `i`, and after that an `l`.
+pub(crate) fn looks(name: &str) -> [String; 2] {
+    let reads = undisguised(name);
+    let reads = reads.as_deref().unwrap_or(name);
+    let lower: String = skeleton(&reads.to_lowercase()).collect();
+    let as_it_is: String = skeleton(reads).collect();
+    [lower, as_it_is.to_lowercase()]
+}
+
 /// Whether two names read the same.
 pub(crate) fn alike(a: &str, b: &str) -> bool {
     if is_plain(a) && is_plain(b) {
@@ -56,7 +67,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The character of ASCII that `it` looks like: of several (`l`, `I`, `1`) the one of its kind.
-fn ascii(it: char) -> Option<char> {
+pub(crate) fn ascii(it: char) -> Option<char> {
     static LOOKS: LazyLock<HashMap<String, Vec<char>>> = LazyLock::new(|| {
         let letters = ('a'..='z').chain('A'..='Z').chain('0'..='9');
         let rest = ('!'..='~').filter(|it| !it.is_ascii_alphanumeric());

@@ -5,23 +5,30 @@
 //! whatever their order. Where none matches, the default does. So adding a deny never opens
 //! anything, and a file can be read in any order.
 
+pub mod input;
 pub mod limits;
 pub mod pattern;
+pub mod quota;
 pub mod when;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
+use crate::canary::Canaries;
 use crate::check;
-use crate::finding::{Finding, Place, Rule, Severity};
+use crate::finding::{Finding, Mend, Place, Rule, Severity};
 use crate::json::Json;
 use crate::message::Side;
 use crate::name;
+use crate::role::Roles;
 use crate::root::Admission;
 
+pub use input::{Commands, InputRule, InputRules, Permitted, Sql};
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
+pub use quota::{Budget, Period, Quota, Unit};
 pub use when::When;
 
 /// What a policy says about a rule.
@@ -283,10 +290,35 @@ pub struct Policy {
     pub client_roots: Vec<Admission>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: Option<usize>,
+    /// Nobody is asked anything: what would ask is denied.
+    pub asks_nobody: bool,
     /// Who may call what.
     pub tools: Tools,
+    /// What the arguments of tools are, and may be.
+    pub inputs: InputRules,
     /// How much of everything.
     pub limits: Limits,
+    /// How much of some tools.
+    pub quotas: Vec<Quota>,
+    /// What some tools are, in place of what is guessed.
+    pub roles: Vec<RoleRule>,
+    /// What nobody has a reason to say.
+    pub canaries: Arc<Canaries>,
+    /// Whether something of that sort is put into what tools answer.
+    pub plants: bool,
+    /// Whether a server's process is ended that lets a call take too long.
+    pub kills_overdue: bool,
+}
+
+/// What is said of what flows through some tools of some servers.
+#[derive(Clone, Debug)]
+pub struct RoleRule {
+    /// Of which servers.
+    pub servers: Vec<Pattern>,
+    /// Through which tools.
+    pub tools: Vec<Pattern>,
+    /// What.
+    pub roles: Roles,
 }
 
 /// So much is told of what a check saw.
@@ -310,7 +342,9 @@ impl Policy {
 
     /// What is to be done about one finding.
     pub fn action(&self, from: Side, finding: &Finding) -> Action {
-        match (self.stance(from, finding.rule), &finding.place, &finding.mend) {
+        let stance = self.stance_on(from, finding.rule, finding.severity);
+        match (stance, &finding.place, &finding.mend) {
+            (Action::Fix, _, Some(Mend::Remove)) => Action::Fix,
             // A name cannot be mended without changing what it names.
             (Action::Fix, Place::Name(_), _) | (Action::Fix, _, None) => Action::Deny,
             (action, ..) => action,
@@ -443,16 +477,38 @@ impl Policy {
         }
     }
 
+    /// What is said of what flows through a tool: everything, of all that is about it.
+    pub fn roles(&self, tool: &str) -> Option<Roles> {
+        let fits = |list: &[Pattern], name: &str| list.iter().any(|it| it.fits(name));
+        let is_about =
+            |it: &&RoleRule| fits(&it.servers, &self.tools.server) && fits(&it.tools, tool);
+        let each = self.roles.iter().filter(is_about).map(|it| it.roles);
+        each.reduce(Roles::and)
+    }
+
+    /// What is said about how much of a tool.
+    pub fn quotas(&self, tool: &str) -> impl Iterator<Item = &Quota> {
+        self.quotas.iter().filter(move |it| it.is_about(&self.tools.server, tool))
+    }
+
     /// What is to be done, in general, about what this rule finds in what `from` says.
     pub fn stance(&self, from: Side, rule: &Rule) -> Action {
-        let said = self.rules.get(rule.id).or_else(|| self.severities.get(&rule.severity));
-        said.copied().unwrap_or_else(|| rule.default(from))
+        self.stance_on(from, rule, rule.severity)
+    }
+
+    /// The same, about something that may be less bad than its rule's worst.
+    fn stance_on(&self, from: Side, rule: &Rule, severity: Severity) -> Action {
+        let said = self.rules.get(rule.id).or_else(|| self.severities.get(&severity));
+        // What is a matter of degree, and not of the worst: a default is careful with what is likely
+        // wrong, and only notes what may be.
+        let default = || if severity < rule.severity { Action::Allow } else { rule.default(from) };
+        said.copied().unwrap_or_else(default)
     }
 
     fn decide_one(&self, from: Side, finding: &Finding) -> Verdict {
         let external = || {
             let id = finding.rule.id;
-            if from == Side::Client && finding.told {
+            if finding.told {
                 let says: String = finding.says.chars().take(TOLD_CHARS_MAX).collect();
                 return format!("rule `{id}`: {}", check::visible(&says));
             }
@@ -461,7 +517,7 @@ impl Policy {
         let reason = || Reason {
             rule: finding.rule.id.to_owned(),
             external: external(),
-            internal: format!("{} at {}: {}", finding.rule.id, finding.place, finding.says),
+            internal: format!("{} at {}: {}", finding.rule.id, finding.place_told(), finding.says),
         };
         match self.action(from, finding) {
             Action::Allow | Action::Fix => Verdict::Allow,

@@ -50,9 +50,13 @@ pub struct Record {
     /// The tool.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub tool: Option<String>,
-    /// blake3 of the tool's definition (RFC 8785), where the server has listed it.
+    /// blake3 of the tool's definition (RFC 8785), where the server has listed it; of a difference,
+    /// that of what is there now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_digest: Option<String>,
+    /// How what is not as it was approved differs: `harmless`, `breaking` or `dangerous`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<&'static str>,
     /// blake3 of the arguments as they were sent, without white space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments_digest: Option<String>,
@@ -62,9 +66,19 @@ pub struct Record {
     /// The rule that decided, of the checks or of the policy file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// Who approved it, where somebody was asked.
+    /// The limit that it ran into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Box<Limited>>,
+    /// Who has said yes or no, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
+    /// The way by which that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// What was asked about: blake3 over the method and the parameters as they would be sent, in
+    /// their canonical form, without `_meta`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_digest: Option<String>,
     /// Whom a server's process asked for: a host and a port, or a name.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted_option")]
     pub destination: Option<String>,
@@ -113,6 +127,30 @@ impl Record {
     }
 }
 
+/// A limit that a call ran into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limited {
+    /// What it goes by in the policy.
+    pub name: String,
+    /// How much there may be.
+    pub max: u64,
+    /// How much there would have been.
+    pub count: u64,
+    /// In what time, in seconds. Left out, where it is of one moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<u64>,
+    /// After what time there is room again, in milliseconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<u64>,
+}
+
+impl Limited {
+    /// The same in whole seconds, after which there is room for sure.
+    pub fn retry_s(&self) -> Option<u64> {
+        self.retry_ms.map(|it| it.div_ceil(1000).max(1))
+    }
+}
+
 /// What a record is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,6 +160,10 @@ pub enum Kind {
     Start,
     /// It ended.
     Stop,
+    /// A person is asked about a request.
+    Question,
+    /// A standing grant was given or taken back.
+    Grant,
     /// A request was judged.
     Decision,
     /// A request was answered, or never will be.
@@ -142,6 +184,8 @@ pub enum Kind {
     Roots,
     /// The server's process touched something outside of every call.
     Touched,
+    /// Something is not as it was approved, or was approved.
+    Lock,
 }
 
 /// What a server's process touched in some time: each thing once, sorted, and of each sort no more
@@ -224,7 +268,7 @@ pub struct Noted {
     /// `low`, `medium` or `high`.
     pub severity: &'static str,
     /// Where, as a JSON pointer into the message.
-    #[serde(serialize_with = "redacted")]
+    #[serde(serialize_with = "redacted_place")]
     pub place: String,
     /// What.
     pub says: String,
@@ -240,7 +284,7 @@ impl Noted {
     pub fn all(from: Side, findings: &[Finding], policy: &Policy) -> Vec<Self> {
         let note = |it: &Finding| Self {
             rule: it.rule.id,
-            severity: it.rule.severity.name(),
+            severity: it.severity.name(),
             place: it.place.to_string(),
             says: it.says.clone(),
             action: match policy.action(from, it) {
@@ -278,6 +322,13 @@ fn redacted<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::O
     serializer.serialize_str(&check::redacted(text.as_ref()))
 }
 
+fn redacted_place<S: Serializer>(
+    place: &impl AsRef<str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&check::redacted_pointer(place.as_ref()))
+}
+
 fn redacted_option<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     match text {
         Some(text) => redacted(text, serializer),
@@ -300,6 +351,8 @@ mod tests {
         for kind in [
             Kind::Start,
             Kind::Stop,
+            Kind::Question,
+            Kind::Grant,
             Kind::Decision,
             Kind::Notice,
             Kind::Violation,
@@ -309,6 +362,7 @@ mod tests {
             Kind::Policy,
             Kind::Touched,
             Kind::Roots,
+            Kind::Lock,
         ] {
             assert!(!of(kind).can_wait(), "{kind:?}");
         }

@@ -37,6 +37,8 @@ pub const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities"
 pub const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 /// The key under `_meta` by which a modern request asks for log messages.
 pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// Who the server is, in a result (2026-07-28). It may be left away.
+pub const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
 /// The key under `_meta` that ties a notification to the `subscriptions/listen` it belongs to.
 pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
+use crate::check;
 use crate::json::{Document, Json, Limits};
 
 /// The most bytes a schema may have, written out.
@@ -121,7 +122,7 @@ impl Schema {
         }
         let Err(error) = validator.validate(&value) else { return Ok(()) };
         Err(Violation::Mismatch {
-            path: error.instance_path().as_str().to_owned(),
+            path: check::redacted_pointer(error.instance_path().as_str()),
             keyword: error.kind().keyword().to_owned(),
         })
     }

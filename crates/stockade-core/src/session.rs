@@ -5,8 +5,13 @@
 //! carried out: a [`Record`] before what it is about.
 
 mod answer;
+mod asked;
 mod client;
 mod effects;
+mod flow;
+mod memory;
+mod pinned;
+mod plant;
 mod request;
 mod roots;
 mod server;
@@ -19,14 +24,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::asked::Asked;
 use self::client::Client;
+pub use self::effects::META_LIMIT;
+use self::flow::Flow;
+use self::memory::Remembers;
+pub use self::memory::{Charge, Memory, Over};
+use self::plant::Planted;
+pub use self::roots::CHANGED;
 use self::roots::Roots;
-pub use self::server::Server;
+pub use self::server::{Blocked, Server};
 use self::turn::Turn;
 pub use self::waiting::Era;
 use self::waiting::Waiting;
 pub use self::watch::{Observed, Watch};
+use crate::alias::Aliases;
+use crate::approval::{Answer, Question};
 use crate::judge::Cleared;
+use crate::leads::Leads;
+use crate::lock::Difference;
 use crate::message::{Id, Malformed, Message, Side};
 use crate::meter::Meter;
 use crate::policy::Policy;
@@ -52,6 +68,13 @@ pub enum Event {
     },
     /// One side sent a message.
     Said(Box<Message>),
+    /// The client sent a message, and somebody has looked where the paths in it lead.
+    Looked {
+        /// What it sent.
+        message: Box<Message>,
+        /// Where they lead.
+        leads: Box<Leads>,
+    },
     /// One side sent something that its transport could not take in, and why.
     Garbled {
         /// Who.
@@ -78,10 +101,21 @@ pub enum Event {
     },
     /// One side is gone, and why.
     Left(Side, String),
+    /// The client says nothing more, and answers nothing; what it has asked is still answered.
+    Silent,
     /// This request has taken too long, by the clock of what carries it.
     Expired {
         /// Its id.
         id: Id,
+    },
+    /// A person has answered what was asked about a request, or nobody will.
+    Decided {
+        /// The exchange.
+        call: String,
+        /// What was approved, if anything was: [`Question::digest`].
+        digest: String,
+        /// What.
+        answer: Answer,
     },
     /// Time has passed: what took too long ends now.
     Passed,
@@ -108,11 +142,19 @@ pub enum Effect {
     Record(Box<Record>),
     /// Send this to the side it goes to.
     Send(Cleared),
+    /// Ask a person. [`Event::Decided`] is the answer, and without one it is a no, in time.
+    Ask(Box<Question>),
+    /// Nobody waits for an answer about this exchange any more.
+    Unask(String),
     /// Find out which of these roots of the client may be granted.
     Roots(Vec<String>),
+    /// End the server's process: it let a call take too long.
+    Kill,
     /// The process that took the place of another says the same as that; or it does not, and what
     /// is wrong.
     Begun(Result<(), String>),
+    /// Keep what the server has shown in place of what was approved, for whoever may approve it.
+    Differs(Box<Difference>),
 }
 
 /// Who is talking, for the record.
@@ -137,8 +179,15 @@ pub struct Session {
     waiting: HashMap<(Side, Id), Waiting>,
     exchanges: u64,
     meter: Arc<Meter>,
+    memory: Remembers,
+    flow: Flow,
+    planted: Option<Planted>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    asked: Asked,
+    /// What no server knows.
+    secret: Option<[u8; 32]>,
+    aliases: Aliases,
 }
 
 impl Session {
@@ -153,9 +202,21 @@ impl Session {
             waiting: HashMap::new(),
             exchanges: 0,
             meter,
+            memory: None,
+            flow: Flow::default(),
+            planted: None,
             watch: None,
             roots: Roots::default(),
+            asked: Asked::default(),
+            secret: None,
+            aliases: Aliases::default(),
         }
+    }
+
+    /// Has text that gives commands be put between marks that are made of this, which nobody else is
+    /// to know. Without it, what a policy wants mended so is denied.
+    pub fn fenced_with(&mut self, secret: [u8; 32]) {
+        self.secret = Some(secret);
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -163,10 +224,25 @@ impl Session {
         self.watch = Some(watch);
     }
 
+    /// Has somebody remember what was spent and read beyond this conversation.
+    pub fn remembered_by(&mut self, memory: Arc<dyn Memory>) {
+        self.memory = Some(memory);
+    }
+
     /// Has the client be asked for its roots, where the policy lets them count: somebody does what
     /// [`Effect::Roots`] says.
     pub fn heeds_roots(&mut self) {
         self.roots.heeded = true;
+    }
+
+    /// Has a person be asked where the policy asks: somebody does what [`Effect::Ask`] says.
+    pub fn heeds_questions(&mut self) {
+        self.asked.heeded = true;
+    }
+
+    /// How many requests wait for a person.
+    pub fn asked(&self) -> usize {
+        self.asked.len()
     }
 
     /// Whether the client was asked for its roots and has not answered.
@@ -184,6 +260,11 @@ impl Session {
         &self.roots.granted
     }
 
+    /// All roots that count: those of the policy, and those of the client.
+    pub fn roots(&self, policy: &Policy) -> Vec<String> {
+        [&policy.roots[..], &self.roots.granted[..]].concat()
+    }
+
     /// The revision that was agreed on, or that the last request was in.
     pub fn revision(&self) -> Option<Revision> {
         self.revision
@@ -194,36 +275,52 @@ impl Session {
         &self.parties
     }
 
-    /// How many requests wait for an answer.
+    /// How many requests wait for an answer, of the other side or of a person.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.asked.len()
     }
 
     /// Whether a request of the client waits for an answer.
     pub fn waits_for(&self, id: &Id) -> bool {
-        self.waiting.contains_key(&(Side::Client, id.clone()))
+        self.asked.has(Side::Client, id) || self.waiting.contains_key(&(Side::Client, id.clone()))
     }
 
     /// Takes in what happens, at `now_ms` of a clock that only goes forward.
     pub fn on(&mut self, event: Event, policy: &Arc<Policy>, now_ms: u64) -> Vec<Effect> {
-        let mut turn = Turn { session: self, policy, now_ms, effects: Vec::with_capacity(2) };
+        let mut turn =
+            Turn { session: self, policy, now_ms, leads: None, effects: Vec::with_capacity(2) };
         match event {
             Event::Heard { from, bytes } => turn.heard(from, bytes),
             Event::Answered { id, bytes } => turn.answered(&id, bytes),
             Event::Said(message) => turn.said(*message),
+            Event::Looked { message, leads } => {
+                turn.leads = Some(*leads);
+                turn.said(*message);
+            }
             Event::Garbled { from, says } => {
                 turn.malformed(from, &Malformed { code: -32600, says, id: None });
             }
+            Event::Withdrawn { id }
+            | Event::Abandoned { id }
+            | Event::Expired { id }
+            | Event::Unanswered { id, .. }
+                if turn.unasked(Side::Client, &id) => {}
             Event::Unanswered { id, why } => turn.unanswered(&id, &why),
             Event::Withdrawn { id } => {
                 turn.withdrawn(&id);
             }
             Event::Abandoned { id } if !turn.withdrawn(&id) => (),
             Event::Abandoned { id } => turn.cancel(Side::Server, &id),
-            Event::Left(side, why) => turn.left(side, &why),
+            Event::Left(side, why) => {
+                turn.nobody_asked(side, &why);
+                turn.left(side, &why);
+            }
+            Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
+            Event::Decided { call, digest, answer } => turn.decided(&call, &digest, &answer),
             Event::Passed => {
                 turn.passed();
+                turn.asked_passed();
                 turn.roots_passed();
             }
             Event::Granted { roots, tell } => turn.granted(roots, tell),

@@ -5,10 +5,18 @@
 //! all of its `params`, `result` or `error` and all that stands beside them: what this file does
 //! not know becomes [`Channel::Other`], so no channel is left unjudged.
 
+use std::cell::OnceCell;
+
+use crate::alias::Aliases;
+use crate::argument::Traits;
+use crate::canary::Canaries;
 use crate::catalog::Definition;
+use crate::fence::Fence;
 use crate::finding::At;
 use crate::json::Json;
+use crate::leads::Leads;
 use crate::message::{ENVELOPE, Kind, Message, Side};
+use crate::policy::input::{Inputs, NOTHING};
 use crate::revision::{Capability, Revision};
 
 /// What kind of thing a subject is: which way it travels, and who reads it.
@@ -54,6 +62,31 @@ pub enum Channel {
     Other,
 }
 
+impl Channel {
+    /// Whether it is what a server says of itself and of what it offers.
+    pub fn is_described(self) -> bool {
+        match self {
+            Self::Tool | Self::Prompt | Self::Resource | Self::Template | Self::Instructions => {
+                true
+            }
+            Self::Call
+            | Self::Argument
+            | Self::Uri
+            | Self::Content
+            | Self::Sampling
+            | Self::Elicitation
+            | Self::Roots
+            | Self::Reply
+            | Self::Task
+            | Self::TaskQuestion
+            | Self::Log
+            | Self::Progress
+            | Self::Error
+            | Self::Other => false,
+        }
+    }
+}
+
 /// A part of a document, and what it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -78,14 +111,26 @@ pub struct Facts<'a> {
     pub reference: &'a str,
     /// The tool that is called, where its server has described it.
     pub definition: Option<&'a Definition>,
+    /// What the policy says of its arguments.
+    pub inputs: &'a Inputs<'a>,
     /// The tool that its server has listed, and that the name of the one that is called reads as.
     pub reads_as: Option<&'a str>,
     /// What the client has declared that it can do.
     pub client_can: Capabilities,
     /// The directories and URIs that this conversation may be about. Empty: not bounded here.
     pub roots: &'a [String],
+    /// Where the paths in it lead, where somebody has looked. Nothing: nobody can.
+    pub leads: Option<&'a Leads>,
+    /// What a tool that was not listed does, by its name, once somebody has asked.
+    pub unlisted: Option<&'a OnceCell<Traits>>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
+    /// What nobody has a reason to say.
+    pub canaries: &'a [&'a Canaries],
+    /// What text in this message can be put between. None: nothing can.
+    pub fence: Option<&'a Fence<'a>>,
+    /// What the secrets of this conversation are called. Without, none of them has a number.
+    pub aliases: Option<&'a Aliases>,
 }
 
 impl Facts<'static> {
@@ -97,10 +142,16 @@ impl Facts<'static> {
             method: "",
             reference: "",
             definition: None,
+            inputs: &NOTHING,
             reads_as: None,
             client_can: Capabilities::default(),
             roots: &[],
+            leads: None,
+            unlisted: None,
             text_bytes_max: usize::MAX,
+            canaries: &[],
+            fence: None,
+            aliases: None,
         }
     }
 }

@@ -254,7 +254,29 @@ fn is_foreign(path: &str) -> bool {
     let mut start = path.trim_start_matches('/').bytes();
     let drive = matches!((start.next(), start.next()), (Some(letter), Some(b':' | b'|'))
         if letter.is_ascii_alphabetic());
-    drive || path.contains('\\') || path.starts_with("//") || path.contains("::$")
+    drive
+        || path.contains('\\')
+        || path.starts_with("//")
+        || path.contains(":$")
+        || path.split('/').any(|it| is_device(it) || is_short(it))
+}
+
+/// A device of Windows, wherever a path ends in it.
+fn is_device(name: &str) -> bool {
+    let name = name.strip_suffix(':').unwrap_or(name).to_ascii_uppercase();
+    let is_port = |it: &str| matches!(it.as_bytes(), [b'1'..=b'9']);
+    let ports = ["COM", "LPT"].iter().filter_map(|it| name.strip_prefix(it));
+    matches!(name.as_str(), "CON" | "PRN" | "NUL" | "CONIN$" | "CONOUT$")
+        || ports.into_iter().any(is_port)
+}
+
+/// The short name that Windows gives to a long one: `SECRET~1.TXT`.
+fn is_short(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let Some((before, number)) = stem.split_once('~') else { return false };
+    let plain = |it: u8| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_';
+    let is_number = matches!(number.as_bytes(), [b'1'..=b'9']);
+    (1..=6).contains(&before.len()) && before.bytes().all(plain) && is_number
 }
 
 fn starts_with_variable(path: &str) -> bool {

@@ -12,6 +12,8 @@
 
 mod functions;
 mod lexical;
+mod literal;
+mod loss;
 mod survey;
 
 use std::collections::BTreeSet;
@@ -23,6 +25,9 @@ use thiserror::Error;
 
 use lexical::Lexed;
 use survey::Survey;
+
+pub use literal::{Breakout, breaks_out};
+pub use loss::Loss;
 
 /// Whose SQL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,6 +183,7 @@ pub struct Query {
     functions: BTreeSet<String>,
     /// The first thing by which it does more than read.
     obstacle: Option<Refusal>,
+    loss: Option<Loss>,
 }
 
 /// A statement that only reads, as far as its text says. Only [`Query::read_only`] makes one, so a
@@ -237,6 +243,11 @@ impl Query {
         self.functions.iter().map(String::as_str)
     }
 
+    /// What it takes away for good, it or one in it.
+    pub fn loss(&self) -> Option<Loss> {
+        self.loss
+    }
+
     /// This statement, if it only reads.
     pub fn read_only(self) -> Result<ReadOnly, Refusal> {
         match self.obstacle {
@@ -254,6 +265,7 @@ impl Query {
         self.writes.extend(other.writes);
         self.functions.extend(other.functions);
         self.obstacle = self.obstacle.or(other.obstacle);
+        self.loss = self.loss.or(other.loss);
         Ok(self)
     }
 }

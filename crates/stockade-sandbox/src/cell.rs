@@ -3,10 +3,11 @@
 //! keeper, so that what is shown is what is done.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
+use crate::held::{Known, Which};
 
 /// Where a group says how many processes may be in it, in both versions.
 pub(crate) const PIDS_MAX: &str = "pids.max";
@@ -24,6 +25,8 @@ pub(crate) struct Cell {
     pub(crate) namespaces: bool,
     /// Parents before what is mounted in them.
     pub(crate) mounts: Vec<Mount>,
+    /// Which of the places the roots and programs are that somebody named: nothing else is mounted.
+    pub(crate) known: Vec<Known>,
     /// Files that are written for the server, below `/etc`.
     pub(crate) files: Vec<(PathBuf, Vec<u8>)>,
     /// Symbolic links: where, and to what. One whose place is taken is left out.
@@ -108,6 +111,11 @@ pub(crate) struct Setting {
 }
 
 impl Cell {
+    /// Whether what was found at a path is what the plan has found there.
+    pub(crate) fn knows(&self, path: &Path, found: Which) -> bool {
+        self.known.iter().filter(|it| it.path == path).all(|it| it.which == found)
+    }
+
     /// Whether a control group counts the processes.
     pub(crate) fn counts_processes(&self) -> bool {
         self.groups.iter().flat_map(|it| &it.settings).any(|it| it.file == PIDS_MAX)
@@ -131,6 +139,13 @@ impl Cell {
         out.count(self.mounts.len());
         for mount in &self.mounts {
             mount.encode(&mut out);
+        }
+        out.count(self.known.len());
+        for Known { path, which } in &self.known {
+            out.path(path);
+            out.number(which.device);
+            out.number(which.inode);
+            out.number(which.is_directory.into());
         }
         out.count(self.files.len());
         for (path, bytes) in &self.files {
@@ -181,6 +196,7 @@ impl Cell {
             cwd: from.path()?,
             time: from.many(Reader::number)?.pop().map(Duration::from_secs),
             mounts: from.many(Mount::decode)?,
+            known: from.many(known)?,
             files: from.many(|it| Some((it.path()?, it.bytes()?)))?,
             links: from.many(|it| Some((it.path()?, it.path()?)))?,
             groups: from.many(|it| {
@@ -200,6 +216,12 @@ impl Door {
         let port = from.number()?.try_into().ok()?;
         Some(Self { kind, at: SocketAddrV4::new(address, port) })
     }
+}
+
+fn known(from: &mut Reader<'_>) -> Option<Known> {
+    let path = from.path()?;
+    let (device, inode) = (from.number()?, from.number()?);
+    Some(Known { path, which: Which { device, inode, is_directory: from.flag()? } })
 }
 
 fn address(from: &mut Reader<'_>) -> Option<Ipv4Addr> {
@@ -284,6 +306,10 @@ mod tests {
             gid: 65534,
             drops: true,
             mounts: whats.map(|what| Mount { at: "/b".into(), what }).into(),
+            known: vec![Known {
+                path: "/a".into(),
+                which: Which { device: 1, inode: u64::MAX, is_directory: true },
+            }],
             files: vec![("/etc/passwd".into(), b"root\n".to_vec())],
             links: vec![("/bin".into(), "usr/bin".into())],
             cwd: "/a".into(),

@@ -28,8 +28,8 @@ use crate::reached::{self, Reached};
 use crate::trace::Places;
 use crate::warden::{ASK_TO_END, KNOWN};
 use crate::{
-    Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Limits, Network, Spec,
-    Trace, plan,
+    Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Limits, Network, Plan,
+    Spec, Trace, plan,
 };
 
 /// Exec from a slow file system takes a while; a keeper that says nothing for longer is stuck.
@@ -47,12 +47,17 @@ const KILL_MAX: Duration = Duration::from_secs(5);
 /// Starts a server, to be ended by the best means that this machine permits; [`Child::ends`] says
 /// which that is.
 pub fn launch(spec: &Spec) -> Result<Child, Error> {
-    start(spec, None)
+    start(spec, plan(spec)?, None)
+}
+
+/// Starts a server just as it was planned, by a plan of this spec.
+pub fn launch_planned(spec: &Spec, plan: Plan) -> Result<Child, Error> {
+    start(spec, plan, None)
 }
 
 /// Starts a server only if it can be ended by these means.
 pub fn launch_as(spec: &Spec, ends: Ends) -> Result<Child, Error> {
-    start(spec, Some(ends))
+    start(spec, plan(spec)?, Some(ends))
 }
 
 /// How a server ended.
@@ -350,10 +355,8 @@ impl Drop for Child {
     }
 }
 
-fn start(spec: &Spec, ends: Option<Ends>) -> Result<Child, Error> {
+fn start(spec: &Spec, mut plan: Plan, ends: Option<Ends>) -> Result<Child, Error> {
     let at = |step| move |source| Error::Start { step, source };
-    spec.check()?;
-    let mut plan = plan(spec)?;
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|it| at("no pipe")(it.into()));
     let (their_stdin, stdin) = pipe()?;
     let (stdout, their_stdout) = pipe()?;
@@ -531,11 +534,14 @@ fn failed(spec: &Spec, cell: Option<&Cell>, wanted: Option<Ends>, failure: Failu
         (Step::Namespace | Step::Proc, _) => {
             Error::NotPermitted { ends: wanted.unwrap_or(Ends::Subreaper), source }
         }
-        (Step::Place, _) => {
+        (Step::Place, errno) => {
             let place = usize::try_from(failure.place).ok();
             let mount = cell.zip(place).and_then(|(cell, place)| cell.mounts.get(place));
             let path = mount.map(|it| it.at.clone()).unwrap_or_default();
-            if failure.errno != Errno::PERM.raw_os_error() {
+            if let Errno::LOOP | Errno::STALE = errno {
+                return Error::Replaced { path };
+            }
+            if errno != Errno::PERM {
                 return Error::Place { path, source };
             }
             // What is wrong is not the place, but that nothing can be mounted: root of a container

@@ -29,6 +29,7 @@ use crate::engine::Ship;
 use crate::landlock;
 use crate::message::{Failure, Step};
 use crate::mounts::{self, Pinned};
+use crate::network::{MADE_UP, MADE_UP_MASK};
 use crate::raw::{self, Alone, Side};
 use crate::reached::Limit;
 use crate::seccomp::Filters;
@@ -142,7 +143,10 @@ pub(crate) fn build(
 
 /// Has this network namespace speak to itself, and listens there for the guard.
 fn open_doors(cell: &Cell) -> Result<Vec<OwnedFd>, Failure> {
-    loopback(&cell.addresses).map_err(|error| Step::Loopback.because_io(&error))?;
+    let names = (!cell.doors.is_empty()).then_some((MADE_UP, MADE_UP_MASK));
+    let addresses = cell.addresses.iter().map(|it| (*it, Ipv4Addr::BROADCAST));
+    let addresses: Vec<_> = names.into_iter().chain(addresses).collect();
+    loopback(&addresses).map_err(|error| Step::Loopback.because_io(&error))?;
     let doors = cell.doors.iter().map(open).collect::<Result<_, _>>();
     doors.map_err(|errno| Step::Doors.because(errno))
 }
@@ -219,13 +223,13 @@ pub(crate) fn stage(
     open_doors(cell)
 }
 
-/// Has this network namespace speak to itself, also at these addresses.
-pub(crate) fn loopback(addresses: &[Ipv4Addr]) -> io::Result<()> {
+/// Has this network namespace speak to itself, also at these addresses, each with its mask.
+pub(crate) fn loopback(addresses: &[(Ipv4Addr, Ipv4Addr)]) -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
     raw::bring_loopback_up(socket.as_fd())?;
-    for (address, number) in addresses.iter().zip(1..) {
-        raw::add_loopback_address(socket.as_fd(), *address, number)?;
+    for ((address, mask), number) in addresses.iter().zip(1..) {
+        raw::add_loopback_address(socket.as_fd(), *address, *mask, number)?;
     }
     Ok(())
 }

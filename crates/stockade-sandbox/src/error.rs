@@ -85,6 +85,12 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// What a root, or a place of programs, was when it was looked at is not there any more.
+    #[error("`{}` is not what it was when it was looked at, or a link leads there now", path.display())]
+    Replaced {
+        /// Where it was, without a link in its path.
+        path: PathBuf,
+    },
     /// A root, or a place of programs, would show the machine.
     #[error("`{}` cannot be shown: it holds, or is in, /proc, /sys or /dev", path.display())]
     NeverARoot {

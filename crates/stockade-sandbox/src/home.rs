@@ -25,6 +25,12 @@ const USERS_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Homes(Vec<PathBuf>);
 
+/// Whether a directory is somebody's home by where it is, or by what is in it.
+pub(crate) fn looks_like_home(top: &Path) -> bool {
+    let is_below = |it: &&str| top.parent() == Some(Path::new(it));
+    TOPS.iter().any(is_below) || SIGNS.iter().any(|it| top.join(it).symlink_metadata().is_ok())
+}
+
 impl Homes {
     /// Those that are named, and what `/etc/passwd` has of the guard, of whom the server is, and of
     /// whom these files belong to. Users of a directory service are not in it.
@@ -45,10 +51,7 @@ impl Homes {
     }
 
     pub(crate) fn is_home(&self, top: &Path) -> bool {
-        let is_below = |it: &&str| top.parent() == Some(Path::new(it));
-        self.0.iter().any(|it| it == top)
-            || TOPS.iter().any(is_below)
-            || SIGNS.iter().any(|it| top.join(it).symlink_metadata().is_ok())
+        self.0.iter().any(|it| it == top) || looks_like_home(top)
     }
 
     /// Whether it is a home, holds one, or is a place that many programs share.

@@ -35,7 +35,7 @@ pub(crate) fn apply(cell: &Cell) -> io::Result<()> {
         // Without namespaces nothing has taken hold of the places yet.
         let place = match cell.namespaces {
             true => open(at, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
-            false => mounts::look_up(at)?,
+            false => mounts::look_up_known(cell, at)?,
         };
         let of_files = AccessFs::from_file(VERSION);
         let rights = if at.is_dir() { rights } else { rights & of_files };

@@ -25,6 +25,7 @@ use rustix::process::{
 use crate::cell::{Cell, Kind, Mount, Owner, What};
 use crate::child::pid_behind;
 use crate::engine::{SHOP, STAGED_ROOT, Ship, is_ours_to_mount};
+use crate::held::Which;
 use crate::message::{Failure, Step};
 use crate::mounted::Mounted;
 use crate::plan::SYSTEM;
@@ -72,7 +73,7 @@ pub(crate) fn pin(cell: &Cell, alone: Alone) -> Result<Pinned, Failure> {
             mappings.push((owner, mapping(owner, server, alone)?));
         }
         let ids = mappings.iter().find(|(it, _)| Some(*it) == *owner).map(|(_, it)| it.as_fd());
-        clone_of(from, *kind, ids).map(Some)
+        clone_of(&look_up_known(cell, from)?, *kind, ids).map(Some)
     };
     let pinned = cell.mounts.iter().enumerate().map(|(place, mount)| {
         pin_one(mount).map_err(|error: io::Error| Step::Place.because_io(&error).at(place))
@@ -87,19 +88,24 @@ pub(crate) fn look_up(path: &Path) -> Result<OwnedFd, Errno> {
     openat2(CWD, path, flags, Mode::empty(), resolve)
 }
 
-/// A mount of its own of what is at a path, not yet anywhere.
+/// The same of a place of a cell, and nothing else that has taken its place since the plan.
+pub(crate) fn look_up_known(cell: &Cell, path: &Path) -> Result<OwnedFd, Errno> {
+    let place = look_up(path)?;
+    if cell.knows(path, Which::of(&fstat(&place)?)) { Ok(place) } else { Err(Errno::STALE) }
+}
+
+/// A mount of its own of a place that was looked up, not yet anywhere.
 pub(crate) fn clone_of(
-    path: &Path,
+    place: &OwnedFd,
     kind: Kind,
     ids: Option<BorrowedFd<'_>>,
 ) -> io::Result<OwnedFd> {
-    let place = look_up(path)?;
-    let is_directory = FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir();
+    let is_directory = FileType::from_raw_mode(fstat(place)?.st_mode).is_dir();
     let mut how = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     how.set(OpenTreeFlags::AT_RECURSIVE, is_directory);
-    let tree = open_tree(&place, "", how)?;
+    let tree = open_tree(place, "", how)?;
     let no_suid = MountAttrFlags::MOUNT_ATTR_NOSUID;
     let attributes = no_suid
         | match kind {

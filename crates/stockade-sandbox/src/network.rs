@@ -32,10 +32,17 @@ pub const GATE_DNS: SocketAddrV4 = SocketAddrV4::new(GATE, 53);
 /// The port of the proxy.
 pub const GATE_PROXY: SocketAddrV4 = SocketAddrV4::new(GATE, 1080);
 
-/// Whether an address is one of those of the loopback interface (`127.64.0.0/10`) that are the
-/// guard's, and stand for names.
+/// The first of the addresses that stand for names, all of the server's loopback interface. They look
+/// like anybody's: servers that are careful themselves connect to none of this machine or a private
+/// network (the reference server `fetch`), and would refuse a name that has one. Whoever has them
+/// outside is never reached by them.
+pub const MADE_UP: Ipv4Addr = Ipv4Addr::new(11, 64, 0, 0);
+/// Which bits they have in common.
+pub(crate) const MADE_UP_MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 192, 0);
+
+/// Whether an address is the guard's: the gate, or one that stands for a name.
 pub(crate) fn is_made_up(address: Ipv4Addr) -> bool {
-    matches!(address.octets(), [127, 64..=127, ..])
+    address == GATE || address.to_bits() & MADE_UP_MASK.to_bits() == MADE_UP.to_bits()
 }
 
 /// Whom a server may reach. Nobody, if nobody is named.

@@ -268,10 +268,12 @@ pub(crate) fn bring_loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Gives the loopback interface one more address, under a name of its own (`lo:1`).
+/// Gives the loopback interface one more address, under a name of its own (`lo:1`), and with it all
+/// that are the same under `mask`.
 pub(crate) fn add_loopback_address(
     socket: BorrowedFd<'_>,
     address: Ipv4Addr,
+    mask: Ipv4Addr,
     number: usize,
 ) -> io::Result<()> {
     // SAFETY: a zeroed `ifreq` is a valid one: all of it is integers and arrays of them.
@@ -282,7 +284,8 @@ pub(crate) fn add_loopback_address(
     for (place, byte) in places.zip(name.bytes()) {
         *place = c_char::from_ne_bytes([byte]);
     }
-    for (what, octets) in [(libc::SIOCSIFADDR, address.octets()), (libc::SIOCSIFNETMASK, [0xff; 4])]
+    for (what, octets) in
+        [(libc::SIOCSIFADDR, address.octets()), (libc::SIOCSIFNETMASK, mask.octets())]
     {
         // As a `sockaddr_in`: two bytes of port, then the address.
         let [a, b, c, d] = octets.map(|it| c_char::from_ne_bytes([it]));

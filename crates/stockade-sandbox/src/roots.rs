@@ -2,6 +2,7 @@
 //! written.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access as May, access};
 use rustix::process::geteuid;
 
+use crate::held::{AsFound, Found};
+use crate::home::looks_like_home;
 use crate::mounted::Mounted;
 use crate::plan::SYSTEM;
-use crate::way::{Way, walk};
+use crate::way::Way;
 use crate::{Access, Error, Root};
 
 /// Places that are never a root: what they show is the machine, not files.
@@ -26,34 +29,94 @@ pub(crate) const TRUSTED: &[&str] = &[
     ".gitmodules",
     ".hg",
     ".jj",
-    ".stockade",
     ".husky",
     ".pre-commit-config.yaml",
+    "lefthook.yml",
+    "lefthook.yaml",
+    ".lefthook.yml",
+    ".github",
+    ".gitlab-ci.yml",
+    ".circleci",
+    ".stockade",
     ".vscode",
     ".idea",
     ".zed",
     ".devcontainer",
     ".devcontainer.json",
+    ".vim",
+    ".vimrc",
+    ".exrc",
+    ".nvimrc",
+    ".nvim.lua",
+    ".lvimrc",
+    ".config/nvim",
+    ".config/vim",
+    ".emacs",
+    ".emacs.d",
+    ".config/emacs",
+    ".dir-locals.el",
+    ".gdbinit",
+    ".lldbinit",
+    ".mcp.json",
+    ".cursor",
+    ".claude",
+    ".claude.json",
+    ".config/Claude",
+    ".codex",
+    ".gemini",
+    ".windsurf",
+    ".codeium",
+    ".continue",
+    ".roo",
+    ".clinerules",
+    ".kiro",
+    ".amazonq",
+    ".aws/amazonq",
+    ".junie",
+    "opencode.json",
+    "opencode.jsonc",
+    ".opencode",
+    ".config/opencode",
+    ".config/goose",
+    ".config/zed",
+    ".config/Code",
+    ".config/Code - Insiders",
+    ".config/VSCodium",
+    ".config/Cursor",
+    ".config/Windsurf",
+    ".config/github-copilot",
+    ".copilot",
+    ".lmstudio",
+    ".warp",
+    ".config/mcp",
+    ".docker",
     ".envrc",
     ".env",
     ".mise.toml",
     "mise.toml",
-    ".mcp.json",
-    ".cursor",
-    ".claude",
-    ".codex",
-    ".gemini",
-    ".windsurf",
-    ".github",
-    ".gitlab-ci.yml",
-    ".circleci",
+    ".config/mise",
+    ".config/direnv",
+    ".direnvrc",
+    ".tool-versions",
     ".npmrc",
     ".yarnrc",
     ".yarnrc.yml",
     ".pnpmfile.cjs",
-    ".vimrc",
-    ".exrc",
-    ".nvimrc",
+    ".config/pip",
+    ".pip",
+    ".config/uv",
+    ".gemrc",
+    ".irbrc",
+    ".Rprofile",
+    ".cargo/config",
+    ".cargo/config.toml",
+    ".cargo/bin",
+    ".cargo/env",
+    ".gradle/init.gradle",
+    ".gradle/init.d",
+    ".m2/settings.xml",
+    ".ipython",
+    ".jupyter",
     ".bashrc",
     ".bash_profile",
     ".bash_login",
@@ -64,15 +127,30 @@ pub(crate) const TRUSTED: &[&str] = &[
     ".zshenv",
     ".zprofile",
     ".zlogin",
-    ".gitconfig",
-    ".ssh",
-    ".gnupg",
-    ".local/bin",
-    ".config/git",
+    ".zlogout",
+    ".xprofile",
+    ".xsession",
+    ".xsessionrc",
+    ".xinitrc",
+    ".pam_environment",
+    ".tmux.conf",
+    ".screenrc",
+    ".config/tmux",
     ".config/fish",
     ".config/autostart",
     ".config/systemd",
+    ".config/environment.d",
+    ".local/share/systemd",
+    ".local/share/applications",
+    ".local/bin",
+    ".gitconfig",
+    ".config/git",
+    ".ssh",
+    ".gnupg",
 ];
+
+/// The same, in a home directory alone: elsewhere it is a name like any other.
+const TRUSTED_OF_HOME: &[&str] = &["bin"];
 
 /// In a repository that is a writable root itself. It keeps what a mistake would change, and not a
 /// server that means it: whoever may write a repository may have git execute something.
@@ -84,37 +162,47 @@ pub(crate) const NAMES_MAX: usize = 200_000;
 pub(crate) const REPOSITORIES_MAX: usize = 128;
 
 /// The roots without a link in their paths, and none that shows the machine or that the server
-/// could have moved.
-pub(crate) fn real(roots: &[Root], here: &Path) -> Result<Vec<Root>, Error> {
+/// could have moved; and what each of them is.
+pub(crate) fn real(
+    roots: &[Root],
+    as_found: &AsFound,
+    here: &Path,
+) -> Result<(Vec<Root>, Vec<Found>), Error> {
     let mounted = Mounted::read()?;
     let mut real: Vec<Root> = Vec::new();
-    let mut ways = Vec::new();
+    let mut all = Vec::new();
     for root in roots {
-        let way = way_to(&here.join(&root.path), &root.path)?;
-        mounted.check(&root.path, &way.end)?;
-        if root.access == Access::Write && is_of_programs(&way.end) {
+        let found = as_found.find(&root.path, here)?;
+        let end = &found.way.end;
+        mounted.check(&root.path, end)?;
+        if root.access == Access::Write && is_of_programs(end) {
             return Err(Error::NeverWritten { path: root.path.clone() });
         }
-        if real.iter().any(|it| it.path == way.end && it.access != root.access) {
+        if real.iter().any(|it| it.path == *end && it.access != root.access) {
             return Err(Error::TwoAccesses { path: root.path.clone() });
         }
-        readable(&way.end).map_err(|source| Error::Place { path: root.path.clone(), source })?;
-        real.push(Root { path: way.end.clone(), access: root.access });
-        ways.push(way);
+        readable(&found).map_err(|source| Error::Place { path: root.path.clone(), source })?;
+        real.push(Root { path: end.clone(), access: root.access });
+        all.push(found);
     }
-    for (root, way) in roots.iter().zip(&ways) {
-        stays(&root.path, way, &real)?;
+    for (root, found) in roots.iter().zip(&all) {
+        stays(&root.path, &found.way, &real)?;
     }
-    Ok(real)
+    Ok((real, all))
 }
 
 /// A place of programs that was named, like a root.
-pub(crate) fn program(path: &Path, here: &Path, roots: &[Root]) -> Result<PathBuf, Error> {
-    let way = way_to(&here.join(path), path)?;
-    Mounted::read()?.check(path, &way.end)?;
-    readable(&way.end).map_err(|source| Error::Place { path: path.to_owned(), source })?;
-    stays(path, &way, roots)?;
-    Ok(way.end)
+pub(crate) fn program(
+    path: &Path,
+    as_found: &AsFound,
+    here: &Path,
+    roots: &[Root],
+) -> Result<Found, Error> {
+    let found = as_found.find(path, here)?;
+    Mounted::read()?.check(path, &found.way.end)?;
+    readable(&found).map_err(|source| Error::Place { path: path.to_owned(), source })?;
+    stays(path, &found.way, roots)?;
+    Ok(found)
 }
 
 /// What is read only in a writable root.
@@ -132,7 +220,8 @@ pub(crate) fn trusted(root: &Path, roots: &[Root]) -> Trusted {
     let is_repository = root.file_name().is_some_and(|it| it == ".git");
     let names = if is_repository { TRUSTED_OF_GIT } else { TRUSTED };
     let is_there = |it: &PathBuf| it.canonicalize().is_ok_and(|real| real == *it);
-    let here = names.iter().map(|it| root.join(it)).filter(is_there);
+    let of_home: &[&str] = if looks_like_home(root) { TRUSTED_OF_HOME } else { &[] };
+    let here = names.iter().chain(of_home).map(|it| root.join(it)).filter(is_there);
     let below = if is_repository { Some(Vec::new()) } else { repositories_below(root) };
     let all = below.is_some();
     let places = here.chain(below.unwrap_or_default());
@@ -166,37 +255,30 @@ fn repositories_below(root: &Path) -> Option<Vec<PathBuf>> {
     (found.len() <= REPOSITORIES_MAX).then_some(found)
 }
 
-/// A link that leads to a place, and that a server may have made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Where it is.
-    pub at: PathBuf,
-    /// What is at the end of the way.
-    pub real: PathBuf,
-}
-
-/// The first link on the way to a place that a server may have made: who had a root there once chose
-/// what is shown now. Those in directories that no server of this user ever writes are nobody's
-/// choice, such as a `/home` that leads to `/var/home`.
-///
-/// # Errors
-/// When there is nothing at the end of the way.
-pub fn led_by(path: &Path) -> io::Result<Option<Link>> {
-    let way = walk(path)?;
-    let at = way.links.into_iter().map(|(at, _)| at).find(|it| is_open_to_servers(it));
-    Ok(at.map(|at| Link { at, real: way.end }))
+/// Whether a place is, or is in, what other tools execute or trust, as far as `named` does not say so:
+/// a path that it begins with, and that somebody has written down.
+pub fn is_trusted(path: &Path, named: &Path) -> bool {
+    let names = |it: &Path| it.iter().map(ToOwned::to_owned).collect::<Vec<OsString>>();
+    let in_home = |it: &Path| TRUSTED_OF_HOME.iter().map(|name| it.join(name)).collect::<Vec<_>>();
+    let mut of_homes = path.ancestors().filter(|it| looks_like_home(it)).flat_map(in_home);
+    if of_homes.any(|it| path.starts_with(&it) && !named.starts_with(&it)) {
+        return true;
+    }
+    let (path, named) = (names(path), names(named).len());
+    let of_git = TRUSTED_OF_GIT.iter().map(|it| Path::new(".git").join(it));
+    let trusted = TRUSTED.iter().map(PathBuf::from).chain(of_git);
+    trusted.map(|it| names(&it)).any(|it| {
+        let at = path.windows(it.len()).enumerate().filter(|(_, part)| *part == it);
+        at.map(|(at, _)| at + it.len()).any(|end| end > named)
+    })
 }
 
 /// Whether the directory of this could be a server's writable root, or in one. A server of root's
 /// guard writes as whoever owns its root, so for root that is every directory that may be one.
-fn is_open_to_servers(path: &Path) -> bool {
+pub(crate) fn is_open_to_servers(path: &Path) -> bool {
     path.parent().is_some_and(|it| {
         !is_of_programs(it) && (geteuid().is_root() || access(it, May::WRITE_OK).is_ok())
     })
-}
-
-fn way_to(path: &Path, asked: &Path) -> Result<Way, Error> {
-    walk(path).map_err(|source| Error::Place { path: asked.to_owned(), source })
 }
 
 /// A server that may write to a link on the way would choose what is shown when it starts again.
@@ -218,9 +300,9 @@ fn is_of_programs(path: &Path) -> bool {
 }
 
 /// Whether this user may look into it. Root may look into everything.
-fn readable(path: &Path) -> io::Result<()> {
-    let look = if path.is_dir() { May::READ_OK | May::EXEC_OK } else { May::READ_OK };
-    if geteuid().is_root() { Ok(()) } else { Ok(access(path, look)?) }
+fn readable(found: &Found) -> io::Result<()> {
+    let look = if found.is_directory() { May::READ_OK | May::EXEC_OK } else { May::READ_OK };
+    if geteuid().is_root() { Ok(()) } else { Ok(access(found.real(), look)?) }
 }
 
 #[cfg(test)]
@@ -228,6 +310,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::Link;
 
     /// A directory that is gone with the value.
     struct Top(PathBuf);
@@ -259,16 +342,19 @@ mod tests {
         for path in ["/", "/proc", "/proc/self", "/sys/kernel", "/dev", "/dev/shm", "/usr/../proc"]
         {
             let root = Root { path: path.into(), access: Access::Read };
-            let refused = real(&[root], Path::new("/"));
+            let refused = real(&[root], &AsFound::default(), Path::new("/"));
             assert!(matches!(refused, Err(Error::NeverARoot { .. })), "{path}: {refused:?}");
-            let refused = program(Path::new(path), Path::new("/"), &[]);
+            let refused = program(Path::new(path), &AsFound::default(), Path::new("/"), &[]);
             assert!(matches!(refused, Err(Error::NeverARoot { .. })), "{path}: {refused:?}");
         }
         let none = Root { path: "/no/such/place".into(), access: Access::Read };
-        assert!(matches!(real(&[none], Path::new("/")), Err(Error::Place { .. })));
+        assert!(matches!(
+            real(&[none], &AsFound::default(), Path::new("/")),
+            Err(Error::Place { .. })
+        ));
         for path in ["/usr", "/usr/bin"] {
             let root = Root { path: path.into(), access: Access::Write };
-            let refused = real(&[root], Path::new("/"));
+            let refused = real(&[root], &AsFound::default(), Path::new("/"));
             assert!(matches!(refused, Err(Error::NeverWritten { .. })), "{path}: {refused:?}");
         }
     }
@@ -284,16 +370,18 @@ mod tests {
             vec![top.root("rw/link", Access::Read), rw()],
             vec![rw(), top.root("rw/link/../rw/data", Access::Write)],
         ] {
-            let refused = real(&roots, Path::new("/"));
+            let refused = real(&roots, &AsFound::default(), Path::new("/"));
             assert!(matches!(refused, Err(Error::ByALink { .. })), "{roots:?}: {refused:?}");
         }
-        let writable = real(&[rw()], Path::new("/")).unwrap();
-        let refused = program(&top.0.join("rw/link"), Path::new("/"), &writable);
+        let (writable, _) = real(&[rw()], &AsFound::default(), Path::new("/")).unwrap();
+        let refused =
+            program(&top.0.join("rw/link"), &AsFound::default(), Path::new("/"), &writable);
         assert!(matches!(refused, Err(Error::ByALink { .. })), "{refused:?}");
-        let found = real(&[rw(), top.root("own", Access::Read)], Path::new("/")).unwrap();
+        let roots = [rw(), top.root("own", Access::Read)];
+        let (found, _) = real(&roots, &AsFound::default(), Path::new("/")).unwrap();
         assert_eq!(found, [rw(), top.root("other", Access::Read)]);
         let readable = [top.root("rw", Access::Read), top.root("rw/link", Access::Read)];
-        assert!(real(&readable, Path::new("/")).is_ok());
+        assert!(real(&readable, &AsFound::default(), Path::new("/")).is_ok());
     }
 
     #[test]
@@ -301,10 +389,10 @@ mod tests {
         let top = Top::new("twice", &["a"]);
         let (read, write) = (top.root("a", Access::Read), top.root("a", Access::Write));
         for roots in [[read.clone(), write.clone()], [write, top.root("a/.", Access::Read)]] {
-            let refused = real(&roots, Path::new("/"));
+            let refused = real(&roots, &AsFound::default(), Path::new("/"));
             assert!(matches!(refused, Err(Error::TwoAccesses { .. })), "{refused:?}");
         }
-        assert!(real(&[read.clone(), read], Path::new("/")).is_ok());
+        assert!(real(&[read.clone(), read], &AsFound::default(), Path::new("/")).is_ok());
     }
 
     #[test]
@@ -349,9 +437,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_trusted_is_told_from_what_was_named() {
+        for (path, named, is) in [
+            ("/p/a", "/p", false),
+            ("/p/a/.git", "/p", true),
+            ("/p/a/.git/hooks/x", "/p", true),
+            ("/p/a.git/hooks", "/p", false),
+            ("/p/.vscode/sub", "/", true),
+            ("/h/.local/share", "/h", false),
+            ("/h/.local/bin/x", "/h/.local", true),
+            ("/h/.local/bin/x", "/h/.local/bin", false),
+            ("/p/.git/objects", "/p/.git", false),
+            ("/p/.git/hooks", "/p/.git", true),
+            ("/p/.git/hooks", "/p/.git/hooks", false),
+            ("/h/.claude/x/.git", "/h/.claude", true),
+            ("/home/u/bin/x", "/home/u", true),
+            ("/home/u/bin/x", "/home/u/bin", false),
+            ("/p/bin/x", "/p", false),
+        ] {
+            assert_eq!(is_trusted(Path::new(path), Path::new(named)), is, "{path} in {named}");
+        }
+    }
+
+    #[test]
     fn a_link_that_a_server_may_have_made_is_told_from_one_of_the_system() {
         let top = Top::new("led", &["there"]);
         symlink(top.0.join("there"), top.0.join("link")).unwrap();
+        let led_by = |path: &Path| Found::look(path).map(|it| it.link());
         let led = led_by(&top.0.join("link")).unwrap();
         assert_eq!(led, Some(Link { at: top.0.join("link"), real: top.0.join("there") }));
         assert_eq!(led_by(&top.0.join("there")).unwrap(), None);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::codec::{Reader, Writer};
+use crate::held::AsFound;
 use crate::{Engine, Error, Guarantee, Network};
 
 /// The kernel takes at most 6 MiB of arguments and environment, so no larger spec could start.
@@ -54,6 +55,8 @@ pub struct Confinement {
     pub trace: bool,
     /// The container engine that holds the server. Without one, it is held by walls of our own.
     pub engine: Option<Engine>,
+    /// What was found at the places that are named here; see [`hold`](Self::hold).
+    pub as_found: AsFound,
 }
 
 /// Something that only this server may know. It finds it in a file by this name in

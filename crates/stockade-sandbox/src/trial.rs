@@ -308,7 +308,7 @@ fn other_namespaces(alone: Alone) -> io::Result<String> {
 /// As `confine` has warden and server do it, and for root what its keeper does before.
 fn apart(alone: Alone) -> io::Result<String> {
     if geteuid().is_root() {
-        mounts::clone_of(Path::new("/usr"), Kind::Read, None)?;
+        mounts::clone_of(&mounts::look_up(Path::new("/usr"))?, Kind::Read, None)?;
     }
     in_namespace(alone, NEW_PID, || {
         raw::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS)?;
@@ -327,7 +327,9 @@ fn a_root_of_its_own() -> io::Result<()> {
         .map_err(at("mounts cannot be made private"))?;
     let new = mounts::memory(1 << 20, 0o755, None).map_err(at("no tmpfs"))?;
     mounts::put(&new, CWD.as_fd(), Path::new("/tmp")).map_err(at("tmpfs cannot be mounted"))?;
-    let usr = mounts::clone_of(Path::new("/usr"), Kind::Read, None)
+    let usr = mounts::look_up(Path::new("/usr"))
+        .map_err(io::Error::from)
+        .and_then(|it| mounts::clone_of(&it, Kind::Read, None))
         .map_err(|it| io::Error::other(format!("no read-only bind: {it}")))?;
     fs::create_dir("/tmp/usr")?;
     mounts::put(&usr, CWD.as_fd(), Path::new("/tmp/usr")).map_err(at("no bind"))?;
@@ -346,7 +348,7 @@ fn mapped_mounts(alone: Alone) -> io::Result<String> {
     let mapped = || {
         let (root, server) = (Owner { uid: 0, gid: 0 }, Owner { uid: NOBODY, gid: NOBODY });
         let ids = mounts::mapping(root, server, alone)?;
-        let tree = mounts::clone_of(&place, Kind::Write, Some(ids.as_fd()))?;
+        let tree = mounts::clone_of(&mounts::look_up(&place)?, Kind::Write, Some(ids.as_fd()))?;
         expect(rustix::fs::fstat(&tree)?.st_uid == NOBODY, "files keep their owner")
     };
     let tried = mapped();

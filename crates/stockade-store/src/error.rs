@@ -93,6 +93,14 @@ pub enum Error {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// What guards remember together cannot be used.
+    #[error("cannot use `{}`", path.display())]
+    Shared {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
 }
 
 impl Error {

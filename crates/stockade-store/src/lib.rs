@@ -21,6 +21,8 @@
 //! out by a [`Whole::head`] and [`Whole::key`] that were noted elsewhere: who holds the key, and who
 //! kept a copy of the signed heads and puts the files back to that time.
 //!
+//! [`Shared`] is no part of it: what guards have to know of each other while they run.
+//!
 //! The store does not look inside records and does not redact them; the caller has done that.
 
 mod chain;
@@ -35,6 +37,7 @@ mod read;
 mod recover;
 mod seal;
 mod segment;
+mod shared;
 mod verify;
 
 pub use chain::RECORD_BYTES_MAX;
@@ -43,4 +46,5 @@ pub use index::{Filter, Found, query};
 pub use keep::Keep;
 pub use ledger::{Durability, Ledger, Options, Position};
 pub use read::{Record, Tail, export, tail};
+pub use shared::{Charge, Over, Shared};
 pub use verify::{Broken, Fault, Gone, Killed, Torn, Verdict, Whole, verify};

@@ -1,4 +1,5 @@
-//! A conversation inside one process, for tests of what is above the wire.
+//! A conversation inside one process: for clients that are scripts of Stockade itself, and for tests
+//! of what is above the wire.
 
 use bytes::Bytes;
 use stockade_core::judge::Cleared;

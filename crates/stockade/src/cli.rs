@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command's output is what it is run for")]
 #![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
 
+mod approvals;
 mod audit;
 mod demo;
 mod doctor;
@@ -10,16 +11,19 @@ mod example;
 mod explain;
 mod hold;
 mod learn;
+mod lock;
+mod locked;
 mod own;
 mod policy;
 mod prepare;
 mod report;
 mod run;
 mod sandbox;
+mod scan;
 mod serve;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,6 +44,7 @@ const EXITS: &str = "Exit codes:
   1  findings, or something is not as it should be
   2  usage or configuration, or the ledger cannot be written
   4  the server cannot be reached or started, or ended by itself
+  6  the server is not what was approved, or its tools read like another's
   97 a guarantee of the sandbox cannot be enforced here, so nothing was started";
 
 #[derive(Debug, Subcommand)]
@@ -54,12 +59,18 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
+    /// Approve what servers are and offer, and see what is not as it was approved
+    Lock(Box<lock::LockArgs>),
     /// Try what a sandbox is made of on this machine, and say what is missing and what to do
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
     Example(example::Example),
+    /// Judge tool definitions or texts, one a line, without a server
+    Scan(scan::Scan),
     /// Check a policy, or explain what it decides
     Policy(policy::PolicyArgs),
+    /// Answer the questions of guards, and see what is allowed for later
+    Approvals(approvals::Approvals),
     /// Look into the ledger, and check that nobody changed it
     Audit(audit::Audit),
     /// Print a rule's page
@@ -104,15 +115,20 @@ impl State {
     fn below(&self, name: &str) -> Result<PathBuf, Failure> {
         let xdg =
             || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
-        let default = || {
-            let state = xdg().or_else(|| Some(config::home()?.join(".local/state")));
-            state.map(|it| it.join("stockade"))
+        let default = || match xdg() {
+            Some(it) => Some(it.join("stockade")),
+            None => config::home().map(|it| state_below(&it)),
         };
         self.dir.clone().or_else(default).map(|it| it.join(name)).ok_or_else(|| {
             Failure::new(Exit::Usage, "there is no home directory to keep anything in")
                 .help("name a directory with `--state DIR`")
         })
     }
+}
+
+/// Where state is kept in a home, unless a variable says another place.
+fn state_below(home: &Path) -> PathBuf {
+    home.join(".local/state/stockade")
 }
 
 /// Whether there is still a reader. One that closed the pipe has read enough: that is no failure.
@@ -132,9 +148,12 @@ pub fn main() -> ExitCode {
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
         Command::Prepare(it) => it.run(),
+        Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),
         Command::Example(it) => it.run(),
+        Command::Scan(it) => it.run(),
         Command::Policy(it) => policy::run(&it),
+        Command::Approvals(it) => it.run(),
         Command::Audit(it) => it.run(),
         Command::Explain(it) => it.run(),
     };

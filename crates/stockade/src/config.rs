@@ -14,7 +14,7 @@ pub mod resolve;
 pub mod source;
 pub mod watch;
 
-pub use file::Backend;
+pub use file::{Backend, Pinning};
 pub use problem::{ConfigError, Problem, Problems};
 pub use resolve::{Flags, Http, Resolved, Root, Sandbox, Server, Setting, Target};
 pub use source::{Search, Source, home};

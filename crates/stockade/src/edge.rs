@@ -15,6 +15,7 @@ use http::header::{
     ORIGIN, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use stockade_core::check::clipped;
 
 pub use key::Key;
 pub(crate) use key::hex;
@@ -59,7 +60,7 @@ impl Turned {
             let text = String::from_utf8_lossy(value);
             // A user and a password may stand before it.
             let name = text.rsplit('@').next().unwrap_or_default();
-            name.chars().take(NAME_MAX).collect::<String>()
+            clipped(name, NAME_MAX)
         };
         match self {
             Self::Host => {

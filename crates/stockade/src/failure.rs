@@ -14,6 +14,8 @@ pub enum Exit {
     Usage,
     /// 4: the server cannot be reached or started, or ended by itself.
     Server,
+    /// 6: what would be started, or what it offers, is not what was approved.
+    Denied,
     /// 97: a guarantee of the sandbox cannot be enforced here, so nothing was started.
     Unenforced,
 }
@@ -24,6 +26,7 @@ impl From<Exit> for ExitCode {
             Exit::Findings => 1,
             Exit::Usage => 2,
             Exit::Server => 4,
+            Exit::Denied => 6,
             Exit::Unenforced => 97,
         })
     }

@@ -8,6 +8,8 @@
 pub mod egress;
 pub mod gateway;
 pub mod link;
+mod links;
+pub mod memory;
 pub mod process;
 pub mod roots;
 pub mod stdio;
@@ -15,22 +17,31 @@ mod tally;
 pub mod watch;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
-use stockade_core::message::Side;
+use stockade_core::leads;
+use stockade_core::lock::Difference;
+use stockade_core::message::{Frame, Kind, Side};
 use stockade_core::meter::Meter;
 use stockade_core::policy::Policy;
-use stockade_core::record::Record;
+use stockade_core::record::{self, Record};
+use stockade_core::root::directories;
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 use stockade_wire::error::WireError;
 
 use self::egress::Room;
+use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
+use crate::approvals::desk::{Answers, Desk};
 use crate::config::watch::Live;
+use crate::lock::shown::Shown;
+
+/// How long a server has that was told to stop, before its process is ended for not having done so.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// What all conversations of this process share.
 #[derive(Debug)]
@@ -39,13 +50,21 @@ pub struct Guard {
     pub server: Arc<Server>,
     live: Arc<Live>,
     ledger: Ledger,
+    memory: Arc<Memory>,
     tally: Tally,
     room: Arc<Room>,
+    /// Whether the server's process is on this machine, so that paths can be looked at.
+    here: bool,
     unreachable: OnceLock<()>,
     reached: OnceLock<()>,
+    /// Where it is kept what the server shows in place of what was approved.
+    shown: OnceLock<Shown>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
+    /// What the marks around a server's text are made of. None: there was no randomness, and such
+    /// text does not pass.
+    secret: Option<[u8; 32]>,
     began: Instant,
 }
 
@@ -55,15 +74,40 @@ pub struct Guard {
 pub struct Unrecorded(#[source] pub stockade_store::Error);
 
 impl Guard {
-    /// A guard of `server`, by a policy that may be replaced while it stands.
-    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger) -> Self {
+    /// A guard of `server`, by a policy that may be replaced while it stands, which shares what it
+    /// remembers with others.
+    pub fn new(server: Arc<Server>, live: Arc<Live>, ledger: Ledger, memory: Memory) -> Self {
         // Names must differ and need not be secret: without randomness, processes differ too.
         let mark = getrandom::u32().unwrap_or_else(|_| std::process::id());
         let sessions = format!("s{mark:08x}");
         let tally = Tally::default();
         let (unreachable, reached, refused) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let (room, began) = (Room::of_this_process(), Instant::now());
-        Self { server, live, ledger, tally, room, unreachable, reached, refused, sessions, began }
+        let (room, began, shown) = (Room::of_this_process(), Instant::now(), OnceLock::new());
+        let mut secret = [0; 32];
+        let secret = getrandom::fill(&mut secret).ok().map(|()| secret);
+        let memory = Arc::new(memory);
+        Self {
+            server,
+            live,
+            ledger,
+            memory,
+            tally,
+            room,
+            here: false,
+            unreachable,
+            reached,
+            shown,
+            refused,
+            sessions,
+            secret,
+            began,
+        }
+    }
+
+    /// The same, of a server whose process is on this machine, or is not.
+    #[must_use]
+    pub fn here(self, here: bool) -> Self {
+        Self { here, ..self }
     }
 
     /// What the names of this guard's sessions begin with. Many processes write to one ledger, and
@@ -158,6 +202,19 @@ impl Guard {
         self.unreachable.get().is_some() && self.reached.get().is_none()
     }
 
+    /// Has what the server shows in place of what was approved be kept there.
+    pub fn keeps_in(&self, shown: Shown) {
+        self.shown.get_or_init(|| shown);
+    }
+
+    /// Keeps what the server shows in place of what was approved. It is refused whether or not it
+    /// can be kept.
+    fn differs(&self, difference: &Difference) {
+        if let Some(Err(error)) = self.shown.get().map(|it| it.keep(difference)) {
+            anstream::eprintln!("note: what the server shows cannot be kept: {error}");
+        }
+    }
+
     /// The policy and its file.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
@@ -173,9 +230,15 @@ impl Guard {
     }
 }
 
-/// Tells whoever started this process that a tool does what its server says it does not: a client
-/// believes such words, and nobody would look into the ledger for it.
+/// Tells whoever started this process that something is not as it was approved, or that a tool does
+/// what its server says it does not: a client believes such words, and nobody would look into the
+/// ledger for it.
 fn tell(record: &Record) {
+    if record.kind == record::Kind::Lock {
+        let says = visible(&redacted(&record.says));
+        let class = record.difference.map(|it| format!("{it}; ")).unwrap_or_default();
+        anstream::eprintln!("note: {says} ({class}`stockade lock diff` shows it)");
+    }
     for noted in record.findings.iter().filter(|it| it.rule == check::OBSERVED.id) {
         let tool = visible(&redacted(record.tool.as_deref().unwrap_or_default()));
         let says = visible(&noted.says);
@@ -193,6 +256,9 @@ pub struct Conversation {
     guard: Arc<Guard>,
     session: Mutex<Session>,
     board: tokio::sync::watch::Sender<Board>,
+    overdue: tokio::sync::watch::Sender<bool>,
+    desk: OnceLock<Desk>,
+    answers: Mutex<Option<Answers>>,
 }
 
 impl Conversation {
@@ -203,8 +269,12 @@ impl Conversation {
 
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
-        let session = Mutex::new(Session::new(Arc::clone(&guard.server), parties, meter));
-        Self { guard, session, board: tokio::sync::watch::Sender::default() }
+        let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
+        guard.secret.into_iter().for_each(|it| session.fenced_with(it));
+        session.remembered_by(Arc::clone(&guard.memory) as _);
+        let session = Mutex::new(session);
+        let (board, overdue) = Default::default();
+        Self { guard, session, board, overdue, desk: OnceLock::new(), answers: Mutex::default() }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -215,6 +285,29 @@ impl Conversation {
     /// Has the client be asked for its roots, where the policy lets them count.
     pub fn heeds_roots(&self) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_roots();
+    }
+
+    /// Returns when the server's process is to be ended, since it let a call take too long. It had
+    /// time by then to take in that nobody waits for it, and whoever waited was told.
+    pub async fn overdue(&self) {
+        let mut overdue = self.overdue.subscribe();
+        // It does not fail for as long as this is here.
+        drop(overdue.wait_for(|it| *it).await);
+        tokio::time::sleep(LEAVE).await;
+    }
+
+    /// Has a person be asked, where the policy asks. Whoever carries the conversation takes in what is
+    /// answered.
+    pub fn asks_at(&self, desk: Desk, answers: Answers) {
+        if self.desk.set(desk).is_ok() {
+            *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
+            self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_questions();
+        }
+    }
+
+    /// What is answered, for one who takes it in.
+    fn answers(&self) -> Option<Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What the session leaves to be done about roots.
@@ -243,7 +336,7 @@ impl Conversation {
             // whoever waits then would wait until it takes too long.
             self.guard.check()?;
         }
-        let effects = self.on(event);
+        let effects = self.on(self.looked(event));
         let mut sends = Vec::with_capacity(1);
         for effect in effects {
             match effect {
@@ -252,10 +345,18 @@ impl Conversation {
                     tell(&record);
                 }
                 Effect::Send(cleared) => sends.push(cleared),
+                Effect::Ask(question) => {
+                    if let Some(desk) = self.desk.get() {
+                        desk.ask(question);
+                    }
+                }
+                Effect::Unask(call) => self.unask(call),
                 Effect::Roots(said) => self.board.send_modify(|it| {
                     (it.said, it.busy) = (Some(said), true);
                 }),
+                Effect::Differs(difference) => self.guard.differs(&difference),
                 Effect::Begun(begun) => self.board.send_modify(|it| it.begun = Some(begun)),
+                Effect::Kill => drop(self.overdue.send_replace(true)),
             }
         }
         Ok(sends)
@@ -269,9 +370,52 @@ impl Conversation {
             .into_iter()
             .filter_map(|it| match it {
                 Effect::Send(cleared) => Some(cleared),
-                Effect::Record(_) | Effect::Roots(_) | Effect::Begun(_) => None,
+                Effect::Unask(call) => {
+                    self.unask(call);
+                    None
+                }
+                Effect::Record(_)
+                | Effect::Ask(_)
+                | Effect::Roots(_)
+                | Effect::Begun(_)
+                | Effect::Differs(_)
+                | Effect::Kill => None,
             })
             .collect()
+    }
+
+    /// An event in which the client has named paths, with what is known of them. To look at a disk may
+    /// take long, so nobody waits for that but the client.
+    fn looked(&self, event: Event) -> Event {
+        let policy = self.guard.policy();
+        if !self.guard.here || policy.roots.is_empty() && policy.client_roots.is_empty() {
+            return event;
+        }
+        let message = if let Event::Heard { from: Side::Client, bytes } = &event {
+            let frame = Frame::parse(Side::Client, bytes.clone(), &policy.limits.json());
+            // What was several messages is judged by the texts alone.
+            let Ok(Frame::One(message)) = frame else { return event };
+            message
+        } else if let Event::Said(message) = event {
+            message
+        } else {
+            return event;
+        };
+        if message.from() != Side::Client || message.kind() != Kind::Request {
+            return Event::Said(message);
+        }
+        let roots = self.look(|it| it.roots(&policy));
+        if directories(&roots).is_empty() {
+            return Event::Said(message);
+        }
+        let paths = leads::paths(&message, &self.guard.server, &policy, &roots);
+        Event::Looked { message, leads: Box::new(links::look(paths, &roots)) }
+    }
+
+    fn unask(&self, call: String) {
+        if let Some(desk) = self.desk.get() {
+            desk.unask(call);
+        }
     }
 
     fn on(&self, event: Event) -> Vec<Effect> {

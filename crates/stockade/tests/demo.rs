@@ -26,9 +26,10 @@ const SCENES: &[(&str, &str, Option<&str>)] = &[
     ("path_uri", "refused", Some("path_outside_roots")),
     ("duplicate_member", "refused", Some("protocol")),
     ("batch", "refused", Some("protocol")),
-    ("hidden_text", "cleaned", Some("hidden_unicode")),
+    ("poisoned_tool", "left out", Some("tool_poisoning")),
     ("remote_schema", "left out", Some("schema_unusable")),
     ("header_injection", "left out", Some("header_parameter")),
+    ("injected_page", "marked", Some("prompt_injection")),
     ("terminal_escape", "cleaned", Some("control_characters")),
     ("secret", "redacted", Some("secret")),
     ("error_database", "replaced", Some("error_detail")),
@@ -124,7 +125,7 @@ fn a_person_reads_a_list_that_fits_the_screen() {
     let last = text.lines().last().unwrap();
     let all = format!("All {} scenes came out as they should", SCENES.len());
     assert!(last.starts_with(&all), "{last}");
-    assert!(text.contains("Not stopped by this version"), "{text}");
+    assert!(text.contains("Not stopped here"), "{text}");
     assert_nothing_is_left(&place);
 }
 

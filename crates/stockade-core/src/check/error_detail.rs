@@ -15,13 +15,29 @@ impl Check for This {
     }
 
     fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if subject.channel != Channel::Error {
-            return;
+        if subject.channel == Channel::Error {
+            look(subject.json, facts, out);
+        } else if subject.channel == Channel::Task {
+            // A task that failed, or the tool that it was for.
+            for task in subject.json.all().filter(|it| it.is_object()) {
+                if task.get("status").and_then(Json::str) == Some("failed") {
+                    let parts = ["error", "statusMessage"].into_iter();
+                    parts.filter_map(|it| task.get(it)).for_each(|it| look(it, facts, out));
+                }
+                if task.get("isError").and_then(Json::bool) == Some(true) {
+                    let parts = ["content", "structuredContent"].into_iter();
+                    parts.filter_map(|it| task.get(it)).for_each(|it| look(it, facts, out));
+                }
+            }
         }
-        let is_rpc = subject.json.get("code").is_some();
-        let data = subject.json.get("data").filter(|_| is_rpc);
+    }
+}
+
+fn look(error: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+        let is_rpc = error.get("code").is_some();
+        let data = error.get("data").filter(|_| is_rpc);
         let shown = |it: Json<'_>| data.is_none_or(|data| !data.contains(it));
-        for json in subject.json.all().filter(|it| shown(*it)) {
+        for json in error.all().filter(|it| shown(*it)) {
             let Some(text) = json.str() else { continue };
             if let Some(detail) = detail(text, facts.roots) {
                 let shown = match detail {
@@ -38,7 +54,6 @@ impl Check for This {
             }
         }
     }
-}
 
 fn instead(what: &str, reference: &str) -> String {
     if reference.is_empty() {

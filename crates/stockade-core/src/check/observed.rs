@@ -38,7 +38,17 @@ fn finding(says: &str, what: &[String]) -> Finding {
     };
     let says = super::redacted(&format!("{says} {}{more}", super::listed(named))).into_owned();
     let place = Place::Value(String::new());
-    Finding { rule: &OBSERVED, place, says, told: false, mend: None, number: 0 }
+    let (severity, confidence) = (OBSERVED.severity, None);
+    Finding {
+        rule: &OBSERVED,
+        severity,
+        confidence,
+        place,
+        says,
+        told: false,
+        mend: None,
+        number: 0,
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 #![doc = include_str!("path_outside_roots.md")]
 
+use std::collections::BTreeSet;
+
 use super::{Check, Facts, Findings, Rule, rules};
+use crate::argument::{Argument, Called, Kind, Why, last_word};
 use crate::finding::At;
-use crate::json::Json;
-use crate::root::{bounds, within};
+use crate::leads::Lead;
+use crate::root::{bounds, directories, scheme, within};
 use crate::subject::{Channel, Subject};
 
 pub(super) struct This;
@@ -13,71 +16,137 @@ impl Check for This {
         &rules::path_outside_roots
     }
 
-    fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if facts.roots.is_empty() {
+    fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+        if !is_looked_at(it, facts.roots) {
             return;
         }
-        if matches!(subject.channel, Channel::Call | Channel::Argument) {
-            look(subject.json, "", facts.roots, out);
-        } else if subject.channel == Channel::Uri {
-            let uri = subject.json.str().unwrap_or_default();
-            if let Err(escape) = within(facts.roots, uri) {
-                out.add(At::Value(subject.json), escape.to_string());
+        let held = held(facts.roots, it.str).and_then(|()| leads(facts, it.str));
+        if let Err(why) = held {
+            out.add(it.at, it.says(Kind::Path, why));
+        }
+    }
+
+    fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+        if subject.channel != Channel::Uri || facts.roots.is_empty() {
+            return;
+        }
+        let uri = subject.json.str().unwrap_or_default();
+        let held = within(facts.roots, uri).and_then(|()| stays(facts.roots, uri));
+        if let Err(escape) = held.and_then(|()| leads(facts, uri)) {
+            out.add(At::Value(subject.json), escape);
+        }
+    }
+}
+
+/// The paths among some subjects that are inside by their texts, and may lead out by a link.
+pub(super) fn inside(subjects: &[Subject<'_>], facts: &Facts<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for subject in subjects {
+        if subject.channel == Channel::Uri {
+            let uri = subject.json.str().filter(|it| may_lead(it));
+            let uri = uri.filter(|it| within(facts.roots, it).is_ok());
+            found.extend(uri.map(str::to_owned));
+        }
+        let Some(call) = Called::of(*subject, facts) else { continue };
+        call.each(&mut |it| {
+            if is_looked_at(it, facts.roots)
+                && may_lead(it.str)
+                && !found.contains(it.str)
+                && held(facts.roots, it.str).is_ok()
+            {
+                found.insert(it.str.to_owned());
             }
-        }
+        });
+    }
+    found
+}
+
+/// Whether an argument is held against the roots.
+fn is_looked_at(it: &Argument<'_>, roots: &[String]) -> bool {
+    if roots.is_empty() || it.why == Why::Policy && !it.is(Kind::Path) && !it.is(Kind::Url) {
+        return false;
+    }
+    let text = it.str;
+    let is_path = it.is(Kind::Path) && may_be_path(it.name, text) || looks_like_path(text);
+    let is_uri = || looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
+    is_path || !it.is_name() && is_uri()
+}
+
+fn held(roots: &[String], text: &str) -> Result<(), String> {
+    within(roots, text)?;
+    stays(roots, text)?;
+    match hides_a_climb(text) {
+        true => Err("a path that climbs for whoever decodes it".to_owned()),
+        false => Ok(()),
     }
 }
 
-/// Looks at everything in `json`, which a parameter called `name` holds.
-fn look(json: Json<'_>, name: &str, roots: &[String], out: &mut Findings<'_>) {
-    if let Some(text) = json.str()
-        && (is_path_name(name) && may_be_path(text)
-            || looks_like_path(text)
-            || looks_like_uri(text) && bounds(roots, text))
-        && let Err(escape) = within(roots, text)
-    {
-        out.add(At::Value(json), escape.to_string());
-    }
-    for (name, value) in json.fields() {
-        if looks_like_path(name)
-            && let Err(escape) = within(roots, name)
-        {
-            out.add(At::Name(value), escape.to_string());
-        }
-        look(value, name, roots, out);
-    }
-    for item in json.items() {
-        look(item, name, roots, out);
+/// Whether this may be the name of a file, and one that may be a link.
+fn may_lead(text: &str) -> bool {
+    scheme(text).is_none() && text.len() <= PATH_MAX
+}
+
+/// Whether a path stays inside on the disk too, where somebody has looked.
+fn leads(facts: &Facts<'_>, text: &str) -> Result<(), String> {
+    let Some(leads) = facts.leads.filter(|_| may_lead(text)) else { return Ok(()) };
+    match leads.of(text) {
+        Lead::Inside => Ok(()),
+        Lead::Outside(link) => Err(format!("a link leads out of the roots: {link}")),
+        // It was mended since, or there are more than are looked at.
+        Lead::Unseen => Err("a path of which nobody has seen where it leads".to_owned()),
     }
 }
 
-/// Whether the last word of a parameter's name says that it holds paths.
-fn is_path_name(name: &str) -> bool {
-    const WORDS: [&str; 26] = [
-        "path", "paths", "file", "files", "filename", "filenames", "filepath", "filepaths", "dir",
-        "dirs", "directory", "directories", "folder", "folders", "cwd", "root", "roots", "source",
-        "src", "destination", "dest", "dst", "workdir", "workspace", "uri", "uris",
-    ];
-    let start = name
-        .char_indices()
-        .rev()
-        .find(|(_, it)| it.is_ascii_uppercase() || !it.is_ascii_alphanumeric());
-    // `filePath`, `file_path`, `PATH`
-    let last = match start {
-        Some((at, it)) if it.is_ascii_uppercase() => name.get(at..),
-        Some((at, it)) => name.get(at + it.len_utf8()..),
-        None => Some(name),
+/// Whether a URI has a scheme that may be of files: none of the web, and not `file` itself.
+fn is_of_files(uri: &str) -> bool {
+    scheme(uri).is_some_and(|it| !["http", "https"].iter().any(|web| web.eq_ignore_ascii_case(it)))
+}
+
+/// Whether a URI of another scheme, that no root bounds, stays below what it begins with. Servers make
+/// paths of them: `docs://../../etc/passwd`, `files:///etc/passwd`.
+fn stays(roots: &[String], uri: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = uri.split_once("://").filter(|_| is_of_files(uri)) else {
+        return Ok(());
     };
-    let is = |word: &str| WORDS.iter().any(|it| it.eq_ignore_ascii_case(word));
-    last.is_some_and(is) || is(name)
+    let mut path = rest.to_owned();
+    for _ in 0..ENCODED_TIMES_MAX {
+        let lower = path.to_ascii_lowercase();
+        let plain = lower.replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+        path = plain.replace("%25", "%").replace("%c0%ae", ".").replace("%c0%af", "/");
+    }
+    let climbs = path.split(['/', '\\']).any(|it| it.trim_end_matches([';', ' ']) == "..");
+    if climbs || path.contains(|it: char| it.is_control()) || path.contains("%00") {
+        return Err("a URI that climbs".to_owned());
+    }
+    let paths = directories(roots);
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let named = ["file", "fs", "dir", "path", "local"];
+    let path = match rest.strip_prefix('/') {
+        Some(_) => rest.to_owned(),
+        None if named.iter().any(|it| scheme.to_ascii_lowercase().contains(it)) => {
+            format!("/{rest}")
+        }
+        None => return Ok(()),
+    };
+    match looks_like_path(&path) {
+        true => within(roots, &path),
+        false => Ok(()),
+    }
 }
+
+/// So many times a server may take the encoding off.
+const ENCODED_TIMES_MAX: usize = 3;
 
 /// The longest path of Linux.
 const PATH_MAX: usize = 4096;
 
 /// A parameter called `source` may as well hold the source of a program.
-fn may_be_path(text: &str) -> bool {
-    text.len() <= PATH_MAX && !text.contains('\n')
+fn may_be_path(name: &str, text: &str) -> bool {
+    let holds_code = || matches!(last_word(name).as_str(), "source" | "src" | "file" | "files");
+    let is_long = text.len() > PATH_MAX || text.contains('\n');
+    !is_long || !holds_code()
 }
 
 /// Whether a value is a URI and nothing else, whatever it is called.
@@ -105,10 +174,23 @@ fn looks_like_path(text: &str) -> bool {
             first.is_some_and(|it| SYSTEM.contains(&it)) || text.contains("/../")
         }
         [b'\\', b'\\', ..] | [b'~', b'/', ..] | [b'.', b'.', b'/' | b'\\', ..] => true,
+        _ if hides_a_climb(text) => true,
         [drive, b':', b'/' | b'\\', ..] => drive.is_ascii_alphabetic(),
         _ => {
             let scheme = text.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("file:"));
-            scheme || text.contains("/../") || text.contains("\\..\\")
+            scheme || text.contains(":file:/") || text.starts_with("$HOME/") || text.starts_with("${HOME}") || text.contains("/../") || text.contains("\\..\\")
         }
     }
+}
+
+/// `..` for whoever decodes, once or twice, or takes something away first.
+fn hides_a_climb(text: &str) -> bool {
+    let has_percent = text.contains('%') && !text.contains("://");
+    let encoded = || {
+        let lower = text.to_ascii_lowercase();
+        ["%2e%2e", "..%2f", "..%5c", "%252e", "%c0%ae", ".%2e", "%2e.", "..%c0"]
+            .iter()
+            .any(|it| lower.contains(it))
+    };
+    has_percent && encoded() || text.contains("....//") || text.contains("/..;/") || text.starts_with("..;/")
 }

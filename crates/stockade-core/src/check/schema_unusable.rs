@@ -2,6 +2,7 @@
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::finding::At;
+use crate::json::Json;
 use crate::schema::{Shape, Unusable};
 use crate::subject::{Channel, Subject};
 
@@ -16,17 +17,24 @@ impl Check for This {
         if subject.channel != Channel::Tool {
             return;
         }
-        let Some(schema) = subject.json.get("inputSchema") else { return };
-        if Shape::is_plain(schema) {
-            return;
-        }
-        let shape = if schema.is_object() || schema.bool().is_some() {
-            Shape::read(schema)
-        } else {
-            Err(Unusable::Invalid("it is no schema".to_owned()))
-        };
-        if let Err(error) = shape {
+        if let Some(error) = subject.json.get("inputSchema").and_then(unusable) {
             out.add_removable(At::Value(subject.json), format!("`inputSchema`: {error}"));
         }
+        // The tool can be called all the same, and what nobody can check is not promised.
+        if let Some(schema) = subject.json.get("outputSchema")
+            && let Some(error) = unusable(schema)
+        {
+            out.add_removable(At::Value(schema), format!("`outputSchema`: {error}"));
+        }
     }
+}
+
+fn unusable(schema: Json<'_>) -> Option<Unusable> {
+    if Shape::is_plain(schema) {
+        return None;
+    }
+    if schema.is_object() || schema.bool().is_some() {
+        return Shape::read(schema).err();
+    }
+    Some(Unusable::Invalid("it is no schema".to_owned()))
 }

@@ -13,7 +13,7 @@ impl Check for This {
 
     fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
         let (Channel::Call, Some(other)) = (subject.channel, facts.reads_as) else { return };
-        let other: String = other.chars().take(NAME_CHARS_MAX).collect();
+        let other = super::clipped(other, NAME_CHARS_MAX);
         let says = format!("the name of the tool reads as `{other}`, which is listed");
         out.add_told(At::Value(subject.json), says);
     }

@@ -69,10 +69,23 @@ limits! {
     calls_per_minute_per_tool = 300, 1 to 1_000_000;
     /// How many calls of a session may be under way.
     calls_in_flight_max = 32, 1 to 100_000;
+    /// How often a key may make the same call of a tool, with the same arguments, in the time below: what
+    /// comes again and again is a loop.
+    same_call_max = 30, 1 to 1_000_000;
+    /// In what time, in seconds.
+    same_call_window_s = 60, 1 to 86_400;
     /// How long a call may be silent, in seconds: an answer or progress starts it again.
     call_timeout_s = 120, 1 to 86_400;
     /// How long a call may take in all, whatever progress it reports, in seconds.
     call_total_s = 600, 1 to 604_800;
+    /// How long what was read in another conversation counts for `toxic_flow`, in seconds.
+    flow_window_s = 1800, 1 to 604_800;
+    /// How long a call may wait for a person, in seconds. Then it is denied.
+    approval_timeout_s = 300, 1 to 86_400;
+    /// How many calls of a session may wait for a person. They are not under way meanwhile.
+    approvals_max = 100, 1 to 100_000;
+    /// How long a message may be that a person is asked about, in bytes: nobody reads more.
+    approval_bytes_max = 64 << 10, 256 to 1 << 24;
     /// How many sessions there may be.
     sessions_max = 256, 1 to 1_000_000;
     /// The size of all headers of one HTTP request, in bytes.

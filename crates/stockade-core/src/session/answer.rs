@@ -2,8 +2,10 @@
 
 use super::Effect;
 use super::effects::reason;
+use super::pinned::Pinned;
 use super::turn::Turn;
 use super::waiting::Waiting;
+use crate::check;
 use crate::finding::Finding;
 use crate::json::Json;
 use crate::message::{Kind, Message, Side};
@@ -24,6 +26,11 @@ impl Turn<'_> {
         let Some(waiting) = self.session.waiting.remove(&(asker, id.clone())) else {
             return self.violation(from, "", "an answer to what was not asked, or was cancelled");
         };
+        if from == Side::Server
+            && let Some(blocked) = self.session.server.blocked()
+        {
+            return self.refuse_blocked(&id, &message, &waiting, &blocked);
+        }
         if let Some(says) = wrong_result(&message, &waiting) {
             self.violation(from, &waiting.method, says);
             self.outcome(&waiting, Status::Refused, |it| it.says = says.to_owned());
@@ -36,11 +43,41 @@ impl Turn<'_> {
         }
         let status = status(&message);
         let original = message.clone();
+        let planted = (from == Side::Server).then(|| self.plant(&message, &waiting)).flatten();
+        let (message, has_canary) = match planted {
+            Some(it) => (it, true),
+            None => (message, false),
+        };
+        let (message, held) = match self.pinned(message, &waiting) {
+            Pinned::Whole(message) => (message, false),
+            Pinned::Mended(message) => (message, true),
+            Pinned::Blocked(blocked) => {
+                return self.refuse_blocked(&id, &original, &waiting, &blocked);
+            }
+            Pinned::Refused => {
+                self.outcome(&waiting, Status::Refused, |it| it.mended = true);
+                let reason = Reason {
+                    rule: "lock".to_owned(),
+                    external: "the answer is not what was approved".to_owned(),
+                    internal: String::new(),
+                };
+                return self.refuse(asker, &id, &waiting, &reason);
+            }
+        };
         let (touched, found) = self.seen(&waiting);
-        let judgement = self.judge(message, &waiting).with(found, self.policy);
+        let mut judgement = self.judge(message, &waiting).with(found, self.policy);
+        if from == Side::Server
+            && let Err(reason) = self.spent(&original, &waiting)
+        {
+            judgement = judgement.and(Verdict::Deny(reason));
+        }
         let findings = Noted::all(from, judgement.findings(), self.policy);
-        let (mended, verdict) = (judgement.mended(), judgement.verdict().name());
-        let detail = original_error(&original, judgement.findings());
+        let mended = judgement.mended() || held || has_canary;
+        let verdict = judgement.verdict().name();
+        let mut detail = original_error(&original, judgement.findings());
+        if has_canary {
+            detail.push_str("a canary was planted");
+        }
         let clean = findings.is_empty() && !mended;
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
         if !whole && from == Side::Server && &*waiting.method == "tools/list" {
@@ -62,7 +99,7 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
-                let reason = reason(judgement.verdict());
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
                 self.outcome(&waiting, Status::Refused, |it| {
                     (it.findings, it.mended, it.touched) = (findings, mended, touched);
                     (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));
@@ -170,6 +207,6 @@ fn original_error(message: &Message, findings: &[Finding]) -> String {
         return String::new();
     }
     let texts = message.body().into_iter().flat_map(Json::all).filter_map(Json::str);
-    let whole: String = texts.collect::<Vec<_>>().join("\n").chars().take(4096).collect();
-    crate::check::redacted(&whole).into_owned()
+    let whole = texts.collect::<Vec<_>>().join("\n");
+    check::clipped(&whole, 4096)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::check;
 use crate::json::Json;
 use crate::message::Message;
 use crate::revision::{META_CAPABILITIES, META_CLIENT};
@@ -35,10 +36,10 @@ impl Client {
     fn read(info: Option<Json<'_>>, can: Option<Json<'_>>) -> Self {
         let text = |it| info.and_then(|info| info.get(it)).and_then(Json::str).unwrap_or_default();
         let (name, version) = (text("name"), text("version"));
-        let label = [name, " ", version].into_iter().flat_map(str::chars);
+        let label = check::clipped(&format!("{name} {version}"), NAME_CHARS_MAX);
         Self {
             name: name.chars().take(NAME_CHARS_MAX).collect(),
-            label: label.take(NAME_CHARS_MAX).collect::<String>().trim().into(),
+            label: label.trim().into(),
             can: Capabilities::read(can),
         }
     }

@@ -7,11 +7,15 @@ use serde_json::{Value, json};
 use super::Effect;
 use super::turn::Turn;
 use super::waiting::Waiting;
+use crate::check;
 use crate::judge::Cleared;
 use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
-use crate::record::{self, Noted, Record, Status};
+use crate::record::{self, Limited, Noted, Record, Status};
 use crate::revision;
+
+/// Where a refusal has the limit that was run into.
+pub const META_LIMIT: &str = "stockade/limit";
 
 impl Turn<'_> {
     pub(super) fn exchange(&self, kind: record::Kind, waiting: &Waiting) -> Record {
@@ -66,6 +70,18 @@ impl Turn<'_> {
     /// Tells whoever waits that the answer is no. A tool's caller is a model, which reads results
     /// and not errors: it is told in a result that says it is an error.
     pub(super) fn refuse(&mut self, asker: Side, id: &Id, waiting: &Waiting, reason: &Reason) {
+        self.refuse_limited(asker, id, waiting, reason, None);
+    }
+
+    /// The same of what ran into a limit, which a program is told in numbers.
+    pub(super) fn refuse_limited(
+        &mut self,
+        asker: Side,
+        id: &Id,
+        waiting: &Waiting,
+        reason: &Reason,
+        limit: Option<&Limited>,
+    ) {
         let text = format!("refused by Stockade: {} (reference {})", reason.external, waiting.call);
         if &*waiting.method != "tools/call" {
             return self.reply(asker, Some(id), revision::REFUSED, &text);
@@ -73,6 +89,16 @@ impl Turn<'_> {
         let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
         if let (true, Some(result)) = (waiting.revision.types_results(), result.as_object_mut()) {
             result.insert("resultType".to_owned(), Value::from("complete"));
+        }
+        if let (Some(limit), Some(result)) = (limit, result.as_object_mut()) {
+            let limit = json!({
+                "limit": limit.name,
+                "max": limit.max,
+                "count": limit.count,
+                "windowSeconds": limit.window_s,
+                "retryAfter": limit.retry_s(),
+            });
+            result.insert("_meta".to_owned(), json!({ META_LIMIT: limit }));
         }
         self.own(asker, &json!({ "jsonrpc": "2.0", "id": id.to_value(), "result": result }));
     }
@@ -88,15 +114,24 @@ impl Turn<'_> {
     }
 }
 
-/// Why a verdict that is not "allow" was given. Nobody can be asked yet, so a question is a denial.
-pub(super) fn reason(verdict: &Verdict) -> Reason {
+/// Why a verdict that is not "allow" was given. Where nobody can be asked, a question is a denial;
+/// `by_policy`, where the policy says so.
+pub(super) fn reason(verdict: &Verdict, by_policy: bool) -> Reason {
     match verdict {
         Verdict::Deny(reason) => reason.clone(),
         Verdict::Ask(reasons) => {
             let first = reasons.first();
+            let why = first.map(|it| format!(": {}", it.external)).unwrap_or_default();
             Reason {
                 rule: first.map(|it| it.rule.clone()).unwrap_or_default(),
-                external: "a person would have to approve this, and nobody can be asked".to_owned(),
+                external: match by_policy {
+                    false => {
+                        format!("a person would have to approve this, and nobody can be asked{why}")
+                    }
+                    true => format!(
+                        "a person would have to approve this, and the policy asks nobody{why}"
+                    ),
+                },
                 internal: first.map(|it| format!("ask: {}", it.internal)).unwrap_or_default(),
             }
         }
@@ -108,5 +143,5 @@ pub(super) fn reason(verdict: &Verdict) -> Reason {
 
 /// A name as the record keeps it: whoever speaks can make it as long as a message.
 pub(super) fn clipped(name: &str) -> String {
-    name.chars().take(200).collect()
+    check::clipped(name, 200)
 }

@@ -7,22 +7,26 @@ use url::Url;
 
 use super::client::Client;
 use super::effects::{clipped, reason};
+use super::memory::Refused;
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
 use super::{Effect, Session, roots};
 use crate::json::Json;
 use crate::judge::Judgement;
 use crate::message::{Id, Kind, Message, Side};
+use crate::meter::Attempt;
 use crate::policy::{CallFacts, Decision, Reason, Verdict};
-use crate::record::{self, Noted, Status};
+use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, META_VERSION, Revision};
+use crate::role::Roles;
 
 impl Turn<'_> {
     pub(super) fn request(&mut self, message: Message) {
         let from = message.from();
         let (Some(id), Some(method)) = (message.id().cloned(), message.method()) else { return };
         let method: Box<str> = method.into();
-        if self.session.waiting.contains_key(&(from, id.clone())) {
+        let waits = &self.session.waiting;
+        if waits.contains_key(&(from, id.clone())) || self.session.asked.has(from, &id) {
             self.violation(from, &method, "the id of a request that is still waiting");
             // Under its own id this would be taken for the answer to the request that waits.
             return self.reply(from, None, -32600, "the id of a request that still waits");
@@ -54,6 +58,12 @@ impl Turn<'_> {
                 return self.reply(from, Some(&id), -32602, says);
             }
         };
+        if let Some(blocked) = self.session.server.blocked() {
+            if from == Side::Client {
+                return self.answer_blocked(&id, &message, &waiting, &blocked);
+            }
+            return self.violation(from, &waiting.method, "what a server asks that is blocked");
+        }
         if from == Side::Server && !waiting.revision.server_asks() {
             // 2026-07-28, "Multi Round-Trip Requests": a server asks by `inputRequests` alone.
             return self.violation(
@@ -65,7 +75,8 @@ impl Turn<'_> {
         if from == Side::Server && &*waiting.method == "roots/list" && self.answers_roots() {
             return self.answer_roots(&id, &waiting);
         }
-        let own = (from == Side::Client && !self.policy.roots.is_empty())
+        let bounds = !self.policy.roots.is_empty() || !self.policy.client_roots.is_empty();
+        let own = (from == Side::Client && bounds)
             .then(|| roots::with_own(&message, &self.roots_listed(), &self.policy.limits.json()));
         let (message, answered) = match own.flatten() {
             None => (message, false),
@@ -77,6 +88,7 @@ impl Turn<'_> {
         };
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
+        let seeded = if from == Side::Client { self.seeds() } else { Ok(()) };
         let mut judgement = self.judge(message, &waiting);
         if called(judgement.message(), &waiting.method) != waiting.tool_name.as_deref() {
             // The rules about tools are asked about the name as it came in. Mended, it is that of
@@ -87,14 +99,27 @@ impl Turn<'_> {
                 internal: "mending it would call another tool".to_owned(),
             }));
         }
+        if let Some(reason) = self.unpinned(judgement.message(), &waiting) {
+            judgement = judgement.and(Verdict::Deny(reason));
+        }
+        if let Err(refused) = seeded {
+            judgement = judgement.and(Verdict::Deny(refused.reason));
+        }
         let mut by = None;
+        let mut limit = None;
         if from == Side::Client && &*waiting.method == "tools/call" {
-            let decided = self.decide(&judgement, &mut waiting);
+            let (decided, stopped) = self.decide(&judgement, digest.as_deref(), &mut waiting);
             if decided.hidden {
                 return self.hidden(&id, &waiting, digest, &judgement, &decided.by);
             }
             by = Some(decided.by.rule.clone());
+            limit = stopped;
             judgement = judgement.and(decided.verdict);
+        }
+        if from == Side::Client {
+            let (it, limited) = self.last(judgement, &mut waiting);
+            judgement = it;
+            limit = limited.or(limit);
         }
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
@@ -116,14 +141,62 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
-                let reason = reason(judgement.verdict());
+                let parked = self.park(&id, waiting, judgement, record);
+                let Err(unparked) = parked else { return };
+                let (waiting, judgement, mut record) = *unparked;
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
+                record.decision = Some(judgement.verdict().name());
                 record.rule = Some(reason.rule.clone());
                 record.says.clone_from(&reason.internal);
+                // Another rule may have been stricter.
+                let limit = limit.filter(|it| it.name == reason.rule);
+                record.limit = limit.clone().map(Box::new);
                 self.effects.push(Effect::Record(Box::new(record)));
                 self.outcome(&waiting, Status::Refused, |_| ());
-                self.refuse(from, &id, &waiting, &reason);
+                self.refuse_limited(from, &id, &waiting, &reason, limit.as_ref());
             }
         }
+    }
+
+    /// What is asked last of a request of the client, of one that goes on or that a person may let
+    /// go on: what it would say in public, what it costs, and what it reads. The last two leave a
+    /// trace.
+    fn last(
+        &mut self,
+        mut judgement: Judgement,
+        waiting: &mut Waiting,
+    ) -> (Judgement, Option<Limited>) {
+        if matches!(judgement.verdict(), Verdict::Deny(_)) {
+            return (judgement, None);
+        }
+        let roles = self.roles(judgement.message(), waiting);
+        let mut left = match self.toxic(roles, waiting) {
+            Ok(found) => {
+                judgement = judgement.with(found, self.policy);
+                Ok(())
+            }
+            Err(refused) => Err(refused),
+        };
+        if left.is_ok() && matches!(judgement.verdict(), Verdict::Allow) {
+            left = self.spend_and_read(judgement.message(), roles, waiting);
+        }
+        match left {
+            Ok(()) => (judgement, None),
+            Err(refused) => (judgement.and(Verdict::Deny(refused.reason)), refused.limited),
+        }
+    }
+
+    /// Pays for a request that is about to be sent on, and remembers what it will read.
+    pub(super) fn spend_and_read(
+        &mut self,
+        message: &Message,
+        roles: Roles,
+        waiting: &mut Waiting,
+    ) -> Result<(), Box<Refused>> {
+        if &*waiting.method == "tools/call" {
+            self.spend(message, waiting)?;
+        }
+        self.reads(roles, waiting)
     }
 
     /// A server is told the roots that hold it, whatever its client would have said: those are what
@@ -201,6 +274,7 @@ impl Turn<'_> {
             since_ms: self.now_ms,
             heard_ms: self.now_ms,
             slot: None,
+            charges: Vec::new(),
             asks_for_task: revision.asks_for_tasks()
                 && message.get("task").is_some_and(Json::is_object),
             unknown,
@@ -208,7 +282,12 @@ impl Turn<'_> {
     }
 
     /// What the policy says of a call, by its tables and its limits.
-    fn decide(&self, judgement: &Judgement, waiting: &mut Waiting) -> Decision {
+    fn decide(
+        &self,
+        judgement: &Judgement,
+        arguments: Option<&str>,
+        waiting: &mut Waiting,
+    ) -> (Decision, Option<Limited>) {
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
         let client = &waiting.client;
         let roots = self.roots();
@@ -220,15 +299,19 @@ impl Turn<'_> {
             roots: &roots,
         };
         let mut decision = self.policy.call(&call);
-        let limits = &self.policy.limits;
-        match self.session.meter.call(tool, limits, self.now_ms) {
-            Ok(slot) => waiting.slot = Some(slot),
-            Err(reason) => {
-                decision.by = reason.clone();
-                decision.verdict = decision.verdict.and(Verdict::Deny(reason));
+        let (arguments, now_ms) = (arguments.unwrap_or_default(), self.now_ms);
+        let attempt = Attempt { tool, arguments, policy: self.policy, now_ms };
+        match self.session.meter.call(&attempt) {
+            Ok(slot) => {
+                waiting.slot = Some(slot);
+                (decision, None)
+            }
+            Err(stopped) => {
+                decision.by = stopped.reason.clone();
+                decision.verdict = decision.verdict.and(Verdict::Deny(stopped.reason));
+                (decision, Some(stopped.limited))
             }
         }
-        decision
     }
 
     /// A tool that the client is not shown is answered like one that is not there.

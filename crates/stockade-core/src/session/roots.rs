@@ -28,7 +28,8 @@ const ROOTS_MAX: usize = 64;
 /// The longest URI of a root, in bytes.
 const URI_BYTES_MAX: usize = 4096;
 
-const CHANGED: &str = "notifications/roots/list_changed";
+/// What a client says when its roots are others now.
+pub const CHANGED: &str = "notifications/roots/list_changed";
 
 /// What is known of a client's roots, and of how its session began.
 #[derive(Debug, Default)]
@@ -41,6 +42,8 @@ pub(super) struct Roots {
     question: Option<(Id, Waiting)>,
     /// The list has changed while the client was asked for it.
     again: bool,
+    /// The client answers nothing more, so it is asked nothing.
+    silent: bool,
     asked: u64,
     /// What it has said last.
     said: Option<Vec<String>>,
@@ -138,6 +141,9 @@ impl Turn<'_> {
 
     fn ask_for_roots(&mut self) {
         let roots = &mut self.session.roots;
+        if roots.silent {
+            return;
+        }
         if roots.question.is_some() {
             roots.again = true;
             return;
@@ -190,6 +196,14 @@ impl Turn<'_> {
         self.session.roots.said = Some(said.clone());
         self.session.roots.admitted.clone_from(&self.policy.client_roots);
         self.effects.push(Effect::Roots(said));
+    }
+
+    /// What the client was asked it will not answer, and has no roots then.
+    pub(super) fn silent(&mut self) {
+        let roots = &mut self.session.roots;
+        roots.silent = true;
+        roots.again = false;
+        self.roots_said(Err("it says nothing more"));
     }
 
     /// Time has passed: a client that does not answer has no roots, and another policy another view

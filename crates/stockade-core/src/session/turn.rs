@@ -3,6 +3,7 @@
 //! Requests and answers have files of their own (`request`, `answer`). Here is what is common to
 //! them, what nobody answers, and how a request ends that is not answered.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,10 +12,14 @@ use serde_json::json;
 use super::effects::reason;
 use super::waiting::Waiting;
 use super::{Effect, Session};
+use crate::canary::Canaries;
+use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
+use crate::leads::Leads;
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
-use crate::policy::{Policy, Reason};
-use crate::record::{self, Noted, Status};
+use crate::meter::Stopped;
+use crate::policy::Policy;
+use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, Revision};
 use crate::subject::Facts;
 
@@ -25,6 +30,8 @@ pub(super) struct Turn<'s> {
     pub(super) session: &'s mut Session,
     pub(super) policy: &'s Arc<Policy>,
     pub(super) now_ms: u64,
+    /// Where the paths of this message lead, where somebody has looked.
+    pub(super) leads: Option<Leads>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -90,6 +97,9 @@ impl Turn<'_> {
     /// known which it must be.
     fn known(&mut self, bytes: &Bytes, asked: Option<&Id>) -> bool {
         let server = Arc::clone(&self.session.server);
+        if server.blocked().is_some() {
+            return false;
+        }
         let Some((id, method, revision)) = server.seen.find(bytes, self.policy) else {
             return false;
         };
@@ -139,12 +149,20 @@ impl Turn<'_> {
         if from == Side::Server && revision::is_of_client(&method) {
             return self.violation(from, &method, "what only a client says");
         }
+        if self.session.server.blocked().is_some() {
+            // Neither side hears of the other.
+            return;
+        }
         if self.heeds(from, &method) {
             return;
         }
         let ended = match &*method {
             "notifications/cancelled" => {
                 let id = message.get("requestId").and_then(Id::read);
+                // The other side has never heard of it.
+                if id.as_ref().is_some_and(|it| self.unasked(from, it)) {
+                    return;
+                }
                 let ended = id.and_then(|it| Some((it.clone(), self.cancelled(from, it)?)));
                 if ended.is_none() {
                     return self.violation(from, &method, "cancels what does not wait");
@@ -171,7 +189,7 @@ impl Turn<'_> {
             record.from = Some(from.name());
             (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
             if let Err(judgement) = &cleared {
-                record.says = reason(judgement.verdict()).internal;
+                record.says = reason(judgement.verdict(), self.policy.asks_nobody).internal;
             }
             self.effects.push(Effect::Record(Box::new(record)));
         }
@@ -263,14 +281,33 @@ impl Turn<'_> {
         let Some(waiting) = self.session.waiting.remove(&(Side::Client, id.clone())) else {
             return;
         };
-        self.outcome(&waiting, Status::Timeout, |_| ());
-        self.cancel(Side::Server, id);
-        let reason = Reason {
-            rule: "limits.call_timeout_s".to_owned(),
-            external: "the server took too long".to_owned(),
-            internal: String::new(),
+        let limits = &self.policy.limits;
+        let seconds = |since: u64| self.now_ms.saturating_sub(since) / 1000;
+        let total_s = u64::try_from(limits.call_total_s).unwrap_or(u64::MAX);
+        let (name, max, count, says) = match seconds(waiting.since_ms) {
+            it if it >= total_s => {
+                let says = "and may take no longer, whatever progress it reports";
+                ("limits.call_total_s", total_s, it, says)
+            }
+            _ => {
+                let max = u64::try_from(limits.call_timeout_s).unwrap_or(u64::MAX);
+                // What carries it may have counted by a clock of its own.
+                ("limits.call_timeout_s", max, seconds(waiting.heard_ms).max(max), "and was silent")
+            }
         };
-        self.refuse(Side::Client, id, &waiting, &reason);
+        let (name, window_s, retry_ms) = (name.to_owned(), None, None);
+        let limited = Limited { name, max, count, window_s, retry_ms };
+        let external = format!("the server took too long: {count} s, {says}");
+        let Stopped { reason, limited } = Stopped::new(limited, external);
+        self.outcome(&waiting, Status::Timeout, |it| {
+            it.says.clone_from(&reason.internal);
+            it.limit = Some(Box::new(limited.clone()));
+        });
+        self.cancel(Side::Server, id);
+        self.refuse_limited(Side::Client, id, &waiting, &reason, Some(&limited));
+        if self.policy.kills_overdue {
+            self.effects.push(Effect::Kill);
+        }
     }
 
     /// Says, in the guard's own words, that a request is not wanted any more.
@@ -282,16 +319,30 @@ impl Turn<'_> {
 
     pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
         let roots = self.roots();
+        let planted = self.session.planted.as_ref().map(|it| &*it.canaries);
+        let canaries: Vec<&Canaries> =
+            [&*self.policy.canaries].into_iter().chain(planted).collect();
+        let bytes = message.bytes().clone();
+        let fence = self.session.secret.as_ref().map(|it| Fence::new(it, &bytes));
+        let tool = waiting.tool_name.as_deref().unwrap_or_default();
+        let inputs = self.policy.inputs.about(&self.policy.tools.server, tool);
+        let unlisted = OnceCell::new();
         let facts = Facts {
             from: message.from(),
             revision: waiting.revision,
             method: &waiting.method,
             reference: &waiting.call,
             definition: waiting.tool.as_deref(),
+            inputs: &inputs,
             reads_as: waiting.reads_as.as_deref(),
             client_can: waiting.client.can,
             roots: &roots,
+            leads: self.leads.as_ref(),
+            unlisted: Some(&unlisted),
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
+            canaries: &canaries,
+            fence: fence.as_ref(),
+            aliases: Some(&self.session.aliases),
         };
         judge(message, &facts, self.policy)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::client::Client;
+use super::memory::Charge;
 use crate::catalog::Definition;
 use crate::json::Json;
 use crate::message::{Id, Message};
@@ -29,6 +30,8 @@ pub(super) struct Waiting {
     pub(super) heard_ms: u64,
     /// The room it takes, of a tool call.
     pub(super) slot: Option<Slot>,
+    /// What its answer is charged for.
+    pub(super) charges: Vec<Charge>,
     /// It has asked for a task, which may answer it.
     pub(super) asks_for_task: bool,
     /// Only an error may answer it: it is in a revision that the guard does not know.

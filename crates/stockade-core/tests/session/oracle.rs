@@ -30,12 +30,20 @@ pub(crate) struct Oracle {
     calls: HashMap<String, (usize, usize)>,
     /// The roots of the client that count.
     granted: Vec<String>,
+    /// What waits for a person, by exchange.
+    parked: HashMap<String, (String, Vec<Message>)>,
 }
 
 impl Oracle {
     /// Looks at the effects of an event.
     pub(crate) fn watch(&mut self, event: &Event, effects: &[Effect], policy: &Policy) {
-        let heard = messages(event, policy);
+        let mut heard = messages(event, policy);
+        let mut approved = false;
+        if let Event::Decided { call, digest, answer } = event {
+            let (asked, parked) = self.parked.remove(call).unwrap_or_default();
+            approved = answer.approved && asked == *digest;
+            heard.extend(parked.into_iter().filter(|_| approved));
+        }
         if let Event::Granted { roots, .. } = event {
             self.granted.clone_from(roots);
         }
@@ -46,8 +54,25 @@ impl Oracle {
                     self.note(record);
                     said.push(record);
                 }
-                Effect::Send(cleared) => self.sent(cleared, &heard, &said, policy),
-                Effect::Roots(_) | Effect::Begun(_) => (),
+                Effect::Send(cleared) => {
+                    let sent = self.sent(cleared, &heard, &said, policy);
+                    if let Some((message, method)) = sent {
+                        if approved {
+                            assert_eq!(message.kind(), Kind::Request, "{message:?}");
+                        }
+                        let roots = [&policy.roots[..], &self.granted].concat();
+                        again(message, &method, policy, &roots, approved);
+                    }
+                }
+                Effect::Ask(question) => {
+                    let asked = said.last().filter(|it| it.kind == record::Kind::Question);
+                    let asked = asked.unwrap_or_else(|| panic!("unrecorded: {question:?}"));
+                    assert_eq!(asked.call, question.id);
+                    let parked = (question.digest.clone(), heard.clone());
+                    self.parked.insert(question.id.clone(), parked);
+                }
+                Effect::Unask(call) => drop(self.parked.remove(call)),
+                Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) | Effect::Kill => (),
             }
         }
     }
@@ -73,11 +98,18 @@ impl Oracle {
         }
     }
 
-    fn sent(&mut self, cleared: &Cleared, heard: &[Message], said: &[&Record], policy: &Policy) {
+    /// The message and its method, where they are not Stockade's own.
+    fn sent(
+        &mut self,
+        cleared: &Cleared,
+        heard: &[Message],
+        said: &[&Record],
+        policy: &Policy,
+    ) -> Option<(Message, String)> {
         let bytes = cleared.bytes();
         let message = read(cleared.to().other(), bytes, policy);
         if heard.iter().all(|it| it.bytes() != bytes) && is_own(&message) {
-            return;
+            return None;
         }
         let same = |it: &&Message| {
             it.from() == message.from() && it.kind() == message.kind() && it.id() == message.id()
@@ -95,7 +127,8 @@ impl Oracle {
                 let decision = decision.unwrap_or_else(|| panic!("undecided: {message:?}"));
                 let tool = message.get("name").and_then(Json::str);
                 let tool = tool.filter(|_| method == "tools/call");
-                assert_eq!(decision.tool.as_deref(), tool, "decided about another tool");
+                let tool = tool.map(|it| stockade_core::check::clipped(it, 200));
+                assert_eq!(decision.tool, tool, "decided about another tool");
                 self.asked.insert((from, id.clone()), (method.clone(), decision.call.clone()));
                 method
             }
@@ -113,8 +146,7 @@ impl Oracle {
             }
             (_, None) => panic!("answers nobody: {message:?}"),
         };
-        let roots = [&policy.roots[..], &self.granted].concat();
-        again(message, &method, policy, &roots);
+        Some((message, method))
     }
 }
 
@@ -125,7 +157,9 @@ pub(crate) fn nothing_hidden(effects: &[Effect], policy: &Policy) {
     for effect in effects {
         let Effect::Send(cleared) = effect else { continue };
         let message = read(cleared.to().other(), cleared.bytes(), policy);
-        if policy.stance(message.from(), rule) == Action::Allow || is_own(&message) {
+        // What a person was asked about may have some in it, which that person was shown.
+        let stance = policy.stance(message.from(), rule);
+        if matches!(stance, Action::Allow | Action::Ask) || is_own(&message) {
             continue;
         }
         let hidden = |it: Json<'_>| [it.str(), it.name()].into_iter().flatten().any(has_hidden);
@@ -137,8 +171,8 @@ fn has_hidden(text: &str) -> bool {
     text.contains('\u{200b}')
 }
 
-/// Judges once more what was sent.
-fn again(message: Message, method: &str, policy: &Policy, roots: &[String]) {
+/// Judges once more what was sent. What was approved may ask again, and no more than that.
+fn again(message: Message, method: &str, policy: &Policy, roots: &[String], approved: bool) {
     let requests = json!({ "sampling": { "createMessage": {} }, "elicitation": { "create": {} } });
     let all = json!({
         "sampling": { "tools": {} },
@@ -157,7 +191,12 @@ fn again(message: Message, method: &str, policy: &Policy, roots: &[String]) {
     };
     let before = message.bytes().clone();
     let judgement = judge(message, &facts, policy);
-    assert_eq!(*judgement.verdict(), Verdict::Allow, "sent, and not clean: {before:?}");
+    let passes = match judgement.verdict() {
+        Verdict::Allow => true,
+        Verdict::Ask(_) => approved,
+        Verdict::Deny(_) => false,
+    };
+    assert!(passes, "sent, and not clean: {before:?}");
     assert_eq!(judgement.message().bytes(), &before, "judged again, it is another");
 }
 
@@ -200,7 +239,9 @@ fn is_own(message: &Message) -> bool {
             let alone = root.pointer("/params").and_then(Value::as_object);
             let again = ["notifications/initialized", "notifications/roots/list_changed"];
             let again = again.iter().any(|it| message.method() == Some(it));
+            let waits = text("/params/message").starts_with("waits for a person to approve it");
             (again && message.from() == Side::Client)
+                || (waits && message.method() == Some("notifications/progress"))
                 || message.method() == Some("notifications/cancelled")
                     && alone.is_some_and(|it| it.contains_key("requestId"))
                     && matches!(text("/params/reason"), "" | "it took too long")

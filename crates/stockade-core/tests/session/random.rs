@@ -7,11 +7,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
+use stockade_core::approval::Answer;
 use stockade_core::check;
 use stockade_core::message::{Id, Side};
 use stockade_core::meter::Meter;
-use stockade_core::policy::{Action, Effect, Policy};
-use stockade_core::session::{Event, Parties, Server, Session};
+use stockade_core::policy::{self, Action, Policy};
+use stockade_core::session::{Effect, Event, Parties, Server, Session};
 
 use crate::oracle::{Oracle, nothing_hidden};
 
@@ -23,6 +24,8 @@ enum Step {
     Policy(usize),
     /// So much time goes by.
     Time(u64),
+    /// One of the questions that there were is answered, perhaps again.
+    Decide(prop::sample::Index, bool),
 }
 
 proptest! {
@@ -32,6 +35,8 @@ proptest! {
         let parties = Parties { session: "s".into(), principal: "local".into() };
         let server = Arc::new(Server::new("files"));
         let mut session = Session::new(server, parties, Arc::new(Meter::default()));
+        session.heeds_questions();
+        let mut asked: Vec<(String, String)> = Vec::new();
         let mut oracle = Oracle::default();
         let policies = policies();
         let mut policy = Arc::clone(&policies[0]);
@@ -39,6 +44,13 @@ proptest! {
         let left = |side| Step::Event(Event::Left(side, "the end".to_owned()));
         for step in steps.into_iter().chain([left(Side::Client), left(Side::Server)]) {
             let event = match step {
+                Step::Decide(at, approved) => {
+                    let Some((call, digest)) = asked.get(at.index(asked.len().max(1))) else {
+                        continue;
+                    };
+                    let answer = Answer { approved, ..Answer::none("") };
+                    Event::Decided { call: call.clone(), digest: digest.clone(), answer }
+                }
                 Step::Policy(n) => {
                     policy = Arc::clone(&policies[n]);
                     continue;
@@ -52,20 +64,30 @@ proptest! {
             let effects = session.on(event.clone(), &policy, now_ms);
             oracle.watch(&event, &effects, &policy);
             nothing_hidden(&effects, &policy);
+            for effect in &effects {
+                if let Effect::Ask(it) = effect {
+                    asked.push((it.id.clone(), it.digest.clone()));
+                }
+            }
         }
         oracle.end(&session);
     }
 }
 
-fn policies() -> [Arc<Policy>; 4] {
+fn policies() -> [Arc<Policy>; 6] {
     let deny = |action| {
         let mut policy = Policy::default();
         policy.rules.extend(check::rules().map(|it| (it.id, action)));
         policy
     };
     let mut closed = Policy::default();
-    closed.tools.default = Effect::Deny;
-    [Policy::default(), deny(Action::Deny), closed, Policy::transparent()].map(Arc::new)
+    closed.tools.default = policy::Effect::Deny;
+    let mut asking = deny(Action::Ask);
+    asking.tools.default = policy::Effect::Ask;
+    let mut gentle = Policy::default();
+    gentle.tools.default = policy::Effect::Ask;
+    [Policy::default(), deny(Action::Deny), closed, Policy::transparent(), asking, gentle]
+        .map(Arc::new)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -73,8 +95,9 @@ fn step() -> impl Strategy<Value = Step> {
     let why = || "it is gone".to_owned();
     prop_oneof![
         30 => heard().prop_map(Step::Event),
-        1 => (0..4_usize).prop_map(Step::Policy),
-        1 => select(vec![1, 60_000, 130_000]).prop_map(Step::Time),
+        1 => (0..6_usize).prop_map(Step::Policy),
+        1 => select(vec![1, 60_000, 130_000, 400_000]).prop_map(Step::Time),
+        3 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, yes)| Step::Decide(at, yes)),
         1 => side().prop_map(move |it| Step::Event(Event::Left(it, why()))),
         1 => side().prop_map(move |from| Step::Event(Event::Garbled { from, says: why() })),
         1 => id().prop_map(move |id| Step::Event(Event::Unanswered { id, why: why() })),

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! # A comment.
-//! policy: default secret=deny tools=deny:delete_*     what is judged by, from here on (root=PATH)
+//! policy: default secret=deny tools=deny:delete_*     what is judged by, from here on (root=PATH,
+//!                                                     asks=nobody)
 //! client> {"jsonrpc":"2.0","id":1,"method":"ping"}    what a side says
 //! server garbled: says                                what its transport could not take in
 //! client left: why
@@ -15,6 +16,11 @@
 //! passed: 130000                                      so many milliseconds
 //! another client                                      another conversation with the server
 //! heeds                                               the client's roots are heeded in it
+//! asks                                                a person can be asked in it
+//! approved: ID                                        who was asked says yes to this exchange
+//! approved other: ID                                  and here to something else
+//! denied: ID                                          no
+//! unheard: ID                                         nobody has said anything
 //! granted: ["/a"]                                     these of them count
 //! replaced: why                                       the server goes, for another process of it
 //! begins                                              which is there
@@ -23,6 +29,7 @@
 //! Of an effect `to server: as it was`, the bytes are those that came in. `$filler` stands for a
 //! text of 5000 bytes. `UPDATE=1` in the environment rewrites the files.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::panic;
@@ -31,6 +38,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
+use stockade_core::approval::{Answer, Question};
 use stockade_core::check;
 use stockade_core::json::Document;
 use stockade_core::message::{Id, Side};
@@ -82,6 +90,8 @@ struct Replay {
     policy: Arc<Policy>,
     clients: usize,
     now_ms: u64,
+    /// What was asked about, by exchange.
+    digests: HashMap<String, String>,
     out: String,
 }
 
@@ -95,6 +105,7 @@ impl Replay {
             policy: Arc::default(),
             clients: 1,
             now_ms: 0,
+            digests: HashMap::new(),
             out: String::new(),
         }
     }
@@ -120,6 +131,9 @@ impl Replay {
         }
         if line == "heeds" {
             return self.session.heeds_roots();
+        }
+        if line == "asks" {
+            return self.session.heeds_questions();
         }
         if line == "begins" {
             return self.happens(Event::Begins);
@@ -154,10 +168,29 @@ impl Replay {
                 Event::Passed
             }
             "granted" => Event::Granted { roots: serde_json::from_str(rest).unwrap(), tell: true },
+            "approved" => self.decided(rest, None, true),
+            "approved other" => self.decided(rest, Some("another"), true),
+            "denied" => self.decided(rest, None, false),
+            "unheard" => Event::Decided {
+                call: rest.to_owned(),
+                digest: self.digests[rest].clone(),
+                answer: Answer::none("they are gone"),
+            },
             "replaced" => Event::Replaced { why: rest.to_owned() },
             _ => panic!("{line}"),
         };
         self.happens(event);
+    }
+
+    fn decided(&self, call: &str, digest: Option<&str>, approved: bool) -> Event {
+        let digest = digest.unwrap_or_else(|| self.digests.get(call).map_or("", String::as_str));
+        let answer = Answer {
+            approved,
+            approver: Some("somebody".to_owned()),
+            channel: Some("terminal".to_owned()),
+            says: String::new(),
+        };
+        Event::Decided { call: call.to_owned(), digest: digest.to_owned(), answer }
     }
 
     fn happens(&mut self, event: Event) {
@@ -169,8 +202,17 @@ impl Replay {
         for effect in self.on(event) {
             let line = match effect {
                 Effect::Record(record) => recorded(&record),
+                Effect::Ask(it) => {
+                    self.digests.insert(it.id.clone(), it.digest.clone());
+                    let Question { id, arguments, reasons, expires_in_ms, .. } = *it;
+                    let reasons = reasons.join("; ");
+                    format!("ask about {id}: {arguments} ({reasons}) for {expires_in_ms}ms")
+                }
+                Effect::Unask(call) => format!("ask no more about {call}"),
                 Effect::Roots(roots) => format!("consider: {roots:?}"),
                 Effect::Begun(begun) => format!("begun: {begun:?}"),
+                Effect::Kill => "kill the server".to_owned(),
+                Effect::Differs(it) => format!("keep: {} {}", it.part.name(), it.name),
                 Effect::Send(cleared) => {
                     let bytes = cleared.bytes();
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -231,6 +273,7 @@ fn policy(words: &str) -> Policy {
             ("client-root", path) => policy
                 .client_roots
                 .push(Admission { place: Admitted::Directory(path.to_owned()), write: false }),
+            ("asks", "nobody") => policy.asks_nobody = true,
             ("otherwise", name) => policy.tools.default = effect(name),
             (rule, name) => {
                 let action = Action::ALL.iter().find(|it| it.name() == name).expect(word);
@@ -264,6 +307,9 @@ fn recorded(record: &Record) -> String {
     }
     if let Some(rule) = &record.rule {
         add(&format!("by {rule}"));
+    }
+    if let (Some(approver), Some(channel)) = (&record.approver, &record.channel) {
+        add(&format!("({approver}, {channel})"));
     }
     if record.mended {
         add("mended");

@@ -277,6 +277,7 @@ impl Pragma {
             writes,
             functions: BTreeSet::new(),
             obstacle: (!self.is_harmless).then_some(Refusal::Pragma(self.name)),
+            loss: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
     Statement, TableFactor, TableObject, TableWithJoins, Visit, Visitor,
 };
 
-use super::{Dialect, Kind, Query, Refusal, functions};
+use super::{Dialect, Kind, Loss, Query, Refusal, functions};
 
 /// What was seen so far.
 pub(super) struct Survey {
@@ -21,6 +21,7 @@ pub(super) struct Survey {
     writes: BTreeSet<String>,
     functions: BTreeSet<String>,
     obstacle: Option<Refusal>,
+    loss: Option<Loss>,
     /// Whether something is written, and it is not known what.
     writes_unknown: bool,
     /// The names of each enclosing `WITH`.
@@ -41,6 +42,7 @@ impl Survey {
             writes: BTreeSet::new(),
             functions: BTreeSet::new(),
             obstacle: None,
+            loss: None,
             writes_unknown: false,
             scopes: Vec::new(),
             defining: BTreeMap::new(),
@@ -58,6 +60,7 @@ impl Survey {
             writes: survey.writes,
             functions: survey.functions,
             obstacle: survey.obstacle,
+            loss: survey.loss,
         }
     }
 
@@ -180,6 +183,7 @@ impl Visitor for Survey {
         if !reads {
             self.refuse(Refusal::Writes(kind));
             self.targets(statement);
+            self.loss = self.loss.or_else(|| Loss::of(statement));
         }
         if is_first || !reads {
             self.kind = Some(kind);

@@ -18,6 +18,7 @@ use super::ask::{ANSWER_MAX, ask};
 use super::command::{client_env, ours};
 use super::{EngineProgram, OURS, PRELOAD};
 use crate::cell::Cell;
+use crate::held::{Known, Which};
 use crate::mounts::step_into;
 use crate::seccomp::Filters;
 use crate::sweep::descendants;
@@ -38,6 +39,8 @@ enum NotHeld {
     Preloads,
     #[error("the first process of the container is held by less than it says")]
     NotWalled,
+    #[error("something else is shown than what was there when it was looked at: start it again")]
+    NotShown,
 }
 
 /// Whether the first process of a container is ours, made of nothing that is the image's, and behind
@@ -63,6 +66,13 @@ pub(crate) fn is_held(first: Pid, is_image: bool, cell: &Cell) -> io::Result<()>
     }
     if !is_ours {
         return Err(io::Error::other(NotHeld::NotOurs));
+    }
+    // An engine that mounts by itself follows links that were put there meanwhile.
+    for Known { path, which } in &cell.known {
+        let there = at_path(&root, path).map_err(|_| io::Error::other(NotHeld::NotShown))?;
+        if Which::of(&fstat(there)?) != *which {
+            return Err(io::Error::other(NotHeld::NotShown));
+        }
     }
     if is_image {
         // None of what leads to them is a link, by which a mount could have gone astray.

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use crate::Confinement;
 use crate::cell::{Cell, Kind, Mount, What};
 use crate::network;
+use crate::{Confinement, Root};
 
 /// The places of a cell.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +51,11 @@ impl Places {
         let mut mounts = cell.mounts.clone();
         mounts.sort_by_key(|it| std::cmp::Reverse(it.at.components().count()));
         let roots = &confinement.roots;
-        let roots = roots.iter().filter_map(|it| it.path.canonicalize().ok()).collect();
+        let real = |it: &Root| match confinement.found(&it.path) {
+            Some(it) => Some(it.real().to_owned()),
+            None => it.path.canonicalize().ok(),
+        };
+        let roots = roots.iter().filter_map(real).collect();
         let addresses = cell.addresses.clone();
         let has_doors = !cell.doors.is_empty();
         Self { mounts, roots, addresses, has_doors, uid: cell.uid, gid: cell.gid }
@@ -101,8 +105,9 @@ mod tests {
             ("::1", Whose::Own, Whose::Own),
             ("0.0.0.0", Whose::Own, Whose::Own),
             ("127.64.0.1", Whose::Guard, Whose::Own),
-            ("127.127.255.255", Whose::Guard, Whose::Own),
-            ("127.128.0.0", Whose::Own, Whose::Own),
+            ("127.64.1.0", Whose::Own, Whose::Own),
+            ("11.64.1.0", Whose::Guard, Whose::Other),
+            ("11.128.1.0", Whose::Other, Whose::Other),
             ("10.0.0.5", Whose::Guard, Whose::Other),
             ("192.0.2.1", Whose::Other, Whose::Other),
         ] {

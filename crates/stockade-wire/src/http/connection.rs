@@ -79,6 +79,11 @@ impl HttpUpstream {
         self.0.uri.authority().map_or("", |it| it.as_str())
     }
 
+    /// Its whole address. There may be a credential in the path or behind it.
+    pub fn address(&self) -> String {
+        self.0.uri.to_string()
+    }
+
     /// Whether its address is, by custom, that of a server of HTTP+SSE (2024-11-05): it ends in
     /// `/sse`.
     pub fn is_sse(&self) -> bool {

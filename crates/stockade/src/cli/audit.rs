@@ -12,9 +12,11 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 17] = [
     "start",
     "stop",
+    "question",
+    "grant",
     "decision",
     "outcome",
     "notice",
@@ -25,6 +27,7 @@ const KINDS: [&str; 14] = [
     "policy",
     "touched",
     "roots",
+    "lock",
     "ledger.recovered",
     "ledger.removed",
 ];

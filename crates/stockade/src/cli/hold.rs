@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use rustix::io::Errno;
 use stockade_sandbox::{
-    Confinement, EngineProgram, Error, Guarantee, Image, Network, NoDestination, Secret,
+    Confinement, EngineProgram, Error, Guarantee, Image, Network, NoDestination, Secret, Spec,
 };
 
 use crate::config::{Backend, Sandbox};
@@ -97,7 +97,18 @@ impl Hold {
             network: self.network.clone().unwrap_or_else(|| before.network.clone()),
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
+            kill_overdue: before.kill_overdue,
         })
+    }
+
+    /// The names of the variables that are given in files.
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// Whom the server may reach, where the command line says so.
+    pub(super) fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
     }
 
     /// An option that is about a process, if one was given: there it holds nothing to say it of a
@@ -171,12 +182,22 @@ pub(super) fn passed_on(option: &str, name: &str) -> Result<OsString, Failure> {
     })
 }
 
+/// Has a process see what is there now, and nothing that takes its place.
+pub(super) fn hold(spec: &mut Spec) -> Result<(), Failure> {
+    let held = spec.confine.as_deref_mut().map_or(Ok(()), Confinement::hold);
+    held.map_err(|it| not_started(&it))
+}
+
 /// Why nothing was started, with what can be done about it.
 pub(super) fn not_started(error: &Error) -> Failure {
     let failure = |exit| Failure::rendered(exit, format!("error: {}", chain(error)));
     match error {
         Error::CannotEnforce { remedy, .. } => failure(Exit::Unenforced).help(*remedy),
         Error::Place { path, source } => failure(Exit::Usage).help(place_help(path, source)),
+        Error::Replaced { .. } => failure(Exit::Usage).help(
+            "start it again if what is there now is what you mean: it is looked at once, and nothing \
+             else is shown for as long as this runs",
+        ),
         Error::NeverARoot { .. } => failure(Exit::Usage)
             .help("name directories of files that the server needs, one by one"),
         Error::MachineInside { .. } => failure(Exit::Usage)

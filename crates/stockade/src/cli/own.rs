@@ -6,26 +6,30 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use stockade_sandbox::{Access, Confinement, Keep, Plan, Reserved, led_by};
+use stockade_sandbox::{Access, Confinement, Found, Keep, Plan, Reserved};
 
-use super::State;
-use crate::config::{Resolved, Search};
+use super::{State, state_below};
+use crate::config::{self, Resolved, Search};
 use crate::failure::{Exit, Failure};
 
 /// Keeps from a server what is the guard's own: what it writes below its state directories, the
-/// policies, and its program. A server that may write around them would make what is not there yet,
-/// and one that may read there would see what is made later; so it is made, unless nothing is to be
-/// started.
+/// policies, the files that are `read` (a policy, a lock), and its program. A server that may write
+/// around them would make what is not there yet, and one that may read there would see what is made
+/// later; so it is made, unless nothing is to be started.
 pub(super) fn reserve(
     confine: Option<&mut Confinement>,
     state: &State,
-    policy: Option<&Path>,
+    read: &[&Path],
     is_dry: bool,
 ) -> Result<(), Failure> {
     let Some(confine) = confine else { return Ok(()) };
-    // The next guard may be started without `--state` and `--policy`.
+    // The next guard may be started without `--state` and `--policy`, and by a program that does not
+    // know of the variables that are set here.
+    let home = config::home();
     let states = [state.base(), State::default().base()].into_iter().filter_map(Result::ok);
-    let own = Search::new(None).place().and_then(Path::parent).map(Path::to_owned);
+    let states = states.chain(home.iter().map(|it| state_below(it)));
+    let searches = [Search::new(None), Search::within(None, None, home.clone())];
+    let own = searches.iter().filter_map(|it| it.place()?.parent().map(Path::to_owned));
     let mut directories: Vec<PathBuf> = Vec::new();
     for directory in states.chain(own) {
         if !directories.contains(&directory) {
@@ -42,9 +46,9 @@ pub(super) fn reserve(
             reserved.push(Reserved { path, keep: Keep::Hidden });
         }
     }
-    let policy = policy.map(|it| Reserved { path: it.to_owned(), keep: Keep::Elsewhere });
+    let read = read.iter().map(|it| Reserved { path: (*it).to_owned(), keep: Keep::Elsewhere });
     let programs = programs().into_iter().map(|path| Reserved { path, keep: Keep::Unwritten });
-    confine.reserved = reserved.into_iter().chain(policy).chain(programs).collect();
+    confine.reserved = reserved.into_iter().chain(read).chain(programs).collect();
     Ok(())
 }
 
@@ -80,10 +84,11 @@ fn programs() -> Vec<PathBuf> {
     itself.into_iter().chain(called).filter(|it| it.exists()).collect()
 }
 
-/// What is to be told of roots that are named by way of a link. A server that had a root there before
-/// may have made it: on a command line somebody has just written it, and is told where it leads; a
-/// policy is from before, and what it says must not have become something else.
-pub(super) fn led(resolved: &Resolved) -> Result<Vec<String>, Failure> {
+/// What is to be told of roots that are named by way of a link, as they were found and are held to. A
+/// server that had a root there before may have made it: on a command line somebody has just written
+/// it, and is told where it leads; a policy is from before, and what it says must not have become
+/// something else.
+pub(super) fn led(resolved: &Resolved, confine: &Confinement) -> Result<Vec<String>, Failure> {
     let roots = resolved.roots.iter().filter(|it| !it.is_uri());
     let roots = roots.map(|it| (Path::new(&it.path), &*it.origin.place));
     let of_policy = resolved.source.iter().map(|it| it.path.display().to_string());
@@ -91,8 +96,7 @@ pub(super) fn led(resolved: &Resolved) -> Result<Vec<String>, Failure> {
     let programs = resolved.sandbox.programs.iter().map(|it| (it.as_path(), &*of_policy));
     let mut told = Vec::new();
     for (path, place) in roots.chain(programs) {
-        // What is not there is told by whoever needs it.
-        let Ok(Some(link)) = led_by(path) else { continue };
+        let Some(link) = confine.found(path).and_then(Found::link) else { continue };
         let (at, real) = (link.at.display(), link.real.display());
         if place != "--root" {
             let says = format!(

@@ -454,7 +454,7 @@ when = "args.size > 10"
         1 | x = 1
           | ^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`
+          = help: one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
         exit 2
         "#);
     }
@@ -482,14 +482,19 @@ when = "args.size > 10"
     #[test]
     fn a_program_is_told_the_same() {
         insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
-        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `rules`, `severity`, `limits`, `http`, `sandbox`, `ledger`, `tools`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
         exit 2
         "#);
     }
 
+    /// Of each kind one: a rule of the file, and one that nobody has said anything about.
+    const SHOWN: [&str; 3] = ["hidden_unicode", "confusable", "error_detail"];
+
     #[test]
     fn a_denied_call_is_explained() {
-        insta::assert_snapshot!(run_on(FILE, &["explain", "--tool", "rm_all"]), @"
+        let said = run_on(FILE, &["explain", "--tool", "rm_all"]);
+        let (call, checks) = said.split_once("  hidden_unicode").unwrap();
+        insta::assert_snapshot!(call, @"
         rm_all: deny
           tools[1] (stockade.toml:9) denies it
           the tool is not listed, and its call is answered as an unknown tool's
@@ -501,34 +506,32 @@ when = "args.size > 10"
           default   ask    stockade.toml:1   a rule matches
 
         checks of what is said: from the client, from the server
-          hidden_unicode             deny   deny   stockade.toml:4
-          control_characters         fix    fix    built in
-          confusable                 deny   fix    built in
-          mixed_script               allow  allow  built in
-          oversized_content          deny   fix    built in
-          capability_not_negotiated  deny   deny   built in
-          error_detail               allow  fix    built in
-          secret                     deny   deny   stockade.toml:4
-          schema_unusable            deny   fix    built in
-          arguments_schema           deny   deny   built in
-          tool_name                  deny   deny   stockade.toml:4
-          path_outside_roots         deny   deny   stockade.toml:4
-          header_parameter           deny   fix    built in
-          header_secret              allow  allow  built in
-          observed_not_declared      deny   deny   stockade.toml:4
-          broken_check               deny   deny   stockade.toml:4
-          too_many_findings          deny   deny   stockade.toml:4
-        exit 0
         ");
+        let checks = format!("  hidden_unicode{checks}");
+        let words = checks.lines().map(|it| it.split_whitespace().collect::<Vec<_>>());
+        let rules: Vec<_> = words.filter(|it| it.first() != Some(&"exit")).collect();
+        assert_eq!(rules.len(), stockade_core::check::rules().count(), "{checks}");
+        let shown: Vec<_> = rules.iter().filter(|it| SHOWN.contains(&it[0])).collect();
+        assert_eq!(*shown[0], ["hidden_unicode", "deny", "deny", "stockade.toml:4"]);
+        assert_eq!(*shown[1], ["confusable", "deny", "fix", "built", "in"]);
+        assert_eq!(*shown[2], ["error_detail", "allow", "fix", "built", "in"]);
     }
 
     #[test]
     fn an_allowed_call_is_explained() {
         let args = r#"{"path": "/usr/a", "size": 3}"#;
         let line = ["explain", "--tool", "read_file", "--args", args, "--format", "json"];
-        insta::assert_snapshot!(run_on(FILE, &line), @r#"
-        {"by":"tools[0]","checks":[{"client":"deny","place":"stockade.toml:4","rule":"hidden_unicode","server":"deny"},{"client":"fix","place":"built in","rule":"control_characters","server":"fix"},{"client":"deny","place":"built in","rule":"confusable","server":"fix"},{"client":"allow","place":"built in","rule":"mixed_script","server":"allow"},{"client":"deny","place":"built in","rule":"oversized_content","server":"fix"},{"client":"deny","place":"built in","rule":"capability_not_negotiated","server":"deny"},{"client":"allow","place":"built in","rule":"error_detail","server":"fix"},{"client":"deny","place":"stockade.toml:4","rule":"secret","server":"deny"},{"client":"deny","place":"built in","rule":"schema_unusable","server":"fix"},{"client":"deny","place":"built in","rule":"arguments_schema","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"tool_name","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"path_outside_roots","server":"deny"},{"client":"deny","place":"built in","rule":"header_parameter","server":"fix"},{"client":"allow","place":"built in","rule":"header_secret","server":"allow"},{"client":"deny","place":"stockade.toml:4","rule":"observed_not_declared","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"broken_check","server":"deny"},{"client":"deny","place":"stockade.toml:4","rule":"too_many_findings","server":"deny"}],"listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
-        exit 0
+        let said = run_on(FILE, &line);
+        let mut told: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        let checks = told.as_object_mut().unwrap().remove("checks").unwrap();
+        let checks = checks.as_array().unwrap();
+        assert_eq!(checks.len(), stockade_core::check::rules().count());
+        let of_file = json!({
+            "client": "deny", "place": "stockade.toml:4", "rule": "hidden_unicode", "server": "deny",
+        });
+        assert_eq!(checks[0], of_file);
+        insta::assert_snapshot!(told.to_string(), @r#"
+        {"by":"tools[0]","listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
         "#);
     }
 

@@ -64,9 +64,15 @@ pub(super) struct Prepare {
 /// Whether what needs consent may be done without a question.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Consent {
-    /// Consent to what would be asked: that a package is prepared
+    /// Consent to what would be asked: that a package is prepared, that a server is approved
     #[arg(long)]
     yes: bool,
+}
+
+impl Consent {
+    pub(super) fn is_given(&self) -> bool {
+        self.yes
+    }
 }
 
 impl Prepare {
@@ -155,7 +161,10 @@ fn prepare(
     let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !consent.yes && !may_ask {
         return Err(Failure::new(Exit::Usage, format!("`{}` is not prepared", package.spec()))
-            .help(format!("to consent to that, type: {}", typed(package, state))));
+            .help(format!(
+                "consent to that with `--yes`, or type in a terminal: {}",
+                typed(package, state, &options.allow_weaker)
+            )));
     }
     anstream::eprintln!("looking up {}", package.spec());
     let resolved = resolve(store, package, options).map_err(|it| failed(&it))?;
@@ -201,9 +210,12 @@ fn asked() -> io::Result<bool> {
 }
 
 /// The command that prepares it.
-fn typed(package: &Package, state: &State) -> String {
+fn typed(package: &Package, state: &State, allow_weaker: &[Guarantee]) -> String {
     let dir = state.dir.as_ref().map(|it| it.display().to_string());
-    let words = dir.into_iter().flat_map(|it| ["--state".to_owned(), it]).chain([package.spec()]);
+    let words = dir.into_iter().flat_map(|it| ["--state".to_owned(), it]);
+    let weaker =
+        allow_weaker.iter().flat_map(|it| ["--allow-weaker".to_owned(), it.name().to_owned()]);
+    let words = words.chain(weaker).chain([package.spec()]);
     let words = words.map(|word| {
         let plain = |it: u8| it.is_ascii_alphanumeric() || b"@/:.=-_+".contains(&it);
         if word.bytes().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }

@@ -1,5 +1,7 @@
 //! `stockade run`, and what it shares with `stockade serve`.
 
+mod approved;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::iter;
@@ -9,22 +11,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
+use stockade_core::check::{listed, redacted, visible};
 use stockade_core::record::{Kind, Record};
 use stockade_core::session::{Parties, Server};
 use stockade_sandbox::{Confinement, Plan, Spec, plan, raise_descriptors};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
-use stockade_wire::stdio;
+use stockade_wire::upstream::Upstream;
+use stockade_wire::{memory, stdio};
 
 use super::State;
-use super::hold::{Hold, not_started, passed_on, too_many};
+use super::hold::{Hold, hold, not_started, passed_on, too_many};
+use super::locked::{Follows, Locked, Standing};
 use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
+use crate::approvals::desk::{About, Desk};
+use crate::approvals::place::Place;
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
 use crate::guard::link::{Link, LinkError, Outbox};
+use crate::guard::memory::Memory;
 use crate::guard::process::{Process, StartError, Started};
 use crate::guard::roots::{Replaceable, Reserve, Roots, Successive};
 use crate::guard::stdio::{Ended, carry};
@@ -68,6 +76,10 @@ pub(super) struct Shared {
     /// The server of the policy file that this is
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
+    /// Hold the server to what was approved of it in this lock [default: stockade.lock beside the
+    /// policy, if that is named; else that of this user]
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     /// A directory that the server is there for: its process sees it, and arguments of calls may be
     /// about it. With ":rw" behind it, the server may write there. May be repeated
     #[arg(long = "root", value_name = "DIR[:ro|rw]")]
@@ -103,11 +115,13 @@ pub(super) enum Where {
 }
 
 /// What the policy and the command line come to, before anything is started or written.
-struct Found {
+#[derive(Debug)]
+pub(super) struct Found {
     search: Search,
     flags: Flags,
     resolved: Resolved,
-    server: Where,
+    pub(super) server: Where,
+    pub(super) locked: Locked,
     /// What will be done for the process, if the server is one.
     plan: Option<Plan>,
     /// What is to be known of its roots.
@@ -120,10 +134,16 @@ pub(super) struct Ready {
     pub(super) guard: Arc<Guard>,
     pub(super) resolved: Resolved,
     pub(super) server: Where,
+    /// How it is started, if it is a process: so, the first time.
+    plan: Option<Plan>,
     /// What holds the server, for a person.
     pub(super) held: String,
     pub(super) kept: Arc<Mutex<Kept>>,
+    /// What the server is held to, to be read again while it runs.
+    pub(super) follows: Option<Follows>,
     pub(super) show_stderr: bool,
+    /// The directory of state, which approvals are in as well.
+    pub(super) state: PathBuf,
     /// Keeps what is the guard's own from the server, whatever roots it gets.
     reserve: Reserve,
 }
@@ -138,8 +158,13 @@ impl Shared {
         client_roots: &[String],
     ) -> Result<Option<Ready>, Failure> {
         raise_descriptors();
-        let Found { search, flags, resolved, server, plan, told } =
-            self.look(upstream, command, client_roots)?;
+        let found = self.look(upstream, command, client_roots)?;
+        if !self.hold.dry_run
+            && let Some(told) = self.first_use(&found)?
+        {
+            anstream::eprintln!("note: {told}");
+        }
+        let Found { search, flags, resolved, server, plan, told, locked } = found;
         if let Some(about) = server.about() {
             anstream::eprintln!("note: {about}");
         }
@@ -150,40 +175,80 @@ impl Shared {
             super::printed(io::stdout().lock().write_all(plan.as_bytes()))?;
             return Ok(None);
         }
+        let standing = locked.standing()?;
+        let ledger = self.ledger(&resolved)?;
+        let name = resolved.server.as_ref().map(|it| it.name.clone());
+        let name = name.unwrap_or_else(|| server.name());
+        let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
+        let live = Arc::new(Live::new(search, flags, &resolved));
+        let memory = self.memory()?;
+        let guard = Guard::new(Arc::new(Server::new(&name)), live, ledger, memory);
+        let guard = Arc::new(guard.here(matches!(server, Where::Here(_))));
+        guard.keeps_in(locked.shown());
+        let (pinned, follows) = match standing {
+            Standing::Free => ("nothing of it is pinned".to_owned(), None),
+            Standing::Held(pins) => {
+                guard.server.pin(*pins);
+                let pinned = format!("held to `{}`", locked.place.path().display());
+                (pinned, Some(Follows::new(locked, Arc::clone(&guard.server))))
+            }
+            Standing::Unknown(blocked) | Standing::Other(blocked) => {
+                let pinned = format!("not started, and blocked: {}", blocked.why);
+                guard.server.block(Arc::new(blocked));
+                (pinned, None)
+            }
+        };
+        let held = match (&server, &plan) {
+            (Where::Here(it), Some(plan)) => it.held(plan),
+            (Where::Here(_), None) => String::new(),
+            (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
+        };
+        let held = [&[held, pinned], &told[..]].concat().join("; ");
+        let (state, read) = (self.state.clone(), self.read()?);
+        let keep = move |confine: &mut Confinement| {
+            let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+            reserve(Some(confine), &state, &read, false).map_err(|it| it.to_string())
+        };
+        let kept = Arc::new(Mutex::new(kept));
+        let renewed = Arc::clone(&kept);
+        let starts = move |plan: &Plan| {
+            renewed.lock().unwrap_or_else(PoisonError::into_inner).renew(plan);
+        };
+        let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
+        let show_stderr = self.stderr;
+        let state = self.state.base()?;
+        let ready = Ready {
+            guard,
+            resolved,
+            server,
+            plan,
+            held,
+            kept,
+            follows,
+            show_stderr,
+            state,
+            reserve,
+        };
+        Ok(Some(ready))
+    }
+
+    fn ledger(&self, resolved: &Resolved) -> Result<Ledger, Failure> {
         let dir = self.state.ledger()?;
-        let ledger = Ledger::open_with(&dir, resolved.ledger).map_err(|error| {
+        Ledger::open_with(&dir, resolved.ledger).map_err(|error| {
             Failure::new(Exit::Usage, format!("cannot open the ledger in `{}`", dir.display()))
                 .from(error)
                 .help(
                     "nothing passes that cannot be recorded; name another directory with `--state`",
                 )
-        })?;
-        let name = resolved.server.as_ref().map(|it| it.name.clone());
-        let name = name.unwrap_or_else(|| server.name());
-        let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
-        let live = Arc::new(Live::new(search, flags, &resolved));
-        let guard = Arc::new(Guard::new(Arc::new(Server::new(&name)), live, ledger));
-        let held = match (&server, plan) {
-            (Where::Here(it), Some(plan)) => it.held(&plan),
-            (Where::Here(_), None) => String::new(),
-            (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
-        };
-        let held = [&[held], &told[..]].concat().join("; ");
-        let (state, policy) = (self.state.clone(), self.policy.clone());
-        let keep = move |confine: &mut Confinement| {
-            reserve(Some(confine), &state, policy.as_deref(), false).map_err(|it| it.to_string())
-        };
-        let kept = Arc::new(Mutex::new(kept));
-        let follows = Arc::clone(&kept);
-        let starts = move |plan: &Plan| {
-            follows.lock().unwrap_or_else(PoisonError::into_inner).renew(plan);
-        };
-        let reserve = Reserve { keep: Arc::new(keep), starts: Arc::new(starts) };
-        let show_stderr = self.stderr;
-        Ok(Some(Ready { guard, resolved, server, held, kept, show_stderr, reserve }))
+        })
     }
 
-    fn look(
+    fn memory(&self) -> Result<Memory, Failure> {
+        Ok(Memory::new(stockade_store::Shared::new(self.state.below("shared")?)))
+    }
+
+    /// Reads the policy, and finds the server and what holds it.
+    pub(super) fn look(
         &self,
         upstream: Option<&str>,
         command: &[OsString],
@@ -194,6 +259,7 @@ impl Shared {
             server: self.server.clone(),
             roots: roots(&self.roots)?,
             client_roots: client_roots.to_vec(),
+            network: self.hold.network().cloned(),
             call_timeout_s: self.timeout,
         };
         let resolved = Resolved::read(&search, &flags)
@@ -203,6 +269,11 @@ impl Shared {
         }
         if let Ok(directory) = std::env::current_dir()
             && let Some(note) = search.overlooks(&directory)
+        {
+            anstream::eprintln!("note: {note}");
+        }
+        if let Ok(directory) = std::env::current_dir()
+            && let Some(note) = self.place()?.overlooks(&directory)
         {
             anstream::eprintln!("note: {note}");
         }
@@ -218,13 +289,17 @@ impl Shared {
         if self.trace {
             server.traced()?;
         }
-        let is_held = matches!(&server, Where::Here(it) if it.spec.confine.is_some());
-        let told = if is_held { led(&resolved)? } else { Vec::new() };
-        let plan = match &server {
-            Where::Here(it) => Some(plan(&it.spec).map_err(|it| not_started(&it))?),
-            Where::There(_) => None,
-        };
-        Ok(Found { search, flags, resolved, server, plan, told })
+        let locked = self.locked(upstream, command, &resolved, &server)?;
+        let (mut told, mut planned) = (Vec::new(), None);
+        if let Where::Here(it) = &mut server {
+            // From here on nobody asks again where a root leads.
+            hold(&mut it.spec)?;
+            if let Some(confine) = &it.spec.confine {
+                told = led(&resolved, confine)?;
+            }
+            planned = Some(plan(&it.spec).map_err(|it| not_started(&it))?);
+        }
+        Ok(Found { search, flags, resolved, server, plan: planned, told, locked })
     }
 
     fn find(
@@ -258,7 +333,9 @@ impl Shared {
             env.push((name.into(), value.into()));
         }
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        reserve(confine.as_deref_mut(), &self.state, self.policy.as_deref(), self.hold.dry_run)?;
+        let read = self.read()?;
+        let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+        reserve(confine.as_deref_mut(), &self.state, &read, self.hold.dry_run)?;
         let spec = Spec { command, env, cwd: None, confine };
         settle(spec, &self.state, &self.consent).map(Where::Here)
     }
@@ -332,6 +409,27 @@ impl Where {
         self.about().map_or_else(|| held.to_owned(), |about| format!("{about}; {held}"))
     }
 
+    /// What a person is told of it who is asked about its calls, and what tells it from others.
+    fn for_a_person(&self, held: &str) -> About {
+        let (kind, what) = match self {
+            Self::Here(it) => {
+                let words = it.spec.command.iter().map(|it| it.to_string_lossy().into_owned());
+                ("started as", words.collect::<Vec<_>>())
+            }
+            Self::There(http) => ("at", vec![http.address()]),
+        };
+        let shown = match self {
+            Self::Here(_) => listed(what.iter().map(String::as_str)),
+            Self::There(http) => http.authority().to_owned(),
+        };
+        let about = self.about().unwrap_or_default();
+        let whole = serde_json::json!([kind, what, about]).to_string();
+        let identity = blake3::hash(whole.as_bytes()).to_hex().to_string();
+        let known = [format!("{kind} {shown}"), about.to_owned(), held.to_owned()];
+        let known = known.into_iter().filter(|it| !it.is_empty()).collect();
+        About { identity, known }
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Here(it) => {
@@ -354,9 +452,10 @@ impl Run {
 }
 
 async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
-    let Ready { guard, server, held, show_stderr, kept, reserve, .. } = ready;
+    let Ready { guard, server, plan, held, show_stderr, kept, follows, reserve, state, .. } = ready;
+    let blocked = guard.server.blocked();
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
-    watch(&guard, kept);
+    watch(&guard, kept, follows);
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
@@ -364,11 +463,22 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     })?;
     let (writer, written) = writer.share(&limits);
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
-    conversation.heeds_roots();
+    let (desk, answers) = Desk::open(Place::below(state), Arc::new(server.for_a_person(&held)));
+    conversation.asks_at(desk, answers);
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
+        _ if blocked.is_some() => {
+            anstream::eprintln!("note: {held}");
+            // The session answers for a server that is not there: nothing is ever sent to it.
+            let (_, nobody, _) = memory::pair(&limits);
+            let link = Arc::new(Link::known(Upstream::Memory(nobody)));
+            let none = None::<frame::Lines<tokio::io::Empty>>;
+            let mut roots = Roots::new(None, reserve);
+            (carry(conversation, link, outbox, client, none, &mut roots, stop()).await, None)
+        }
         Where::Here(it) => {
-            let started = Process::start(&it.spec, &guard, &parties, show_stderr).await;
+            conversation.heeds_roots();
+            let started = Process::start(&it.spec, plan, &guard, &parties, show_stderr).await;
             let Started { process, input, output } = started.map_err(|it| start_failed(&it))?;
             if let Some(watch) = process.watch() {
                 conversation.watched_by(Arc::clone(watch));
@@ -394,6 +504,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             (ended, Some(how.join("\n  ")))
         }
         Where::There(http) => {
+            conversation.heeds_roots();
             let link = Arc::new(Link::remote(http));
             let none = None::<frame::Lines<tokio::io::Empty>>;
             let mut roots = Roots::new(None, reserve);
@@ -411,6 +522,11 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     noted?;
     seal(&guard)?;
     match ended {
+        Ended::Client if blocked.is_some() => {
+            let blocked = blocked.unwrap_or_default();
+            let says = format!("the server was not started: {}", visible(&blocked.why));
+            Err(Failure::new(Exit::Denied, says).help(visible(&blocked.release)))
+        }
         Ended::Client if guard.never_reached() => {
             Err(Failure::new(Exit::Server, "the server could not be reached, not once")
                 .help("the note above says why; check the address after `--upstream`"))
@@ -420,7 +536,13 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             let how = how.map(|it| format!(": it {it}")).unwrap_or_default();
             Err(Failure::new(Exit::Server, format!("the server ended by itself{how}")))
         }
+        Ended::Overdue => {
+            let says = "the server was ended, since it let a call take too long";
+            Err(Failure::new(Exit::Server, says)
+                .help("`call_timeout_s` and `call_total_s` in the policy say how long it may"))
+        }
         Ended::Broken(LinkError::Unrecorded(error)) => Err(unrecorded(error)),
+        Ended::Broken(LinkError::NotStarted(error)) => Err(start_failed(&error)),
         Ended::Broken(LinkError::Anew(says)) => Err(Failure::new(Exit::Server, says).help(
             "leave `client_roots` away for this server, and give it its roots with `--root`",
         )),
@@ -504,20 +626,31 @@ pub(super) fn unrecorded(error: Unrecorded) -> Failure {
 
 /// Follows the policy file: what is new in it holds from the next message on, unless a server may have
 /// written it. Tells what of the rest a server may write by now.
-pub(super) fn watch(guard: &Arc<Guard>, kept: Arc<Mutex<Kept>>) {
+pub(super) fn watch(guard: &Arc<Guard>, kept: Arc<Mutex<Kept>>, follows: Option<Follows>) {
     let guard = Arc::clone(guard);
+    let follows = follows.map(Arc::new);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
             let looking = Arc::clone(&guard);
             let kept = Arc::clone(&kept);
+            let follows = follows.clone();
             let look = move || {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let (replaced, has_policy) = (kept.replaced(), kept.has_the_policy());
-                (replaced, has_policy, has_policy.then(|| looking.live().look()).flatten())
+                let written = follows.filter(|_| has_policy).and_then(|it| it.look());
+                (replaced, has_policy, has_policy.then(|| looking.live().look()).flatten(), written)
             };
             let looked = tokio::task::spawn_blocking(look).await;
-            let Ok((replaced, has_policy, changed)) = looked else { return };
+            let Ok((replaced, has_policy, changed, written)) = looked else { return };
+            if let Some(says) = written {
+                anstream::eprintln!("note: {}", visible(&says));
+                let server = Arc::clone(&guard.server.name);
+                let says = redacted(&says).into_owned();
+                // A ledger that cannot be written stops the next call.
+                let _recorded =
+                    guard.record(&Record { kind: Kind::Lock, server, says, ..Record::default() });
+            }
             let changed = changed.map(|it| match it {
                 Change::Replaced(_) => "the policy was replaced".to_owned(),
                 Change::Refused(error) => format!(

@@ -14,10 +14,10 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use stockade_sandbox::{
-    Access, Child, Doors, Error, Network, Spec, launch, led_by, plan, raise_descriptors,
+    Access, Child, Doors, Error, Found, Network, Spec, launch, plan, raise_descriptors,
 };
 
-use super::hold::{Hold, not_started, too_many};
+use super::hold::{Hold, hold, not_started, too_many};
 use super::own::{leads, reserve};
 use super::prepare::{Consent, settle};
 use super::report::Report;
@@ -122,8 +122,9 @@ impl Sandbox {
 
     /// Tells of roots that are named by way of a link, now that they are what is shown.
     fn tell(spec: &Spec) {
-        for root in spec.confine.iter().flat_map(|it| &it.roots) {
-            if let Ok(Some(link)) = led_by(&root.path) {
+        let Some(confine) = &spec.confine else { return };
+        for root in &confine.roots {
+            if let Some(link) = confine.found(&root.path).and_then(Found::link) {
                 anstream::eprintln!("note: {}", leads(&root.path, &link.real));
             }
         }
@@ -148,9 +149,11 @@ impl Sandbox {
         }
         let mut env = environment(&self.env, confine.is_some())?;
         self.hold.keep_secrets(confine.as_deref_mut(), &mut env)?;
-        reserve(confine.as_deref_mut(), &self.state, None, self.hold.dry_run)?;
+        reserve(confine.as_deref_mut(), &self.state, &[], self.hold.dry_run)?;
         let spec = Spec { command: self.command.clone(), env, cwd: None, confine };
-        Ok(settle(spec, &self.state, &self.consent)?.spec)
+        let mut spec = settle(spec, &self.state, &self.consent)?.spec;
+        hold(&mut spec)?;
+        Ok(spec)
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use stockade_core::check::visible;
 use stockade_core::record::Kind;
 use stockade_core::session::Parties;
 use tokio::net::TcpListener;
@@ -72,6 +73,10 @@ impl Serve {
         }
         let ready = self.shared.ready(self.upstream.as_deref(), &self.command, &[])?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
+        if let Some(blocked) = ready.guard.server.blocked() {
+            let says = format!("the server was not started: {}", visible(&blocked.why));
+            return Err(Failure::new(Exit::Denied, says).help(visible(&blocked.release)));
+        }
         if !ready.resolved.policy.client_roots.is_empty() {
             anstream::eprintln!("note: roots of clients count behind `stockade run` alone");
         }
@@ -80,7 +85,7 @@ impl Serve {
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
-        let Ready { guard, resolved, server, held, kept, show_stderr, .. } = ready;
+        let Ready { guard, resolved, server, held, kept, follows, show_stderr, .. } = ready;
         let failed = |it| {
             Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
                 .from(it)
@@ -97,7 +102,7 @@ impl Serve {
         let (key, text) = key.unzip();
         let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
         let parties = Parties { session: "".into(), principal: "".into() };
-        watch(&guard, kept);
+        watch(&guard, kept, follows);
         let says = format!("listening on {address}; {}", server.told(&held));
         note(&guard, &parties, Kind::Start, says)?;
         let upstream = match server {

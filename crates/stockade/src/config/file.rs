@@ -2,7 +2,8 @@
 //! written; what it means together is worked out in [`super::resolve`].
 
 use serde_json::Value;
-use stockade_core::policy::{Action, Effect};
+use stockade_core::policy::{Action, Commands, Effect, Sql};
+use stockade_kit::query::Dialect;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -74,6 +75,63 @@ impl Choice for Backend {
     }
 }
 
+/// What is done with a server that is in no lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Where there is a lock it is refused, and else nothing is pinned.
+    #[default]
+    Found,
+    /// It is approved as it is when it is used first.
+    FirstUse,
+    /// It is refused.
+    Required,
+}
+
+impl Pinning {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::FirstUse => "first-use",
+            Self::Required => "required",
+        }
+    }
+}
+
+impl Choice for Pinning {
+    const KIND: &'static str = "lock";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Found, Self::FirstUse, Self::Required].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
+/// Who is asked where a rule asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A person.
+    #[default]
+    Ask,
+    /// Nobody: what is not allowed is denied.
+    Production,
+}
+
+impl Mode {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl Choice for Mode {
+    const KIND: &'static str = "mode";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Ask, Self::Production].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 table! {
     /// What a policy says. Exactly one file is read: the one that `--policy` names, or else
     /// `$XDG_CONFIG_HOME/stockade/stockade.toml`. A `stockade.toml` in the working directory is not
@@ -96,15 +154,31 @@ table! {
         /// Where a root that the client gives becomes one as well: these directories and what is
         /// below, whole paths, with `:rw` where the server may write in such a root, and what is
         /// below these URIs. `"*"` is any directory, to be read, and `"*:rw"` to be written. Of two
-        /// that a root is in, the longer holds. Without, the client is not asked for its roots.
-        /// `run` alone asks.
+        /// that a root is in, the longer holds; one that is read only stays so in a root that is
+        /// written. At or below what other tools trust (`.git`, `.vscode`, `.ssh`) a root is read
+        /// only, unless that is named here. Without, the client is not asked for its roots. `run`
+        /// alone asks, and no client of 2026-07-28.
         client_roots: Vec<At<String>> = r#"["/home/me/projects", "/home/me/notes:rw"]"#,
+        /// What is done with a server that is not in the lock: `found`, where it is refused if there
+        /// is a lock, and nothing is pinned if there is none; `first-use`, where it is approved as it
+        /// is when it is first used; or `required`, where it is refused. The lock is
+        /// `stockade.lock` beside this file if `--policy` names it, and else the user's own. Read
+        /// when a guard starts.
+        lock: Pinning = r#""found""#,
         /// What is done about what a rule of the checks finds: `allow`, `fix`, `ask` or `deny`.
         rules: Named<Action> = "",
         /// The same for every rule of a severity, where the rule is not named.
         severity: Named<Action> = "",
         /// How much of everything. Whole numbers; zero is refused.
         limits: Named<usize> = "",
+        /// Who is asked where a rule asks.
+        approvals: ApprovalsTable = "",
+        /// How much of some tools.
+        quotas: Vec<At<QuotaTable>> = "",
+        /// What flows through some tools.
+        roles: Vec<At<RoleTable>> = "",
+        /// Texts that nobody has a reason to say.
+        canaries: CanaryTable = "",
         /// Who may come in over HTTP.
         http: HttpTable = "",
         /// What holds the servers that are processes of this machine.
@@ -114,8 +188,85 @@ table! {
         /// Who may call which tools with what. Of the rules that match a call the strictest
         /// decides: deny before ask before allow, whatever their order.
         tools: Vec<At<Tool>> = "",
+        /// What the arguments of tools are and may be, where what is thought of them is wrong or not
+        /// enough. Of several entries about a tool the strictest holds, whatever their order.
+        arguments: Vec<At<Input>> = "",
+        /// Hosts that URLs in arguments may name although they are not public: a name, what is below
+        /// one (`*.`), an address or a network; without a port, any port. It is what a client may
+        /// ask a server for. Whom the server's process reaches is `sandbox.net`.
+        hosts: Vec<At<String>> = r#"["localhost:3000", "*.corp.example", "10.0.0.0/8"]"#,
         /// The servers, by the names that `--server` and `server` know.
         servers: Named<ServerTable> = "",
+    }
+}
+
+table! {
+    /// Who is asked where a rule asks.
+    ApprovalsTable {
+        /// `ask`, where a person is asked, or `production`, where nobody is: what asks denies, and a
+        /// call that no rule is about is denied as well, so that the rules are a list of what is
+        /// allowed.
+        mode: Mode = r#""ask""#,
+    }
+}
+
+table! {
+    /// How much of some tools of some servers, for each person. What a quota is about is counted
+    /// together, and of all quotas that are about a call each must have room. Minutes and calls at a
+    /// time are counted by each guard; hours and days begin with the first call in them, and are
+    /// counted by all guards of a state directory (`--state`) together, also after they were started
+    /// anew. Where that cannot be written, no call passes that has such a quota.
+    QuotaTable {
+        /// The tools, as globs, whatever their case. `"*"` is any.
+        tool: OneOrMany = r#"["search_*", "fetch"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""web""#,
+        /// Calls in a minute.
+        calls_per_minute: usize = "30",
+        /// Calls at a time.
+        calls_at_once: usize = "4",
+        /// Calls in an hour.
+        calls_per_hour: usize = "300",
+        /// Calls in a day.
+        calls_per_day: usize = "1000",
+        /// Bytes in an hour, of calls and of their answers. An answer that is too much still passes.
+        bytes_per_hour: usize = "10000000",
+        /// Bytes in a day.
+        bytes_per_day: usize = "100000000",
+        /// What a call costs, in units of your own. It is 1 where it is not said, and of several the
+        /// highest.
+        cost: usize = "5",
+        /// Cost in an hour.
+        cost_per_hour: usize = "100",
+        /// Cost in a day.
+        cost_per_day: usize = "500",
+    }
+}
+
+table! {
+    /// What flows through some tools, in place of what is guessed of their words. Of several that are
+    /// about a tool, each counts. See `stockade explain toxic_flow`.
+    RoleTable {
+        /// The tools, as globs. `"*"` is any.
+        tool: OneOrMany = r#"["search_*"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""crm""#,
+        /// `untrusted`, if strangers write what it answers; `private`, if that is not for everybody;
+        /// `public`, if others read what it is given; `open_world`, if it deals with the world outside
+        /// of this machine. `["none"]` is nothing of it.
+        roles: Vec<At<String>> = r#"["untrusted", "private"]"#,
+    }
+}
+
+table! {
+    /// Texts that nobody has a reason to say: a call that has one in its arguments is refused, however
+    /// it is written. See `stockade explain canary`.
+    CanaryTable {
+        /// Texts of your own, of eight letters and digits or more.
+        watch: Vec<At<String>> = r#"["Magpie-77-Lantern"]"#,
+        /// Whether a marker is put into the answers of tools that read what is private, one for each
+        /// person, and watched for as well. Where it cannot be kept, no call passes.
+        plant: bool = "true",
     }
 }
 
@@ -163,6 +314,11 @@ table! {
         file_bytes: usize = "1073741824",
         /// What `/tmp`, `/dev/shm` and the private home directory hold, each, in bytes.
         scratch_bytes: usize = "67108864",
+        /// Whether a server is ended that lets a call take longer than `call_timeout_s` or
+        /// `call_total_s`: with everything that it has started, a second after it was told to stop.
+        /// Calls of others that wait for it are answered with an error. It holds as soon as it is
+        /// written, and without a sandbox as well.
+        kill_overdue: bool = "false",
         /// Guarantees without which a server is started all the same where this machine cannot
         /// enforce them: `files`, `processes`, `end`, `memory`, `pids` or `cpu`. Without its name
         /// here, it is not.
@@ -215,6 +371,35 @@ table! {
 }
 
 table! {
+    /// What the arguments of some tools are and may be. What each is, is otherwise inferred from its
+    /// schema, name and description, and the record of a call says what it was taken for and why. Of
+    /// several entries about a tool the strictest holds, whatever their order; names are read in
+    /// upper or lower case.
+    Input {
+        /// The tools, as globs. `"*"` is any.
+        tool: OneOrMany = r#"["run_query", "report_*"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""db*""#,
+        /// What an argument is, by its name, at any depth: `path`, `url`, `upstream` (a URL that
+        /// selects whom a server talks to), `sql`, `command` (a command line), `words` (of one),
+        /// `word` (one of them: a branch, a host), `email`, `secret`, several of these, or `plain`.
+        kinds: Named<OneOrMany> = r#"{ filter = "sql", target = ["path", "url"], note = "plain" }"#,
+        /// What statements it may be given: `read`, those that only read; `write`, one at a time that
+        /// stays in its database; or `any`. Without, `read` for a tool that says that it reads, and
+        /// `write` for others.
+        sql: Sql = r#""read""#,
+        /// Whose SQL: `sqlite`, `postgres`, `mysql`, `duckdb`, or `unknown`, where a statement must
+        /// mean the same to all. Without, what its name or its description says.
+        dialect: Dialect = r#""sqlite""#,
+        /// What command lines it may be given: `read`, those of known programs, with options that
+        /// only read; `plain`, those that need no shell and start one program; or `any`.
+        commands: Commands = r#""plain""#,
+        /// Whether arguments that the schema does not name are refused, also where it is open.
+        strict: bool = "true",
+    }
+}
+
+table! {
     /// What must be so with an argument. Everything in it must be so.
     Argument {
         /// It is there, or it is not.
@@ -249,6 +434,10 @@ table! {
         sandbox: SandboxTable = "",
         /// The same as `[[tools]]`, for this server alone.
         tools: Vec<At<Tool>> = "",
+        /// The same as `[[arguments]]`, for this server alone.
+        arguments: Vec<At<Input>> = "",
+        /// Hosts that URLs in its arguments may name, besides those for all servers.
+        hosts: Vec<At<String>> = r#"["localhost:3000"]"#,
     }
 }
 

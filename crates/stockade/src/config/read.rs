@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use serde_json::Value;
-use stockade_core::policy::{Action, Effect};
+use stockade_core::policy::input::DIALECTS;
+use stockade_core::policy::{Action, Commands, Effect, Sql};
+use stockade_kit::query::Dialect;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -49,6 +51,27 @@ impl Choice for Action {
     const KIND: &'static str = "action";
     fn all() -> Vec<(&'static str, Self)> {
         Self::ALL.iter().map(|it| (it.name(), *it)).collect()
+    }
+}
+
+impl Choice for Sql {
+    const KIND: &'static str = "sort of statements";
+    fn all() -> Vec<(&'static str, Self)> {
+        Self::ALL.to_vec()
+    }
+}
+
+impl Choice for Commands {
+    const KIND: &'static str = "sort of command lines";
+    fn all() -> Vec<(&'static str, Self)> {
+        Self::ALL.to_vec()
+    }
+}
+
+impl Choice for Dialect {
+    const KIND: &'static str = "dialect";
+    fn all() -> Vec<(&'static str, Self)> {
+        DIALECTS.to_vec()
     }
 }
 

@@ -5,14 +5,17 @@ use stockade_core::finding::Severity;
 use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
-use super::file::{Argument, File, HttpTable, Key, LedgerTable, SandboxTable, ServerTable, Tool};
+use super::file::{
+    Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable, QuotaTable, RoleTable,
+    SandboxTable, ServerTable, Tool,
+};
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
 /// example stands behind a `#` without a space, and is right as well.
 pub fn text() -> String {
     let mut out = String::new();
     words(&mut out, File::WORDS);
-    let top = ["preset", "default", "roots", "client_roots"];
+    let top = ["preset", "default", "roots", "client_roots", "hosts"];
     for key in File::KEYS.iter().filter(|it| top.contains(&it.name)) {
         out += "\n";
         words(&mut out, key.words);
@@ -35,6 +38,12 @@ pub fn text() -> String {
         words(&mut out, limit.words);
         out += &format!("{} = {}\n", limit.name, limit.default);
     }
+    head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
+    keys(&mut out, QuotaTable::KEYS, &[]);
+    head(&mut out, "#", "[[roles]]", RoleTable::WORDS);
+    keys(&mut out, RoleTable::KEYS, &[]);
+    head(&mut out, "#", "[canaries]", CanaryTable::WORDS);
+    keys(&mut out, CanaryTable::KEYS, &[]);
     head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
     values(
         &mut out,
@@ -49,13 +58,15 @@ pub fn text() -> String {
     keys(&mut out, Tool::KEYS, &["args"]);
     head(&mut out, "#", "[tools.args.NAME]", Argument::WORDS);
     keys(&mut out, Argument::KEYS, &[]);
+    head(&mut out, "#", "[[arguments]]", Input::WORDS);
+    keys(&mut out, Input::KEYS, &[]);
     head(&mut out, "#", "[servers.NAME]", ServerTable::WORDS);
     keys(&mut out, ServerTable::KEYS, &["url"]);
     head(&mut out, "#", "[servers.ANOTHER]", "Another server.");
     keys(
         &mut out,
         ServerTable::KEYS,
-        &["command", "env", "roots", "client_roots", "sandbox", "tools"],
+        &["command", "env", "roots", "client_roots", "sandbox", "tools", "arguments", "hosts"],
     );
     out
 }
@@ -85,7 +96,11 @@ fn keys(out: &mut String, keys: &[Key], but: &[&str]) {
         words(out, key.words);
         if key.example.is_empty() {
             let table = format!("servers.NAME.{}", key.name);
-            let table = if key.name == "tools" { format!("[{table}]") } else { table };
+            let table = if matches!(key.name, "tools" | "arguments") {
+                format!("[{table}]")
+            } else {
+                table
+            };
             *out += &format!("# Written as `[{table}]`.\n");
         } else {
             *out += &format!("#{} = {}\n", key.name, key.example);

@@ -1,6 +1,9 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod flow;
+mod input;
+mod quota;
 mod root;
 mod sandbox;
 
@@ -12,13 +15,17 @@ use std::time::Duration;
 use stockade_core::check;
 use stockade_core::finding::Severity;
 use stockade_core::policy::{
-    Action, Condition, Effect, Limits, Origin, Pattern, Policy, Test, ToolRule, Tools, When,
+    Action, Condition, Effect, Limits, Origin, Pattern, Permitted, Policy, Test, ToolRule, Tools,
+    When,
 };
+use stockade_sandbox::Network;
 use stockade_store::{Keep, Options};
 use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
 
-use super::file::{Argument, At, File, HttpTable, Named, OneOrMany, Preset, ServerTable, Tool};
+use super::file::{
+    Argument, At, File, HttpTable, Mode, Named, OneOrMany, Pinning, Preset, ServerTable, Tool,
+};
 use super::read::{Reader, nearest};
 use super::source::line;
 use super::{ConfigError, Problems, Search, Source};
@@ -34,6 +41,8 @@ pub struct Flags {
     pub roots: Vec<String>,
     /// `--client-root`, in place of what the file says of the client's.
     pub client_roots: Vec<String>,
+    /// `--net`, in place of whom the file lets a server reach.
+    pub network: Option<Network>,
     /// `--timeout`, in seconds.
     pub call_timeout_s: Option<usize>,
 }
@@ -98,6 +107,8 @@ pub struct Resolved {
     pub http: Http,
     /// How the ledger is written.
     pub ledger: Options,
+    /// What is done with a server that is in no lock.
+    pub pinning: Pinning,
     /// Every value that is not the default, and the default of every limit.
     pub settings: Vec<Setting>,
     /// The file that was read.
@@ -154,6 +165,12 @@ const SEGMENT_AGE_S: RangeInclusive<usize> = 60..=31_536_000;
 const KEEP_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 50;
 const KEEP_DAYS: RangeInclusive<usize> = 1..=36_500;
 
+/// Whether nobody is to be asked, whatever asks.
+fn asks_nobody(file: &File) -> bool {
+    let mode = file.approvals.as_ref().and_then(|it| it.value.mode.as_ref());
+    mode.is_some_and(|it| it.value == Mode::Production)
+}
+
 struct Making<'a> {
     path: &'a str,
     text: &'a str,
@@ -180,26 +197,43 @@ impl Making<'_> {
         let roots = self.roots(file, table)?;
         let client_roots = self.client_roots(file, table)?;
         let limits = self.limits(file)?;
+        let (canaries, plants) = self.canaries(file);
+        let sandbox = self.sandbox(file, table);
         let mut severities = base.severities;
         severities.extend(self.severities(file));
-        let policy = Policy {
+        let mut policy = Policy {
             rules: self.rules(file),
             severities,
             roots: roots.iter().map(|it| it.path.clone()).collect(),
             client_roots,
             text_bytes_max: (preset != Preset::Transparent || said(file, "text_bytes_max"))
                 .then_some(limits.text_bytes_max),
+            asks_nobody: asks_nobody(file),
             tools: self.tools(file, name),
+            inputs: self.inputs(file, table),
             limits,
+            quotas: self.quotas(file),
+            roles: self.role_rules(file),
+            canaries,
+            plants,
+            kills_overdue: sandbox.kill_overdue,
         };
+        let sandbox = self.sandbox(file, table);
+        // Whom a server is to reach, its client may name.
+        let network = self.flags.network.as_ref().unwrap_or(&sandbox.network);
+        let named = network.destinations().iter().map(ToString::to_string);
+        policy.inputs.hosts.extend(
+            named.filter_map(|it| Permitted::parse(it.split('=').next().unwrap_or_default()).ok()),
+        );
         Ok(Resolved {
             policy: Arc::new(policy),
             server,
             servers,
             roots,
-            sandbox: self.sandbox(file, table),
+            sandbox,
             http: self.http(file),
             ledger: self.ledger(file),
+            pinning: self.pinning(file),
             settings: Vec::new(),
             source: None,
         })
@@ -223,7 +257,22 @@ impl Making<'_> {
         let first = tools.next().or_else(|| {
             servers.filter_map(|(_, it)| it.value.tools.as_ref()).map(|it| &it.span).next()
         });
+        let mode = file.approvals.as_ref().and_then(|it| it.value.mode.as_ref());
+        if let Some(mode) = mode {
+            self.setting("approvals.mode", mode.value.name(), &mode.span);
+        }
+        let production = mode.filter(|it| it.value == Mode::Production);
         match (&file.default, first) {
+            (Some(it), _) if production.is_some() && it.value != Effect::Deny => {
+                let says = "in production, what no rule is about is denied".to_owned();
+                self.reader.wrong(it.span.clone(), says, "this says otherwise");
+                self.reader.help("write `default = \"deny\"`, or leave it away".to_owned());
+                Tools { server, default: Effect::Deny, ..Tools::default() }
+            }
+            (None, _) if let Some(mode) = production => {
+                let default_origin = self.origin("approvals.mode", &mode.span);
+                Tools { server, rules, default: Effect::Deny, default_origin }
+            }
             (Some(it), _) => {
                 self.setting("default", it.value.name(), &it.span);
                 let default_origin = self.origin("default", &it.span);
@@ -516,6 +565,12 @@ impl Making<'_> {
             list.iter().flat_map(|it| &it.value).map(|it| it.value.clone()).collect()
         };
         Http { hosts: names(hosts), origins: names(origins) }
+    }
+
+    fn pinning(&mut self, file: &File) -> Pinning {
+        let Some(at) = &file.lock else { return Pinning::default() };
+        self.setting("lock", at.value.name(), &at.span);
+        at.value
     }
 
     fn ledger(&mut self, file: &File) -> Options {

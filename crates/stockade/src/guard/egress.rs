@@ -34,7 +34,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockade_core::check::visible;
+use stockade_core::check::{clipped, visible};
 use stockade_sandbox::network::{GATE_DNS, GATE_PROXY};
 use stockade_sandbox::{Destination, Doors, Host, Network};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -293,5 +293,5 @@ impl Way {
 
 /// A text of the server's, for people.
 fn shortened(asked: &str) -> String {
-    visible(&asked.chars().take(ASKED_CHARS_MAX).collect::<String>()).to_string()
+    visible(&clipped(asked, ASKED_CHARS_MAX))
 }

@@ -16,12 +16,14 @@ use stockade_wire::http::client::{HttpSession, Probed};
 use stockade_wire::http::connection::HttpUpstream;
 use stockade_wire::http::headers::SendHeaders;
 use stockade_wire::http::resume::{Resumed, Resumption};
+use stockade_wire::memory::MemoryWriter;
 use stockade_wire::stdio::SharedWriter;
 use stockade_wire::upstream::{Reply, Upstream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::gateway::channel::Channel;
+use super::process::StartError;
 use super::{Conversation, Unrecorded};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,12 +35,15 @@ pub enum Outbox {
     Lines(SharedWriter),
     /// A stream of events.
     Events(Arc<Channel>),
+    /// A script in this process.
+    Script(MemoryWriter),
 }
 
 impl Outbox {
     async fn send(&self, message: &Cleared) -> Result<(), LinkError> {
         match self {
             Self::Lines(writer) => writer.send(message).await.map_err(LinkError::Client),
+            Self::Script(writer) => writer.send(message).await.map_err(LinkError::Client),
             Self::Events(channel) => {
                 channel.push(message.bytes()).await;
                 Ok(())
@@ -59,9 +64,12 @@ pub enum LinkError {
     /// The server's side broke.
     #[error("the server cannot be reached")]
     Server(#[source] WireError),
-    /// The server's process could not be replaced by another.
+    /// The process that took the place of another cannot be used.
     #[error("{0}")]
     Anew(String),
+    /// The server's process could not be replaced by another.
+    #[error("the server cannot be started anew")]
+    NotStarted(#[source] StartError),
 }
 
 /// The way to the server.

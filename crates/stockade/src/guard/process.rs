@@ -9,7 +9,7 @@ use std::time::Duration;
 use stockade_core::check::{redacted, visible};
 use stockade_core::record::{Kind, Record, Touched};
 use stockade_core::session::Parties;
-use stockade_sandbox::{Child, Exit, Spec};
+use stockade_sandbox::{Child, Exit, Plan, Spec, launch, launch_planned};
 use stockade_wire::error::WireError;
 use stockade_wire::frame::{Frames as _, Limits, Lines};
 use stockade_wire::stdio::{SharedWriter, StdioWriter};
@@ -69,19 +69,24 @@ pub enum StartError {
 }
 
 impl Process {
-    /// Starts the server of a conversation. With `show`, its standard error is shown as well.
+    /// Starts the server of a conversation: by this plan, if there is one. With `show`, its standard
+    /// error is shown as well.
     ///
     /// # Errors
     /// When it cannot be started.
     pub async fn start(
         spec: &Spec,
+        plan: Option<Plan>,
         guard: &Arc<Guard>,
         parties: &Parties,
         show: bool,
     ) -> Result<Started, StartError> {
         let launching = spec.clone();
-        let launched =
-            tokio::task::spawn_blocking(move || stockade_sandbox::launch(&launching)).await;
+        let launch = move || match plan {
+            Some(plan) => launch_planned(&launching, plan),
+            None => launch(&launching),
+        };
+        let launched = tokio::task::spawn_blocking(launch).await;
         let child = launched.map_err(std::io::Error::other)??;
         let watch = child.trace().zip(spec.confine.as_deref());
         let watch = watch.map(|(trace, confinement)| Arc::new(Watch::new(trace, confinement)));

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use stockade_core::message::{Frame, Id, Kind, Side};
-use stockade_core::session::Event;
+use stockade_core::session::{CHANGED, Event};
 use stockade_wire::error::WireError;
 use stockade_wire::frame::Frames;
+use tokio::time::{Instant, sleep_until};
 
 use super::Conversation;
 use super::link::{Link, LinkError, Outbox};
 use super::roots::Roots;
+use crate::approvals::desk::Answers;
 
 /// How long a server may take to finish what it was asked, once the client has no more to say.
 const FINISH: Duration = Duration::from_secs(3);
@@ -27,6 +30,8 @@ pub enum Ended {
     Client,
     /// The server closed its end.
     Server,
+    /// The server let a call take too long, and is to be ended for it.
+    Overdue,
     /// It could not go on.
     Broken(LinkError),
 }
@@ -49,6 +54,7 @@ where
     C: Frames,
     S: Frames,
 {
+    let has_process = server.is_some();
     let ended = {
         let from_client = listen_or_hold(&conversation, &link, &outbox, &mut client);
         let from_server = async {
@@ -58,13 +64,24 @@ where
             }
         };
         let clock = tick(&conversation, &link, &outbox);
+        let overdue = async {
+            match has_process {
+                true => conversation.overdue().await,
+                false => std::future::pending().await,
+            }
+        };
         let follow = roots.follow(&conversation, &link, &outbox);
-        tokio::pin!(from_server, stop);
+        let decide = decide(&conversation, &link, &outbox);
+        // It may be the first thing that comes, and is waited for again below.
+        let stop = stop.fuse();
+        tokio::pin!(from_server, decide, stop);
         let first = tokio::select! {
             end = clock => end.map(|()| Ended::Client),
             end = follow => end.map(|()| Ended::Client),
+            end = &mut decide => end.map(|()| Ended::Client),
             end = from_client => end.map(|()| Ended::Client),
             end = &mut from_server => end.map(|()| Ended::Server),
+            () = overdue => Ok(Ended::Overdue),
             () = &mut stop => Ok(Ended::Client),
         };
         if let Ok(Ended::Client) = first {
@@ -76,6 +93,7 @@ where
             };
             tokio::select! {
                 _ = &mut from_server => (),
+                _ = &mut decide => (),
                 () = finish => (),
                 () = tokio::time::sleep(FINISH) => (),
                 () = &mut stop => (),
@@ -84,13 +102,17 @@ where
         first.unwrap_or_else(Ended::Broken)
     };
     let gone = match ended {
-        Ended::Server | Ended::Broken(LinkError::Anew(_)) => Side::Server,
+        Ended::Server
+        | Ended::Overdue
+        | Ended::Broken(LinkError::Anew(_) | LinkError::NotStarted(_)) => Side::Server,
         Ended::Client | Ended::Broken(_) => Side::Client,
     };
     let event = Event::Left(gone, format!("the {} closed its end", gone.name()));
     let last = link.take(&conversation, &outbox, event).await;
     match (ended, last) {
-        (Ended::Server, Err(error @ LinkError::Unrecorded(_))) => Ended::Broken(error),
+        (Ended::Server | Ended::Overdue, Err(error @ LinkError::Unrecorded(_))) => {
+            Ended::Broken(error)
+        }
         (ended, _) => ended,
     }
 }
@@ -113,6 +135,10 @@ async fn listen(
 const HELD_MAX: usize = 1024;
 const HELD_BYTES_MAX: usize = 16 << 20;
 
+/// How long what a client has asked waits for its roots once the client says nothing more. It is not
+/// answered after that.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// The same of the client. While its roots are found out, what it asks waits, or it would be held
 /// against roots that are about to change; what it answers does not, since that is waited for.
 async fn listen_or_hold(
@@ -124,7 +150,7 @@ async fn listen_or_hold(
     let mut board = conversation.board().subscribe();
     let mut held: VecDeque<Bytes> = VecDeque::new();
     let mut held_bytes = 0;
-    let mut ended = false;
+    let mut ended: Option<Instant> = None;
     loop {
         let busy = board.borrow_and_update().busy;
         if !busy && let Some(bytes) = held.pop_front() {
@@ -133,13 +159,16 @@ async fn listen_or_hold(
             link.take(conversation, outbox, event).await?;
             continue;
         }
-        if ended && held.is_empty() {
+        if ended.is_some() && held.is_empty() {
             return Ok(());
         }
-        let reads = !ended && held.len() < HELD_MAX && held_bytes < HELD_BYTES_MAX;
+        let reads = ended.is_none() && held.len() < HELD_MAX && held_bytes < HELD_BYTES_MAX;
         tokio::select! {
             frame = frames.next(), if reads => match heard(Side::Client, frame) {
-                None => ended = true,
+                None => {
+                    ended = Some(Instant::now());
+                    link.take(conversation, outbox, Event::Silent).await?;
+                }
                 Some(Event::Heard { bytes, .. })
                     if (board.borrow().busy || !held.is_empty()) && waits(conversation, &bytes) =>
                 {
@@ -151,7 +180,16 @@ async fn listen_or_hold(
             changed = board.changed(), if busy => if changed.is_err() {
                 return Ok(());
             },
+            () = settled(ended) => return Ok(()),
         }
+    }
+}
+
+/// Returns when what was to be known after the end of input has taken too long.
+async fn settled(ended: Option<Instant>) {
+    match ended {
+        Some(ended) => sleep_until(ended + SETTLE).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -166,12 +204,31 @@ fn waits(conversation: &Conversation, bytes: &Bytes) -> bool {
     };
     match message.kind() {
         Kind::Request => true,
+        // However many there are, the client is asked once more.
+        Kind::Notification if message.method() == Some(CHANGED) => false,
         Kind::Notification => {
             let cancelled = message.get("requestId").and_then(Id::read);
             !cancelled.is_some_and(|it| conversation.look(|session| session.waits_for(&it)))
         }
         Kind::Result | Kind::Error => false,
     }
+}
+
+/// Takes in what people say, for as long as the conversation goes on.
+async fn decide(
+    conversation: &Arc<Conversation>,
+    link: &Arc<Link>,
+    outbox: &Outbox,
+) -> Result<(), LinkError> {
+    let mut answers = conversation.answers();
+    while let Some(event) = next(&mut answers).await {
+        link.take(conversation, outbox, event).await?;
+    }
+    std::future::pending().await
+}
+
+async fn next(answers: &mut Option<Answers>) -> Option<Event> {
+    answers.as_mut()?.recv().await
 }
 
 /// What a frame comes to; nothing, when no more will come.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use stockade_core::check::clipped;
 use stockade_core::message::Side;
 use stockade_core::record::{Kind, Record};
 
@@ -130,7 +131,7 @@ impl Sort {
             decision: record.decision,
             rule: record.rule.clone().or(found),
             mended: record.mended,
-            says: says.chars().take(SAYS_MAX).collect(),
+            says: clipped(says, SAYS_MAX),
             ..Self::any(record)
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stockade_core::catalog::Claims;
 use stockade_core::record::Touched;
 use stockade_core::session::{self, Observed};
-use stockade_sandbox::{Access, Confinement, How, Trace};
+use stockade_sandbox::{Access, Confinement, Found, How, Trace};
 
 /// Sees what one process touches.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Watch {
                 Access::Write => "rw",
             };
             // As the process sees them, and so as what it touches is named.
-            let path = it.path.canonicalize().unwrap_or_else(|_| it.path.clone());
+            let path = confinement.found(&it.path).map_or(&*it.path, Found::real);
             format!("{}:{mode}", path.display())
         };
         let programs = confinement.programs.iter().map(|it| it.display().to_string());

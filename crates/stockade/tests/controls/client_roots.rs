@@ -1,6 +1,8 @@
 //! Roots that the client gives: they count where the policy admits them, on all three walls, and
 //! nowhere else.
 
+mod changing;
+
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,6 +12,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use self::changing::{
+    u08_a_client_has_nothing_written_that_others_trust,
+    u08_a_root_of_the_client_is_what_was_judged, u08_a_root_that_goes_takes_no_session_with_it,
+    u08_roots_that_change_all_the_time_stall_nothing, u08_what_is_to_be_read_stays_so_in_a_root,
+};
 use crate::harness::probe::initialize;
 use crate::harness::{
     Home, LEGACY, NO_LIMITS, PATIENCE, Probe, Script, call, is_refusal, modern, request, say, text,
@@ -29,13 +36,18 @@ crate::rows![
     u08_addresses_bound_arguments_and_the_network,
     u08_the_answer_to_the_guard_reaches_no_server,
     u08_a_modern_server_is_told_the_roots_of_the_policy,
+    u08_a_root_of_the_client_is_what_was_judged,
+    u08_a_root_that_goes_takes_no_session_with_it,
+    u08_what_is_to_be_read_stays_so_in_a_root,
+    u08_a_client_has_nothing_written_that_others_trust,
+    u08_roots_that_change_all_the_time_stall_nothing,
 ];
 
 /// A server that does what it is told with the files of its process, whatever its guard thinks of
 /// that: paths come reversed, so that no check of arguments knows them. It asks for the roots
 /// whenever it may, and says what it was told.
 const SERVER: &str = r#"
-import json, os, sys, time
+import json, os, sys, threading, time
 told = None
 def say(message): print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
 def do(what, where):
@@ -44,6 +56,9 @@ def do(what, where):
     if what == "told": return json.dumps(told)
     if what == "env": return os.environ.get(where, "unset")
     if what == "slow": time.sleep(float(where)); return "slept"
+def later(code):
+    time.sleep(0.5)
+    exec(code)
 for line in sys.stdin:
     asked = json.loads(line)
     method = asked.get("method")
@@ -58,6 +73,9 @@ for line in sys.stdin:
         say({"id": asked["id"], "result": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "files", "version": "2" if moody else "1"}}})
     elif method == "tools/call":
         arguments = asked["params"]["arguments"]
+        if arguments["what"] == "late":
+            threading.Thread(target=later, args=[arguments["where"][::-1]], daemon=True).start()
+            continue
         try: said = do(arguments["what"], arguments["where"][::-1])
         except OSError as error: said = "no: " + error.strerror
         say({"id": asked["id"], "result": {"content": [{"type": "text", "text": said}]}})
@@ -354,8 +372,10 @@ fn u08_a_client_that_does_not_answer_holds_nothing_up() {
     assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let recorded = place.recorded();
-    let late = |(_, it): &&(String, String)| it.ends_with("it did not answer in time");
-    assert_eq!(recorded.iter().filter(late).count(), 2, "{recorded:?}");
+    for says in ["it did not answer in time", "it says nothing more"] {
+        let why = |(_, it): &&(String, String)| it.ends_with(says);
+        assert_eq!(recorded.iter().filter(why).count(), 1, "{recorded:?}");
+    }
 }
 
 fn u08_what_is_no_list_of_roots_is_none() {
@@ -541,4 +561,13 @@ fn u08_a_modern_server_is_told_the_roots_of_the_policy() {
     assert_eq!(heard["params"]["requestState"], "as it was");
     let decision = home.records_of("decision").into_iter().find(|it| it["method"] == "tools/call");
     assert_eq!(decision.unwrap()["says"], "the roots in it are those of the policy");
+    // Such a client is not asked, so none of its own counts; and none is told to the server.
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let admits = home.path().display().to_string();
+    let mut probe = Probe::run_with(&home, &["--client-root", &admits], &fake);
+    assert!(!is_refusal(&probe.ask(&again)));
+    probe.end();
+    let heard = fake.messages().into_iter().find(|it| it["method"] == "tools/call").unwrap();
+    assert_eq!(heard["params"]["inputResponses"]["a"], json!({ "roots": [] }));
 }

@@ -18,6 +18,7 @@ crate::rows![
     p20_a_flood_over_http_is_counted,
     p20_an_endless_event_of_a_remote_server_costs_no_memory,
     p20_an_answer_of_many_parts_is_read_once,
+    p20_a_text_of_one_sign_is_read_once,
     p20_a_request_that_is_too_slow_is_ended,
     p20_a_body_that_is_too_long_is_refused,
     p20_a_client_that_does_not_read_holds_up_nobody,
@@ -324,6 +325,25 @@ fn p20_clients_that_stall_hold_up_nobody() {
     let next = gateway.connect().post_modern(&call(1, "echo", json!({ "text": "next" })));
     assert_eq!(text(&next.message()), "next");
     assert_eq!(fake.count("tools/call"), 1);
+}
+
+fn p20_a_text_of_one_sign_is_read_once() {
+    let home = Home::new();
+    let mut script = Script::default();
+    let signs = ["<", "< ", "[", "](", "![", "%", "&", "\\", "http://", "data:", "url(", "- "];
+    for (number, sign) in signs.iter().enumerate() {
+        let text = sign.repeat((256 << 10) / sign.len());
+        let result = json!({ "content": [{ "type": "text", "text": text }] });
+        let answer = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": result }));
+        script = script.on_tool(&format!("t{number}"), [answer]);
+    }
+    let mut probe = Probe::run(&home, &home.fake(script)).begin();
+    for (number, sign) in signs.iter().enumerate() {
+        // Read once for each of its signs, it would take longer than anybody waits.
+        let answer = probe.ask(&call(number, &format!("t{number}"), json!({})));
+        assert!(text(&answer).contains(sign), "{sign}: {:.200}", answer.to_string());
+    }
+    assert_eq!(probe.end().code, Some(0));
 }
 
 fn p20_an_answer_of_many_parts_is_read_once() {

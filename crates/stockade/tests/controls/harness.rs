@@ -1,6 +1,7 @@
 //! What the rows are made with: a place for files, the two sides of the guard, and patience.
 //! Nothing here knows what is claimed.
 
+pub(crate) mod canary;
 pub(crate) mod fake;
 pub(crate) mod fake_http;
 pub(crate) mod home;
@@ -38,6 +39,7 @@ pub(crate) const NO_LIMITS: &str = r#"
     calls_per_minute_per_tool = 1000000
     calls_burst = 100000
     calls_in_flight_max = 10000
+    same_call_max = 1000000
 "#;
 
 /// Becomes a server or a client, when this binary was started as one.

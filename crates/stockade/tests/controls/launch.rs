@@ -28,6 +28,7 @@ crate::rows![
     preparations_at_the_same_time_are_apart,
     n04_code_on_the_command_line_is_called_that,
     n04_code_in_a_runner_reaches_no_registry,
+    c03_a_package_that_is_another_is_not_started,
     x11_interpreters_start_and_answer,
 ];
 
@@ -316,7 +317,10 @@ fn nothing_is_prepared_without_consent() {
             let out = command.stdin(Stdio::null()).output().unwrap();
             assert_eq!(out.status.code(), Some(2), "{}", said(&out.stderr));
             let state = place.home.path().join("state");
-            let typed = format!("stockade prepare --state {} {typed}\n", state.display());
+            let typed = format!(
+                "stockade prepare --state {} --allow-weaker memory {typed}\n",
+                state.display()
+            );
             assert!(said(&out.stderr).ends_with(&typed), "{}", said(&out.stderr));
         }
     }
@@ -539,6 +543,50 @@ fn n04_code_in_a_runner_reaches_no_registry() {
         assert!(said(&out.stderr).contains("arbitrary execution"), "{line:?}");
     }
     assert_eq!(place.entries(), [] as [String; 0]);
+}
+
+fn c03_a_package_that_is_another_is_not_started() {
+    let place = Place::new();
+    let other = place.prepared("npm:server@1.0.0");
+    let approved = place.prepared("npm:server@^1");
+    assert_ne!(other, approved);
+    let line = ["--", "npx", "-y", "server@^1"];
+    let out = place.command("lock", &line).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out.stderr));
+    assert_eq!(place.asked(&line), json!(["helped", [], null]));
+    let lock = fs::read_to_string(place.home.path().join("state/stockade.lock")).unwrap();
+    for pinned in [r#""name":"npm:server@1.1.0""#, r#""npm:server":"#, "npx"] {
+        assert!(lock.contains(pinned), "{pinned}: {lock}");
+    }
+
+    // What was asked for leads to another version, which says and offers the same.
+    let name = |it: &Path| it.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut led = 0;
+    every(&place.store(), &mut |it| {
+        let is_pin = fs::read_to_string(it).is_ok_and(|text| text.trim() == name(&approved));
+        if is_pin {
+            fs::write(it, name(&other)).unwrap();
+            led += 1;
+        }
+    });
+    assert!(led > 0);
+    let mut probe = Probe::of(&mut place.command("run", &line)).begin();
+    let listed = probe.ask(&request(1, "tools/list", json!({})));
+    let tools = &listed["result"]["tools"];
+    assert_eq!(tools[0]["name"], "stockade_blocked", "{listed}");
+    let says = tools[0]["description"].as_str().unwrap();
+    assert!(says.contains("npm:server@1.0.0") && says.contains("npm:server@1.1.0"), "{says}");
+    let ended = probe.end();
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let out = place
+        .home
+        .stockade(["lock", "approve", "--yes", "--allow-weaker", "memory"])
+        .args(place.home.state())
+        .args(line)
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out.stderr));
+    assert_eq!(place.asked(&line), json!(["helped", [], null]));
 }
 
 fn x11_interpreters_start_and_answer() {

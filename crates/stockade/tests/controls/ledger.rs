@@ -546,7 +546,7 @@ fn l04_what_cannot_be_recorded_does_not_pass() {
     limit_files(probe.guard(), ROOM);
     let mut passed = 0;
     for number in 0..1000 {
-        probe.send(&call(number, "echo", json!({ "text": "x" })));
+        probe.send(&call(number, "echo", json!({ "text": number.to_string() })));
         match probe.next() {
             Some(answer) if !is_refusal(&answer) => passed += 1,
             Some(_) | None => break,

@@ -17,25 +17,39 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod approvals;
+mod arguments;
+mod attacked;
+mod channels;
 mod client_roots;
 mod containers;
+mod corpora;
 mod docker;
 mod doctor;
 mod floods;
+mod flows;
 mod front_door;
 mod harness;
+mod injection;
 mod input;
 mod launch;
 mod ledger;
 mod limits;
+mod lock;
+mod lock_starts;
 mod network;
 mod output;
 mod own;
 mod processes;
 mod protocol;
+mod quotas;
+mod results;
 mod roots;
 mod sandbox;
+mod scan;
 mod scopes;
+mod secrets;
+mod timeouts;
 mod touched;
 
 use std::process::ExitCode;
@@ -55,12 +69,17 @@ macro_rules! rows {
 pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
+    ("approvals", approvals::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
     ("floods", floods::ROWS),
     ("front_door", front_door::ROWS),
+    ("injection", injection::ROWS),
     ("input", input::ROWS),
+    ("arguments", arguments::ROWS),
+    ("attacked", attacked::ROWS),
+    ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
     ("processes", processes::ROWS),
@@ -71,9 +90,18 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),
     ("limits", limits::ROWS),
+    ("lock", lock::ROWS),
+    ("lock", lock_starts::ROWS),
+    ("quotas", quotas::ROWS),
+    ("timeouts", timeouts::ROWS),
+    ("flows", flows::ROWS),
     ("scopes", scopes::ROWS),
+    ("secrets", secrets::ROWS),
+    ("results", results::ROWS),
+    ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("scan", scan::ROWS),
 ];
 
 fn main() -> ExitCode {

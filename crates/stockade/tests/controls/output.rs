@@ -1,17 +1,13 @@
 //! What a server says, on its way to the client and into the ledger.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Probe, Script, Step, call, request, say};
+use crate::harness::{Home, Probe, Script, call, request, say};
 
 crate::rows![
     o02_nothing_hidden_and_no_terminal_command_arrives,
     o02_text_in_real_scripts_is_left_alone,
     o06_an_error_tells_nothing_of_the_host,
-    l02_secrets_are_in_no_file,
 ];
 
 /// What hides text from a person, reorders it, or commands a terminal.
@@ -59,7 +55,7 @@ const REAL: &[&str] = &[
 ];
 
 /// Everything that a server says in words, with `text` in it.
-fn says(text: &str) -> Script {
+pub(crate) fn says(text: &str) -> Script {
     let schema = json!({ "type": "object", "title": text, "properties": {
         "a": { "type": "string", "description": text, "default": text, "examples": [text] } } });
     let annotated = json!({
@@ -108,10 +104,11 @@ fn says(text: &str) -> Script {
         .on("prompts/get", [answer(json!({ "description": text, "messages": [message] }))])
         .on("resources/list", [answer(json!({ "resources": [resource] }))])
         .on("resources/read", [answer(json!({ "contents": contents }))])
+        .on("completion/complete", [answer(json!({ "completion": { "values": [text] } }))])
 }
 
 /// Everything that a client is told by such a server.
-fn told(home: &Home, script: Script) -> Vec<Value> {
+pub(crate) fn told(home: &Home, script: Script) -> Vec<Value> {
     let fake = home.fake(script);
     let mut probe = Probe::run(home, &fake);
     let mut told = vec![probe.begin_in("2025-11-25")];
@@ -120,18 +117,21 @@ fn told(home: &Home, script: Script) -> Vec<Value> {
     }
     told.push(probe.ask(&request("get", "prompts/get", json!({ "name": "p" }))));
     told.push(probe.ask(&request("read", "resources/read", json!({ "uri": "a:b" }))));
+    let completed = json!({ "ref": { "type": "ref/prompt", "name": "p" },
+                            "argument": { "name": "a", "value": "" } });
+    told.push(probe.ask(&request("complete", "completion/complete", completed)));
     for tool in ["result", "failure", "error"] {
         let mut call = call(tool, tool, json!({}));
         call["params"]["_meta"] = json!({ "progressToken": "t" });
         told.push(probe.ask(&call));
     }
     told.append(&mut probe.others);
-    assert_eq!(told.len(), 11, "nine answers, a log message and progress: {told:?}");
+    assert_eq!(told.len(), 12, "ten answers, a log message and progress: {told:?}");
     told
 }
 
 /// The strings in a message.
-fn strings(value: &Value) -> Vec<&str> {
+pub(crate) fn strings(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().flat_map(strings).collect(),
@@ -227,72 +227,6 @@ fn o06_an_error_tells_nothing_of_the_host() {
             let first = text.split([':', '\n']).next().unwrap();
             assert!(says.contains(first), "{record}");
             assert!(!says.contains("hunter2"), "{record}");
-        }
-    }
-}
-
-/// Secrets by their form, as they leak. None of them is one.
-const SECRETS: &[&str] = &[
-    "ghp_Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa",
-    "github_pat_11ABCDEFG0Zk82nVx7Lp0R_t5WqBd31Ys94MhKjTgUcEoNaXv6Qf2Zp8Lm1Rc7Hs3Dy5Wb9TqW3eR5tYuI",
-    "glpat-Zk82nVx7Lp0Rt5WqBd31",
-    "AKIAZK82NVX7LP0RT5WQ",
-    "xoxb-2150483647-2150483648-Zk82nVx7Lp0Rt5WqBd31Ys94",
-    "sk_live_Zk82nVx7Lp0Rt5WqBd31Ys94",
-    "npm_Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa",
-    "AIzaSyZk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcE",
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJaazgyblZ4N0xwMFJ0NVdxIn0.Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNaXv6Qf2Z",
-    "postgres://app:gT7-kk2pQz@db.internal/app",
-];
-
-fn l02_secrets_are_in_no_file() {
-    let home = Home::new();
-    let all = SECRETS.join("\n");
-    let complain = SECRETS.iter().map(|it| Step::Complain(format!("using {it}")));
-    let failure = json!({ "isError": true, "content": [{ "type": "text", "text": all }] });
-    let error = json!({ "code": -32603, "message": all, "data": { "token": all } });
-    let script = says(&all)
-        .on_tool("failure", [say(json!({ "jsonrpc": "2.0", "id": "$id", "result": failure }))])
-        .on_tool("error", [say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))])
-        .on_tool("complain", complain.collect::<Vec<_>>());
-    let fake = home.fake(script);
-    let mut probe = Probe::run(&home, &fake).begin();
-    for tool in ["result", "failure", "error"] {
-        let mut call = call(tool, tool, json!({ "password": all }));
-        call["params"]["_meta"] = json!({ "progressToken": "t" });
-        let answer = probe.ask(&call).to_string();
-        let others: String = probe.others.drain(..).map(|it| it.to_string()).collect();
-        for secret in SECRETS {
-            assert!(
-                !answer.contains(secret) && !others.contains(secret),
-                "{secret}: {answer}{others}"
-            );
-        }
-    }
-    probe.send(&call("complain", "complain", json!({})));
-    for (number, secret) in SECRETS.iter().enumerate() {
-        // Where only names are expected, and in what cannot be read at all.
-        probe.ask(&call(number, &format!("tool {secret}"), json!({ *secret: secret })));
-        probe.ask(&request(format!("m{number}"), secret, json!({})));
-        probe.write(format!("{{\"jsonrpc\":\"2.0\",\"id\":\"{secret}\",\"id\":1}}\n").as_bytes());
-    }
-    let ended = probe.end();
-    for secret in SECRETS {
-        assert!(!ended.stderr.contains(secret), "{secret} on standard error");
-        is_nowhere(&home.path().join("state"), secret);
-    }
-}
-
-#[track_caller]
-fn is_nowhere(dir: &Path, secret: &str) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            is_nowhere(&path, secret);
-        } else {
-            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-            let line = text.lines().find(|it| it.contains(secret));
-            assert!(line.is_none(), "{secret} in {line:?}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What is the guard's own is no server's: its state, its policies and its program, however a server
 //! could come by them; and a root is not what a server has made of it.
 
+mod held;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
@@ -11,12 +13,17 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::geteuid;
 use serde_json::json;
 
+use self::held::{
+    u08_a_root_is_held_to_where_it_was, u08_a_root_that_changes_while_it_is_started_is_not_shown,
+};
 use crate::harness::home::copy_stockade;
 use crate::harness::{Home, Probe, call, text, wait_for};
 
 crate::rows![
     x13_what_is_learnt_is_where_it_was,
     u08_a_root_by_a_link_is_told_or_refused,
+    u08_a_root_is_held_to_where_it_was,
+    u08_a_root_that_changes_while_it_is_started_is_not_shown,
     u08_the_way_to_what_is_the_guards_own_is_no_servers,
     u08_a_policy_lies_where_no_server_writes,
     u08_what_is_the_guards_own_is_seen_by_no_other_path,
@@ -25,6 +32,8 @@ crate::rows![
     u08_a_trace_is_not_where_the_command_writes,
     u08_a_plan_makes_nothing,
     u08_without_home_the_policy_is_the_same,
+    u08_variables_of_another_start_open_nothing,
+    x01_what_starts_servers_is_not_written,
     x01_no_repository_is_passed_over,
     a_root_that_is_none_is_told_in_its_own_words,
 ];
@@ -411,6 +420,58 @@ fn u08_without_home_the_policy_is_the_same() {
     let (stdout, stderr) = said(&dry.output().unwrap());
     for covered in [".config/stockade", ".local/state/stockade"] {
         assert!(stdout.contains(&format!("  empty        {home}/{covered} ")), "{stdout}{stderr}");
+    }
+}
+
+fn u08_variables_of_another_start_open_nothing() {
+    let place = Place::new();
+    place.write(".config/stockade/stockade.toml", "[sandbox]\nallow_weaker = [\"memory\"]\n");
+    place.write(".local/state/stockade/ledger/key", "secret");
+    let home = place.home.path();
+    let mut run = place.stockade("sandbox", &["--root", &format!("{}:rw", home.display()), "--"]);
+    for (variable, name) in [("XDG_CONFIG_HOME", "xc"), ("XDG_STATE_HOME", "xs")] {
+        run.env(variable, place.path(name));
+    }
+    run.env("HOME", home);
+    let policy = place.path(".config/stockade/stockade.toml");
+    let script = format!(
+        "cat {}; echo 'backend = \"none\"' >>{}; echo done",
+        place.path(".local/state/stockade/ledger/key").display(),
+        policy.display()
+    );
+    let (stdout, stderr) = said(&run.args(["sh", "-c", &script]).output().unwrap());
+    assert_eq!(stdout, "done\n", "{stderr}");
+    assert!(stderr.contains("key: No such file or directory"), "{stderr}");
+    assert!(!fs::read_to_string(policy).unwrap().contains("none"));
+}
+
+fn x01_what_starts_servers_is_not_written() {
+    let place = Place::new();
+    let kept = [
+        ".mcp.json",
+        ".claude.json",
+        ".config/Claude/claude_desktop_config.json",
+        ".config/Code/User/mcp.json",
+        ".config/zed/settings.json",
+        ".roo/mcp.json",
+        "opencode.json",
+        ".config/environment.d/x.conf",
+        ".xprofile",
+        "bin/tool",
+    ];
+    for name in kept.iter().chain(&[".bashrc", "sub/bin/tool", "notes.txt"]) {
+        place.write(name, "as it was");
+    }
+    let root = format!("{}:rw", place.home.path().display());
+    for (name, is_kept) in
+        kept.iter().map(|it| (*it, true)).chain([("sub/bin/tool", false), ("notes.txt", false)])
+    {
+        let path = place.path(name);
+        let write = format!("echo changed >{}", path.display());
+        let options = ["--root", &root, "--", "sh", "-c", &write];
+        let (_, stderr) = said(&place.stockade("sandbox", &options).output().unwrap());
+        let is = fs::read_to_string(path).unwrap();
+        assert_eq!(is == "as it was", is_kept, "{name}: {is} {stderr}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::probe::{self, Probe};
-use crate::harness::process::{children, is_dead, kill, peak_bytes, tree, with_mark};
+use crate::harness::process::{ask_to_end, children, is_dead, kill, peak_bytes, tree, with_mark};
 use crate::harness::{
     FakeHttp, Gateway, Home, LEGACY, NO_LIMITS, Script, Step, call, is_refusal, say, text,
     wait_for, within,
@@ -28,6 +28,7 @@ crate::rows![
     a_server_that_dies_in_a_call_leaves_no_call_open,
     a_server_that_hangs_ends_with_the_call_timeout,
     a_server_that_hangs_ends_with_its_client,
+    a_signal_ends_a_session_as_its_client_does,
     a_variable_is_passed_only_by_name,
     a_server_that_hangs_behind_a_gateway_ends_with_the_call_timeout,
     a_server_that_does_not_read_ends_with_the_call_timeout,
@@ -270,6 +271,27 @@ fn a_server_that_hangs_ends_with_its_client() {
     is_gone(&[fake.mark()]);
     let outcomes = home.records_of("outcome");
     assert!(outcomes.iter().any(|it| it["tool"] == "hang" && it["status"] == "lost"));
+}
+
+fn a_signal_ends_a_session_as_its_client_does() {
+    for has_call in [true, false] {
+        let home = Home::new();
+        let fake = home.fake(Script::default().on_tool("hang", [Step::Hang]));
+        let mut probe = Probe::run(&home, &fake).begin();
+        if has_call {
+            probe.send(&call(1, "hang", json!({})));
+            wait_for("the call", || (fake.count("tools/call") == 1).then_some(()));
+        }
+        ask_to_end(probe.guard());
+        let ended = probe.ended();
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "with a call: {has_call}");
+        is_gone(&[fake.mark()]);
+        assert_eq!(home.records_of("stop").len(), 1);
+        let outcomes = home.records_of("outcome");
+        let lost = outcomes.iter().any(|it| it["tool"] == "hang" && it["status"] == "lost");
+        assert_eq!(lost, has_call, "{outcomes:?}");
+        assert!(home.is_whole());
+    }
 }
 
 fn a_variable_is_passed_only_by_name() {

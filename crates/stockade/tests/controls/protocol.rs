@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::http::modern_headers;
+use crate::harness::probe::initialize;
 use crate::harness::{
     FakeHttp, Gateway, Home, MODERN, NO_LIMITS, Probe, Script, Step, call, is_refusal, modern,
     request, say, text, wait_for, within,
@@ -23,6 +24,7 @@ crate::rows![
     p09_an_answer_that_comes_late_reaches_nobody_else,
     p09_a_session_opens_on_a_stream,
     p12_nothing_is_asked_that_was_not_declared,
+    u06_a_form_that_asks_for_a_secret_reaches_nobody,
     p13_a_task_answers_only_whoever_can_have_one,
     p13_what_a_modern_server_may_not_say_is_dropped,
     p17_cancelling_reaches_the_server,
@@ -401,6 +403,59 @@ fn p12_nothing_is_asked_that_was_not_declared() {
         let answer = probe.ask(&modern(call(*name, &format!("modern-{name}"), json!({}))));
         assert!(is_refusal(&answer), "{method}: {answer}");
         assert!(!answer.to_string().contains("inputRequests"), "{answer}");
+    }
+    probe.end();
+}
+
+fn u06_a_form_that_asks_for_a_secret_reaches_nobody() {
+    let form = |message: &str, field: Value| {
+        let schema = json!({ "type": "object", "properties": { "answer": field } });
+        json!({ "message": message, "requestedSchema": schema })
+    };
+    let plain = json!({ "type": "string" });
+    let questions = [
+        ("title", form("Log in", json!({ "type": "string", "title": "Password" })), true),
+        ("message", form("Please enter your API key to go on.", plain.clone()), true),
+        ("colour", form("Which colour?", plain.clone()), false),
+        ("about", form("The password was changed. What is the branch called?", plain), false),
+    ];
+    let home = Home::new();
+    let mut script = Script::default();
+    let done = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": { "content": [] } }));
+    for (name, params, _) in &questions {
+        let ask = request(*name, "elicitation/create", params.clone());
+        script = script.on_tool(name, [say(ask), done.clone()]);
+        let asks = json!({ "q": { "method": "elicitation/create", "params": params } });
+        let asks = json!({ "resultType": "input_required", "inputRequests": asks });
+        let asks = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": asks }));
+        script = script.on_tool(&format!("modern-{name}"), [asks]);
+    }
+    let fake = home.fake(script);
+    let mut probe = Probe::run(&home, &fake);
+    let mut begin = initialize("2025-11-25");
+    begin["params"]["capabilities"] = json!({ "elicitation": {} });
+    probe.ask(&begin);
+    probe.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    for (name, _, is_secret) in &questions {
+        probe.ask(&call(*name, name, json!({})));
+        let reached = !std::mem::take(&mut probe.others).is_empty();
+        assert_eq!(reached, !is_secret, "{name}");
+        if *is_secret {
+            wait_for("the server to be told", || {
+                let told = |it: &Value| it["id"] == *name && it.get("error").is_some();
+                fake.messages().iter().any(told).then_some(())
+            });
+        }
+    }
+    probe.end();
+    let mut probe = Probe::run(&home, &fake);
+    for (name, _, is_secret) in &questions {
+        let mut asked = modern(call(*name, &format!("modern-{name}"), json!({})));
+        asked["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            json!({ "elicitation": {} });
+        let answer = probe.ask(&asked);
+        assert_eq!(is_refusal(&answer), *is_secret, "{name}: {answer}");
+        assert_eq!(answer.to_string().contains("inputRequests"), !is_secret, "{answer}");
     }
     probe.end();
 }

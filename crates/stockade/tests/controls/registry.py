@@ -24,6 +24,7 @@ require("readline").createInterface({ input: process.stdin }).on("line", line =>
   const { id, method } = JSON.parse(line);
   if (id === undefined) return;
   if (method === "initialize") answer(id, { protocolVersion: "2025-11-25", capabilities: { tools: {} }, serverInfo: { name: "from npm", version: "1" } });
+  else if (method === "tools/list") answer(id, { tools: [{ name: "about", inputSchema: { type: "object" } }] });
   else if (method === "tools/call") answer(id, { content: [{ type: "text", text: JSON.stringify([require("helper"), process.argv.slice(2), process.env.KEY]) }] });
   else answer(id, {});
 });

@@ -11,7 +11,8 @@ use super::placeholder::is_placeholder;
 /// The most bytes that a password or a value is taken to have.
 const VALUE_MAX: usize = 512;
 
-/// Calls `found` with each private key in PEM (RFC 7468), from `BEGIN` to `END`.
+/// Calls `found` with each private key in PEM (RFC 7468), OpenSSH's and PGP's among them, from
+/// `BEGIN` to `END`.
 pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
     static LABEL: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("PRIVATE KEY"));
     const BEGIN: &[u8] = b"-----BEGIN ";
@@ -20,6 +21,10 @@ pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Rang
     const KIND_MAX: usize = 16;
     /// Less is no key, but the picture of one.
     const BODY_MIN: usize = 64;
+    // Base64 in lines, headers (RFC 1421), and what either is when a text in JSON quotes it.
+    let is_body = |it: &&u8| {
+        it.is_ascii_alphanumeric() || it.is_ascii_whitespace() || b"+/=-:,.\\".contains(it)
+    };
     let mut from = 0;
     while let Some(label) = LABEL.find(text.get(from..).unwrap_or_default()).map(|it| it + from) {
         from = label + LABEL.needle().len();
@@ -27,15 +32,23 @@ pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Rang
         let head = text.get(earliest..label).unwrap_or_default();
         let Some(begin) = memchr::memmem::rfind(head, BEGIN) else { continue };
         let start = earliest + begin;
+        let kind = match head.get(begin + BEGIN.len()..) {
+            Some(b"OPENSSH ") => "openssh-private-key",
+            Some(b"PGP ") => "pgp-private-key",
+            _ => "private-key",
+        };
         let rest = text.get(from..).unwrap_or_default();
-        // What has no end is all of it.
-        let end = memchr::memmem::find(rest, END).map_or(rest.len(), |end| {
-            let after = rest.get(end + END.len()..).unwrap_or_default();
-            let line = memchr::memmem::find(after.get(..64).unwrap_or(after), b"-----");
-            end + END.len() + line.map_or(0, |it| it + 5)
-        });
+        let end = match memchr::memmem::find(rest, END) {
+            Some(end) => {
+                let after = rest.get(end + END.len()..).unwrap_or_default();
+                let line = memchr::memmem::find(after.get(..64).unwrap_or(after), b"-----");
+                end + END.len() + line.map_or(0, |it| it + 5)
+            }
+            // One that was cut off is all that could be of it.
+            None => rest.iter().take_while(is_body).count(),
+        };
         if end >= BODY_MIN {
-            found("private-key", start..from + end);
+            found(kind, start..from + end);
             from += end;
         }
     }
@@ -53,17 +66,37 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
                 from = password.end;
                 found("password-in-url", password);
             }
+        } else if let Some(token) = bot_token(text, at) {
+            from = token.end;
+            found("telegram-bot-token", token);
         } else if may_be_named(text, at)
             && let Some(name) = name_before(text, at)
             && is_secret_name(name)
-            && let Some(value) = value_after(text, from)
+            && let Some(mut value) = value_after(text, from)
         {
             from = value.end;
+            // What is called no more than a token is often for a badge that everybody sees.
+            let is_badge = name.eq_ignore_ascii_case(b"token");
+            value.is_parameter = !is_badge && is_parameter(text, at - name.len(), at, &value);
             if value.is_secret(text) {
                 found("assigned-secret", value.start..value.end);
             }
         }
     }
+}
+
+/// Around a `:`, the number of a bot and its secret, which begins with two letters that say nothing.
+fn bot_token(text: &[u8], colon: usize) -> Option<Range<usize>> {
+    const SECRET: usize = 35;
+    let rest = text.get(colon + 1..)?;
+    rest.starts_with(b"AA").then_some(())?;
+    let is_letter = |it: &&u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-');
+    let before = text.get(colon.saturating_sub(11)..colon)?;
+    let digits = before.iter().rev().take_while(|it| it.is_ascii_digit()).count();
+    let is_whole = (8..=10).contains(&digits)
+        && rest.iter().take(SECRET + 1).take_while(is_letter).count() == SECRET;
+    let token = colon - digits..colon + 1 + SECRET;
+    (is_whole && !is_placeholder(text.get(token.clone())?)).then_some(token)
 }
 
 /// Of `user:password@host`, the password.
@@ -93,20 +126,34 @@ fn is_last_letter(it: u8) -> bool {
 /// The name that a `:` or `=` follows, with or without quotes.
 fn name_before(text: &[u8], end: usize) -> Option<&[u8]> {
     const NAME_MAX: usize = 64;
-    let before = text.get(end.saturating_sub(NAME_MAX + 4)..end)?;
+    let before = text.get(end.saturating_sub(NAME_MAX + ESCAPES_MAX + 4)..end)?;
     let before = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
-    let before = before.strip_suffix(b"\\").unwrap_or(before);
+    // A text in JSON in a text in JSON has more of them before each quote.
+    let quotes = before.iter().rev().take_while(|it| **it == b'\\').count();
+    let before = before.get(..before.len() - quotes).unwrap_or_default();
     let is_name = |it: &&u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.');
     let len = before.iter().rev().take_while(is_name).count();
     before.get(before.len() - len..).filter(|it| !it.is_empty())
 }
+
+/// So many backslashes may stand before a quote.
+const ESCAPES_MAX: usize = 15;
 
 /// A value that follows a name.
 struct Value {
     start: usize,
     end: usize,
     is_quoted: bool,
+    /// It is one of a row: of a query, or of a connection string.
+    is_parameter: bool,
+}
+
+/// Whether `name=value` is a parameter: `?name=value`, `&name=value`, `;name=value`.
+fn is_parameter(text: &[u8], start: usize, equals: usize, value: &Value) -> bool {
+    let before = start.checked_sub(1).and_then(|it| text.get(it));
+    let is_close = text.get(equals) == Some(&b'=') && value.start == equals + 1;
+    is_close && before.is_some_and(|it| matches!(it, b'?' | b'&' | b';'))
 }
 
 fn value_after(text: &[u8], start: usize) -> Option<Value> {
@@ -121,9 +168,8 @@ fn value_after(text: &[u8], start: usize) -> Option<Value> {
             at = skip(at + scheme.len());
         }
     }
-    if peek(at) == b'\\' {
-        at += 1;
-    }
+    let escapes = text.get(at..).unwrap_or_default().iter().take(ESCAPES_MAX);
+    at += escapes.take_while(|it| **it == b'\\').count();
     let is_quoted = matches!(peek(at), b'"' | b'\'' | b'`');
     at += usize::from(is_quoted);
     let rest = text.get(at..)?;
@@ -135,13 +181,16 @@ fn value_after(text: &[u8], start: usize) -> Option<Value> {
     // A call, an index, a path of modules or a template: code that gets a secret, and not one.
     let is_code = matches!(peek(end), b'(' | b'[' | b'<' | b'{' | b'$')
         || peek(end) == b':' && peek(end + 1) == b':';
-    (end > at && !is_code).then_some(Value { start: at, end, is_quoted })
+    (end > at && !is_code).then_some(Value { start: at, end, is_quoted, is_parameter: false })
 }
 
 impl Value {
     fn is_secret(&self, text: &[u8]) -> bool {
         let value = text.get(self.start..self.end).unwrap_or_default();
-        let (len_min, bits_min) = if self.is_quoted { (8, 2.75) } else { (16, 3.4) };
+        let (len_min, bits_min) = match (self.is_quoted, self.is_parameter) {
+            (false, false) => (16, 3.4),
+            (true, _) | (_, true) => (8, 2.75),
+        };
         let is_code = !self.is_quoted && is_identifier(value);
         value.len() >= len_min && !is_code && is_random(value, bits_min)
     }

@@ -60,7 +60,7 @@ pub(super) fn tokens(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usiz
 
 /// How many bytes at the front are of a kind. Runs are long, and of sixteen bytes compared without a
 /// branch between them a compiler makes a few instructions.
-fn leading(text: &[u8], has: impl Fn(u8) -> bool) -> usize {
+pub(super) fn leading(text: &[u8], has: impl Fn(u8) -> bool) -> usize {
     let (blocks, _) = text.as_chunks::<16>();
     let all = |it: &&[u8; 16]| it.iter().fold(true, |all, it| all & has(*it));
     let whole = 16 * blocks.iter().take_while(all).count();

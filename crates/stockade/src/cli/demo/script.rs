@@ -11,9 +11,9 @@ pub(super) const INTRODUCTION: &str = "Two small MCP servers run on this machine
     guard: a careful one, and a careless one that makes every mistake on purpose. This program is \
     their client. It asks honestly first, and then it attacks. Nothing leaves this machine.";
 
-pub(super) const CLOSING: &str = "Not stopped by this version: SQL and shell commands in arguments \
-    that a server pastes together, as far as they stay in the sandbox, instructions to the model in \
-    plain words, and a description that changes later.";
+pub(super) const CLOSING: &str = "The rules about commands were off, so that the server's process \
+    could be seen to try. Not stopped here: a description that changes later, as long as nothing is \
+    pinned (`stockade lock`).";
 
 /// What is done over standard input and output.
 #[derive(Debug)]
@@ -145,15 +145,14 @@ pub(super) fn on_a_server(stage: &Stage) -> Vec<Scene<Act>> {
 pub(super) fn by_a_server() -> Vec<Scene<Act>> {
     vec![
         Scene {
-            name: "hidden_text",
-            tried: "hide invisible text in a description",
+            name: "poisoned_tool",
+            tried: "give the model commands in a description",
             act: Act::Ask { method: "tools/list", params: json!({}) },
             expects: Expect::Mended {
-                rule: "hidden_unicode",
-                how: "cleaned",
-                keeps: "Adds two numbers.",
-                // The first letter of "Ignore previous instructions", in tag characters.
-                loses: "\u{e0049}",
+                rule: "tool_poisoning",
+                how: "left out",
+                keeps: "find_orders",
+                loses: "Adds two numbers.",
             },
         },
         Scene {
@@ -176,6 +175,17 @@ pub(super) fn by_a_server() -> Vec<Scene<Act>> {
                 how: "left out",
                 keeps: "find_orders",
                 loses: "set_region",
+            },
+        },
+        Scene {
+            name: "injected_page",
+            tried: "give the model commands in a page",
+            act: call("fetch_page", json!({ "page": "install" })),
+            expects: Expect::Mended {
+                rule: "prompt_injection",
+                how: "marked",
+                keeps: "Data from a server",
+                loses: "\"# install",
             },
         },
         Scene {

@@ -1,4 +1,4 @@
-//! Made-up addresses: for each name that a server asks for, one of the loopback interface that is
+//! Made-up addresses: for each name that a server asks for, one of its loopback interface that is
 //! nobody else's as long as the server lives. So a connection says by its address which name is
 //! meant, and a name that was resolved long ago still means the same.
 
@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use stockade_sandbox::network::MADE_UP;
 use stockade_sandbox::{Host, Network};
 
-/// The first of them, in `127.64.0.0/10`, behind those of the gate.
-const FIRST: Ipv4Addr = Ipv4Addr::new(127, 64, 1, 0);
+/// How far behind the first address that of the first name is: programs take an address that ends
+/// with a zero for a network's.
+const FIRST: u32 = 1;
 /// So many names that a `*.` is about. There are more addresses, but a server could ask for ever.
 const NAMES_MAX: usize = 4096;
 
@@ -20,13 +22,21 @@ pub(super) struct Names(Mutex<Table>);
 struct Table {
     addresses: HashMap<String, Ipv4Addr>,
     names: HashMap<Ipv4Addr, String>,
+    /// Addresses that are listed as what they are.
+    taken: Vec<Ipv4Addr>,
+    next: u32,
     most: usize,
 }
 
 impl Names {
     /// Those that are listed have theirs from the beginning: no other can take their place.
     pub(super) fn new(network: &Network) -> Self {
-        let mut table = Table { most: usize::MAX, ..Table::default() };
+        let taken = network.destinations().iter().filter_map(|it| match it.address()? {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        let taken = taken.collect();
+        let mut table = Table { most: usize::MAX, taken, next: FIRST, ..Table::default() };
         for it in network.destinations().iter().filter_map(|it| it.name()) {
             table.address_of(it);
         }
@@ -61,8 +71,13 @@ impl Table {
         if self.addresses.len() >= self.most {
             return None;
         }
-        let number = u32::try_from(self.addresses.len()).ok()?;
-        let address = Ipv4Addr::from_bits(FIRST.to_bits() + number);
+        let address = loop {
+            let address = Ipv4Addr::from_bits(MADE_UP.to_bits() + self.next);
+            self.next += 1;
+            if !self.taken.contains(&address) {
+                break address;
+            }
+        };
         self.addresses.insert(name.to_owned(), address);
         self.names.insert(address, name.to_owned());
         Some(address)
@@ -82,11 +97,18 @@ mod tests {
         }
         for name in ["a.example", "c.example", "7.b.example"] {
             let address = names.address_of(name).unwrap();
-            assert!(address.is_loopback());
+            assert_eq!(stockade_kit::address::resolved(address.into()), Ok(()));
             assert_eq!(names.address_of(name), Some(address));
             assert_eq!(names.meant(&Host::Address(address.into())), Host::Name(name.to_owned()));
         }
         let other = Host::Address(Ipv4Addr::LOCALHOST.into());
         assert_eq!(names.meant(&other), other);
+    }
+
+    #[test]
+    fn an_address_that_is_listed_is_no_names() {
+        let names = Names::new(&"a.example,11.64.0.2,b.example".parse().unwrap());
+        let found = ["a.example", "b.example"].map(|it| names.address_of(it).unwrap().to_string());
+        assert_eq!(found, ["11.64.0.1", "11.64.0.3"]);
     }
 }

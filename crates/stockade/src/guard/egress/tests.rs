@@ -189,7 +189,7 @@ async fn a_made_up_address_means_its_name() {
     let made_up = Host::Address(way.names.address_of("a.example").unwrap().into());
     assert!(way.connect(&made_up, 443).await.is_err());
     assert_eq!(dialled(&reach), ["1.1.1.1:443"]);
-    let next = Host::Address(Ipv4Addr::new(127, 64, 1, 1).into());
+    let next = Host::Address(Ipv4Addr::new(11, 64, 0, 2).into());
     assert!(matches!(way.connect(&next, 443).await, Err(Refused::Forbidden(_))));
 }
 
@@ -345,8 +345,8 @@ fn ask(way: &Way, name: &str, kind: TYPE) -> (RCODE, Vec<Ipv4Addr>) {
 fn listed_names_have_an_address_and_others_do_not_exist() {
     let kept = Arc::new(Kept::default());
     let way = way("a.example,*.b.example:80,10.0.0.1:80", &resolving(&[]), &kept);
-    let first = Ipv4Addr::new(127, 64, 1, 0);
-    let second = Ipv4Addr::new(127, 64, 1, 1);
+    let first = Ipv4Addr::new(11, 64, 0, 1);
+    let second = Ipv4Addr::new(11, 64, 0, 2);
     assert_eq!(ask(&way, "a.example", TYPE::A), (RCODE::NoError, vec![first]));
     assert_eq!(ask(&way, "A.EXAMPLE", TYPE::A), (RCODE::NoError, vec![first]));
     assert_eq!(ask(&way, "x.b.example", TYPE::A), (RCODE::NoError, vec![second]));

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Value, json};
+use stockade_core::json::Json;
 use stockade_core::judge::Cleared;
 use stockade_core::message::{Id, Kind};
+use stockade_core::session::META_LIMIT;
 
 use super::super::Unrecorded;
 
@@ -72,6 +74,16 @@ pub fn error(id: Option<&Id>, code: i64, text: &str, status: StatusCode) -> Answ
 /// What is answered when the ledger takes no record.
 pub fn unrecorded(id: Option<&Id>, unrecorded: &Unrecorded) -> Answer {
     error(id, -32603, &unrecorded.to_string(), StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// The same answer, which is a refusal of the guard's own, with when to try again, where it says so.
+pub fn refused(mut answer: Answer, refusal: &Cleared) -> Answer {
+    let limit = refusal.message().meta(META_LIMIT);
+    let retry = limit.and_then(|it| it.get("retryAfter")).and_then(Json::i64);
+    if let Some(seconds) = retry {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
 }
 
 /// The status that goes with a message of the modern era (2026-07-28, "Streamable HTTP › Sending

@@ -7,6 +7,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -166,7 +167,7 @@ impl Upstream {
             let looked = tokio::task::spawn_blocking(move || prepared.verify()).await;
             looked.map_err(std::io::Error::other)??;
         }
-        let started = Process::start(&self.spec, guard, parties, self.show_stderr).await?;
+        let started = Process::start(&self.spec, None, guard, parties, self.show_stderr).await?;
         if let Some(watch) = started.process.watch() {
             conversation.watched_by(Arc::clone(watch));
         }
@@ -392,7 +393,10 @@ impl Line {
             }
         };
         match said {
-            Ok(Some(refusal)) => return deliver(&back(refusal), modern),
+            Ok(Some(refusal)) => {
+                let refusal = back(refusal);
+                return answer::refused(deliver(&refusal, modern), &refusal);
+            }
             Ok(None) => (),
             Err(answer) => return *answer,
         }
@@ -692,8 +696,18 @@ async fn listen(
     router: Arc<Router>,
     mut output: impl Frames,
 ) {
+    // One for all that it says: a server that says much is not ended any later.
+    let mut ending = pin!(conversation.overdue());
+    let mut overdue = false;
     loop {
-        let event = match output.next().await {
+        let heard = tokio::select! {
+            heard = output.next() => heard,
+            () = &mut ending => {
+                overdue = true;
+                break;
+            }
+        };
+        let event = match heard {
             Ok(Some(bytes)) => Event::Heard { from: Side::Server, bytes },
             Err(error @ WireError::FrameTooLong { .. }) => {
                 Event::Garbled { from: Side::Server, says: error.to_string() }
@@ -724,7 +738,10 @@ async fn listen(
         }
     }
     let Some(line) = line.upgrade() else { return };
-    let mut why = "the server ended".to_owned();
+    let mut why = match overdue {
+        true => "the server let a call take too long, and was ended".to_owned(),
+        false => "the server ended".to_owned(),
+    };
     if let Some(process) = &line.process {
         why = format!("{why}: {}", process.end().await);
         note(&conversation, &why, &process.last_lines());

@@ -197,7 +197,7 @@ impl Exchange {
         let mut answer = answer::empty(StatusCode::ACCEPTED);
         for message in sends {
             answer = match message.to() {
-                Side::Client => self.deliver(&message, StatusCode::OK),
+                Side::Client => answer::refused(self.deliver(&message, StatusCode::OK), &message),
                 Side::Server => {
                     let reply = tokio::select! {
                         reply = self.session.send(&message, &self.headers) => reply,

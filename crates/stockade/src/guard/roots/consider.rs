@@ -1,13 +1,12 @@
 //! Which of the roots that a client says count, and why the others do not.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use stockade_core::check::{redacted, visible};
 use stockade_core::policy::Origin;
 use stockade_core::root::{self, Admission, Admitted};
 use stockade_kit::path::inside;
-use stockade_sandbox::{Access, Confinement, Plan, Spec, led_by, plan};
+use stockade_sandbox::{Access, Confinement, Found, Spec, is_trusted, plan};
 
 use super::Reserve;
 use crate::config::Root;
@@ -22,15 +21,36 @@ pub(super) struct Considered {
     pub(super) told: Vec<(bool, String)>,
     /// How a process is started that has them, if the server is one.
     pub(super) spec: Option<Spec>,
-    /// What is done to start it so.
-    pub(super) plan: Option<Plan>,
 }
 
 impl Considered {
-    /// What holds it, in brief.
-    pub(super) fn held(&self) -> String {
-        self.plan.as_ref().map(|it| it.containment().in_brief()).unwrap_or_default()
+    /// None of them counts, and why.
+    pub(super) fn none(spec: Option<Spec>, why: &str) -> Self {
+        Self { told: vec![(false, why.to_owned())], spec, ..Self::default() }
     }
+}
+
+/// A root of the client that the policy has a place for.
+#[derive(Clone, Debug)]
+struct Granted {
+    root: Root,
+    /// What it was when the policy was asked, and what alone is shown; nothing, of a URI.
+    found: Option<Found>,
+    /// Others trust what is there, and the policy does not name it.
+    trusted: bool,
+}
+
+impl Granted {
+    fn real(&self) -> Option<&Path> {
+        self.found.as_ref().map(Found::real)
+    }
+}
+
+/// A directory in which the policy lets roots of clients count, as it is now.
+#[derive(Debug)]
+struct Place {
+    found: Found,
+    write: bool,
 }
 
 /// Looks at each root that the client has `said`. It counts where the policy admits it (`by`) and a
@@ -44,33 +64,42 @@ pub(super) fn consider(
     reserve: &Reserve,
 ) -> Considered {
     let mut considered = Considered { spec: first.cloned(), ..Considered::default() };
-    let mut granted: Vec<Root> = Vec::new();
+    let places = places(by);
+    let mut granted: Vec<Granted> = Vec::new();
     for uri in said {
         let shown = visible(&redacted(uri));
         let mut tell =
             |counts, says: &str| considered.told.push((counts, format!("`{shown}` {says}")));
-        let root = match admitted(uri, by) {
+        let new = match admitted(uri, by, &places) {
             Ok(it) => it,
             Err(why) => {
                 tell(false, &format!("does not count: {why}"));
                 continue;
             }
         };
-        let same = |it: &str| it == root.path || !root.is_uri() && real(it) == real(&root.path);
-        if own.iter().any(|it| same(it)) || granted.iter().any(|it| same(&it.path)) {
+        let is_own = |it: &String| {
+            *it == new.root.path || new.found.is_some() && real(it).as_deref() == new.real()
+        };
+        let is_granted = |it: &Granted| {
+            it.root.path == new.root.path || new.found.is_some() && it.real() == new.real()
+        };
+        if own.iter().any(is_own) || granted.iter().any(is_granted) {
             tell(true, "is a root already");
             continue;
         }
-        granted.push(root);
-        match widened(first, &granted, reserve) {
-            Ok((spec, plan)) => {
-                let mode = match granted.last() {
-                    Some(it) if it.is_uri() => "",
-                    Some(it) if it.write => ", to be read and written",
-                    Some(_) | None => ", to be read",
-                };
+        let mode = match &new {
+            Granted { found: None, .. } => "",
+            Granted { trusted: true, .. } => {
+                ", to be read: others trust what is there, and `client_roots` does not name it"
+            }
+            Granted { root: Root { write: true, .. }, .. } => ", to be read and written",
+            Granted { .. } => ", to be read",
+        };
+        granted.push(new);
+        match widened(first, &granted, &places, reserve) {
+            Ok(spec) => {
                 tell(true, &format!("counts{mode}"));
-                (considered.spec, considered.plan) = (spec, plan);
+                considered.spec = spec;
             }
             Err(why) => {
                 granted.pop();
@@ -78,15 +107,22 @@ pub(super) fn consider(
             }
         }
     }
-    if granted.is_empty() {
-        considered.plan = widened(first, &[], reserve).ok().and_then(|(_, plan)| plan);
-    }
-    considered.roots = granted.into_iter().map(|it| it.path).collect();
+    considered.roots = granted.into_iter().map(|it| it.root.path).collect();
     considered
 }
 
+fn places(by: &[Admission]) -> Vec<Place> {
+    let place = |it: &Admission| match &it.place {
+        Admitted::Directory(path) => {
+            Some(Place { found: Found::look(Path::new(path)).ok()?, write: it.write })
+        }
+        Admitted::Anywhere | Admitted::Uri(_) => None,
+    };
+    by.iter().filter_map(place).collect()
+}
+
 /// A root of the client, if the policy has a place for it.
-fn admitted(uri: &str, by: &[Admission]) -> Result<Root, String> {
+fn admitted(uri: &str, by: &[Admission], places: &[Place]) -> Result<Granted, String> {
     let origin = Origin { id: "client_roots".to_owned(), place: "the client".to_owned() };
     let nowhere = || Err("it is in no place that the policy admits (`client_roots`)".to_owned());
     if root::scheme(uri).is_some() {
@@ -96,7 +132,10 @@ fn admitted(uri: &str, by: &[Admission]) -> Result<Root, String> {
             Admitted::Directory(_) | Admitted::Anywhere => false,
         };
         return match by.iter().any(fits) {
-            true => Ok(Root { path, write: false, origin }),
+            true => {
+                let root = Root { path, write: false, origin };
+                Ok(Granted { root, found: None, trusted: false })
+            }
             false => nowhere(),
         };
     }
@@ -104,17 +143,16 @@ fn admitted(uri: &str, by: &[Admission]) -> Result<Root, String> {
         return Err("it is no URI of a directory".to_owned());
     }
     let path = inside(&["/"], uri).map_err(|it| it.to_string())?;
-    let there = fs::metadata(&path).map_err(|it| it.to_string())?;
-    if !there.is_dir() {
+    // It is looked at once: what is judged here is what is shown, whatever a server puts in its place
+    // by the time that another is started.
+    let found = Found::look(Path::new(&path)).map_err(|it| it.to_string())?.and_nothing_else();
+    if !found.is_directory() {
         return Err("it is not a directory".to_owned());
     }
-    let real = real(&path).ok_or_else(|| "nobody knows where it is".to_owned())?;
-    let led = |it: &Admission| match &it.place {
-        Admitted::Directory(place) => led_by(Path::new(place)).ok().flatten(),
-        Admitted::Anywhere | Admitted::Uri(_) => None,
-    };
+    let real = found.real();
     // The policy is from before, and what it says must not have become something else.
-    if let Some(link) = by.iter().filter_map(led).find(|it| real.starts_with(&it.real)) {
+    let led = places.iter().filter_map(|it| it.found.link());
+    if let Some(link) = led.into_iter().find(|it| real.starts_with(&it.real)) {
         let (at, real) = (link.at.display(), link.real.display());
         return Err(format!(
             "the policy names its place by the link `{at}`, which a server may have made; if that is \
@@ -122,54 +160,82 @@ fn admitted(uri: &str, by: &[Admission]) -> Result<Root, String> {
         ));
     }
     // The longer place knows more of it: a directory in another may be read only.
-    let fits = |it: &Admission| match &it.place {
-        Admitted::Anywhere => Some((0, it.write)),
-        Admitted::Directory(place) => {
-            let place = self::real(place).filter(|it| real.starts_with(it))?;
-            Some((place.components().count(), it.write))
-        }
-        Admitted::Uri(_) => None,
+    let around = places.iter().map(|it| (it.found.real(), it.write));
+    let around = around.filter(|(place, _)| real.starts_with(place));
+    let anywhere = by.iter().filter(|it| it.place == Admitted::Anywhere);
+    let all = around.chain(anywhere.map(|it| (Path::new("/"), it.write)));
+    let Some((place, write)) = all.max_by_key(|(it, write)| (it.components().count(), !write))
+    else {
+        return nowhere();
     };
-    match by.iter().filter_map(fits).max_by_key(|(length, write)| (*length, !write)) {
-        Some((_, write)) => Ok(Root { path, write, origin }),
-        None => nowhere(),
-    }
+    // For a root on a command line, somebody has typed that. Here the client alone would say so.
+    let trusted = write && is_trusted(real, place);
+    let root = Root { path, write: write && !trusted, origin };
+    Ok(Granted { root, found: Some(found), trusted })
 }
 
-/// How a process is started with these roots as well, and what is done for that.
+/// How a process is started with these roots as well, if it can be.
 fn widened(
     first: Option<&Spec>,
-    roots: &[Root],
+    granted: &[Granted],
+    places: &[Place],
     reserve: &Reserve,
-) -> Result<(Option<Spec>, Option<Plan>), String> {
+) -> Result<Option<Spec>, String> {
     let mut spec = first.cloned();
     let mut nothing = Confinement::default();
     let held = spec.as_mut().and_then(|it| it.confine.as_deref_mut());
     let is_held = held.is_some();
     let confine = held.unwrap_or(&mut nothing);
-    let directories = roots.iter().filter(|it| !it.is_uri()).map(|it| stockade_sandbox::Root {
-        path: PathBuf::from(&it.path),
-        access: if it.write { Access::Write } else { Access::Read },
-    });
-    confine.roots.extend(directories);
-    confine.network = with_hosts(&confine.network, roots).map_err(|it| it.to_string())?;
+    for Granted { root, found, .. } in granted {
+        let Some(found) = found else { continue };
+        let access = if root.write { Access::Write } else { Access::Read };
+        show(confine, Path::new(&root.path), found, access);
+    }
+    for place in read_only(granted, places) {
+        // What was named as a root by itself is what it was named as.
+        let is_a_root = |it: &stockade_sandbox::Root| {
+            confine.found(&it.path).is_some_and(|it| it.real() == place.real())
+        };
+        if !confine.roots.iter().any(is_a_root) {
+            show(confine, place.real(), place, Access::Read);
+        }
+    }
+    let roots: Vec<Root> = granted.iter().map(|it| it.root.clone()).collect();
+    confine.network = with_hosts(&confine.network, &roots).map_err(|it| it.to_string())?;
     (reserve.keep)(confine)?;
     let Some(held) = spec.as_ref().filter(|_| is_held) else {
         // No plan looks at these: nothing holds the server, or it is elsewhere.
-        let places = roots.iter().filter(|it| !it.is_uri()).filter_map(|it| real(&it.path));
         let own: Vec<PathBuf> =
             nothing.reserved.iter().filter_map(|it| it.path.canonicalize().ok()).collect();
-        let never = |it: &PathBuf| {
+        let never = |it: &&Path| {
             let machine = ["/proc", "/sys", "/dev"].iter().any(|no| it.starts_with(no));
             it.parent().is_none() || machine || own.iter().any(|own| it.starts_with(own))
         };
-        return match places.into_iter().find(never) {
+        return match granted.iter().filter_map(Granted::real).find(never) {
             Some(it) => Err(format!("`{}` cannot be a root", it.display())),
-            None => Ok((spec, None)),
+            None => Ok(spec),
         };
     };
-    let plan = plan(held).map_err(|it| it.to_string())?;
-    Ok((spec, Some(plan)))
+    plan(held).map(drop).map_err(|it| it.to_string())?;
+    Ok(spec)
+}
+
+/// Has a process see what was found at a path, and nothing else that is there later.
+fn show(confine: &mut Confinement, path: &Path, found: &Found, access: Access) {
+    confine.roots.push(stockade_sandbox::Root { path: path.to_owned(), access });
+    confine.hold_to(path, found.clone());
+}
+
+/// What the policy admits to be read only, and lies in a root that may be written: the longer place
+/// knows more of it there too.
+fn read_only<'a>(granted: &'a [Granted], places: &'a [Place]) -> impl Iterator<Item = &'a Found> {
+    let written: Vec<&Path> =
+        granted.iter().filter(|it| it.root.write).filter_map(Granted::real).collect();
+    let is_in = move |it: &&Place| {
+        let real = it.found.real();
+        !it.write && written.iter().any(|root| real.starts_with(root) && real != *root)
+    };
+    places.iter().filter(is_in).map(|it| &it.found)
 }
 
 fn real(path: impl AsRef<Path>) -> Option<PathBuf> {

@@ -33,6 +33,8 @@ pub(crate) struct Script {
     pub(crate) tools: Vec<Value>,
     /// Whether it begins with the next request before it is done with the last.
     pub(crate) concurrent: bool,
+    /// Whether it looks at its script anew for each message.
+    pub(crate) fickle: bool,
 }
 
 /// One thing that a fake server does.
@@ -51,11 +53,15 @@ pub(crate) enum Step {
     Noise(usize),
     /// Writes a line to standard error.
     Complain(String),
+    /// Has a shell do this line, with an argument of the call in the place of `{}`.
+    Shell(String, String),
     /// Starts a process that has left the session and lost its parent, with this mark on its
     /// command line.
     Daemon(String),
     /// Takes some time, so that answers overtake each other.
     Dawdle,
+    /// Takes so many milliseconds.
+    Sleep(u64),
     /// Answers nothing more to this request, and keeps its stream open.
     Hang,
     /// Reads nothing more. Of a script that is not concurrent.
@@ -178,7 +184,8 @@ pub(crate) fn filled(template: &Value, request: &Value) -> Value {
 
 /// Is the server of the script in `file`, until its input ends.
 pub(crate) fn play(file: &Path) -> ExitCode {
-    let script: Script = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let read = || -> Script { serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap() };
+    let script = read();
     let log = File::options().append(true).create(true).open(&script.log).unwrap();
     let out = Mutex::new(io::stdout());
     thread::scope(|scope| {
@@ -191,7 +198,10 @@ pub(crate) fn play(file: &Path) -> ExitCode {
             }
             (&log).write_all(&line).unwrap();
             let message: Value = serde_json::from_slice(&line).unwrap_or_default();
-            let steps = script.steps(&message);
+            let steps = match script.fickle {
+                true => read().steps(&message),
+                false => script.steps(&message),
+            };
             let out = &out;
             let answer = move || steps.iter().for_each(|it| act(it, &message, out));
             if script.concurrent {
@@ -226,17 +236,33 @@ fn act(step: &Step, request: &Value, out: &Mutex<io::Stdout>) {
             (0..lines / 100).for_each(|_| line(piece.as_bytes()));
         }
         Step::Complain(text) => eprintln!("{text}"),
+        Step::Shell(template, name) => {
+            let given = request["params"]["arguments"][name].as_str().unwrap_or_default();
+            shell(&template.replace("{}", given));
+        }
         Step::Daemon(mark) => daemon(mark),
         Step::Dawdle => {
             let id = request["id"].as_u64().unwrap_or_default();
             thread::sleep(Duration::from_millis(id * 7 % 5));
         }
+        Step::Sleep(ms) => thread::sleep(Duration::from_millis(*ms)),
         Step::Hang => (),
         Step::Deafen => loop {
             thread::park();
         },
         Step::Exit(code) => process::exit(*code),
     }
+}
+
+fn shell(line: &str) {
+    let started = Command::new("sh")
+        .args(["-c", line])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    // How it ended is nobody's business here.
+    let _ended = started.unwrap();
 }
 
 /// Starts what a server should not leave behind. It ends by itself after two minutes.

@@ -17,7 +17,7 @@ pub(crate) struct Home(TempDir);
 /// A scripted server that can be started.
 #[derive(Clone, Debug)]
 pub(crate) struct Fake {
-    script: PathBuf,
+    pub(crate) script: PathBuf,
     log: PathBuf,
 }
 
@@ -115,6 +115,15 @@ impl Fake {
     pub(crate) fn command(&self) -> [OsString; 3] {
         let this = std::env::current_exe().unwrap();
         [this.into(), fake::ARG.into(), self.script.clone().into()]
+    }
+
+    /// Does what another script says from now on, if it is fickle.
+    pub(crate) fn becomes(&self, script: &Script) {
+        let script = Script { log: self.log.clone(), fickle: true, ..script.clone() };
+        // Replaced in one step: it may be about to read it.
+        let new = self.script.with_extension("new");
+        fs::write(&new, serde_json::to_vec(&script).unwrap()).unwrap();
+        fs::rename(&new, &self.script).unwrap();
     }
 
     /// Every byte that it was sent.

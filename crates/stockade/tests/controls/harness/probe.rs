@@ -35,7 +35,8 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn new(code: Option<i32>, stderr: &str) -> Self {
-        let note = "note: no sandbox: the server may do what its user may\n";
+        let note =
+            "note: no sandbox: the server may do what its user may; nothing of it is pinned\n";
         Self { code, stderr: stderr.replacen(note, "", 1) }
     }
 }

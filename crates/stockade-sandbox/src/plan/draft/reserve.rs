@@ -5,9 +5,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{COVER_BYTES, Draft, Refusal, TOO_MUCH_REMEDY};
+use super::{COVER_BYTES, Draft};
 use crate::cell::{Kind, What};
 use crate::mounted::Mounted;
+use crate::plan::promise::{Refusal, TOO_MUCH_REMEDY};
 use crate::roots::{NAMES_MAX, REPOSITORIES_MAX};
 use crate::way::walk_as_far;
 use crate::{Access, Confinement, Containment, Error, Guarantee, Keep, Reserved, Root, Strength};
@@ -94,7 +95,7 @@ impl Draft<'_> {
     }
 
     /// Where there was too much to look through, `files` holds less, if that was accepted.
-    pub(super) fn weaken(
+    pub(in crate::plan) fn weaken(
         &self,
         containment: &mut Containment,
         allow_weaker: &[Guarantee],
@@ -121,7 +122,8 @@ impl Confinement {
     pub fn shows(&self, place: &Path) -> Option<Access> {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let real = |path: &Path| walk_as_far(&here.join(path)).end;
-        let roots = self.roots.iter().map(|it| (real(&it.path), it.access));
+        let of_root = |it: &Path| self.as_found.real(it).map_or_else(|| real(it), Path::to_owned);
+        let roots = self.roots.iter().map(|it| (of_root(&it.path), it.access));
         let roots: Vec<(PathBuf, Access)> = roots.collect();
         if roots.is_empty() {
             return None;

@@ -1,0 +1,275 @@
+//! What a tool does, as far as it matters for what its arguments may be. A server's own words are
+//! taken for what they add: what it says of a tool makes rules look, and never look away.
+
+use stockade_kit::query::Dialect;
+
+use super::infer::{words, words_of_text};
+use crate::json::Json;
+use crate::role::{Role, Roles};
+
+/// What a tool does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// It is said to read from a database, and to change nothing.
+    pub reads: bool,
+    /// It looks something up, in a database or elsewhere.
+    pub looks_up: bool,
+    /// It is called as what takes something away.
+    pub takes_away: bool,
+    /// It runs programs.
+    pub runs: bool,
+    /// It is said to be a shell.
+    pub is_shell: bool,
+    /// It talks to the world outside: what it is given may go anywhere.
+    pub is_open: bool,
+    /// It speaks SQL.
+    pub speaks_sql: bool,
+    /// Whose SQL.
+    pub dialect: Dialect,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        let dialect = Dialect::Unknown;
+        Self {
+            reads: false,
+            looks_up: false,
+            takes_away: false,
+            runs: false,
+            is_shell: false,
+            is_open: false,
+            speaks_sql: false,
+            dialect,
+        }
+    }
+}
+
+impl Traits {
+    /// Of a tool of which only the name is known.
+    pub fn of_name(name: &str) -> Self {
+        let roles = Roles::of_name(name);
+        let words = words(name);
+        let any = |list: &[&str]| words.iter().any(|it| list.contains(&it.as_str()));
+        Self {
+            reads: any(READS) && !any(WRITES),
+            looks_up: any(READS) || any(LOOKS_UP) || any(SQL),
+            takes_away: any(TAKES_AWAY),
+            runs: any(RUNS),
+            is_shell: any(SHELLS),
+            is_open: roles.has(Role::OpenWorld) || any(SENDS),
+            speaks_sql: any(SQL),
+            dialect: dialect(&words),
+        }
+    }
+
+    /// Of a tool as its server describes it.
+    pub fn read(tool: Json<'_>, roles: Roles) -> Self {
+        let text = |name| tool.get(name).and_then(Json::str).unwrap_or_default();
+        let hint = |name| tool.get("annotations").and_then(|it| it.get(name)).and_then(Json::bool);
+        let named = Self::of_name(text("name"));
+        let description = words_of_text(text("description"));
+        let any = |list: &[&str]| description.iter().any(|it| list.contains(&it.as_str()));
+        let pair = |a: &str, b: &str| {
+            description.windows(2).any(|it| matches!(it, [x, y] if x == a && y == b))
+        };
+        let begins = |list: &[&str]| {
+            description.first().is_some_and(|it| {
+                list.contains(&it.as_str()) || list.contains(&it.trim_end_matches('s'))
+            })
+        };
+        let says_read_only = pair("read", "only") || any(&["readonly"]);
+        Self {
+            reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
+            looks_up: named.looks_up || any(SQL) || begins(READS) || begins(LOOKS_UP),
+            // A description is for a model to read; a name is what a person has seen and let be.
+            takes_away: named.takes_away,
+            runs: named.runs || pair("shell", "command") || pair("command", "line"),
+            is_shell: named.is_shell
+                || SHELLS.iter().any(|shell| {
+                    ["command", "commands", "script", "scripts"].iter().any(|it| pair(shell, it))
+                }),
+            is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
+            speaks_sql: named.speaks_sql || any(SQL),
+            dialect: if named.dialect == Dialect::Unknown {
+                dialect(&description)
+            } else {
+                named.dialect
+            },
+        }
+    }
+}
+
+const READS: &[&str] = &[
+    "read", "readonly", "select", "list", "get", "show", "describe", "explain", "view", "find",
+    "search", "analyze",
+];
+
+const WRITES: &[&str] = &[
+    "write", "insert", "update", "delete", "modify", "alter", "drop", "create", "execute", "exec",
+    "run", "append", "upsert", "migrate", "import", "set", "put",
+];
+
+const LOOKS_UP: &[&str] = &[
+    "lookup",
+    "look",
+    "query",
+    "fetch",
+    "retrieve",
+    "load",
+    "filter",
+    "count",
+    "check",
+    "verify",
+    "login",
+    "authenticate",
+    "report",
+    "stats",
+    "browse",
+    "match",
+    "export",
+    "track",
+];
+
+const TAKES_AWAY: &[&str] = &[
+    "drop",
+    "truncate",
+    "delete",
+    "remove",
+    "purge",
+    "wipe",
+    "clear",
+    "destroy",
+    "reset",
+    "migrate",
+    "migration",
+    "cleanup",
+];
+
+const SHELLS: &[&str] = &["shell", "bash", "zsh", "powershell", "pwsh", "terminal"];
+
+const RUNS: &[&str] = &[
+    "git",
+    "exec",
+    "execute",
+    "run",
+    "shell",
+    "bash",
+    "sh",
+    "zsh",
+    "powershell",
+    "command",
+    "cmd",
+    "terminal",
+    "process",
+    "spawn",
+    "ssh",
+    "scp",
+    "rsync",
+    "ping",
+    "traceroute",
+    "nslookup",
+    "dig",
+    "whois",
+    "nmap",
+    "curl",
+    "wget",
+    "docker",
+    "podman",
+    "kubectl",
+    "helm",
+    "npm",
+    "npx",
+    "pip",
+    "uv",
+    "yarn",
+    "pnpm",
+    "cargo",
+    "make",
+    "find",
+    "grep",
+    "ffmpeg",
+    "convert",
+    "tar",
+    "zip",
+    "install",
+    "clone",
+    "build",
+    "deploy",
+    "adb",
+    "osascript",
+];
+
+/// What takes something out, whoever asks for it: besides what `role` guesses of a whole sentence.
+const SENDS: &[&str] = &[
+    "send",
+    "post",
+    "publish",
+    "share",
+    "upload",
+    "email",
+    "mail",
+    "sms",
+    "tweet",
+    "notify",
+    "webhook",
+    "fetch",
+    "http",
+    "https",
+    "request",
+    "browse",
+    "browser",
+    "navigate",
+    "curl",
+    "wget",
+    "crawl",
+    "scrape",
+    "slack",
+    "discord",
+    "telegram",
+    "twitter",
+    "gist",
+    "paste",
+    "pastebin",
+    "push",
+    "forward",
+    "reply",
+    "download",
+    "websearch",
+];
+
+const SQL: &[&str] = &[
+    "sql",
+    "sqlite",
+    "mysql",
+    "mariadb",
+    "postgres",
+    "postgresql",
+    "pg",
+    "duckdb",
+    "nl2sql",
+    "snowflake",
+    "bigquery",
+    "clickhouse",
+    "mssql",
+    "oracle",
+    "redshift",
+];
+
+fn dialect(words: &[String]) -> Dialect {
+    let mut found = Dialect::Unknown;
+    for word in words {
+        let next = match word.as_str() {
+            "sqlite" | "sqlite3" => Dialect::Sqlite,
+            "postgres" | "postgresql" | "pg" => Dialect::Postgres,
+            "mysql" | "mariadb" => Dialect::MySql,
+            "duckdb" => Dialect::DuckDb,
+            _ => continue,
+        };
+        // Of a tool for several it is not known which is meant.
+        if found != Dialect::Unknown && found != next {
+            return Dialect::Unknown;
+        }
+        found = next;
+    }
+    found
+}

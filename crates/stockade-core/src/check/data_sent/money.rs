@@ -1,0 +1,96 @@
+//! Numbers of cards and accounts, by their check digits.
+
+use super::{digits, luhn, runs};
+
+/// What there is of it in a text.
+pub(super) fn find(text: &str) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    if runs(text, b" -").any(|(at, it)| is_card(text, at, it)) {
+        found.push("the number of a card");
+    }
+    if has_iban(text) {
+        found.push("the number of an account");
+    }
+    found
+}
+
+fn is_card(text: &str, at: usize, run: &str) -> bool {
+    let number = digits(run);
+    let head = |count: usize| number.iter().take(count).fold(0, |all, it| all * 10 + it);
+    let is_brand = match number.len() {
+        13 | 19 => head(1) == 4,
+        14 => matches!(head(2), 36 | 38) || matches!(head(3), 300..=305),
+        15 => matches!(head(2), 34 | 37),
+        16 => {
+            matches!(head(1), 4) || matches!(head(2), 51..=55 | 65 | 35)
+                || matches!(head(4), 2221..=2720 | 6011)
+        }
+        _ => false,
+    };
+    // A long number behind one of these is a part of an address or of a name.
+    let before = at.checked_sub(1).and_then(|it| text.as_bytes().get(it));
+    let is_part = before.is_some_and(|it| b"/-#.".contains(it));
+    is_brand && !is_part && is_grouped(run) && luhn(&number)
+}
+
+/// As people write it: without a break, or in groups of one kind.
+fn is_grouped(run: &str) -> bool {
+    let groups: Vec<usize> = run.split([' ', '-']).map(str::len).collect();
+    match groups.as_slice() {
+        [_] => true,
+        [4, middle @ .., last] => {
+            (middle.iter().all(|it| *it == 4) && *last <= 4) || (middle == [6] && *last <= 5)
+        }
+        _ => false,
+    }
+}
+
+/// ISO 13616.
+fn has_iban(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let starts = bytes.windows(4).enumerate().filter(|(at, it)| {
+        let joins = at.checked_sub(1).and_then(|it| bytes.get(it));
+        !joins.is_some_and(u8::is_ascii_alphanumeric)
+            && matches!(it, [a, b, c, d] if a.is_ascii_uppercase() && b.is_ascii_uppercase()
+                && c.is_ascii_digit() && d.is_ascii_digit())
+    });
+    starts.into_iter().any(|(at, _)| bytes.get(at..).is_some_and(is_iban))
+}
+
+fn is_iban(bytes: &[u8]) -> bool {
+    let country = bytes.get(..2).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default();
+    let Some((_, length)) = LENGTHS.iter().find(|(it, _)| *it == country) else { return false };
+    let mut number = Vec::new();
+    let mut rest = bytes.iter().peekable();
+    while number.len() < *length {
+        match rest.next() {
+            Some(it) if it.is_ascii_digit() || it.is_ascii_uppercase() => number.push(*it),
+            Some(b' ') if number.len().is_multiple_of(4) => {}
+            _ => return false,
+        }
+    }
+    if rest.peek().is_some_and(|it| it.is_ascii_alphanumeric()) {
+        return false;
+    }
+    number.rotate_left(4);
+    let value = |it: u8| match it {
+        b'0'..=b'9' => u32::from(it - b'0'),
+        _ => u32::from(it - b'A') + 10,
+    };
+    let rest = number.into_iter().map(value).fold(0, |rest, it| {
+        (rest * if it > 9 { 100 } else { 10 } + it) % 97
+    });
+    rest == 1
+}
+
+const LENGTHS: &[(&str, usize)] = &[
+    ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16), ("BG", 22),
+    ("BH", 22), ("BR", 29), ("CH", 21), ("CR", 22), ("CY", 28), ("CZ", 24), ("DE", 22), ("DK", 18),
+    ("DO", 28), ("EE", 20), ("EG", 29), ("ES", 24), ("FI", 18), ("FO", 18), ("FR", 27), ("GB", 22),
+    ("GE", 22), ("GI", 23), ("GL", 18), ("GR", 27), ("GT", 28), ("HR", 21), ("HU", 28), ("IE", 22),
+    ("IL", 23), ("IQ", 23), ("IS", 26), ("IT", 27), ("JO", 30), ("KW", 30), ("KZ", 20), ("LB", 28),
+    ("LI", 21), ("LT", 20), ("LU", 20), ("LV", 21), ("MC", 27), ("MD", 24), ("ME", 22), ("MK", 19),
+    ("MT", 31), ("MU", 30), ("NL", 18), ("NO", 15), ("PK", 24), ("PL", 28), ("PT", 25), ("QA", 29),
+    ("RO", 24), ("RS", 22), ("SA", 24), ("SE", 24), ("SI", 19), ("SK", 24), ("SM", 27), ("TN", 24),
+    ("TR", 26), ("UA", 29), ("VA", 22), ("XK", 20),
+];

@@ -1,0 +1,121 @@
+#![doc = include_str!("prompt_injection.md")]
+
+use data_encoding::BASE64;
+
+use super::{Check, Facts, Findings, Rule, rules};
+use crate::detect;
+use crate::finding::{At, Mend, Scored};
+use crate::json::Json;
+use crate::message::Side;
+use crate::subject::{Channel, Subject};
+
+pub(super) struct This;
+
+impl Check for This {
+    fn rule(&self) -> &'static Rule {
+        &rules::prompt_injection
+    }
+
+    fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+        match subject.channel {
+            Channel::Content
+            | Channel::Sampling
+            | Channel::Elicitation
+            | Channel::Task
+            | Channel::Log
+            | Channel::Progress
+            | Channel::Error
+            | Channel::Other => {}
+            // What a server says of itself is `tool_poisoning`'s, and the rest is the client's.
+            Channel::Tool
+            | Channel::Prompt
+            | Channel::Resource
+            | Channel::Template
+            | Channel::Instructions
+            | Channel::Call
+            | Channel::Argument
+            | Channel::Uri
+            | Channel::Roots
+            | Channel::Reply
+            | Channel::TaskQuestion => return,
+        }
+        if facts.from != Side::Server {
+            return;
+        }
+        detect::each(subject, &mut |at, said| {
+            if out.is_full() || is_fenced(at, facts) {
+                return;
+            }
+            let Some(seen) = detect::look(said) else { return };
+            let scored = Scored {
+                severity: seen.severity,
+                confidence: seen.confidence,
+                mend: mend(subject, at, facts),
+                mended: at.json(),
+            };
+            out.add_scored(at, seen.says(), scored);
+        });
+    }
+}
+
+/// Whether a text was mended in an earlier look.
+fn is_fenced(at: At<'_>, facts: &Facts<'_>) -> bool {
+    let (At::Value(json), Some(fence)) = (at, facts.fence) else { return false };
+    let text = json.str().unwrap_or_default();
+    fence.is_around(text) || is_blob(json) && decoded(text).is_some_and(|it| fence.is_around(&it))
+}
+
+/// By marks around it, where it can have any without being something else: a name or an address
+/// cannot.
+fn mend(subject: Subject<'_>, at: At<'_>, facts: &Facts<'_>) -> Option<Mend> {
+    let At::Value(json) = at else { return None };
+    // One of many to choose from: whoever chooses it would get the marks as well.
+    if is_choice(json) {
+        return Some(Mend::Remove);
+    }
+    let (fence, text) = (facts.fence?, json.str()?);
+    if is_blob(json) {
+        let fenced = fence.around(&decoded(text)?, facts.text_bytes_max / 4 * 3);
+        return Some(Mend::Replace(BASE64.encode(fenced.as_bytes()).into()));
+    }
+    let fenced = || Mend::Replace(fence.around(text, facts.text_bytes_max).into());
+    is_prose(subject, json).then(fenced)
+}
+
+/// Whether it is a value that a completion offers.
+fn is_choice(json: Json<'_>) -> bool {
+    let list = json.parent().filter(|it| it.name() == Some("values"));
+    list.and_then(Json::parent).is_some_and(|it| it.name() == Some("completion"))
+}
+
+/// Whether it is bytes in base64.
+fn is_blob(json: Json<'_>) -> bool {
+    let of_a_kind = || json.parent().is_some_and(|it| it.get("mimeType").is_some());
+    match json.name() {
+        Some("blob") => true,
+        Some("data") => of_a_kind(),
+        _ => false,
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    String::from_utf8(BASE64.decode(text.as_bytes()).ok()?).ok()
+}
+
+/// Whether a text is read, and not used.
+fn is_prose(subject: Subject<'_>, json: Json<'_>) -> bool {
+    let name = json.name();
+    if subject.channel == Channel::Elicitation {
+        // The rest is the form that a client makes of it.
+        return matches!(name, Some("message" | "title" | "description"));
+    }
+    // What has a schema of its own has names of its own.
+    let is_structured = subject.json.name() == Some("structuredContent");
+    is_structured || !name.is_some_and(|it| USED.contains(&it))
+}
+
+/// What the protocol has a use for.
+const USED: [&str; 12] = [
+    "type", "uri", "url", "uriTemplate", "src", "mimeType", "name", "role", "method", "level",
+    "status", "mode",
+];

@@ -1,0 +1,220 @@
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::format::{Class, FORMATS, Format, Part};
+use super::*;
+
+/// A token of a format, made here so that no file has one.
+fn sample(format: &Format, min: bool) -> String {
+    let mut seed = 7_u32;
+    let mut token = format.prefix.to_owned();
+    for part in format.parts {
+        match part {
+            Part::Is(it) => token.push_str(it),
+            Part::Run(class, least, most) => {
+                let most = (*most).min(300);
+                token.extend((0..if min { *least } else { most }).map(|_| letter(*class, &mut seed)));
+            }
+        }
+    }
+    token
+}
+
+fn letter(class: Class, seed: &mut u32) -> char {
+    loop {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let it = u8::try_from(*seed >> 25).unwrap();
+        if class.has(it) && it.is_ascii_alphanumeric() {
+            return char::from(it);
+        }
+    }
+}
+
+fn clean(text: &str) -> String {
+    redacted(text, &secrets(text, None), None)
+}
+
+#[test]
+fn every_kind_is_found_wherever_it_stands() {
+    for format in FORMATS {
+        for token in [sample(format, true), sample(format, false)] {
+            for (before, after) in [("", ""), ("use ", " now"), ("k=\"", "\""), ("é_", "\n"),
+                                    ("x ".repeat(50).as_str(), ", and the rest of the text")] {
+                let text = format!("{before}{token}{after}");
+                let expected = format!("{before}[redacted:{}]{after}", format.kind);
+                assert_eq!(clean(&text), expected, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn too_short_or_too_long_is_none() {
+    for format in FORMATS {
+        let token = sample(format, true);
+        let mut short = token.clone();
+        short.pop();
+        let kinds: Vec<_> = secrets(&short, None).iter().map(|it| it.kind).collect();
+        assert!(!kinds.contains(&format.kind), "{short}");
+        assert!(secrets(&format!("x{token}"), None).iter().all(|it| it.kind != format.kind));
+    }
+}
+
+#[test]
+fn context_tells_what_is_secret() {
+    let key = format!("{}\n{}\n{}", "-----BEGIN RSA PRIVATE KEY-----", "MIIEow".repeat(20),
+        "-----END RSA PRIVATE KEY-----");
+    let open = key.split_once("-----END").unwrap().0;
+    let value = ["q8Zk", "2nVx", "7Lp0", "Rt5W"].concat();
+    for (text, expected) in [
+        (format!("a {key} b"), "a [redacted:private-key] b".to_owned()),
+        (open.to_owned(), "[redacted:private-key]".to_owned()),
+        (format!("postgres://app:{value}@db/x"),
+         "postgres://app:[redacted:password-in-url]@db/x".to_owned()),
+        (format!("https://u:p@ss{value}@h?q"),
+         "https://u:[redacted:password-in-url]@h?q".to_owned()),
+        (format!("DB_PASSWORD={value}\nX=1"), "DB_PASSWORD=[redacted:assigned-secret]\nX=1".to_owned()),
+        (format!("\"apiKey\": \"{value}\","), "\"apiKey\": \"[redacted:assigned-secret]\",".to_owned()),
+        (format!("{{\\\"secret\\\":\\\"{value}\\\"}}"), "{\\\"secret\\\":\\\"[redacted:assigned-secret]\\\"}".to_owned()),
+        (format!("Authorization: Bearer {value}"), "Authorization: Bearer [redacted:assigned-secret]".to_owned()),
+        (format!("AccountKey={value}==;Endpoint=x"), "AccountKey=[redacted:assigned-secret];Endpoint=x".to_owned()),
+    ] {
+        assert_eq!(clean(&text), expected);
+    }
+    assert_eq!(secrets(&value, Some("client_secret")).len(), 1);
+    assert_eq!(secrets(&value, Some("name")).len(), 0);
+}
+
+#[test]
+fn what_only_looks_secret_is_quiet() {
+    let aws = ["AKIA", "IOSFODNN7EXAMPLE"].concat();
+    let github = ["ghp_", &"x".repeat(36)].concat();
+    let certificate = format!("-----BEGIN CERTIFICATE-----\n{}", "MIIEow".repeat(20));
+    for text in [
+        aws.as_str(),
+        &github,
+        &certificate,
+        "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+        "password: your-password-1234",
+        "api_key = \"YOUR_API_KEY_123\"",
+        "token = ${GITHUB_TOKEN_2}",
+        "token: process.env.GITHUB_TOKEN_2024",
+        "let token = next_token(&mut input_2);",
+        "secret = hashlib.sha256(b'a').hexdigest()",
+        "password: String,",
+        "token: Option<String>,",
+        "nextPageToken: \"CAUQAA0f9dKq2\"",
+        "password=secure%20password1, \"password\": \"secret123\", user_token == \"valid-token-12345\"",
+        "generate_private_key: x25519_generate_private_key, password: MAX_PASSWORD_LEN_64_BYTES, \
+         Credentials: MI_UserCredentials_0",
+        "max_tokens=4096 tokens: 12345678901234567890",
+        "postgres://user:password@localhost/db postgres://${USER}:${PASSWORD}@h/x",
+        "http://localhost:8080/a@b and mailto:a:b@c",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4",
+        "sk-fading-circle sk-circle-fade-dot-and-more-of-the-same-kind",
+    ] {
+        assert_eq!(secrets(text, None), [], "{text}");
+    }
+}
+
+/// A token that is in no file.
+fn github() -> String {
+    ["gh", "p_Zk82nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa"].concat()
+}
+
+const REDACTED: &str = "[redacted:github-token]";
+
+fn base64(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|it| format!("{it:02x}")).collect()
+}
+
+#[test]
+fn an_encoded_secret_is_taken_out_of_its_encoding() {
+    let token = github();
+    let config = |token: &str| format!("[api]\ntoken = \"{token}\"\nhost = x.org, and more\n");
+    for (before, after) in [("", ""), ("data: ", " end"), ("x/", "\n"), ("ab+", ", "), ("é", "é")] {
+        for (said, shown) in [(token.clone(), REDACTED.to_owned()), (config(&token), config(REDACTED))] {
+            for encode in [base64, hex, |it: &str| base64(&base64(it)), |it: &str| hex(&base64(it))] {
+                let text = format!("{before}{}{after}", encode(&said));
+                assert_eq!(clean(&text), format!("{before}{}{after}", encode(&shown)), "{text}");
+            }
+        }
+    }
+    let url = URL_SAFE_NO_PAD.encode(format!("{token}>>>???"));
+    let shown = URL_SAFE_NO_PAD.encode(format!("{REDACTED}>>>???"));
+    assert_eq!(clean(&format!("k={url}")), format!("k={shown}"));
+    // In lines, as programs print it.
+    for (length, between) in [(64, "\n"), (76, "\r\n"), (64, "\\n")] {
+        let lines = |text: &str| {
+            let text = base64(&format!("{}{text}{}", "a b ".repeat(40), " c d".repeat(40)));
+            let lines: Vec<_> = text.as_bytes().chunks(length).collect();
+            String::from_utf8(lines.join(between.as_bytes())).unwrap()
+        };
+        assert_eq!(clean(&format!("{}\n", lines(&token))), format!("{}\n", lines(REDACTED)));
+    }
+    // What has more in it than text.
+    let binary = [&b"\x00\xff\x13"[..], token.as_bytes(), b"\x80\x00"].concat();
+    assert_eq!(clean(&STANDARD.encode(binary)).len() % 4, 0);
+    assert!(!secrets(&hex(&format!("DB_PASSWORD={}", ["q8Zk", "2nVx7Lp0", "Rt5W"].concat())), None).is_empty());
+}
+
+#[test]
+fn escapes_hide_nothing() {
+    let token = github();
+    let all = |write: &dyn Fn(u8) -> String| token.bytes().map(write).collect::<String>();
+    for text in [
+        token.replace("gh", "%67%68"),
+        all(&|it| format!("%{it:02X}")),
+        all(&|it| format!("\\x{it:02x}")),
+        all(&|it| format!("\\u{it:04x}")),
+        all(&|it| format!("&#{it};")),
+        all(&|it| format!("&#x{it:x};")),
+    ] {
+        assert_eq!(clean(&format!("a {text} b")), format!("a {REDACTED} b"));
+    }
+    let password = ["gT7-", "kk2p"].concat();
+    assert_eq!(
+        clean(&format!("u=postgres%3A%2F%2Fapp%3A{password}%40db.internal%2Fapp")),
+        "u=postgres%3A%2F%2Fapp%3A[redacted:password-in-url]%40db.internal%2Fapp"
+    );
+    assert_eq!(
+        clean(&format!("postgres:\\/\\/app:{password}@db")),
+        "postgres:\\/\\/app:[redacted:password-in-url]@db"
+    );
+}
+
+#[test]
+fn two_secrets_are_told_apart_and_one_is_itself() {
+    let aliases = Aliases::default();
+    let (one, two) = (github(), github().replace("Zk", "Zj"));
+    let text = format!("{one} {two} {one} {}", base64(&two));
+    let shown = redacted(&text, &secrets(&text, None), Some(&aliases));
+    let second = "[redacted:github-token-2]";
+    assert_eq!(shown, format!("{REDACTED} {second} {REDACTED} {}", base64(second)));
+    assert_eq!(secrets(&shown, None), []);
+}
+
+#[test]
+fn more_places_are_known() {
+    let value = ["q8Zk", "2nVx"].concat();
+    let bot = ["110201543:", "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw9"].concat();
+    let ssh = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n", "b3BlbnNz".repeat(20));
+    for (text, expected) in [
+        (format!("bot{bot}/getMe"), "bot[redacted:telegram-bot-token]/getMe".to_owned()),
+        (format!("https://x.org/?a=1&password={value}"),
+         "https://x.org/?a=1&password=[redacted:assigned-secret]".to_owned()),
+        (format!("Server=db;User Id=app;Password={value};Encrypt=true"),
+         "Server=db;User Id=app;Password=[redacted:assigned-secret];Encrypt=true".to_owned()),
+        (format!("{ssh}<b>and the rest</b>"), "[redacted:openssh-private-key]<b>and the rest</b>".to_owned()),
+    ] {
+        assert_eq!(clean(&text), expected);
+    }
+    let at = format!("{} {}", "x".repeat(99), github());
+    assert_eq!(crate::check::clipped(&at, 110), format!("{} {}", "x".repeat(99), "[redacted:"));
+}

@@ -1,0 +1,57 @@
+#![doc = include_str!("sql_injection.md")]
+
+use stockade_kit::query::breaks_out;
+
+use super::{Check, Facts, Findings, Rule, rules};
+use crate::argument::{Argument, Kind, is_ambiguous, last_word};
+use crate::finding::Severity;
+
+pub(super) struct This;
+
+impl Check for This {
+    fn rule(&self) -> &'static Rule {
+        &rules::sql_injection
+    }
+
+    fn argument(&self, it: &Argument<'_>, _facts: &Facts<'_>, out: &mut Findings<'_>) {
+        let is_of_another_kind =
+            [Kind::Sql, Kind::Command, Kind::Words, Kind::Path, Kind::Url].iter().any(|kind| it.is(*kind));
+        let may = |it: &Argument<'_>| it.str.contains(['\'', '"']) || begins_as_number(it.str);
+        if it.is_name() || is_of_another_kind || !may(it) || is_prose(it.name) {
+            return;
+        }
+        let Some(how) = breaks_out(it.str) else { return };
+        let traits = it.call.traits();
+        // A search of the web may be for an attack.
+        let is_search = is_search(it.name) && traits.is_open && !traits.speaks_sql;
+        let severity = match traits.looks_up && !is_search {
+            true => rules::sql_injection.severity,
+            false => Severity::Low,
+        };
+        let says = format!("between quotes it would be {how}, and no value");
+        out.add_told_as(it.at, super::redacted(&says), severity);
+    }
+}
+
+fn begins_as_number(text: &str) -> bool {
+    let text = text.trim_start_matches([' ', '(', '-', '+']);
+    text.starts_with(|it: char| it.is_ascii_digit()) && text.contains([' ', ';', '/', ')'])
+}
+
+fn is_search(name: &str) -> bool {
+    let last = last_word(name);
+    is_ambiguous(&last) || matches!(last.as_str(), "question" | "keyword" | "keywords" | "search")
+}
+
+/// What holds texts or code, and no value that something is looked up by.
+fn is_prose(name: &str) -> bool {
+    matches!(
+        last_word(name).as_str(),
+        "content" | "contents" | "text" | "texts" | "body" | "message" | "messages" | "msg"
+            | "description" | "comment" | "comments" | "note" | "notes" | "prompt" | "summary"
+            | "thought" | "thoughts" | "observation" | "observations" | "caption" | "markdown"
+            | "html" | "code" | "script" | "snippet" | "patch" | "diff" | "pattern" | "patterns"
+            | "regex" | "instruction" | "instructions" | "insight" | "reason" | "expression"
+            | "function" | "source" | "answer"
+    )
+}

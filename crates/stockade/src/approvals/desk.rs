@@ -1,0 +1,175 @@
+//! The guard's side: carries questions to the service of approvals, and brings the answers back as
+//! events of the session. One task and one connection for a conversation; the connection is made by
+//! the first question, and let go when nothing waits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stockade_core::approval::{Answer, Question};
+use stockade_core::check::visible;
+use stockade_core::session::Event;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::place::{Place, PlaceError};
+use super::service::{line, next};
+use super::{Asked, LINE_BYTES_MAX, Said, Told};
+
+/// How long a connection stays when nothing waits.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How long the service may take to take in what it is told.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// What is known of the server whose calls are asked about.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// See [`Asked::identity`].
+    pub identity: String,
+    /// See [`Asked::known`].
+    pub known: Vec<String>,
+}
+
+/// Where a conversation leaves its questions. There are no more of them than the session lets wait.
+#[derive(Clone, Debug)]
+pub struct Desk(mpsc::UnboundedSender<Order>);
+
+/// What comes back.
+pub type Answers = mpsc::UnboundedReceiver<Event>;
+
+#[derive(Debug)]
+enum Order {
+    Ask(Box<Question>),
+    Unask(String),
+}
+
+impl Desk {
+    /// A desk, and what is answered at it. It is there for as long as the desk is.
+    pub fn open(place: Place, about: Arc<About>) -> (Self, Answers) {
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let (events, answers) = mpsc::unbounded_channel();
+        let clerk = Clerk { place, about, events, open: HashMap::new(), line: None, told: false };
+        tokio::spawn(clerk.work(receiver));
+        (Self(orders), answers)
+    }
+
+    /// Has a person be asked.
+    pub fn ask(&self, question: Box<Question>) {
+        // Whoever has ended answers nothing, which is a no in time.
+        let _ended = self.0.send(Order::Ask(question));
+    }
+
+    /// Nobody waits for this any more.
+    pub fn unask(&self, call: String) {
+        let _ended = self.0.send(Order::Unask(call));
+    }
+}
+
+struct Clerk {
+    place: Place,
+    about: Arc<About>,
+    events: mpsc::UnboundedSender<Event>,
+    /// What was asked and is not answered: the digest, by the call.
+    open: HashMap<String, String>,
+    line: Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>,
+    /// Whoever started the guard was told that nobody can be asked.
+    told: bool,
+}
+
+impl Clerk {
+    async fn work(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut buffer = Vec::new();
+        loop {
+            let idles = self.line.is_some() && self.open.is_empty();
+            let heard = async {
+                match &mut self.line {
+                    Some((reader, _)) => next::<Told>(reader, &mut buffer, LINE_BYTES_MAX).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Ask(question)) => self.ask(*question).await,
+                    Some(Order::Unask(call)) => self.unask(call).await,
+                    None => return,
+                },
+                told = heard => match told {
+                    Ok(Some(told)) => self.told(told),
+                    Ok(None) | Err(_) => self.lost("the service of approvals has ended"),
+                },
+                () = tokio::time::sleep(IDLE), if idles => self.line = None,
+            }
+        }
+    }
+
+    async fn ask(&mut self, question: Question) {
+        let (id, digest) = (question.id.clone(), question.digest.clone());
+        self.open.insert(id, digest);
+        if self.line.is_none() {
+            match self.place.connect_or_start().await {
+                Ok(stream) => self.line = Some(halves(stream)),
+                Err(error) => return self.nobody(&error),
+            }
+        }
+        let About { identity, known } = (*self.about).clone();
+        self.say(&Said::Ask(Box::new(Asked { question, identity, known }))).await;
+    }
+
+    async fn unask(&mut self, call: String) {
+        if self.open.remove(&call).is_some() {
+            self.say(&Said::Unask(call)).await;
+        }
+    }
+
+    async fn say(&mut self, said: &Said) {
+        let Some((_, writer)) = &mut self.line else { return };
+        let line = line(said);
+        let written = timeout(WRITE, writer.write_all(&line)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            self.lost("the service of approvals does not take in what it is told");
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        // Nothing else is said to a guard.
+        let Told::Answered { id, digest, answer } = told else { return };
+        if self.open.remove(&id).is_some() {
+            self.event(id, digest, answer);
+        }
+    }
+
+    /// Whoever was asked is gone: nobody has said yes.
+    fn lost(&mut self, why: &str) {
+        self.line = None;
+        for (id, digest) in std::mem::take(&mut self.open) {
+            self.event(id, digest, Answer::none(why));
+        }
+    }
+
+    fn nobody(&mut self, error: &PlaceError) {
+        let mut why = format!("nobody can be asked: {error}");
+        let mut cause = std::error::Error::source(error);
+        while let Some(it) = cause {
+            why = format!("{why}: {it}");
+            cause = it.source();
+        }
+        if !std::mem::replace(&mut self.told, true) {
+            anstream::eprintln!("note: {}", visible(&why));
+        }
+        self.lost(&why);
+    }
+
+    fn event(&self, call: String, digest: String, answer: Answer) {
+        // A conversation that has ended waits for nothing.
+        let _ended = self.events.send(Event::Decided { call, digest, answer });
+    }
+}
+
+fn halves(stream: UnixStream) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
+    let (reader, writer) = stream.into_split();
+    (BufReader::new(reader), writer)
+}

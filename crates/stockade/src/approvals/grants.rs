@@ -1,0 +1,301 @@
+//! Standing grants: what one person has allowed for later. Each is for one tool of one server, as
+//! both were when it was given, for one caller, with arguments within bounds, until some time. It
+//! answers no question that asks for more than it was given for.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stockade_core::json::Document;
+use stockade_core::policy::{Condition, Reading, Test};
+
+use super::Asked;
+
+/// So many may stand at a time.
+const GRANTS_MAX: usize = 1000;
+
+/// The longest that one may stand, in seconds: a year.
+pub const FOR_MAX_S: u64 = 365 * 86_400;
+
+/// Within which a call is allowed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// What each argument may be. One that is not here may not be there.
+    pub arguments: BTreeMap<String, Bound>,
+    /// For how long, in seconds.
+    pub for_s: u64,
+}
+
+/// What one argument may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// This.
+    Equals(Value),
+    /// A path in this directory.
+    Within(String),
+    /// A text that fits this regular expression, the whole of it.
+    Matches(String),
+    /// Anything.
+    Any,
+}
+
+/// What stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What it goes by.
+    pub id: String,
+    /// The server, by its name in the policy.
+    pub server: String,
+    /// And what it is: [`Asked::identity`].
+    pub identity: String,
+    /// The tool.
+    pub tool: String,
+    /// As its server described it.
+    pub tool_digest: String,
+    /// For whose calls.
+    pub principal: String,
+    /// Which rules asked. A question of another is not answered by this.
+    pub reasons: Vec<String>,
+    /// What the arguments may be.
+    pub arguments: BTreeMap<String, Bound>,
+    /// Until when, in seconds since 1970.
+    pub until_s: u64,
+    /// Who gave it.
+    pub by: String,
+}
+
+/// All that stand, and the file that they are kept in.
+#[derive(Debug)]
+pub struct Grants {
+    file: PathBuf,
+    all: Vec<Grant>,
+}
+
+impl Bounds {
+    /// The narrowest: what the question has, and nothing else. Nothing, where it has no arguments
+    /// that could be told apart by name.
+    pub fn of(asked: &Asked, for_s: u64) -> Option<Self> {
+        let arguments = match &asked.question.arguments {
+            Value::Null => BTreeMap::new(),
+            Value::Object(members) => {
+                members.iter().map(|(name, it)| (name.clone(), Bound::Equals(it.clone()))).collect()
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => return None,
+        };
+        Some(Self { arguments, for_s })
+    }
+}
+
+impl Bound {
+    /// Whether a value is within.
+    fn holds(&self, value: &Value) -> bool {
+        let holds = |test: Test, roots: &[String]| {
+            let Ok(document) = Document::from_value(&serde_json::json!({ "it": value })) else {
+                return false;
+            };
+            let argument = "it".to_owned();
+            let condition = Condition { argument, tests: vec![test], reading: Reading::Narrow };
+            condition.holds(Some(document.root()), roots)
+        };
+        match self {
+            Self::Equals(it) => it == value && !is_rounded(it),
+            Self::Any => true,
+            // A relative path is the server's, and from where it counts is not known.
+            Self::Within(directory) => {
+                is_whole(value) && holds(Test::InRoots(true), std::slice::from_ref(directory))
+            }
+            Self::Matches(text) => {
+                Test::matches(text, Reading::Narrow).is_ok_and(|it| holds(it, &[]))
+            }
+        }
+    }
+
+    /// Why it bounds nothing that could be meant.
+    fn wrong(&self) -> Option<String> {
+        match self {
+            Self::Equals(it) if is_rounded(it) => {
+                let says = "a number that is no integer cannot be compared to the letter";
+                Some(format!("{says}: say `any` of that argument"))
+            }
+            Self::Matches(text) => {
+                let error = Test::matches(text, Reading::Narrow).err()?;
+                Some(format!("`{text}` is not a regular expression: {error}"))
+            }
+            Self::Within(directory) if !directory.starts_with('/') => {
+                Some(format!("`{directory}` is not a whole path"))
+            }
+            Self::Within(_) | Self::Equals(_) | Self::Any => None,
+        }
+    }
+}
+
+/// Whether all texts in it are paths from the top, or URIs.
+fn is_whole(value: &Value) -> bool {
+    match value {
+        Value::String(it) => it.starts_with('/') || it.contains("://"),
+        Value::Array(items) => items.iter().all(is_whole),
+        Value::Object(members) => members.values().all(is_whole),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Whether there is a number in it of which two that differ may look the same here.
+fn is_rounded(value: &Value) -> bool {
+    match value {
+        Value::Number(it) => it.is_f64(),
+        Value::Array(items) => items.iter().any(is_rounded),
+        Value::Object(members) => members.values().any(is_rounded),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
+/// Whether a grant answers a question.
+pub fn covers(grant: &Grant, asked: &Asked, unix_s: u64) -> bool {
+    let question = &asked.question;
+    let same = grant.identity == asked.identity
+        && grant.server == question.server
+        && grant.principal == question.principal
+        && question.method == "tools/call"
+        && question.from == "client"
+        && question.tool.as_ref() == Some(&grant.tool)
+        && question.tool_digest.as_ref() == Some(&grant.tool_digest)
+        && question.asks_no_more()
+        && unix_s < grant.until_s;
+    let known = || question.reasons.iter().all(|it| grant.reasons.contains(it));
+    let within = || match &question.arguments {
+        Value::Null => grant.arguments.values().all(|it| *it == Bound::Any),
+        Value::Object(members) => {
+            let named = members.keys().all(|it| grant.arguments.contains_key(it));
+            let holds = |(name, bound): (&String, &Bound)| match members.get(name) {
+                Some(value) => bound.holds(value),
+                // What was there when it was granted may be what makes it harmless.
+                None => *bound == Bound::Any,
+            };
+            named && grant.arguments.iter().all(holds)
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
+    };
+    same && known() && within()
+}
+
+impl Grants {
+    /// Those that are kept in `file`. What cannot be read grants nothing, and is an error.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read(file: PathBuf) -> io::Result<Self> {
+        let all = match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file, all })
+    }
+
+    /// All that stand.
+    pub fn all(&self, unix_s: u64) -> Vec<Grant> {
+        self.all.iter().filter(|it| unix_s < it.until_s).cloned().collect()
+    }
+
+    /// One that answers a question.
+    pub fn find(&self, asked: &Asked, unix_s: u64) -> Option<&Grant> {
+        self.all.iter().find(|it| covers(it, asked, unix_s))
+    }
+
+    /// Grants what is asked, within bounds.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn give(
+        &mut self,
+        asked: &Asked,
+        bounds: &Bounds,
+        by: &str,
+        unix_s: u64,
+    ) -> Result<Grant, String> {
+        let question = &asked.question;
+        let (Some(tool), Some(tool_digest)) = (&question.tool, &question.tool_digest) else {
+            return Err("the server has not described this, so nobody would see it change".into());
+        };
+        if let Some(wrong) = bounds.arguments.values().find_map(Bound::wrong) {
+            return Err(wrong);
+        }
+        if !(1..=FOR_MAX_S).contains(&bounds.for_s) {
+            return Err("a grant stands for a second at least, and for a year at most".into());
+        }
+        self.all.retain(|it| unix_s < it.until_s);
+        if self.all.len() >= GRANTS_MAX {
+            return Err(format!("there are {GRANTS_MAX} grants; revoke some first"));
+        }
+        let mark = getrandom::u32().map_err(|it| it.to_string())?;
+        let grant = Grant {
+            id: format!("g{mark:08x}"),
+            server: question.server.clone(),
+            identity: asked.identity.clone(),
+            tool: tool.clone(),
+            tool_digest: tool_digest.clone(),
+            principal: question.principal.clone(),
+            reasons: question.reasons.clone(),
+            arguments: bounds.arguments.clone(),
+            until_s: unix_s.saturating_add(bounds.for_s),
+            by: by.to_owned(),
+        };
+        if !covers(&grant, asked, unix_s) {
+            return Err("these bounds do not allow the very call that they are given for".into());
+        }
+        self.all.push(grant.clone());
+        if let Err(error) = self.write() {
+            self.all.pop();
+            return Err(format!("the grant cannot be kept: {error}"));
+        }
+        Ok(grant)
+    }
+
+    /// Takes one back.
+    ///
+    /// # Errors
+    /// When there is none, or when that cannot be kept.
+    pub fn revoke(&mut self, id: &str) -> Result<Grant, String> {
+        let at = self.all.iter().position(|it| it.id == id);
+        let grant = at.map(|it| self.all.remove(it)).ok_or("there is no such grant")?;
+        // It is gone here in any case.
+        self.write().map_err(|it| format!("it does not stand now, but cannot be removed: {it}"))?;
+        Ok(grant)
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let new = self.file.with_extension("new");
+        let mut file =
+            File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(&self.all)?)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_relative_path_is_within_no_directory() {
+        let within = Bound::Within("/srv/notes".into());
+        for (value, holds) in [
+            (json!("/srv/notes/a"), true),
+            (json!(["/srv/notes/a", "file:///srv/notes/b"]), true),
+            (json!("/srv/other"), false),
+            (json!("a"), false),
+            (json!("../notes/a"), false),
+            (json!(["/srv/notes/a", "b"]), false),
+        ] {
+            assert_eq!(within.holds(&value), holds, "{value}");
+        }
+    }
+}
