@@ -24,6 +24,22 @@ pub enum Capability {
     Evaluate,
 }
 
+impl Capability {
+    /// What it is, behind "can".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Execute => "start programs",
+            Self::ReadFiles => "read files",
+            Self::WriteFiles => "write files",
+            Self::Delete => "delete files",
+            Self::Network => "speak to others",
+            Self::Database => "ask a database",
+            Self::Environment => "read the environment",
+            Self::Evaluate => "run code that is made at run time",
+        }
+    }
+}
+
 /// What a call of this name can do.
 pub(crate) fn of_call(name: &str) -> Option<Capability> {
     let last = name.rsplit('.').next().unwrap_or(name);

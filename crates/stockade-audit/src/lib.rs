@@ -19,6 +19,7 @@
     reason = "most questions are about one of two dozen kinds of expressions, and have one answer for the rest"
 )]
 
+mod advice;
 mod entry;
 mod flow;
 mod inventory;
@@ -39,7 +40,7 @@ use std::time::Duration;
 pub use self::inventory::Capability;
 pub use self::language::Language;
 pub use self::report::{Cause, Confidence, Failure, Finding, Report, Skipped, Step, Tool};
-pub use self::rules::{Rule, Severity, rules};
+pub use self::rules::{Rule, Severity, rule, rules};
 
 /// How much is read.
 #[derive(Clone, Debug)]

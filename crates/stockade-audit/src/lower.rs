@@ -6,6 +6,7 @@ mod rust;
 mod script;
 
 use std::borrow::Cow;
+use std::str::Chars;
 
 use crate::ir::{Arg, Block, Builder, Expr, File, Id, Stmt, Trouble};
 use crate::language::Language;
@@ -60,12 +61,35 @@ fn unescape(text: &str) -> Cow<'_, str> {
                 Some('r') => out.push('\r'),
                 Some('0') => out.push('\0'),
                 Some('\n') | None => {}
+                Some(it @ ('x' | 'u' | 'U')) => out.extend(numbered(it, &mut chars)),
                 Some(other) => out.push(other),
             },
             it => out.push(it),
         }
     }
     Cow::Owned(out)
+}
+
+/// The character of `\x2e`, `\u002e`, `\U0000002e` and `\u{2e}`, from behind its letter.
+fn numbered(letter: char, chars: &mut Chars<'_>) -> Option<char> {
+    let rest = chars.as_str();
+    let (digits, all) = match rest.strip_prefix('{') {
+        Some(inside) => {
+            let digits = inside.split('}').next()?;
+            (digits, digits.len() + 2)
+        }
+        None => {
+            let length = match letter {
+                'x' => 2,
+                'u' => 4,
+                _ => 8,
+            };
+            (rest.get(..length)?, length)
+        }
+    };
+    let it = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+    *chars = rest.get(all..)?.chars();
+    Some(it)
 }
 
 /// One statement, and all that its place in the tree does not say.

@@ -23,7 +23,7 @@ impl<'s> Project<'s> {
         let mut lets: FxHashMap<&'s str, Vec<usize>> = FxHashMap::default();
         for (file, it) in files.iter().enumerate() {
             for (id, func) in (0..).zip(&it.funcs) {
-                if !func.name.is_empty() && !(func.nested && func.owner.is_none()) {
+                if !(func.name.is_empty() || func.nested && func.owner.is_none()) {
                     funcs.entry(func.name).or_default().push((file, id));
                 }
             }

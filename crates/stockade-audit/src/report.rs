@@ -1,15 +1,19 @@
 //! What an audit says.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::inventory::Capability;
-use crate::rules::{Severity, rules};
+use crate::rules::Severity;
 
 /// What was found in a directory, what was not looked at, and what could not be.
 #[derive(Debug, Default)]
 pub struct Report {
     /// What is wrong, by file and line.
     pub findings: Vec<Finding>,
+    /// What is good to know ([`Severity::Info`]) and no mistake by itself, by file and line.
+    pub notes: Vec<Finding>,
     /// What clients can call.
     pub tools: Vec<Tool>,
     /// What the project can do, by all that its tools call.
@@ -25,7 +29,7 @@ pub struct Report {
 }
 
 /// Something that is wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// The rule that says so; its page is [`crate::rules::Rule::page`].
     pub rule: &'static str,
@@ -48,7 +52,8 @@ pub struct Finding {
 }
 
 /// How sure a finding is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// It is not known who calls this.
     Low,
@@ -59,7 +64,7 @@ pub enum Confidence {
 }
 
 /// A step of a value on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// The file, below the root.
     pub file: String,
@@ -70,7 +75,7 @@ pub struct Step {
 }
 
 /// A tool, resource or prompt that was found in the code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -83,7 +88,7 @@ pub struct Tool {
 }
 
 /// Something that was left out on purpose.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Skipped {
     /// Below the root.
     pub path: String,
@@ -92,7 +97,7 @@ pub struct Skipped {
 }
 
 /// Something that could not be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Failure {
     /// Below the root.
     pub path: String,
@@ -124,6 +129,24 @@ pub enum Cause {
     Broken,
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "cannot be read",
+            Self::TooLarge => "is larger than is read",
+            Self::TooMany => "there are more files, or more bytes, than are read",
+            Self::TooDeep => "is nested deeper than is followed",
+            Self::NotText => "is not UTF-8",
+            Self::Syntax(line) => {
+                return write!(f, "is not in its language at line {line}; the rest was looked at");
+            }
+            Self::OutOfTime => "time ran out",
+            Self::TooManyWays => "branches more than is followed; a part was not looked at",
+            Self::Broken => "the audit itself failed on it",
+        })
+    }
+}
+
 impl Report {
     /// Whether everything was looked at.
     pub fn is_whole(&self) -> bool {
@@ -131,6 +154,6 @@ impl Report {
     }
 
     pub(crate) fn severity(rule: &str) -> Severity {
-        rules().iter().find(|it| it.id == rule).map_or(Severity::Medium, |it| it.severity)
+        crate::rules::rule(rule).map_or(Severity::Medium, |it| it.severity)
     }
 }

@@ -4,13 +4,13 @@
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::flow::value::Set;
 use crate::language::Language;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -23,6 +23,19 @@ pub enum Severity {
     High,
     /// An attack that ends in control of the machine.
     Critical,
+}
+
+impl Severity {
+    /// In lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// A rule of the audit.
@@ -111,9 +124,11 @@ pub(crate) enum Form {
 #[derive(Debug)]
 pub(crate) struct Book {
     pub(crate) rules: Vec<Rule>,
-    /// By language and the last part of a name: rule, sink, and the pattern.
-    calls: FxHashMap<(&'static str, String), Vec<(usize, usize, String)>>,
+    calls: Calls,
 }
+
+/// By language and the last part of a name: rule, sink, and the pattern.
+type Calls = FxHashMap<(&'static str, String), Vec<(usize, usize, String)>>;
 
 macro_rules! pages {
     ($($name:ident)*) => {
@@ -123,14 +138,17 @@ macro_rules! pages {
 
 static PAGES: &[(&str, &str)] = pages! {
     path_escape path_prefix archive_escape
-    sql_injection query_injection
-    command_injection option_injection
+    sql_from_caller query_injection
+    command_from_caller option_injection
     ssrf ssrf_redirect
     unsafe_deserialisation code_evaluation template_evaluation name_from_caller
     xml_entities regex_from_caller line_injection unbounded_size
     secret_in_error error_passed_on token_in_code
     missing_validation missing_timeout missing_annotations
     shell_use tls_not_verified
+    symlink_in_root dangling_symlink check_then_open hard_link
+    missing_origin empty_list
+    invisible_characters duplicate_names hidden_tools
 };
 
 static BOOK: LazyLock<Book> = LazyLock::new(|| {
@@ -141,6 +159,11 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
 /// Every rule.
 pub fn rules() -> &'static [Rule] {
     &BOOK.rules
+}
+
+/// The rule of that name.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    BOOK.rule(id)
 }
 
 pub(crate) fn book() -> &'static Book {
@@ -163,7 +186,7 @@ impl Rule {
 
 impl Book {
     fn index(rules: Vec<Rule>) -> Self {
-        let mut calls: FxHashMap<_, Vec<_>> = FxHashMap::default();
+        let mut calls = Calls::default();
         for (rule, it) in rules.iter().enumerate() {
             for (sink, it) in it.sinks.iter().enumerate() {
                 for call in &it.calls {

@@ -17,7 +17,7 @@ use crate::project::{FuncRef, Project};
 use crate::report::{Cause, Confidence, Failure, Finding, Report, Step, Tool};
 use crate::rules::Severity;
 use crate::walk::{self, Found, Source};
-use crate::{Capability, Limits, lower, tokens};
+use crate::{Capability, Limits, advice, lower, tokens};
 
 /// A tree is walked by recursion, to a bounded depth; this is more than that takes.
 const STACK: usize = 256 << 20;
@@ -78,25 +78,30 @@ fn all(found: Found, end: Instant) -> Report {
     let read = each(sources.len(), end, |at| {
         let it = sources.get(at)?;
         let file = lower::lower(&it.path, it.language, &it.text)?;
-        Some((file, tokens::lines(&it.text)))
+        let advice = advice::followed(&file);
+        Some((file, tokens::lines(&it.text), advice))
     });
     let mut files = Vec::new();
-    let mut hidden = Vec::new();
+    let mut formal = Vec::new();
     for (source, it) in sources.iter().zip(read) {
         let fail = |cause| Failure { path: source.path.clone(), cause };
         match it {
-            Ok(Some((file, tokens))) => {
+            Ok(Some((file, tokens, advice))) => {
                 failures.extend(trouble(&file).map(fail));
                 files.push(file);
-                hidden.push(tokens);
+                formal.push((tokens, advice));
             }
             Ok(None) => failures.push(fail(Cause::OutOfTime)),
             Err(cause) => failures.push(fail(cause)),
         }
     }
     let project = Project::new(files);
-    for (file, lines) in project.files.iter().zip(hidden) {
-        report.findings.extend(lines.into_iter().map(|line| token(file, line)));
+    for (file, (tokens, advice)) in project.files.iter().zip(formal) {
+        let says = "A key or password is written into the code.";
+        let token = |line| by_form(file, "token_in_code", line, line, says.to_owned());
+        report.findings.extend(tokens.into_iter().map(token));
+        let advice = advice.into_iter();
+        report.findings.extend(advice.map(|it| by_form(file, it.rule, it.line, it.end, it.says)));
     }
     let first = each(project.files.len(), end, |at| Part::of(&project, at));
     let mut visited = FxHashSet::default();
@@ -135,6 +140,8 @@ fn tidy(report: &mut Report) {
     };
     report.findings.sort_by(order);
     report.findings.dedup_by(|a, b| a.file == b.file && a.line == b.line && a.rule == b.rule);
+    let all = std::mem::take(&mut report.findings).into_iter();
+    (report.notes, report.findings) = all.partition(|it| it.severity == Severity::Info);
     let mut all =
         report.tools.iter().flat_map(|it| it.capabilities.iter().copied()).collect::<Vec<_>>();
     all.sort();
@@ -149,17 +156,18 @@ fn trouble(file: &File<'_>) -> Option<Cause> {
     }
 }
 
-fn token(file: &File<'_>, line: u32) -> Finding {
+/// What is found without anything of a caller's being followed.
+fn by_form(file: &File<'_>, rule: &'static str, line: u32, end: u32, message: String) -> Finding {
     Finding {
-        rule: "token_in_code",
-        severity: Report::severity("token_in_code"),
+        rule,
+        severity: Report::severity(rule),
         confidence: Confidence::Medium,
         file: file.path.clone(),
         line,
-        end: line,
+        end,
         tool: None,
         trace: Vec::new(),
-        message: "A key or password is written into the code.".to_owned(),
+        message,
     }
 }
 

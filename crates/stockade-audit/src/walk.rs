@@ -1,7 +1,7 @@
 //! Which files of a directory are read. Nothing is started, and no link is followed.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -48,12 +48,16 @@ const OTHERS: &[&str] = &[
 ];
 const TESTS: &[&str] = &["test", "tests", "__tests__", "testdata", "fixtures", "e2e", "spec"];
 
+/// Names in one directory that are looked at, whatever they are.
+const ENTRIES_MAX: usize = 200_000;
+
 /// Looks for sources under `root`, which may also be a single file.
 pub(crate) fn find(root: &Path, limits: &Limits, end: Instant) -> Found {
     let mut out = Found::default();
     let mut bytes = 0;
     let mut open: Vec<(PathBuf, u32)> = Vec::new();
-    match fs::symlink_metadata(root) {
+    // Whoever names a link means what it leads to.
+    match fs::metadata(root) {
         Ok(it) if it.is_file() => {
             out.take(root, root, limits, &mut bytes);
             return out;
@@ -68,6 +72,12 @@ pub(crate) fn find(root: &Path, limits: &Limits, end: Instant) -> Found {
         };
         let mut below = Vec::new();
         for entry in entries {
+            if below.len() >= ENTRIES_MAX || Instant::now() > end {
+                let late = Instant::now() > end;
+                let cause = if late { Cause::OutOfTime } else { Cause::TooMany };
+                out.fail(root, &directory, cause);
+                break;
+            }
             let Ok(entry) = entry else {
                 out.fail(root, &directory, Cause::Unreadable);
                 continue;
@@ -108,6 +118,8 @@ pub(crate) fn find(root: &Path, limits: &Limits, end: Instant) -> Found {
                     return out;
                 }
                 out.take(root, &path, limits, &mut bytes);
+            } else if Language::of(&path).is_some() {
+                out.skip(root, &path, "no file");
             }
         }
     }
@@ -130,8 +142,7 @@ impl Found {
         if name.ends_with(".d.ts") || name.ends_with(".d.mts") || name.ends_with(".min.js") {
             return self.skip(root, path, "declarations or minified");
         }
-        // A pipe is no file, and a file may become one in between.
-        let Ok(file) = fs::File::open(path) else {
+        let Ok(file) = open(path, path == root) else {
             return self.fail(root, path, Cause::Unreadable);
         };
         let mut raw = Vec::new();
@@ -160,6 +171,25 @@ impl Found {
     fn fail(&mut self, root: &Path, path: &Path, cause: Cause) {
         self.failures.push(Failure { path: below(root, path), cause });
     }
+}
+
+/// Opens a file. One that has become a link or a pipe since it was looked at is not followed, and not
+/// waited for.
+fn open(path: &Path, named: bool) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::fs::OFlags;
+
+        let links = if named { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | links;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 fn below(root: &Path, path: &Path) -> String {

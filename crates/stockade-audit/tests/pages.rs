@@ -24,7 +24,7 @@ fn fires(rule: &str, language: &str, code: &str) -> bool {
     };
     let report = audit_text("example", language, code);
     assert!(report.failures.is_empty(), "{:?}\n{code}", report.failures);
-    report.findings.iter().any(|it| it.rule == rule)
+    report.findings.iter().chain(&report.notes).any(|it| it.rule == rule)
 }
 
 #[test]

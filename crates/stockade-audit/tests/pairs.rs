@@ -40,8 +40,8 @@ fn what_is_wrong_is_found_and_what_was_put_right_is_not() {
         let good = file(pair, "fixed");
         let report = audit(&good, &Limits::default());
         assert!(report.failures.is_empty(), "{good:?}: {:?}", report.failures);
-        for it in report.findings.iter().filter(|it| it.severity > Severity::Low || it.rule == rule)
-        {
+        let said = report.findings.iter().chain(&report.notes);
+        for it in said.filter(|it| it.severity > Severity::Low || it.rule == rule) {
             wrong.push(format!("{}:{}: {} {:?}", good.display(), it.line, it.message, it.trace));
         }
     }

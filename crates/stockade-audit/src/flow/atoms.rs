@@ -279,6 +279,10 @@ impl<'s> Flow<'_, 's> {
                 Op::Copy | Op::Return | Op::Text => set,
                 Op::Resolve | Op::Normal => set.and(paths),
                 Op::Relative | Op::Common => set.and(Set::PATH),
+                // What has no `..` is where its directory is.
+                Op::Above if it.parents.iter().all(|it| self.is_resolved(*it)) => {
+                    set.and(Set::PATH)
+                }
                 Op::Host | Op::ParsedUrl | Op::Address => set.and(Set::URL.or(Set::PUBLIC)),
                 Op::Parts => set.and(Set::DOTS.or(Set::RELATIVE)),
                 Op::Head => set.and(Set::PROGRAM),
@@ -294,6 +298,7 @@ impl<'s> Flow<'_, 's> {
                 | Op::Scheme
                 | Op::Words
                 | Op::Piece
+                | Op::Above
                 | Op::Type
                 | Op::Decode => Set::default(),
             };
@@ -317,8 +322,10 @@ impl<'s> Flow<'_, 's> {
             if wanted(it.op) {
                 return true;
             }
-            let through =
-                matches!(it.op, Op::Copy | Op::Return | Op::Text | Op::Flow | Op::Edit | Op::Piece);
+            let through = matches!(
+                it.op,
+                Op::Copy | Op::Return | Op::Text | Op::Flow | Op::Edit | Op::Piece | Op::Above
+            );
             if through && steps < 64 {
                 open.extend(&it.parents);
             }

@@ -265,12 +265,11 @@ impl<'p, 's> Flow<'p, 's> {
         {
             return Some(it);
         }
-        if self.language() == "rust" || self.language() == "go" {
-            if let Some(it) = self.project.named(&called.name, self.file)
-                && self.project.func(it).is_some_and(|it| it.owner.is_some())
-            {
-                return Some(it);
-            }
+        if matches!(self.language(), "rust" | "go")
+            && let Some(it) = self.project.named(&called.name, self.file)
+            && self.project.func(it).is_some_and(|it| it.owner.is_some())
+        {
+            return Some(it);
         }
         const COMMON: &[&str] = &[
             "get", "set", "run", "execute", "query", "read", "write", "open", "close", "call",
@@ -480,7 +479,7 @@ impl<'p, 's> Flow<'p, 's> {
             _ => None,
         });
         let funcs = funcs.collect::<Vec<_>>();
-        let inner = called.args.iter().filter_map(|it| match &it.value.kind {
+        let mut inner = called.args.iter().filter_map(|it| match &it.value.kind {
             // `new Tool({ run() {} })` is not called here.
             Kind::Map(_) => None,
             _ => Some(&it.value),
@@ -490,7 +489,7 @@ impl<'p, 's> Flow<'p, 's> {
             Some(_) => of.clone(),
             None if !matches!(of.kind, Kind::Path(_)) => of.clone(),
             // `slices.ContainsFunc(parts, …)`.
-            None => inner.filter(|it| it.atom.is_some()).next().cloned().unwrap_or_default(),
+            None => inner.find(|it| it.atom.is_some()).cloned().unwrap_or_default(),
         };
         let mut whole: Option<Value> = None;
         for func in funcs {

@@ -241,9 +241,7 @@ impl<'s> Flow<'_, 's> {
         };
         // A list of beginnings, each of which ends in a separator.
         let strict = match &prefix.kind {
-            Kind::List(items, _) => {
-                !items.is_empty() && items.iter().all(|it| ends_in_separator(it))
-            }
+            Kind::List(items, _) => !items.is_empty() && items.iter().all(ends_in_separator),
             _ => separator,
         };
         let strict = strict || components || prefix.path().is_some_and(|it| it.ends_with("(sep)"));

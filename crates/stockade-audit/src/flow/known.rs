@@ -30,6 +30,7 @@ pub(crate) enum Turn {
     Words,
     Parts,
     Piece,
+    Above,
     Relative,
     Common,
     Text,
@@ -46,7 +47,10 @@ pub(crate) enum Turn {
     Secret,
 }
 
-static KNOWN: LazyLock<FxHashMap<String, Vec<(String, String, Turn)>>> = LazyLock::new(|| {
+/// By the last part of a name: language, name, and what it does.
+type Known = FxHashMap<String, Vec<(String, String, Turn)>>;
+
+static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let read: Vec<(Turn, FxHashMap<String, Vec<String>>)> = toml::from_str::<
         FxHashMap<String, FxHashMap<String, Vec<String>>>,
     >(include_str!("known.toml"))
@@ -239,7 +243,7 @@ pub(crate) fn is_database(name: &str) -> bool {
         "stmt",
     ];
     // `client` and `session` speak of much else too, and so the text has to be SQL there; see `sinks`.
-    WORDS.iter().any(|it| name.contains(it)) && name != "cur" || name == "cur" || name == "c"
+    WORDS.iter().any(|it| name.contains(it)) || matches!(name.as_str(), "cur" | "c")
 }
 
 /// Whether a text begins like SQL, or has the words of it.

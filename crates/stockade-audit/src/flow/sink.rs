@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Flow;
 use super::call::Called;
 use super::known::{COMMANDS, DANGEROUS, SHELLS, is_database, is_sql, program};
-use super::value::{Kind, Op, Set, Source, Value};
+use super::value::{AtomId, Kind, Op, Set, Source, Value};
 use crate::inventory;
 use crate::ir::{Catch, Expr, Id};
 use crate::rules::{Form, Place, Rule, Sink, book};
@@ -165,7 +165,12 @@ impl<'p, 's> Flow<'p, 's> {
         if matches!(value.kind, Kind::Num) && class != Set::SIZE {
             return;
         }
-        let Some(way) = self.flows(atom, class, OUTSIDE, direct) else { return };
+        let Some(way) = self.flows(atom, class, OUTSIDE, direct) else {
+            if class == Set::PATH {
+                self.checked_path(atom, called);
+            }
+            return;
+        };
         let mut id = rule.id;
         if class == Set::PATH {
             let prefix = way.iter().any(|it| {
@@ -190,6 +195,60 @@ impl<'p, 's> Flow<'p, 's> {
         self.hit(id, called, &way);
     }
 
+    /// A path that was checked, and what a check of a path cannot know. These are notes: they need
+    /// somebody else who can write into the root.
+    fn checked_path(&mut self, atom: AtomId, called: &Called<'s>) {
+        let way = self.way_up(atom);
+        let is = |wanted: Op| way.iter().any(|it| self.at(*it).is_some_and(|it| it.op == wanted));
+        let under = |it: &AtomId| {
+            let known = self.state.facts.get(it).copied().unwrap_or_default();
+            known.has(Set::UNDER) || known.has(Set::PATH)
+        };
+        let (resolved, normal, under) = (is(Op::Resolve), is(Op::Normal), way.iter().any(under));
+        let Some(here) = self.here() else { return };
+        let beneath = ["O_NOFOLLOW", "openat2", "RESOLVE_BENEATH", "OpenRoot", "cap_std", "dir_fd"];
+        let by_handle = beneath.iter().any(|it| here.text.contains(it));
+        if !under || by_handle {
+            return;
+        }
+        if resolved {
+            self.hit("check_then_open", called, &way);
+        } else if normal {
+            self.hit("symlink_in_root", called, &way);
+        }
+        let counted = here.text.contains("nlink") || here.text.contains("Nlink");
+        if (resolved || normal) && !counted && self.writes(called) {
+            self.hit("hard_link", called, &way);
+        }
+    }
+
+    /// From where a caller's value comes in to here, whatever it is safe for.
+    fn way_up(&self, atom: AtomId) -> Vec<AtomId> {
+        let mut way = vec![atom];
+        let caller = Source::Caller.bit();
+        while let Some(it) = way.last().and_then(|it| self.at(*it)) {
+            let from = |it: &&AtomId| self.at(**it).is_some_and(|it| it.from & caller != 0);
+            let Some(next) = it.parents.iter().find(from) else { break };
+            if way.len() > 64 {
+                break;
+            }
+            way.push(*next);
+        }
+        way.reverse();
+        way
+    }
+
+    /// Whether a call changes the file that it is given.
+    fn writes(&self, called: &Called<'s>) -> bool {
+        let modes = ["\"w", "'w", "\"a", "'a", "\"r+", "'r+", "O_WRONLY", "O_RDWR", "O_APPEND"];
+        let text = self.source_of(called.id);
+        // What makes a directory or puts another file in the place of one changes none.
+        let other = ["mkdir", "Mkdir", "makedirs", "create_dir", "rename", "extractall"];
+        inventory::of_call(&called.name) == Some(inventory::Capability::WriteFiles)
+            && !other.iter().any(|it| called.name.contains(it))
+            || called.name.contains("open") && modes.iter().any(|it| text.contains(it))
+    }
+
     pub(crate) fn hit(&mut self, rule: &'static str, called: &Called<'s>, way: &[u32]) {
         let unchecked = way.iter().all(|it| !self.checked.contains(it));
         let way = way
@@ -210,7 +269,7 @@ impl<'p, 's> Flow<'p, 's> {
     fn argv(&mut self, value: &Value, called: &Called<'s>) {
         let rules = book();
         let (Some(command), Some(option)) =
-            (rules.rule("command_injection"), rules.rule("option_injection"))
+            (rules.rule("command_from_caller"), rules.rule("option_injection"))
         else {
             return;
         };

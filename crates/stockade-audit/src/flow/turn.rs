@@ -18,8 +18,8 @@ impl<'p, 's> Flow<'p, 's> {
             (Some(it), _) if by_method => it.clone(),
             (Some(it), None) => it.clone(),
             (_, Some(first)) => {
-                let given = called.args.iter().map(|it| &it.value);
-                given.filter(|it| it.atom.is_some()).next().unwrap_or(first).clone()
+                let mut given = called.args.iter().map(|it| &it.value);
+                given.find(|it| it.atom.is_some()).unwrap_or(first).clone()
             }
             (None, None) => Value::default(),
         };
@@ -142,6 +142,7 @@ impl<'p, 's> Flow<'p, 's> {
             Turn::Words => derive(self, Op::Words, Set::default()),
             Turn::Parts => derive(self, Op::Parts, Set::default()),
             Turn::Piece => derive(self, Op::Piece, Set::default()),
+            Turn::Above => derive(self, Op::Above, Set::default()),
             Turn::Relative => self.relative(called),
             Turn::Common => {
                 let of = self.atoms_of(called.values().iter());

@@ -107,6 +107,8 @@ pub(crate) enum Op {
     Join,
     /// Joined, below what is before it.
     Under,
+    /// The directory of a path.
+    Above,
     /// How one path is reached from another.
     Relative,
     /// What paths have in common.

@@ -435,17 +435,12 @@ fn expr<'s>(build: &mut Builder<'s>, node: Node<'_, 's>) -> Id {
         "generic_function" => {
             let of = sub(build, node, "function");
             let ty = node.field("type_arguments").map_or("", Node::text);
-            if matches!(
-                build.get(of),
-                Some(Expr::Attr(_, "parse" | "from_str" | "into" | "try_into"))
-            ) {
-                let name = build.add(Expr::Str(Cow::Borrowed(ty)), node.lines());
-                let _ = name;
-                if let Some(Expr::Attr(base, _)) = build.get(of) {
-                    let base = *base;
-                    let as_type = Expr::Attr(base, parsed(ty));
-                    return build.add(as_type, node.lines());
-                }
+            let read = ["parse", "from_str", "into", "try_into"];
+            if let Some(Expr::Attr(base, name)) = build.get(of)
+                && read.contains(name)
+            {
+                let as_type = Expr::Attr(*base, parsed(ty));
+                return build.add(as_type, node.lines());
             }
             return of;
         }

@@ -1,4 +1,4 @@
-// rule: command_injection
+// rule: command_from_caller
 // attack: ["tool", {"program": "cat", "file": "../secret.txt"}]
 
 package main

@@ -1,4 +1,4 @@
-// rule: command_injection
+// rule: command_from_caller
 // attack: ["log", {"ref": "$(cat ../secret.txt)"}]
 import { exec, execFile, execSync, spawn } from "node:child_process";
 import { promisify } from "node:util";

@@ -1,4 +1,4 @@
-// rule: sql_injection
+// rule: sql_from_caller
 // attack: ["user", {"name": "x' OR '1'='1"}]
 import fs from "node:fs/promises";
 import path from "node:path";

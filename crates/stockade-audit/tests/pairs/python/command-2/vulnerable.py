@@ -1,4 +1,4 @@
-# rule: command_injection
+# rule: command_from_caller
 # attack: ["count", {"file": "x\ncat ../secret.txt"}]
 import os
 from mcp.server.fastmcp import FastMCP

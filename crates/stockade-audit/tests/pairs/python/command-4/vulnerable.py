@@ -1,4 +1,4 @@
-# rule: command_injection
+# rule: command_from_caller
 # attack: ["build", {"target": "$(cat ../secret.txt)"}]
 import os
 from mcp.server.fastmcp import FastMCP

@@ -1,4 +1,4 @@
-# rule: sql_injection
+# rule: sql_from_caller
 # attack: ["user", {"name": "' UNION SELECT secret, 1 FROM vault --"}]
 import os
 from mcp.server.fastmcp import FastMCP

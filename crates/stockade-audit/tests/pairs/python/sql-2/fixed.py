@@ -1,4 +1,4 @@
-# rule: sql_injection
+# rule: sql_from_caller
 # attack: ["listing", {"order": "(SELECT secret FROM vault)"}]
 import os
 from mcp.server.fastmcp import FastMCP

@@ -1,4 +1,4 @@
-# rule: sql_injection
+# rule: sql_from_caller
 # attack: ["find", {"filter": {"column": "1=1 UNION SELECT secret, 1 FROM vault --", "value": "x"}}]
 import os
 from mcp.server.fastmcp import FastMCP

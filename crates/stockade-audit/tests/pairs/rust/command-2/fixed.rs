@@ -1,4 +1,4 @@
-// rule: command_injection
+// rule: command_from_caller
 // attack: ["call_tool", {"command": "cat ../secret.txt"}]
 
 use std::collections::HashMap;
