@@ -502,7 +502,7 @@ impl<'p, 's> Flow<'p, 's> {
     pub(crate) fn meet(&mut self, a: &Value, b: &Value) -> Value {
         let atom = match (a.atom, b.atom) {
             (Some(x), Some(y)) if x == y => Some(x),
-            (Some(x), Some(y)) => self.derive(value::Op::Flow, &[x, y], 0, ""),
+            (Some(x), Some(y)) => self.derive(value::Op::Either, &[x, y], 0, ""),
             (x, y) => x.or(y),
         };
         let kind = match (&a.kind, &b.kind) {

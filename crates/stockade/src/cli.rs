@@ -65,7 +65,7 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Start one of the two reference servers
     Example(example::Example),
-    /// Judge tool definitions or texts, one a line, without a server
+    /// Judge the source of servers, tool definitions or texts, without a server
     Scan(scan::Scan),
     /// Check a policy, or explain what it decides
     Policy(policy::PolicyArgs),

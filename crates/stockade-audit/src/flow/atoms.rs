@@ -1,16 +1,20 @@
 //! Where values come from: each is made of others, up to a source.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Flow;
+use super::guard::shared;
 use super::value::{Atom, AtomId, Facts, Kind, Op, Set, Source, Value};
 
 /// The way of a value, from where it is used to where it comes from.
 pub(crate) type Way = Vec<AtomId>;
 
 const STEPS_MAX: usize = 2000;
+/// Ways that meet in ways that met.
+const WAYS_MAX: u32 = 4;
 
 impl<'s> Flow<'_, 's> {
     pub(crate) fn source(&mut self, source: Source, safe: Set, line: u32, what: &str) -> AtomId {
@@ -261,6 +265,10 @@ impl<'s> Flow<'_, 's> {
 
     /// What follows for others if this is known of a value.
     pub(crate) fn learn(&self, atom: AtomId, set: Set) -> Facts {
+        self.learn_below(atom, set, 0)
+    }
+
+    fn learn_below(&self, atom: AtomId, set: Set, ways: u32) -> Facts {
         let mut out = Vec::new();
         let mut open = vec![(atom, set)];
         while let Some((id, set)) = open.pop() {
@@ -286,9 +294,20 @@ impl<'s> Flow<'_, 's> {
                 Op::Host | Op::ParsedUrl | Op::Address => set.and(Set::URL.or(Set::PUBLIC)),
                 Op::Parts => set.and(Set::DOTS.or(Set::RELATIVE)),
                 Op::Head => set.and(Set::PROGRAM),
+                // Whichever it was, it follows for what all of them were made of.
+                Op::Either if ways < WAYS_MAX => {
+                    let each = it.parents.iter().map(|it| self.learn_below(*it, set, ways + 1));
+                    let all = each.map(|it| Some(Rc::new(it))).reduce(|a, b| shared(&a, &b));
+                    out.extend(all.flatten().iter().flat_map(|it| it.iter().copied()));
+                    if let Some(it) = self.resolved_above(id).filter(|_| set.has(Set::PATH)) {
+                        open.push((it, Set::PATH));
+                    }
+                    Set::default()
+                }
                 Op::Source(_)
                 | Op::Field
                 | Op::Flow
+                | Op::Either
                 | Op::Edit
                 | Op::Build
                 | Op::Lead
@@ -305,6 +324,50 @@ impl<'s> Flow<'_, 's> {
             open.extend(it.parents.iter().map(|it| (*it, up)));
         }
         out
+    }
+
+    /// The one resolved path of which all of this was made, by whatever forms of it there are.
+    fn resolved_above(&self, atom: AtomId) -> Option<AtomId> {
+        // What something was made of is older than it: where only one is left, all ways go through it.
+        let mut open = BTreeSet::from([atom]);
+        for _ in 0..256 {
+            let id = open.pop_last()?;
+            if id != atom && open.is_empty() && self.is_resolved(id) {
+                return Some(id);
+            }
+            let it = self.at(id)?;
+            match it.op {
+                Op::Either
+                | Op::Edit
+                | Op::Build
+                | Op::Lead
+                | Op::Normal
+                | Op::Copy
+                | Op::Return
+                | Op::Text
+                | Op::Piece
+                | Op::Flow => open.extend(&it.parents),
+                Op::Source(_)
+                | Op::Field
+                | Op::Resolve
+                | Op::Rooted
+                | Op::Join
+                | Op::Under
+                | Op::Above
+                | Op::Relative
+                | Op::Common
+                | Op::ParsedUrl
+                | Op::Host
+                | Op::Scheme
+                | Op::Address
+                | Op::Words
+                | Op::Parts
+                | Op::Head
+                | Op::Type
+                | Op::Decode => return None,
+            }
+        }
+        None
     }
 
     /// Whether the text of a path is the outcome of resolving or normalising.
@@ -324,7 +387,14 @@ impl<'s> Flow<'_, 's> {
             }
             let through = matches!(
                 it.op,
-                Op::Copy | Op::Return | Op::Text | Op::Flow | Op::Edit | Op::Piece | Op::Above
+                Op::Copy
+                    | Op::Return
+                    | Op::Text
+                    | Op::Flow
+                    | Op::Either
+                    | Op::Edit
+                    | Op::Piece
+                    | Op::Above
             );
             if through && steps < 64 {
                 open.extend(&it.parents);

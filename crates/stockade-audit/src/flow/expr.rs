@@ -263,6 +263,7 @@ impl<'p, 's> Flow<'p, 's> {
             Some(Turn::Host) if self.is_url(atom) => self.derive(Op::Host, &[atom], line, name),
             Some(Turn::Scheme) if self.is_url(atom) => self.derive(Op::Scheme, &[atom], line, name),
             Some(Turn::Piece) => self.derive(Op::Piece, &[atom], line, name),
+            Some(Turn::Inside) => self.derive_safe(Op::Flow, &[atom], Set::PATH, line, name),
             _ if pathlike && matches!(name, "name" | "stem") => {
                 self.derive_safe(Op::Piece, &[atom], Set::PATH, line, name)
             }

@@ -279,7 +279,9 @@ impl<'p, 's> Flow<'p, 's> {
             let before = self.hits.len();
             self.check(command, Set::PROGRAM, value, called, false);
             if self.hits.len() == before
-                && self.above(atom, |op| matches!(op, Op::Words | Op::Parts | Op::Flow | Op::Piece))
+                && self.above(atom, |op| {
+                    matches!(op, Op::Words | Op::Parts | Op::Flow | Op::Either | Op::Piece)
+                })
             {
                 self.check(option, Set::ARG, value, called, false);
             }

@@ -264,6 +264,17 @@ impl<'p, 's> Flow<'p, 's> {
                 }
                 Value::atom(self.source(Source::Secret, Set::default(), called.line, &name))
             }
+            // `root.replace(/\/?$/, "/")`.
+            Turn::Edit => {
+                let at_end = match &called.arg(0).kind {
+                    Kind::Regex(it) | Kind::Str(it) => it.ends_with('$'),
+                    _ => false,
+                };
+                match at_end && super::guard::ends_in_separator(&called.arg(1)) {
+                    true => Value::of(Kind::Built("\u{1}\u{2}".into())),
+                    false => Value::default(),
+                }
+            }
             Turn::Number => Value::of(Kind::Num),
             _ => Value::default(),
         }

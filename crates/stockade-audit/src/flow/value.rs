@@ -91,6 +91,8 @@ pub(crate) enum Op {
     Field,
     /// Somehow.
     Flow,
+    /// One of them, by the way that was taken.
+    Either,
     /// With something in it replaced.
     Edit,
     /// Put together, after a text that is fixed.

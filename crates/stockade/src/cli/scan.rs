@@ -1,4 +1,7 @@
-//! `stockade scan --tools FILE` and `--text FILE`: JSON Lines in, JSON Lines out.
+//! `stockade scan`: sources of servers, and, with `--tools` and `--text`, JSON Lines in and out.
+
+mod sarif;
+mod sources;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -16,28 +19,45 @@ use stockade_core::message::Side;
 use stockade_core::subject::{Channel, Facts, Subject};
 use stockade_core::together::Together;
 
+use self::sources::{As, Sources};
 use super::printed;
 use crate::failure::{Exit, Failure};
 
-/// Judge tool definitions or texts, one a line, without a server
+/// Judge the source of servers, tool definitions or texts, without a server
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  stockade scan ~/servers/notes
+  stockade scan src --format sarif --fail-on medium > stockade.sarif
   stockade scan --tools tools.jsonl
   some-program | stockade scan --text - --fail-on medium
   stockade scan --tools all-servers.jsonl --together
 
-Each line of the input is a JSON object: a tool as `tools/list` has it, or
+SOURCE is a file or directory of Python, JavaScript, TypeScript, Go or Rust. It is read and nothing
+else: nothing of it is started, no link in it is followed, nothing is fetched. What is found is a
+finding or, where it is no mistake by itself, a note, which fails nothing. `stockade explain RULE`
+says why it matters and what to write instead.
+
+With --tools and --text each line of the input is a JSON object: a tool as `tools/list` has it, or
 `{\"id\": …, \"text\": …}`. For each there is one line, in order:
   {\"id\": …, \"findings\": [{\"rule\": …, \"severity\": …, \"place\": …, …}, …]}
 A line that cannot be read is answered with `error` instead of `findings`.
 
-Exit codes: 0 nothing found, 1 found something (--fail-on), 2 a line could not be read.")]
+Exit codes: 0 nothing found, 1 found something (--fail-on), 2 something could not be read.")]
 pub(super) struct Scan {
     #[command(flatten)]
     input: Input,
     /// All the tools are for one client: report names and descriptions that collide across servers
     #[arg(long, requires = "tools")]
     together: bool,
+    /// How to print what is found in sources
+    #[arg(long, value_enum, requires = "sources", default_value_t)]
+    format: As,
+    /// Start nothing: of sources nothing ever is
+    #[arg(long = "static", requires = "sources")]
+    _static: bool,
+    /// Read tests too, and what was built where its source lies beside it
+    #[arg(long, requires = "sources")]
+    all: bool,
     /// How bad a finding must be for exit code 1
     #[arg(long, value_name = "SEVERITY", default_value = "high")]
     fail_on: FailOn,
@@ -46,6 +66,9 @@ pub(super) struct Scan {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Input {
+    /// Audit the source of servers: files and directories
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
     /// Judge the tool definitions of a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     tools: Option<PathBuf>,
@@ -69,6 +92,15 @@ impl FailOn {
             Self::High => Severity::High,
         }
     }
+
+    /// The same for findings in sources, of which some are worse still.
+    fn of_source(self) -> stockade_audit::Severity {
+        match self {
+            Self::Low => stockade_audit::Severity::Low,
+            Self::Medium => stockade_audit::Severity::Medium,
+            Self::High => stockade_audit::Severity::High,
+        }
+    }
 }
 
 /// What is longer is not read: the longest message that the guard would judge.
@@ -79,7 +111,7 @@ impl Scan {
         let (path, of) = match (&self.input.tools, &self.input.text) {
             (Some(path), _) => (path, Of::Tools),
             (None, Some(path)) => (path, Of::Texts),
-            (None, None) => return Err(Failure::new(Exit::Usage, "nothing to scan")),
+            (None, None) => return self.sources(),
         };
         let input: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin().lock())
@@ -120,6 +152,20 @@ impl Scan {
         Ok(if bad {
             Exit::Usage.into()
         } else if worst.is_some_and(|it| it >= self.fail_on.severity()) {
+            Exit::Findings.into()
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+impl Scan {
+    fn sources(&self) -> Result<ExitCode, Failure> {
+        let read = Sources::read(&self.input.sources, self.all)?;
+        printed(io::stdout().write_all(read.printed(self.format).as_bytes()))?;
+        Ok(if !read.is_whole() {
+            Exit::Usage.into()
+        } else if read.worst().is_some_and(|it| it >= self.fail_on.of_source()) {
             Exit::Findings.into()
         } else {
             ExitCode::SUCCESS
