@@ -55,6 +55,8 @@ pub(crate) struct Flow<'p, 's> {
     pub(crate) checked: FxHashSet<AtomId>,
     pub(crate) hits: Vec<Hit>,
     pub(crate) capabilities: FxHashSet<Capability>,
+    /// What calls of a name can do, once it was asked.
+    named: FxHashMap<String, Option<Capability>>,
     /// The budget was spent before the end.
     pub(crate) unfinished: bool,
     pub(crate) entries: Vec<Entry<'s>>,
@@ -106,6 +108,7 @@ impl<'p, 's> Flow<'p, 's> {
             checked: FxHashSet::default(),
             hits: Vec::new(),
             capabilities: FxHashSet::default(),
+            named: FxHashMap::default(),
             unfinished: false,
             entries: Vec::new(),
             settings: 0,

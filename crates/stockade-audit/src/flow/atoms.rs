@@ -199,13 +199,38 @@ impl<'s> Flow<'_, 's> {
     fn proven(&self, atom: AtomId, facts: &FxHashMap<AtomId, Set>) -> Set {
         let mut out = self.at(atom).map_or(Set::default(), |it| it.safe);
         out = out.or(facts.get(&atom).copied().unwrap_or_default());
+        let known = self.known_above(atom, facts);
         for bit in 0..15 {
             let class = Set(1 << bit);
-            if !out.has(class) && self.flows_under(atom, class, u8::MAX, false, facts).is_none() {
+            // What is known of nothing that it was made of is not known of it.
+            let maybe = known.has(class) || class == Set::PATH && known.has(Set::DOTS);
+            if maybe
+                && !out.has(class)
+                && self.flows_under(atom, class, u8::MAX, false, facts).is_none()
+            {
                 out = out.or(class);
             }
         }
         out
+    }
+
+    /// All that is known of anything that a value was made of.
+    fn known_above(&self, atom: AtomId, facts: &FxHashMap<AtomId, Set>) -> Set {
+        let mut known = Set::default();
+        let mut open = vec![atom];
+        let mut seen = FxHashSet::default();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let Some(it) = self.at(id) else { continue };
+            known = known.or(it.safe).or(facts.get(&id).copied().unwrap_or_default());
+            if known.has(Set::ALL) || seen.len() > STEPS_MAX {
+                return known;
+            }
+            open.extend(&it.parents);
+        }
+        known
     }
 
     /// A value that keeps what is known of it now.

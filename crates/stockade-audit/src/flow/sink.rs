@@ -28,9 +28,15 @@ const OUTSIDE: u8 = 1 | 8;
 
 impl<'p, 's> Flow<'p, 's> {
     pub(crate) fn sinks(&mut self, called: &Called<'s>) {
-        if let Some(it) = inventory::of_call(&called.name) {
-            self.capabilities.insert(it);
-        }
+        let can = match self.named.get(&called.name) {
+            Some(it) => *it,
+            None => {
+                let it = inventory::of_call(&called.name);
+                self.named.insert(called.name.clone(), it);
+                it
+            }
+        };
+        self.capabilities.extend(can);
         let Some(here) = self.here() else { return };
         let mut found = book().sinks(here.language, &called.name).collect::<Vec<_>>();
         // By the name that it has in the text too: `cursor.execute`, whatever made the cursor.

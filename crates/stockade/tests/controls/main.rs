@@ -49,6 +49,7 @@ mod sandbox;
 mod scan;
 mod scopes;
 mod secrets;
+mod sources;
 mod timeouts;
 mod touched;
 
@@ -102,6 +103,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
     ("scan", scan::ROWS),
+    ("sources", sources::ROWS),
 ];
 
 fn main() -> ExitCode {
