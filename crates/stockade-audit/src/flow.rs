@@ -57,6 +57,8 @@ pub(crate) struct Flow<'p, 's> {
     pub(crate) capabilities: FxHashSet<Capability>,
     /// What calls of a name can do, once it was asked.
     named: FxHashMap<String, Option<Capability>>,
+    /// What is carried out only looks like a tool.
+    pub(crate) guessing: bool,
     /// The budget was spent before the end.
     pub(crate) unfinished: bool,
     pub(crate) entries: Vec<Entry<'s>>,
@@ -109,6 +111,7 @@ impl<'p, 's> Flow<'p, 's> {
             hits: Vec::new(),
             capabilities: FxHashSet::default(),
             named: FxHashMap::default(),
+            guessing: false,
             unfinished: false,
             entries: Vec::new(),
             settings: 0,
@@ -144,7 +147,10 @@ impl<'p, 's> Flow<'p, 's> {
     fn fresh(&mut self, file: usize) {
         self.budget = BUDGET;
         self.capabilities.clear();
-        self.plain.clear();
+        // What a tool can do is gathered on its own way; of a guess nobody asks.
+        if !self.guessing {
+            self.plain.clear();
+        }
         self.file = file;
         self.state = State { vars: self.top(file), ..State::default() };
         self.calls.clear();

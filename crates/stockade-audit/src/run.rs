@@ -219,6 +219,7 @@ impl Part {
         flow.top(file);
         flow.entries.clear();
         flow.hits.clear();
+        flow.guessing = true;
         flow.guesses(file, all, &|it| visited.contains(&it));
         for entry in std::mem::take(&mut flow.entries) {
             out.entry(project, &mut flow, &entry);

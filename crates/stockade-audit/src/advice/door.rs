@@ -18,7 +18,7 @@ pub(super) fn missing_origin(file: &File<'_>, out: &mut Vec<Followed>) {
     for func in &file.funcs {
         let origins = origins(file, func);
         let is_origin = |chain: &str, id: Id| {
-            origins.iter().any(|it| *it == chain) || mentions_header(file, id, "origin")
+            origins.contains(&chain) || mentions_header(file, id, "origin")
         };
         for id in exprs(file, func) {
             let passes = match file.expr(id) {
