@@ -16,6 +16,10 @@ pub struct Traits {
     pub looks_up: bool,
     /// It is called as what takes something away.
     pub takes_away: bool,
+    /// It is called as what changes how a database is built.
+    pub migrates: bool,
+    /// It is called as a search: what it is given are words to look for.
+    pub searches: bool,
     /// It runs programs.
     pub runs: bool,
     /// It is said to be a shell.
@@ -35,6 +39,8 @@ impl Default for Traits {
             reads: false,
             looks_up: false,
             takes_away: false,
+            migrates: false,
+            searches: false,
             runs: false,
             is_shell: false,
             is_open: false,
@@ -54,6 +60,8 @@ impl Traits {
             reads: any(READS) && !any(WRITES),
             looks_up: any(READS) || any(LOOKS_UP) || any(SQL),
             takes_away: any(TAKES_AWAY),
+            migrates: any(MIGRATES),
+            searches: any(SEARCHES) && !any(SQL) && !any(TABLES),
             runs: any(RUNS),
             is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
@@ -83,6 +91,8 @@ impl Traits {
             looks_up: named.looks_up || any(SQL) || begins(READS) || begins(LOOKS_UP),
             // A description is for a model to read; a name is what a person has seen and let be.
             takes_away: named.takes_away,
+            migrates: named.migrates,
+            searches: named.searches,
             runs: named.runs || pair("shell", "command") || pair("command", "line"),
             is_shell: named.is_shell
                 || SHELLS.iter().any(|shell| {
@@ -144,6 +154,12 @@ const TAKES_AWAY: &[&str] = &[
     "migration",
     "cleanup",
 ];
+
+const MIGRATES: &[&str] = &["migrate", "migration", "migrations", "ddl"];
+
+const SEARCHES: &[&str] = &["search", "websearch", "google", "bing", "duckduckgo"];
+
+const TABLES: &[&str] = &["db", "database", "databases", "table", "tables", "row", "rows"];
 
 const SHELLS: &[&str] = &["shell", "bash", "zsh", "powershell", "pwsh", "terminal"];
 
@@ -253,6 +269,10 @@ const SQL: &[&str] = &[
     "mssql",
     "oracle",
     "redshift",
+    "motherduck",
+    "sqlserver",
+    "tsql",
+    "ddl",
 ];
 
 fn dialect(words: &[String]) -> Dialect {
@@ -262,7 +282,12 @@ fn dialect(words: &[String]) -> Dialect {
             "sqlite" | "sqlite3" => Dialect::Sqlite,
             "postgres" | "postgresql" | "pg" => Dialect::Postgres,
             "mysql" | "mariadb" => Dialect::MySql,
-            "duckdb" => Dialect::DuckDb,
+            "duckdb" | "motherduck" => Dialect::DuckDb,
+            "redshift" | "supabase" => Dialect::Postgres,
+            "mssql" | "sqlserver" | "tsql" => Dialect::MsSql,
+            "bigquery" => Dialect::BigQuery,
+            "clickhouse" => Dialect::ClickHouse,
+            "snowflake" => Dialect::Snowflake,
             _ => continue,
         };
         // Of a tool for several it is not known which is meant.
