@@ -330,7 +330,7 @@ impl Lexed {
             if name == "engine" {
                 let is_equals = after(1) == Some(&Token::Eq);
                 let engine = word(after(if is_equals { 2 } else { 1 }));
-                return ENGINES.contains(&engine.as_str()).then_some(Refusal::Elsewhere(engine.clone()));
+                return ENGINES.contains(&engine.as_str()).then_some(Refusal::Elsewhere(engine));
             }
             let is_place =
                 matches!(name.as_str(), "data" | "index") && word(after(1)) == "directory";
