@@ -18,6 +18,8 @@ pub struct Traits {
     pub takes_away: bool,
     /// It runs programs.
     pub runs: bool,
+    /// It is called as what runs programs, or does something else: `find_orders`, `convert_time`.
+    pub(super) may_run: bool,
     /// It is said to be a shell.
     pub is_shell: bool,
     /// It talks to the world outside: what it is given may go anywhere.
@@ -36,6 +38,7 @@ impl Default for Traits {
             looks_up: false,
             takes_away: false,
             runs: false,
+            may_run: false,
             is_shell: false,
             is_open: false,
             speaks_sql: false,
@@ -54,7 +57,9 @@ impl Traits {
             reads: any(READS) && !any(WRITES),
             looks_up: any(READS) || any(LOOKS_UP) || any(SQL),
             takes_away: any(TAKES_AWAY),
-            runs: any(RUNS),
+            // Of one that nobody has described the worst is thought.
+            runs: any(RUNS) || any(MAY_RUN),
+            may_run: any(MAY_RUN),
             is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
             speaks_sql: any(SQL),
@@ -77,17 +82,25 @@ impl Traits {
                 list.contains(&it.as_str()) || list.contains(&it.trim_end_matches('s'))
             })
         };
+        let name = words(text("name"));
+        let runs_by_name = name.iter().any(|it| RUNS.contains(&it.as_str()));
         let says_read_only = pair("read", "only") || any(&["readonly"]);
         Self {
             reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
             looks_up: named.looks_up || any(SQL) || begins(READS) || begins(LOOKS_UP),
             // A description is for a model to read; a name is what a person has seen and let be.
             takes_away: named.takes_away,
-            runs: named.runs || pair("shell", "command") || pair("command", "line"),
+            runs: runs_by_name
+                || pair("shell", "command")
+                || pair("command", "line")
+                || named.may_run && any(PROGRAMS),
+            may_run: named.may_run,
             is_shell: named.is_shell
-                || SHELLS.iter().any(|shell| {
-                    ["command", "commands", "script", "scripts"].iter().any(|it| pair(shell, it))
-                }),
+                || SHELLS.iter().chain(&["system", "cli", "console"]).any(|shell| {
+                    let lines = ["command", "commands", "script", "scripts", "session"];
+                    lines.iter().any(|it| pair(shell, it))
+                })
+                || pair("terminal", "process"),
             is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
             speaks_sql: named.speaks_sql || any(SQL),
             dialect: if named.dialect == Dialect::Unknown {
@@ -160,7 +173,6 @@ const RUNS: &[&str] = &[
     "command",
     "cmd",
     "terminal",
-    "process",
     "spawn",
     "ssh",
     "scp",
@@ -184,19 +196,35 @@ const RUNS: &[&str] = &[
     "yarn",
     "pnpm",
     "cargo",
-    "make",
-    "find",
     "grep",
     "ffmpeg",
-    "convert",
     "tar",
     "zip",
-    "install",
-    "clone",
-    "build",
-    "deploy",
     "adb",
     "osascript",
+];
+
+/// Verbs for much else, of tools that a program is behind only where more of them says so.
+const MAY_RUN: &[&str] =
+    &["process", "make", "find", "convert", "install", "clone", "build", "deploy"];
+
+/// What speaks of programs in a description.
+const PROGRAMS: &[&str] = &[
+    "command",
+    "commands",
+    "shell",
+    "cli",
+    "subprocess",
+    "executable",
+    "binary",
+    "git",
+    "ffmpeg",
+    "imagemagick",
+    "grep",
+    "npm",
+    "pip",
+    "docker",
+    "program",
 ];
 
 /// What takes something out, whoever asks for it: besides what `role` guesses of a whole sentence.

@@ -396,8 +396,9 @@ fn starts_another(word: &str, options: &[&str]) -> Result<(), String> {
     };
     let lower = word.get(..SETTING_BYTES_MAX).unwrap_or(word).to_ascii_lowercase();
     let is_listed = options.contains(&option)
-        || !HONEST.contains(&option) && options.iter().any(|it| is_short_of(it))
-        || GLUED.iter().any(|it| lower.starts_with(it));
+        || !HONEST.contains(&option) && options.iter().any(is_short_of)
+        || GLUED.iter().any(|it| lower.starts_with(it))
+        || SETTINGS.iter().any(|it| lower.starts_with(it)) && word.contains('=');
     match is_listed {
         true => Err(format!("`{option}` starts another program, or writes a file")),
         false => Ok(()),
@@ -433,10 +434,13 @@ const IN_ANY: &[&str] = &[
     "--node-options", "--script-shell", "--compress-program", "--proxycommand", "--unzip-command",
 ];
 
+/// Settings whose names go on behind this. Without a value they may be those of files.
+const SETTINGS: &[&str] = &["alias.", "build.rustc"];
+
 /// In small letters, since whoever reads them does not tell the case.
 const GLUED: &[&str] = &[
     "-oproxycommand", "-olocalcommand", "-opermitlocalcommand", "-oknownhostscommand", "-omatch",
-    "-oinclude", "-opkcs11provider", "alias.", "build.rustc", "-ccore.", "-cprotocol.", "-calias.",
+    "-oinclude", "-opkcs11provider",   "-ccore.", "-cprotocol.", "-calias.",
     "ext::", "core.sshcommand=", "core.pager=", "core.fsmonitor=", "core.hookspath=", "core.editor=",
     "protocol.ext.allow=", "diff.external=", "credential.helper=", "proxycommand=", "localcommand=",
     "permitlocalcommand=", "knownhostscommand=",
