@@ -246,6 +246,11 @@ impl<'a> Called<'a> {
         }
     }
 
+    /// The words of its tool's name.
+    pub(crate) fn words_of_tool(&self) -> Vec<String> {
+        infer::words(self.tool)
+    }
+
     /// The values that are judged together with others, by their numbers; found once.
     pub(crate) fn together(&self, find: impl FnOnce() -> HashSet<u32>) -> &HashSet<u32> {
         self.together.get_or_init(find)

@@ -24,6 +24,10 @@ pub struct Traits {
     pub is_shell: bool,
     /// It talks to the world outside: what it is given may go anywhere.
     pub is_open: bool,
+    /// It goes where a URL leads: it fetches, navigates, downloads.
+    pub goes: bool,
+    /// It asks machines of a network something.
+    pub asks_network: bool,
     /// It speaks SQL.
     pub speaks_sql: bool,
     /// Whose SQL.
@@ -41,6 +45,8 @@ impl Default for Traits {
             may_run: false,
             is_shell: false,
             is_open: false,
+            goes: false,
+            asks_network: false,
             speaks_sql: false,
             dialect,
         }
@@ -62,6 +68,8 @@ impl Traits {
             may_run: any(MAY_RUN),
             is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
+            goes: any(GOES),
+            asks_network: any(GOES) || any(NETWORK),
             speaks_sql: any(SQL),
             dialect: dialect(&words),
         }
@@ -102,6 +110,8 @@ impl Traits {
                 })
                 || pair("terminal", "process"),
             is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
+            goes: named.goes || begins(GOES),
+            asks_network: named.asks_network || begins(GOES) || any(NETWORK),
             speaks_sql: named.speaks_sql || any(SQL),
             dialect: if named.dialect == Dialect::Unknown {
                 dialect(&description)
@@ -263,6 +273,51 @@ const SENDS: &[&str] = &[
     "reply",
     "download",
     "websearch",
+];
+
+const GOES: &[&str] = &[
+    "fetch",
+    "navigate",
+    "goto",
+    "crawl",
+    "scrape",
+    "download",
+    "browse",
+    "visit",
+    "curl",
+    "wget",
+    "http",
+    "https",
+    "request",
+    "screenshot",
+    "open",
+    "import",
+    "webhook",
+    "load",
+    "clip",
+    "extract",
+];
+
+const NETWORK: &[&str] = &[
+    "ping",
+    "traceroute",
+    "dns",
+    "whois",
+    "nslookup",
+    "dig",
+    "resolve",
+    "port",
+    "ports",
+    "scan",
+    "nmap",
+    "ssl",
+    "tls",
+    "certificate",
+    "http",
+    "https",
+    "network",
+    "reachable",
+    "geolocation",
 ];
 
 const SQL: &[&str] = &[

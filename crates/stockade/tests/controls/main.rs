@@ -31,6 +31,7 @@ mod front_door;
 mod harness;
 mod injection;
 mod input;
+mod kinds;
 mod launch;
 mod ledger;
 mod limits;
@@ -77,6 +78,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
     ("attacked", attacked::ROWS),
+    ("kinds", kinds::ROWS),
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
