@@ -292,7 +292,7 @@ fn writing_systems_pass_unchanged() {
         "ক্\u{200c}ষ র\u{200d}্য",
         "ശ്രീ ന്\u{200d} അവന്\u{200d} ക്\u{200c}ഷ",
         "ශ්\u{200d}රී ලංකා ක්\u{200d}ෂ",
-        "שלום\u{200f}! (abc\u{200e}) ו\u{34f}ֱ",
+        "שלום\u{200f}! (abc) ו\u{34f}ֱ",
         "葛\u{e0100}城 ᠮᠣᠩᠭᠣᠯ\u{180b} 한국어 ไทย ខ្មែរ မြန်မာ",
     ];
     for (number, text) in texts.iter().enumerate() {
