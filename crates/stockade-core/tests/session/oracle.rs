@@ -72,7 +72,7 @@ impl Oracle {
                     self.parked.insert(question.id.clone(), parked);
                 }
                 Effect::Unask(call) => drop(self.parked.remove(call)),
-                Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) => (),
+                Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) | Effect::Kill => (),
             }
         }
     }
