@@ -73,12 +73,7 @@ const WRAPPERS: &[Wrapper] = &[
     },
     Wrapper {
         names: &["stdbuf"],
-        options: Grammar {
-            // `-oL`: the value at once.
-            letters: "ioeL0123456789KMG",
-            valued: &["-i", "-o", "-e", "--input", "--output", "--error"],
-            ..NONE
-        },
+        options: Grammar { valued: &["-i", "-o", "-e", "--input", "--output", "--error"], ..NONE },
         own: None,
     },
     Wrapper {
