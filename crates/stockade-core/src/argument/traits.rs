@@ -22,10 +22,16 @@ pub struct Traits {
     pub searches: bool,
     /// It runs programs.
     pub runs: bool,
+    /// It is called as what runs programs, or does something else: `find_orders`, `convert_time`.
+    pub(super) may_run: bool,
     /// It is said to be a shell.
     pub is_shell: bool,
     /// It talks to the world outside: what it is given may go anywhere.
     pub is_open: bool,
+    /// It goes where a URL leads: it fetches, navigates, downloads.
+    pub goes: bool,
+    /// It asks machines of a network something.
+    pub asks_network: bool,
     /// It speaks SQL.
     pub speaks_sql: bool,
     /// Whose SQL.
@@ -42,8 +48,11 @@ impl Default for Traits {
             migrates: false,
             searches: false,
             runs: false,
+            may_run: false,
             is_shell: false,
             is_open: false,
+            goes: false,
+            asks_network: false,
             speaks_sql: false,
             dialect,
         }
@@ -62,9 +71,13 @@ impl Traits {
             takes_away: any(TAKES_AWAY),
             migrates: any(MIGRATES),
             searches: any(SEARCHES) && !any(SQL) && !any(TABLES),
-            runs: any(RUNS),
+            // Of one that nobody has described the worst is thought.
+            runs: any(RUNS) || any(MAY_RUN),
+            may_run: any(MAY_RUN),
             is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
+            goes: any(GOES),
+            asks_network: any(GOES) || any(NETWORK),
             speaks_sql: any(SQL),
             dialect: dialect(&words),
         }
@@ -85,6 +98,8 @@ impl Traits {
                 list.contains(&it.as_str()) || list.contains(&it.trim_end_matches('s'))
             })
         };
+        let name = words(text("name"));
+        let runs_by_name = name.iter().any(|it| RUNS.contains(&it.as_str()));
         let says_read_only = pair("read", "only") || any(&["readonly"]);
         Self {
             reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
@@ -93,12 +108,20 @@ impl Traits {
             takes_away: named.takes_away,
             migrates: named.migrates,
             searches: named.searches,
-            runs: named.runs || pair("shell", "command") || pair("command", "line"),
+            runs: runs_by_name
+                || pair("shell", "command")
+                || pair("command", "line")
+                || named.may_run && any(PROGRAMS),
+            may_run: named.may_run,
             is_shell: named.is_shell
-                || SHELLS.iter().any(|shell| {
-                    ["command", "commands", "script", "scripts"].iter().any(|it| pair(shell, it))
-                }),
+                || SHELLS.iter().chain(&["system", "cli", "console"]).any(|shell| {
+                    let lines = ["command", "commands", "script", "scripts", "session"];
+                    lines.iter().any(|it| pair(shell, it))
+                })
+                || pair("terminal", "process"),
             is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
+            goes: named.goes || begins(GOES),
+            asks_network: named.asks_network || begins(GOES) || any(NETWORK),
             speaks_sql: named.speaks_sql || any(SQL),
             dialect: if named.dialect == Dialect::Unknown {
                 dialect(&description)
@@ -176,7 +199,6 @@ const RUNS: &[&str] = &[
     "command",
     "cmd",
     "terminal",
-    "process",
     "spawn",
     "ssh",
     "scp",
@@ -200,19 +222,35 @@ const RUNS: &[&str] = &[
     "yarn",
     "pnpm",
     "cargo",
-    "make",
-    "find",
     "grep",
     "ffmpeg",
-    "convert",
     "tar",
     "zip",
-    "install",
-    "clone",
-    "build",
-    "deploy",
     "adb",
     "osascript",
+];
+
+/// Verbs for much else, of tools that a program is behind only where more of them says so.
+const MAY_RUN: &[&str] =
+    &["process", "make", "find", "convert", "install", "clone", "build", "deploy"];
+
+/// What speaks of programs in a description.
+const PROGRAMS: &[&str] = &[
+    "command",
+    "commands",
+    "shell",
+    "cli",
+    "subprocess",
+    "executable",
+    "binary",
+    "git",
+    "ffmpeg",
+    "imagemagick",
+    "grep",
+    "npm",
+    "pip",
+    "docker",
+    "program",
 ];
 
 /// What takes something out, whoever asks for it: besides what `role` guesses of a whole sentence.
@@ -251,6 +289,51 @@ const SENDS: &[&str] = &[
     "reply",
     "download",
     "websearch",
+];
+
+const GOES: &[&str] = &[
+    "fetch",
+    "navigate",
+    "goto",
+    "crawl",
+    "scrape",
+    "download",
+    "browse",
+    "visit",
+    "curl",
+    "wget",
+    "http",
+    "https",
+    "request",
+    "screenshot",
+    "open",
+    "import",
+    "webhook",
+    "load",
+    "clip",
+    "extract",
+];
+
+const NETWORK: &[&str] = &[
+    "ping",
+    "traceroute",
+    "dns",
+    "whois",
+    "nslookup",
+    "dig",
+    "resolve",
+    "port",
+    "ports",
+    "scan",
+    "nmap",
+    "ssl",
+    "tls",
+    "certificate",
+    "http",
+    "https",
+    "network",
+    "reachable",
+    "geolocation",
 ];
 
 const SQL: &[&str] = &[

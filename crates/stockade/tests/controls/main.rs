@@ -32,6 +32,7 @@ mod front_door;
 mod harness;
 mod injection;
 mod input;
+mod kinds;
 mod launch;
 mod ledger;
 mod limits;
@@ -79,6 +80,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
     ("attacked", attacked::ROWS),
+    ("kinds", kinds::ROWS),
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
