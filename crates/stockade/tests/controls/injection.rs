@@ -179,7 +179,7 @@ fn o04_an_order_in_pieces_is_an_order() {
         let said: Vec<String> = strings(&answer["result"]);
         let marked =
             |piece: &&str| said.iter().filter_map(|it| between(it)).any(|it| it.1 == *piece);
-        assert!(pieces.iter().all(|it| marked(it)), "{answer}");
+        assert!(pieces.iter().all(marked), "{answer}");
         assert_eq!(done(&home), ["fix"; 7]);
     }
     let honest = ["Previous", "Next", "Ignore case", "Send", "All files", "API keys", "Delete"];
