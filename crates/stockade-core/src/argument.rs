@@ -177,6 +177,13 @@ impl Parameters {
         self.declared.contains(name)
     }
 
+    /// The names that the schema has at the top, in order.
+    pub fn declared(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.declared.iter().map(|it| &**it).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// What the tool does.
     pub fn traits(&self) -> &Traits {
         &self.traits

@@ -12,6 +12,7 @@ use super::Effect;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
+use crate::argument::Parameters;
 use crate::check;
 use crate::judge::{Cleared, Judgement};
 use crate::message::{Id, Message, Side};
@@ -21,6 +22,11 @@ use crate::record::{self, Noted, Record, Status};
 /// How often a client is told that its call still waits. Clients give up after a minute of silence,
 /// some after less.
 const PROGRESS_MS: u64 = 5000;
+
+/// What a tool's arguments are called, for whoever grants some of them.
+fn takes(parameters: &Parameters) -> Vec<String> {
+    parameters.declared().into_iter().take(approval::TAKES_MAX).map(str::to_owned).collect()
+}
 
 /// What is known of the requests that wait for a person.
 #[derive(Debug, Default)]
@@ -134,6 +140,7 @@ impl Turn<'_> {
             reasons: reasons.iter().map(|it| it.internal.clone()).collect(),
             findings: seen,
             claims: waiting.tool.as_ref().map_or_else(Claims::default, |it| it.says.clone()),
+            takes: waiting.tool.as_ref().map_or_else(Vec::new, |it| takes(&it.parameters)),
             expires_in_ms,
         };
         let mut asked = self.exchange(record::Kind::Question, &waiting);

@@ -158,6 +158,8 @@ enum Bad {
     NoTool,
     #[error("no `text`")]
     NoText,
+    #[error("`text` is not a string")]
+    NotText,
 }
 
 #[derive(Clone, Copy)]
@@ -192,8 +194,10 @@ impl Of {
                 found
             }
             Self::Texts => {
-                let text = root.get("text").or_else(|| root.get("description"));
-                found(Channel::Content, text.filter(|it| !it.is_null()).ok_or(Bad::NoText)?)
+                let given = |name| root.get(name).filter(|it| !it.is_null());
+                let text = given("text").or_else(|| given("description")).ok_or(Bad::NoText)?;
+                text.str().ok_or(Bad::NotText)?;
+                found(Channel::Content, text)
             }
         };
         Ok((id.or_else(name).map(Json::to_value), findings))
