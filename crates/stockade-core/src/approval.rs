@@ -55,6 +55,9 @@ pub struct Question {
     /// What the server says about the tool. It may be a lie.
     #[serde(default)]
     pub claims: Claims,
+    /// The client can ask its person, and the policy takes its word for the answer.
+    #[serde(default)]
+    pub elicits: bool,
     /// How long there is for an answer, from when it was asked.
     pub expires_in_ms: u64,
 }

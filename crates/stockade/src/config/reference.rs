@@ -6,7 +6,8 @@ use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
 use super::file::{
-    Argument, File, HttpTable, Input, Key, LedgerTable, QuotaTable, SandboxTable, ServerTable, Tool,
+    ApprovalsTable, Argument, File, HttpTable, Input, Key, LedgerTable, QuotaTable, SandboxTable,
+    ServerTable, Tool,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
@@ -37,6 +38,8 @@ pub fn text() -> String {
         words(&mut out, limit.words);
         out += &format!("{} = {}\n", limit.name, limit.default);
     }
+    head(&mut out, "", "[approvals]", ApprovalsTable::WORDS);
+    values(&mut out, ApprovalsTable::KEYS, &[]);
     head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
     keys(&mut out, QuotaTable::KEYS, &[]);
     head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
@@ -115,6 +118,8 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
+    use stockade_core::policy::Policy;
+
     use super::*;
     use crate::config::{Flags, Resolved, Source};
 
@@ -144,6 +149,8 @@ mod tests {
         assert_eq!(reference.tools.default, nothing.tools.default);
         assert_eq!((&reference.rules, &reference.roots), (&nothing.rules, &nothing.roots));
         assert_eq!(reference.severities, nothing.severities);
+        let asks = |it: &Policy| (it.asks_nobody, it.asks_client);
+        assert_eq!(asks(&reference), asks(&nothing));
     }
 
     #[test]

@@ -37,7 +37,7 @@ crate::rows![
     a_question_that_nobody_would_read_is_denied,
 ];
 
-const ASKS: &str = r#"
+pub(crate) const ASKS: &str = r#"
     default = "allow"
     [[tools]]
     effect = "ask"
