@@ -115,6 +115,7 @@ checks! {
     contact_sent Low client: Allow server: Allow,
     header_parameter Medium client: Deny server: Fix,
     header_secret Medium client: Allow server: Allow,
+    canary High client: Deny server: Allow,
     tool_poisoning High client: Allow server: Fix,
     prompt_injection High client: Allow server: Fix,
     output_schema Medium client: Allow server: Deny,
@@ -150,6 +151,15 @@ pub static OBSERVED: Rule = Rule {
     page: include_str!("check/observed_not_declared.md"),
 };
 
+/// Stands for a call that would say in public what was read before. Nobody can see that in a message:
+/// see `session/flow.rs`.
+pub static FLOW: Rule = Rule {
+    id: "toxic_flow",
+    severity: Severity::High,
+    default: Defaults { from_client: Action::Allow, from_server: Action::Allow },
+    page: include_str!("check/toxic_flow.md"),
+};
+
 /// The rule that goes by `id`.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().find(|it| it.id == id)
@@ -157,7 +167,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 
 /// Every rule.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &BROKEN, &FLOOD])
+    ALL.iter().map(|it| it.rule()).chain([&OBSERVED, &FLOW, &BROKEN, &FLOOD])
 }
 
 /// The rule about names that read as those of others.
@@ -313,8 +323,9 @@ mod tests {
 
     use super::*;
     use crate::argument::{Kind, Kinds};
+    use crate::canary::Canaries;
     use crate::catalog::Definition;
-    use crate::json::Document;
+    use crate::json::{Document, Json};
     use crate::message::Side;
     use crate::policy::{Commands, InputRule, InputRules, Pattern, Permitted, Reading, Sql};
     use crate::subject::{Capabilities, Channel};
@@ -403,9 +414,13 @@ mod tests {
         });
         let definition = with.root().get("tool").map(|it| Definition::read(it).unwrap());
         let limit = with.root().get("text_bytes_max").and_then(crate::json::Json::i64);
+        let canaries = with.root().get("canaries").into_iter().flat_map(Json::items);
+        let canaries = canaries.map(|it| ("a canary".to_owned(), it.str().unwrap().to_owned()));
+        let canaries = Canaries::new(canaries);
         let said = input_rules(with.root());
         let inputs = said.about("", "example");
         let facts = Facts {
+            canaries: &[&canaries],
             inputs: &inputs,
             reference: "r-1",
             definition: definition.as_ref(),

@@ -6,6 +6,7 @@
 pub mod alias;
 pub mod approval;
 pub mod argument;
+pub mod canary;
 pub mod catalog;
 pub mod check;
 pub mod detect;

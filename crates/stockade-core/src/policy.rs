@@ -14,12 +14,15 @@ pub mod when;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
+use crate::canary::Canaries;
 use crate::check;
 use crate::finding::{Finding, Mend, Place, Rule, Severity};
 use crate::json::Json;
 use crate::message::Side;
 use crate::name;
+use crate::role::Roles;
 use crate::root::Admission;
 
 pub use input::{Commands, InputRule, InputRules, Permitted, Sql};
@@ -299,6 +302,25 @@ pub struct Policy {
     pub limits: Limits,
     /// How much of some tools.
     pub quotas: Vec<Quota>,
+    /// What some tools are, in place of what is guessed.
+    pub roles: Vec<RoleRule>,
+    /// What nobody has a reason to say.
+    pub canaries: Arc<Canaries>,
+    /// Whether something of that sort is put into what tools answer.
+    pub plants: bool,
+    /// Whether a server's process is ended that lets a call take too long.
+    pub kills_overdue: bool,
+}
+
+/// What is said of what flows through some tools of some servers.
+#[derive(Clone, Debug)]
+pub struct RoleRule {
+    /// Of which servers.
+    pub servers: Vec<Pattern>,
+    /// Through which tools.
+    pub tools: Vec<Pattern>,
+    /// What.
+    pub roles: Roles,
 }
 
 /// So much is told of what a check saw.
@@ -455,6 +477,15 @@ impl Policy {
             Some(Ok(false)) => Outcome::NotNow,
             Some(Err(why)) => Outcome::Fails(why),
         }
+    }
+
+    /// What is said of what flows through a tool: everything, of all that is about it.
+    pub fn roles(&self, tool: &str) -> Option<Roles> {
+        let fits = |list: &[Pattern], name: &str| list.iter().any(|it| it.fits(name));
+        let is_about =
+            |it: &&RoleRule| fits(&it.servers, &self.tools.server) && fits(&it.tools, tool);
+        let each = self.roles.iter().filter(is_about).map(|it| it.roles);
+        each.reduce(Roles::and)
     }
 
     /// What is said about how much of a tool.

@@ -64,6 +64,12 @@ impl Roles {
         Self(self.0 | role.bit())
     }
 
+    /// What either is.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether it is nothing of it.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -9,8 +9,10 @@ mod asked;
 mod client;
 mod effects;
 mod elicited;
+mod flow;
 mod memory;
 mod pinned;
+mod plant;
 mod request;
 mod roots;
 mod server;
@@ -26,8 +28,10 @@ use bytes::Bytes;
 use self::asked::Asked;
 use self::client::Client;
 pub use self::effects::META_LIMIT;
+use self::flow::Flow;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
+use self::plant::Planted;
 pub use self::roots::CHANGED;
 use self::roots::Roots;
 pub use self::server::{Blocked, Server};
@@ -165,6 +169,8 @@ pub enum Effect {
     Unask(String),
     /// Find out which of these roots of the client may be granted.
     Roots(Vec<String>),
+    /// End the server's process: it let a call take too long.
+    Kill,
     /// The process that took the place of another says the same as that; or it does not, and what
     /// is wrong.
     Begun(Result<(), String>),
@@ -195,6 +201,8 @@ pub struct Session {
     exchanges: u64,
     meter: Arc<Meter>,
     memory: Remembers,
+    flow: Flow,
+    planted: Option<Planted>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     asked: Asked,
@@ -216,6 +224,8 @@ impl Session {
             exchanges: 0,
             meter,
             memory: None,
+            flow: Flow::default(),
+            planted: None,
             watch: None,
             roots: Roots::default(),
             asked: Asked::default(),
@@ -235,7 +245,7 @@ impl Session {
         self.watch = Some(watch);
     }
 
-    /// Has somebody remember what was spent, where the policy bounds that.
+    /// Has somebody remember what was spent and read beyond this conversation.
     pub fn remembered_by(&mut self, memory: Arc<dyn Memory>) {
         self.memory = Some(memory);
     }

@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 
 use crate::alias::Aliases;
 use crate::argument::Traits;
+use crate::canary::Canaries;
 use crate::catalog::Definition;
 use crate::fence::Fence;
 use crate::finding::At;
@@ -124,6 +125,8 @@ pub struct Facts<'a> {
     pub unlisted: Option<&'a OnceCell<Traits>>,
     /// The longest text that may pass in one piece, in bytes.
     pub text_bytes_max: usize,
+    /// What nobody has a reason to say.
+    pub canaries: &'a [&'a Canaries],
     /// What text in this message can be put between. None: nothing can.
     pub fence: Option<&'a Fence<'a>>,
     /// What the secrets of this conversation are called. Without, none of them has a number.
@@ -146,6 +149,7 @@ impl Facts<'static> {
             leads: None,
             unlisted: None,
             text_bytes_max: usize::MAX,
+            canaries: &[],
             fence: None,
             aliases: None,
         }

@@ -1,9 +1,11 @@
-//! What all guards of one state directory remember together, of each person: what was spent. In
-//! SQLite, since many processes read and write it at once and none may lose what another wrote.
+//! What all guards of one state directory remember together, of each person: what was spent, what
+//! was noted of it, and a text of its own. In SQLite, since many processes read and write it at once
+//! and none may lose what another wrote.
 //!
 //! It is no part of the ledger and proves nothing. What was written is there after a process was
 //! killed; after a power failure the last of it may not be.
 
+use std::convert::Infallible;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -19,14 +21,19 @@ use crate::files;
 /// How long to wait for another process that writes, which takes microseconds.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
-/// Raised whenever the tables change.
-const VERSION: i64 = 1;
+/// Raised whenever there are more tables. A file of before gets those that it does not have.
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
-    CREATE TABLE spent (
+    CREATE TABLE IF NOT EXISTS spent (
         who TEXT NOT NULL, what TEXT NOT NULL, since INTEGER NOT NULL, used INTEGER NOT NULL,
         PRIMARY KEY (who, what)
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS noted (
+        who TEXT NOT NULL, what TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL,
+        PRIMARY KEY (who, what)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS tokens (who TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// The file, opened when it is first needed: most guards have nothing to remember.
@@ -110,6 +117,58 @@ impl Shared {
         })
     }
 
+    /// Notes something of `who`, and by what it is so.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or written.
+    pub fn note(&self, who: &str, what: &str, by: &str) -> Result<(), Error> {
+        let noted = self.change(|transaction| {
+            let mut write = transaction.prepare_cached(
+                "INSERT INTO noted VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET by = ?3, at = ?4",
+            )?;
+            write.execute((who, what, by, integer(clock::now_ms())))?;
+            Ok(Ok::<(), Infallible>(()))
+        });
+        noted.map(drop)
+    }
+
+    /// By what something was noted of `who`, within that time.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or written.
+    pub fn noted(&self, who: &str, what: &str, within_s: u64) -> Result<Option<String>, Error> {
+        let since = clock::now_ms().saturating_sub(within_s.saturating_mul(1000));
+        self.change(|transaction| {
+            let mut read = transaction
+                .prepare_cached("SELECT by FROM noted WHERE who = ?1 AND what = ?2 AND at >= ?3")?;
+            let by = read.query_row((who, what, integer(since)), |row| row.get(0)).optional()?;
+            Ok(by.map_or(Ok(()), Err))
+        })
+    }
+
+    /// A text that is nobody else's, and always the same.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or written, or there is no randomness.
+    pub fn token(&self, who: &str) -> Result<String, Error> {
+        let mut bytes = [0; 20];
+        getrandom::fill(&mut bytes).map_err(Error::Random)?;
+        // Letters alone, in pieces of five: it is nothing that looks like a key.
+        let letters = bytes.iter().map(|it| char::from(b'a' + it % 26));
+        let letters: Vec<char> = letters.collect();
+        let pieces = letters.chunks(5).map(|it| it.iter().collect::<String>());
+        let fresh = pieces.collect::<Vec<_>>().join("-");
+        let mut token = String::new();
+        let kept = self.change(|transaction| {
+            transaction.execute("INSERT OR IGNORE INTO tokens VALUES (?1, ?2)", (who, &fresh))?;
+            let read = "SELECT token FROM tokens WHERE who = ?1";
+            token = transaction.query_row(read, [who], |row| row.get(0))?;
+            Ok(Ok::<(), Infallible>(()))
+        });
+        kept.map(|_| token)
+    }
+
     /// Does all of it in one piece, or nothing where it comes to an error of either kind.
     fn change<E>(
         &self,
@@ -152,7 +211,7 @@ impl Shared {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let version: i64 =
                 transaction.pragma_query_value(None, "user_version", |it| it.get(0))?;
-            if version == 0 {
+            if version < VERSION {
                 transaction.execute_batch(TABLES)?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
             }
@@ -241,6 +300,41 @@ mod tests {
             all.into_iter().map(|it| it.join().unwrap()).sum()
         });
         assert_eq!(passed, 50);
+    }
+
+    #[test]
+    fn what_was_noted_is_known_to_others_for_some_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        Shared::new(&place).note("p", "private", "one").unwrap();
+        Shared::new(&place).note("p", "private", "two").unwrap();
+        let noted = |who, what, within| Shared::new(&place).noted(who, what, within).unwrap();
+        assert_eq!(noted("p", "private", 600).as_deref(), Some("two"));
+        assert_eq!(noted("p", "untrusted", 600).or(noted("q", "private", 600)), None);
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(noted("p", "private", 0), None);
+    }
+
+    #[test]
+    fn a_file_of_before_keeps_what_it_has_and_takes_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = || Shared::new(dir.path().join("shared"));
+        assert_eq!(shared().spend("p", &calls(1)).unwrap(), None);
+        let before = Connection::open(shared().path()).unwrap();
+        let before =
+            before.execute_batch("DROP TABLE noted; DROP TABLE tokens; PRAGMA user_version = 1");
+        before.unwrap();
+        shared().note("p", "private", "one").unwrap();
+        assert!(shared().spend("p", &calls(1)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_token_stays_and_is_of_one_person() {
+        let dir = tempfile::tempdir().unwrap();
+        let token = |who| Shared::new(dir.path().join("shared")).token(who).unwrap();
+        let first = token("p");
+        assert_eq!((first.len(), &first), (23, &token("p")));
+        assert_ne!(first, token("q"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod tally;
 pub mod watch;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
@@ -39,6 +39,9 @@ use self::tally::Tally;
 use crate::approvals::desk::{Answers, Desk};
 use crate::config::watch::Live;
 use crate::lock::shown::Shown;
+
+/// How long a server has that was told to stop, before its process is ended for not having done so.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// What all conversations of this process share.
 #[derive(Debug)]
@@ -253,6 +256,7 @@ pub struct Conversation {
     guard: Arc<Guard>,
     session: Mutex<Session>,
     board: tokio::sync::watch::Sender<Board>,
+    overdue: tokio::sync::watch::Sender<bool>,
     desk: OnceLock<Desk>,
     answers: Mutex<Option<Answers>>,
 }
@@ -269,8 +273,8 @@ impl Conversation {
         guard.secret.into_iter().for_each(|it| session.fenced_with(it));
         session.remembered_by(Arc::clone(&guard.memory) as _);
         let session = Mutex::new(session);
-        let (board, desk) = (tokio::sync::watch::Sender::default(), OnceLock::new());
-        Self { guard, session, board, desk, answers: Mutex::default() }
+        let (board, overdue) = Default::default();
+        Self { guard, session, board, overdue, desk: OnceLock::new(), answers: Mutex::default() }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -281,6 +285,15 @@ impl Conversation {
     /// Has the client be asked for its roots, where the policy lets them count.
     pub fn heeds_roots(&self) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_roots();
+    }
+
+    /// Returns when the server's process is to be ended, since it let a call take too long. It had
+    /// time by then to take in that nobody waits for it, and whoever waited was told.
+    pub async fn overdue(&self) {
+        let mut overdue = self.overdue.subscribe();
+        // It does not fail for as long as this is here.
+        drop(overdue.wait_for(|it| *it).await);
+        tokio::time::sleep(LEAVE).await;
     }
 
     /// Has a person be asked, where the policy asks. Whoever carries the conversation takes in what is
@@ -348,6 +361,7 @@ impl Conversation {
                 }),
                 Effect::Differs(difference) => self.guard.differs(&difference),
                 Effect::Begun(begun) => self.board.send_modify(|it| it.begun = Some(begun)),
+                Effect::Kill => drop(self.overdue.send_replace(true)),
             }
         }
         Ok(sends)
@@ -370,7 +384,8 @@ impl Conversation {
                 | Effect::Answer { .. }
                 | Effect::Roots(_)
                 | Effect::Begun(_)
-                | Effect::Differs(_) => None,
+                | Effect::Differs(_)
+                | Effect::Kill => None,
             })
             .collect()
     }

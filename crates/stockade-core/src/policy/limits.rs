@@ -78,6 +78,8 @@ limits! {
     call_timeout_s = 120, 1 to 86_400;
     /// How long a call may take in all, whatever progress it reports, in seconds.
     call_total_s = 600, 1 to 604_800;
+    /// How long what was read in another conversation counts for `toxic_flow`, in seconds.
+    flow_window_s = 1800, 1 to 604_800;
     /// How long a call may wait for a person, in seconds. Then it is denied.
     approval_timeout_s = 300, 1 to 86_400;
     /// How many calls of a session may wait for a person. They are not under way meanwhile.

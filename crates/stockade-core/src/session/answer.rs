@@ -44,6 +44,11 @@ impl Turn<'_> {
         }
         let status = status(&message);
         let original = message.clone();
+        let planted = (from == Side::Server).then(|| self.plant(&message, &waiting)).flatten();
+        let (message, has_canary) = match planted {
+            Some(it) => (it, true),
+            None => (message, false),
+        };
         let (message, held) = match self.pinned(message, &waiting) {
             Pinned::Whole(message) => (message, false),
             Pinned::Mended(message) => (message, true),
@@ -68,8 +73,12 @@ impl Turn<'_> {
             judgement = judgement.and(Verdict::Deny(reason));
         }
         let findings = Noted::all(from, judgement.findings(), self.policy);
-        let (mended, verdict) = (judgement.mended() || held, judgement.verdict().name());
-        let detail = original_error(&original, judgement.findings());
+        let mended = judgement.mended() || held || has_canary;
+        let verdict = judgement.verdict().name();
+        let mut detail = original_error(&original, judgement.findings());
+        if has_canary {
+            detail.push_str("a canary was planted");
+        }
         let clean = findings.is_empty() && !mended;
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
         if !whole && from == Side::Server && &*waiting.method == "tools/list" {

@@ -249,6 +249,11 @@ impl Turn<'_> {
             }
             judgement = judgement.and(decision.verdict);
         }
+        let roles = self.roles(judgement.message(), waiting);
+        if from == Side::Client {
+            let found = self.toxic(roles, waiting).map_err(|it| it.reason.internal)?;
+            judgement = judgement.with(found, self.policy);
+        }
         if judgement.mended() {
             return Err("the policy would have it mended by now".to_owned());
         }
@@ -267,8 +272,11 @@ impl Turn<'_> {
             let tool = waiting.tool_name.as_deref().unwrap_or_default();
             let slot = self.session.meter.resume(tool, self.policy);
             waiting.slot = Some(slot.map_err(|it| it.reason.internal)?);
-            // It is paid for when it is sent: what nobody approves costs nothing.
-            self.spend(judgement.message(), waiting).map_err(|it| it.reason.internal)?;
+        }
+        if from == Side::Client {
+            // It is paid for when it is sent: what nobody approves costs nothing, and reads nothing.
+            let left = self.spend_and_read(judgement.message(), roles, waiting);
+            left.map_err(|it| it.reason.internal)?;
         }
         judgement.approved().map_err(|_| "it may not be sent".to_owned())
     }

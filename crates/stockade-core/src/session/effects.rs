@@ -121,13 +121,17 @@ pub(super) fn reason(verdict: &Verdict, by_policy: bool) -> Reason {
         Verdict::Deny(reason) => reason.clone(),
         Verdict::Ask(reasons) => {
             let first = reasons.first();
+            let why = first.map(|it| format!(": {}", it.external)).unwrap_or_default();
             Reason {
                 rule: first.map(|it| it.rule.clone()).unwrap_or_default(),
                 external: match by_policy {
-                    false => "a person would have to approve this, and nobody can be asked",
-                    true => "a person would have to approve this, and the policy asks nobody",
-                }
-                .to_owned(),
+                    false => {
+                        format!("a person would have to approve this, and nobody can be asked{why}")
+                    }
+                    true => format!(
+                        "a person would have to approve this, and the policy asks nobody{why}"
+                    ),
+                },
                 internal: first.map(|it| format!("ask: {}", it.internal)).unwrap_or_default(),
             }
         }

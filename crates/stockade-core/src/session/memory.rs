@@ -1,6 +1,6 @@
-//! What is remembered of a person beyond one conversation and one process: what was spent. The
-//! session says what, and is told whether it may; where it is kept is somebody else's. What cannot
-//! be remembered does not pass.
+//! What is remembered of a person beyond one conversation and one process: what was spent, and what
+//! was read. The session says what, and is told whether it may; where it is kept is somebody else's.
+//! What cannot be remembered does not pass.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -25,6 +25,24 @@ pub trait Memory: Debug + Send + Sync {
     /// # Errors
     /// Why it cannot be remembered.
     fn spent(&self, who: &str, charges: &[Charge]) -> Result<(), String>;
+
+    /// Notes that `who` has read something of this sort, and by what.
+    ///
+    /// # Errors
+    /// Why it cannot be remembered.
+    fn note(&self, who: &str, what: &str, by: &str) -> Result<(), String>;
+
+    /// By what `who` has read something of this sort within that time.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    fn noted(&self, who: &str, what: &str, within_s: u64) -> Result<Option<String>, String>;
+
+    /// The canary of `who`: always the same.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn canary(&self, who: &str) -> Result<String, String>;
 }
 
 /// Something that is spent.
@@ -162,7 +180,7 @@ fn charges(policy: &Policy, tool: &str, bytes: usize) -> Vec<Charge> {
     each.collect()
 }
 
-fn nobody<T>() -> Result<T, String> {
+pub(super) fn nobody<T>() -> Result<T, String> {
     Err("nobody remembers anything here".to_owned())
 }
 

@@ -19,6 +19,7 @@ use crate::meter::Attempt;
 use crate::policy::{CallFacts, Decision, Reason, Verdict};
 use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, META_VERSION, Revision};
+use crate::role::Roles;
 
 impl Turn<'_> {
     pub(super) fn request(&mut self, message: Message) {
@@ -91,6 +92,7 @@ impl Turn<'_> {
         };
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
+        let seeded = if from == Side::Client { self.seeds() } else { Ok(()) };
         let mut judgement = self.judge(message, &waiting);
         if called(judgement.message(), &waiting.method) != waiting.tool_name.as_deref() {
             // The rules about tools are asked about the name as it came in. Mended, it is that of
@@ -104,6 +106,9 @@ impl Turn<'_> {
         if let Some(reason) = self.unpinned(judgement.message(), &waiting) {
             judgement = judgement.and(Verdict::Deny(reason));
         }
+        if let Err(refused) = seeded {
+            judgement = judgement.and(Verdict::Deny(refused.reason));
+        }
         let mut by = None;
         let mut limit = None;
         if from == Side::Client && &*waiting.method == "tools/call" {
@@ -114,13 +119,11 @@ impl Turn<'_> {
             by = Some(decided.by.rule.clone());
             limit = stopped;
             judgement = judgement.and(decided.verdict);
-            if matches!(judgement.verdict(), Verdict::Allow)
-                && let Err(refused) = self.spend(judgement.message(), &mut waiting)
-            {
-                let Refused { reason, limited } = *refused;
-                limit = limited;
-                judgement = judgement.and(Verdict::Deny(reason));
-            }
+        }
+        if from == Side::Client {
+            let (it, limited) = self.last(judgement, &mut waiting);
+            judgement = it;
+            limit = limited.or(limit);
         }
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
@@ -157,6 +160,47 @@ impl Turn<'_> {
                 self.refuse_limited(from, &id, &waiting, &reason, limit.as_ref());
             }
         }
+    }
+
+    /// What is asked last of a request of the client, of one that goes on or that a person may let
+    /// go on: what it would say in public, what it costs, and what it reads. The last two leave a
+    /// trace.
+    fn last(
+        &mut self,
+        mut judgement: Judgement,
+        waiting: &mut Waiting,
+    ) -> (Judgement, Option<Limited>) {
+        if matches!(judgement.verdict(), Verdict::Deny(_)) {
+            return (judgement, None);
+        }
+        let roles = self.roles(judgement.message(), waiting);
+        let mut left = match self.toxic(roles, waiting) {
+            Ok(found) => {
+                judgement = judgement.with(found, self.policy);
+                Ok(())
+            }
+            Err(refused) => Err(refused),
+        };
+        if left.is_ok() && matches!(judgement.verdict(), Verdict::Allow) {
+            left = self.spend_and_read(judgement.message(), roles, waiting);
+        }
+        match left {
+            Ok(()) => (judgement, None),
+            Err(refused) => (judgement.and(Verdict::Deny(refused.reason)), refused.limited),
+        }
+    }
+
+    /// Pays for a request that is about to be sent on, and remembers what it will read.
+    pub(super) fn spend_and_read(
+        &mut self,
+        message: &Message,
+        roles: Roles,
+        waiting: &mut Waiting,
+    ) -> Result<(), Box<Refused>> {
+        if &*waiting.method == "tools/call" {
+            self.spend(message, waiting)?;
+        }
+        self.reads(roles, waiting)
     }
 
     /// A server is told the roots that hold it, whatever its client would have said: those are what

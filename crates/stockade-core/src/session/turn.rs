@@ -12,12 +12,14 @@ use serde_json::json;
 use super::effects::reason;
 use super::waiting::Waiting;
 use super::{Effect, Session};
+use crate::canary::Canaries;
 use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
 use crate::leads::Leads;
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
-use crate::policy::{Policy, Reason};
-use crate::record::{self, Noted, Status};
+use crate::meter::Stopped;
+use crate::policy::Policy;
+use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, Revision};
 use crate::subject::Facts;
 
@@ -279,14 +281,33 @@ impl Turn<'_> {
         let Some(waiting) = self.session.waiting.remove(&(Side::Client, id.clone())) else {
             return;
         };
-        self.outcome(&waiting, Status::Timeout, |_| ());
-        self.cancel(Side::Server, id);
-        let reason = Reason {
-            rule: "limits.call_timeout_s".to_owned(),
-            external: "the server took too long".to_owned(),
-            internal: String::new(),
+        let limits = &self.policy.limits;
+        let seconds = |since: u64| self.now_ms.saturating_sub(since) / 1000;
+        let total_s = u64::try_from(limits.call_total_s).unwrap_or(u64::MAX);
+        let (name, max, count, says) = match seconds(waiting.since_ms) {
+            it if it >= total_s => {
+                let says = "and may take no longer, whatever progress it reports";
+                ("limits.call_total_s", total_s, it, says)
+            }
+            _ => {
+                let max = u64::try_from(limits.call_timeout_s).unwrap_or(u64::MAX);
+                // What carries it may have counted by a clock of its own.
+                ("limits.call_timeout_s", max, seconds(waiting.heard_ms).max(max), "and was silent")
+            }
         };
-        self.refuse(Side::Client, id, &waiting, &reason);
+        let (name, window_s, retry_ms) = (name.to_owned(), None, None);
+        let limited = Limited { name, max, count, window_s, retry_ms };
+        let external = format!("the server took too long: {count} s, {says}");
+        let Stopped { reason, limited } = Stopped::new(limited, external);
+        self.outcome(&waiting, Status::Timeout, |it| {
+            it.says.clone_from(&reason.internal);
+            it.limit = Some(Box::new(limited.clone()));
+        });
+        self.cancel(Side::Server, id);
+        self.refuse_limited(Side::Client, id, &waiting, &reason, Some(&limited));
+        if self.policy.kills_overdue {
+            self.effects.push(Effect::Kill);
+        }
     }
 
     /// Says, in the guard's own words, that a request is not wanted any more.
@@ -298,6 +319,9 @@ impl Turn<'_> {
 
     pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
         let roots = self.roots();
+        let planted = self.session.planted.as_ref().map(|it| &*it.canaries);
+        let canaries: Vec<&Canaries> =
+            [&*self.policy.canaries].into_iter().chain(planted).collect();
         let bytes = message.bytes().clone();
         let fence = self.session.secret.as_ref().map(|it| Fence::new(it, &bytes));
         let tool = waiting.tool_name.as_deref().unwrap_or_default();
@@ -316,6 +340,7 @@ impl Turn<'_> {
             leads: self.leads.as_ref(),
             unlisted: Some(&unlisted),
             text_bytes_max: self.policy.text_bytes_max.unwrap_or(usize::MAX),
+            canaries: &canaries,
             fence: fence.as_ref(),
             aliases: Some(&self.session.aliases),
         };

@@ -81,7 +81,7 @@ impl Oracle {
                 }
                 Effect::Answer { call, .. } => assert!(self.parked.contains_key(call), "{call}"),
                 Effect::Unask(call) => drop(self.parked.remove(call)),
-                Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) => (),
+                Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) | Effect::Kill => (),
             }
         }
     }

@@ -231,6 +231,7 @@ impl Replay {
                 Effect::Unask(call) => format!("ask no more about {call}"),
                 Effect::Roots(roots) => format!("consider: {roots:?}"),
                 Effect::Begun(begun) => format!("begun: {begun:?}"),
+                Effect::Kill => "kill the server".to_owned(),
                 Effect::Differs(it) => format!("keep: {} {}", it.part.name(), it.name),
                 Effect::Send(cleared) => {
                     let bytes = cleared.bytes();

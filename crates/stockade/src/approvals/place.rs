@@ -10,13 +10,17 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open};
+use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::peer;
 
 /// How long a service may take to be there, once it was started.
 const START: Duration = Duration::from_secs(10);
+
+/// How long a service may take to greet.
+const GREETING: Duration = Duration::from_secs(5);
 
 /// A path of a socket that is longer is cut by the kernel, or refused.
 const PATH_BYTES_MAX: usize = 100;
@@ -92,8 +96,11 @@ impl Place {
     pub async fn connect(&self) -> Result<UnixStream, PlaceError> {
         let directory = self.ready()?;
         let (_open, path) = socket(&directory).map_err(PlaceError::Absent)?;
-        let stream = UnixStream::connect(path).await.map_err(PlaceError::Absent)?;
+        let mut stream = UnixStream::connect(path).await.map_err(PlaceError::Absent)?;
         peer::is_no_server(&stream).map_err(PlaceError::Peer)?;
+        // A service that ends takes nobody in any more, and its socket still connects.
+        let greeted = timeout(GREETING, stream.read_u8()).await;
+        greeted.map_err(io::Error::from).flatten().map_err(PlaceError::Absent)?;
         Ok(stream)
     }
 
@@ -106,17 +113,20 @@ impl Place {
             Err(PlaceError::Absent(_)) => (),
             it => return it,
         }
-        let state = self.state.clone();
-        let started = tokio::task::spawn_blocking(move || start(&state)).await;
-        started.map_err(io::Error::other).flatten().map_err(PlaceError::Start)?;
         let until = Instant::now() + START;
         loop {
-            match self.connect().await {
-                Err(PlaceError::Absent(error)) if Instant::now() > until => {
-                    return Err(PlaceError::Start(error));
+            let state = self.state.clone();
+            let started = tokio::task::spawn_blocking(move || start(&state)).await;
+            started.map_err(io::Error::other).flatten().map_err(PlaceError::Start)?;
+            // One that came while another still held the lock has ended: after a while, one more.
+            for _ in 0..100 {
+                match self.connect().await {
+                    Err(PlaceError::Absent(error)) if Instant::now() > until => {
+                        return Err(PlaceError::Start(error));
+                    }
+                    Err(PlaceError::Absent(_)) => sleep(Duration::from_millis(10)).await,
+                    it => return it,
                 }
-                Err(PlaceError::Absent(_)) => sleep(Duration::from_millis(10)).await,
-                it => return it,
             }
         }
     }

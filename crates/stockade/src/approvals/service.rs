@@ -138,6 +138,10 @@ impl Service {
                 service.listen(whom, &peer, no_server, &mut reader).await;
             };
             let told = async {
+                // See `Place::connect`. Before a line it says nothing.
+                if writer.write_all(b" ").await.is_err() {
+                    return;
+                }
                 while let Some(told) = mail.recv().await {
                     let written = timeout(WRITE, writer.write_all(&line(&told))).await;
                     if !matches!(written, Ok(Ok(()))) {

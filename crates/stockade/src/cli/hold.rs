@@ -97,6 +97,7 @@ impl Hold {
             network: self.network.clone().unwrap_or_else(|| before.network.clone()),
             limits,
             allow_weaker: [before.allow_weaker.clone(), self.allow_weaker.clone()].concat(),
+            kill_overdue: before.kill_overdue,
         })
     }
 

@@ -536,6 +536,11 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             let how = how.map(|it| format!(": it {it}")).unwrap_or_default();
             Err(Failure::new(Exit::Server, format!("the server ended by itself{how}")))
         }
+        Ended::Overdue => {
+            let says = "the server was ended, since it let a call take too long";
+            Err(Failure::new(Exit::Server, says)
+                .help("`call_timeout_s` and `call_total_s` in the policy say how long it may"))
+        }
         Ended::Broken(LinkError::Unrecorded(error)) => Err(unrecorded(error)),
         Ended::Broken(LinkError::NotStarted(error)) => Err(start_failed(&error)),
         Ended::Broken(LinkError::Anew(says)) => Err(Failure::new(Exit::Server, says).help(

@@ -175,6 +175,10 @@ table! {
         approvals: ApprovalsTable = "",
         /// How much of some tools.
         quotas: Vec<At<QuotaTable>> = "",
+        /// What flows through some tools.
+        roles: Vec<At<RoleTable>> = "",
+        /// Texts that nobody has a reason to say.
+        canaries: CanaryTable = "",
         /// Who may come in over HTTP.
         http: HttpTable = "",
         /// What holds the servers that are processes of this machine.
@@ -245,6 +249,33 @@ table! {
 }
 
 table! {
+    /// What flows through some tools, in place of what is guessed of their words. Of several that are
+    /// about a tool, each counts. See `stockade explain toxic_flow`.
+    RoleTable {
+        /// The tools, as globs. `"*"` is any.
+        tool: OneOrMany = r#"["search_*"]"#,
+        /// The servers, as globs. Any, where it is not said.
+        server: OneOrMany = r#""crm""#,
+        /// `untrusted`, if strangers write what it answers; `private`, if that is not for everybody;
+        /// `public`, if others read what it is given; `open_world`, if it deals with the world outside
+        /// of this machine. `["none"]` is nothing of it.
+        roles: Vec<At<String>> = r#"["untrusted", "private"]"#,
+    }
+}
+
+table! {
+    /// Texts that nobody has a reason to say: a call that has one in its arguments is refused, however
+    /// it is written. See `stockade explain canary`.
+    CanaryTable {
+        /// Texts of your own, of eight letters and digits or more.
+        watch: Vec<At<String>> = r#"["Magpie-77-Lantern"]"#,
+        /// Whether a marker is put into the answers of tools that read what is private, one for each
+        /// person, and watched for as well. Where it cannot be kept, no call passes.
+        plant: bool = "true",
+    }
+}
+
+table! {
     /// Who may come in over HTTP.
     HttpTable {
         /// The names under which this guard may be asked for (`Host`), besides its
@@ -288,6 +319,11 @@ table! {
         file_bytes: usize = "1073741824",
         /// What `/tmp`, `/dev/shm` and the private home directory hold, each, in bytes.
         scratch_bytes: usize = "67108864",
+        /// Whether a server is ended that lets a call take longer than `call_timeout_s` or
+        /// `call_total_s`: with everything that it has started, a second after it was told to stop.
+        /// Calls of others that wait for it are answered with an error. It holds as soon as it is
+        /// written, and without a sandbox as well.
+        kill_overdue: bool = "false",
         /// Guarantees without which a server is started all the same where this machine cannot
         /// enforce them: `files`, `processes`, `end`, `memory`, `pids` or `cpu`. Without its name
         /// here, it is not.

@@ -6,8 +6,8 @@ use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
 use super::file::{
-    ApprovalsTable, Argument, File, HttpTable, Input, Key, LedgerTable, QuotaTable, SandboxTable,
-    ServerTable, Tool,
+    ApprovalsTable, Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable, QuotaTable,
+    RoleTable, SandboxTable, ServerTable, Tool,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
@@ -42,6 +42,10 @@ pub fn text() -> String {
     values(&mut out, ApprovalsTable::KEYS, &[]);
     head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
     keys(&mut out, QuotaTable::KEYS, &[]);
+    head(&mut out, "#", "[[roles]]", RoleTable::WORDS);
+    keys(&mut out, RoleTable::KEYS, &[]);
+    head(&mut out, "#", "[canaries]", CanaryTable::WORDS);
+    keys(&mut out, CanaryTable::KEYS, &[]);
     head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
     values(
         &mut out,

@@ -1,6 +1,7 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod flow;
 mod input;
 mod quota;
 mod root;
@@ -196,6 +197,8 @@ impl Making<'_> {
         let roots = self.roots(file, table)?;
         let client_roots = self.client_roots(file, table)?;
         let limits = self.limits(file)?;
+        let (canaries, plants) = self.canaries(file);
+        let sandbox = self.sandbox(file, table);
         let mut severities = base.severities;
         severities.extend(self.severities(file));
         let mut policy = Policy {
@@ -211,6 +214,10 @@ impl Making<'_> {
             inputs: self.inputs(file, table),
             limits,
             quotas: self.quotas(file),
+            roles: self.role_rules(file),
+            canaries,
+            plants,
+            kills_overdue: sandbox.kill_overdue,
         };
         let sandbox = self.sandbox(file, table);
         // Whom a server is to reach, its client may name.

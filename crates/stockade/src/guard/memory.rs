@@ -33,6 +33,18 @@ impl session::Memory for Memory {
     fn spent(&self, who: &str, charges: &[Charge]) -> Result<(), String> {
         self.charge(who, charges, false).map(drop)
     }
+
+    fn note(&self, who: &str, what: &str, by: &str) -> Result<(), String> {
+        self.0.note(who, what, by).map_err(|it| told(&it))
+    }
+
+    fn noted(&self, who: &str, what: &str, within_s: u64) -> Result<Option<String>, String> {
+        self.0.noted(who, what, within_s).map_err(|it| told(&it))
+    }
+
+    fn canary(&self, who: &str) -> Result<String, String> {
+        self.0.token(who).map_err(|it| told(&it))
+    }
 }
 
 /// An error with what it is from.

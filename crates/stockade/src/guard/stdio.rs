@@ -30,6 +30,8 @@ pub enum Ended {
     Client,
     /// The server closed its end.
     Server,
+    /// The server let a call take too long, and is to be ended for it.
+    Overdue,
     /// It could not go on.
     Broken(LinkError),
 }
@@ -52,6 +54,7 @@ where
     C: Frames,
     S: Frames,
 {
+    let has_process = server.is_some();
     let ended = {
         let from_client = listen_or_hold(&conversation, &link, &outbox, &mut client);
         let from_server = async {
@@ -61,6 +64,12 @@ where
             }
         };
         let clock = tick(&conversation, &link, &outbox);
+        let overdue = async {
+            match has_process {
+                true => conversation.overdue().await,
+                false => std::future::pending().await,
+            }
+        };
         let follow = roots.follow(&conversation, &link, &outbox);
         let decide = decide(&conversation, &link, &outbox);
         // It may be the first thing that comes, and is waited for again below.
@@ -72,6 +81,7 @@ where
             end = &mut decide => end.map(|()| Ended::Client),
             end = from_client => end.map(|()| Ended::Client),
             end = &mut from_server => end.map(|()| Ended::Server),
+            () = overdue => Ok(Ended::Overdue),
             () = &mut stop => Ok(Ended::Client),
         };
         if let Ok(Ended::Client) = first {
@@ -92,15 +102,17 @@ where
         first.unwrap_or_else(Ended::Broken)
     };
     let gone = match ended {
-        Ended::Server | Ended::Broken(LinkError::Anew(_) | LinkError::NotStarted(_)) => {
-            Side::Server
-        }
+        Ended::Server
+        | Ended::Overdue
+        | Ended::Broken(LinkError::Anew(_) | LinkError::NotStarted(_)) => Side::Server,
         Ended::Client | Ended::Broken(_) => Side::Client,
     };
     let event = Event::Left(gone, format!("the {} closed its end", gone.name()));
     let last = link.take(&conversation, &outbox, event).await;
     match (ended, last) {
-        (Ended::Server, Err(error @ LinkError::Unrecorded(_))) => Ended::Broken(error),
+        (Ended::Server | Ended::Overdue, Err(error @ LinkError::Unrecorded(_))) => {
+            Ended::Broken(error)
+        }
         (ended, _) => ended,
     }
 }

@@ -28,6 +28,7 @@ mod docker;
 mod doctor;
 mod elicited;
 mod floods;
+mod flows;
 mod front_door;
 mod harness;
 mod injection;
@@ -49,6 +50,7 @@ mod sandbox;
 mod scan;
 mod scopes;
 mod secrets;
+mod timeouts;
 mod touched;
 
 use std::process::ExitCode;
@@ -93,6 +95,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("lock", lock::ROWS),
     ("lock", lock_starts::ROWS),
     ("quotas", quotas::ROWS),
+    ("timeouts", timeouts::ROWS),
+    ("flows", flows::ROWS),
     ("scopes", scopes::ROWS),
     ("secrets", secrets::ROWS),
     ("results", results::ROWS),

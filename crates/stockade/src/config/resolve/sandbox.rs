@@ -29,6 +29,8 @@ pub struct Sandbox {
     pub limits: Limits,
     /// What may hold less than fully.
     pub allow_weaker: Vec<Guarantee>,
+    /// Whether it is ended when it lets a call take too long.
+    pub kill_overdue: bool,
 }
 
 impl Sandbox {
@@ -146,6 +148,10 @@ impl Making<'_> {
             ("open_files", &table.open_files, OPEN_FILES, &mut limits.open_files),
         ] {
             *place = number(name, at, bounds).and_then(|it| it.try_into().ok()).unwrap_or(*place);
+        }
+        if let Some(it) = &table.kill_overdue {
+            self.setting(&format!("{key}.kill_overdue"), &it.value.to_string(), &it.span);
+            sandbox.kill_overdue = it.value;
         }
         if let Some(it) = &table.allow_weaker {
             sandbox.allow_weaker = it.value.iter().filter_map(|it| self.weaker(it)).collect();

@@ -7,6 +7,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -695,8 +696,18 @@ async fn listen(
     router: Arc<Router>,
     mut output: impl Frames,
 ) {
+    // One for all that it says: a server that says much is not ended any later.
+    let mut ending = pin!(conversation.overdue());
+    let mut overdue = false;
     loop {
-        let event = match output.next().await {
+        let heard = tokio::select! {
+            heard = output.next() => heard,
+            () = &mut ending => {
+                overdue = true;
+                break;
+            }
+        };
+        let event = match heard {
             Ok(Some(bytes)) => Event::Heard { from: Side::Server, bytes },
             Err(error @ WireError::FrameTooLong { .. }) => {
                 Event::Garbled { from: Side::Server, says: error.to_string() }
@@ -727,7 +738,10 @@ async fn listen(
         }
     }
     let Some(line) = line.upgrade() else { return };
-    let mut why = "the server ended".to_owned();
+    let mut why = match overdue {
+        true => "the server let a call take too long, and was ended".to_owned(),
+        false => "the server ended".to_owned(),
+    };
     if let Some(process) = &line.process {
         why = format!("{why}: {}", process.end().await);
         note(&conversation, &why, &process.last_lines());

@@ -60,6 +60,8 @@ pub(crate) enum Step {
     Daemon(String),
     /// Takes some time, so that answers overtake each other.
     Dawdle,
+    /// Takes so many milliseconds.
+    Sleep(u64),
     /// Answers nothing more to this request, and keeps its stream open.
     Hang,
     /// Reads nothing more. Of a script that is not concurrent.
@@ -243,6 +245,7 @@ fn act(step: &Step, request: &Value, out: &Mutex<io::Stdout>) {
             let id = request["id"].as_u64().unwrap_or_default();
             thread::sleep(Duration::from_millis(id * 7 % 5));
         }
+        Step::Sleep(ms) => thread::sleep(Duration::from_millis(*ms)),
         Step::Hang => (),
         Step::Deafen => loop {
             thread::park();

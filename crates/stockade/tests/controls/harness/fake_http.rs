@@ -195,6 +195,9 @@ fn several(steps: Vec<Step>, request: Value, state: Arc<State>) -> Answer {
                 Some(Step::Line(text)) => break Bytes::from(format!("data: {text}\n\n")),
                 Some(Step::Flood(bytes)) => break Bytes::from("x".repeat(bytes)),
                 Some(Step::Dawdle) => tokio::task::yield_now().await,
+                Some(Step::Sleep(ms)) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+                }
                 Some(Step::Hang) => std::future::pending::<()>().await,
                 Some(step) => unreachable!("{step:?} is nothing that is done over HTTP"),
                 None => {
