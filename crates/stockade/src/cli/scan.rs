@@ -35,7 +35,8 @@ Exit codes: 0 nothing found, 1 found something (--fail-on), 2 a line could not b
 pub(super) struct Scan {
     #[command(flatten)]
     input: Input,
-    /// All the tools are for one client: report names and descriptions that collide across servers
+    /// All the tools are for one client: report names and descriptions that collide across servers,
+    /// and tools that could carry out together what is private
     #[arg(long, requires = "tools")]
     together: bool,
     /// How bad a finding must be for exit code 1

@@ -16,6 +16,7 @@ crate::rows![
     c01_a_line_is_answered_when_it_comes,
     c01_the_guard_finds_what_the_scan_finds,
     c04_tools_of_two_servers_that_read_alike_are_found,
+    o10_what_could_be_carried_out_together_is_told,
     o04_text_about_injections_is_not,
 ];
 
@@ -226,6 +227,30 @@ fn c04_tools_of_two_servers_that_read_alike_are_found() {
     assert_eq!(code, Some(1));
     let (answers, _) = scan(&["--tools", "-"], &tools[..2]);
     assert_eq!(answers[1]["findings"], json!([]), "only where it is asked for");
+}
+
+fn o10_what_could_be_carried_out_together_is_told() {
+    let tool =
+        |server: &str, name: &str| json!({ "server": server, "name": name, "description": "" });
+    let tools = [
+        tool("disk", "read_file"),
+        tool("disk", "add_numbers"),
+        tool("forge", "create_issue"),
+        tool("forge", "get_issue"),
+        tool("forge", "list_issues"),
+    ];
+    let (answers, code) = scan(&["--tools", "-", "--together", "--fail-on", "medium"], &tools);
+    let found: Vec<usize> =
+        answers.iter().map(|it| it["findings"].as_array().unwrap().len()).collect();
+    assert_eq!((found, code), (vec![0, 0, 0, 1, 0], Some(1)), "{answers:?}");
+    let finding = &answers[3]["findings"][0];
+    assert_eq!(finding["rule"], "toxic_flow");
+    let says = finding.to_string();
+    for name in ["read_file", "create_issue", "get_issue"] {
+        assert!(says.contains(&format!("`{name}` of the server")), "{says}");
+    }
+    let (_, code) = scan(&["--tools", "-", "--together", "--fail-on", "low"], &tools[..3]);
+    assert_eq!(code, Some(0));
 }
 
 fn c01_poison_is_found_however_it_is_hidden() {
