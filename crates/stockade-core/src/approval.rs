@@ -58,6 +58,9 @@ pub struct Question {
     /// What the tool's schema calls its arguments, at most [`TAKES_MAX`] of them.
     #[serde(default)]
     pub takes: Vec<String>,
+    /// The client can ask its person, and the policy takes its word for the answer.
+    #[serde(default)]
+    pub elicits: bool,
     /// How long there is for an answer, from when it was asked.
     pub expires_in_ms: u64,
 }

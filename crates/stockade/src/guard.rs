@@ -404,6 +404,11 @@ impl Conversation {
                         desk.ask(question);
                     }
                 }
+                Effect::Answer { call, digest, approved, says } => {
+                    if let Some(desk) = self.desk.get() {
+                        desk.give(call, digest, approved, says);
+                    }
+                }
                 Effect::Unask(call) => self.unask(call),
                 Effect::Roots(said) => self.board.send_modify(|it| {
                     (it.said, it.busy) = (Some(said), true);
@@ -430,6 +435,7 @@ impl Conversation {
                 }
                 Effect::Record(_)
                 | Effect::Ask(_)
+                | Effect::Answer { .. }
                 | Effect::Roots(_)
                 | Effect::Begun(_)
                 | Effect::Differs(_)

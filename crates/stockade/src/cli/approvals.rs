@@ -252,6 +252,7 @@ fn given(shown: &Shown, approved: bool, grant: Option<Bounds>, channel: &str) ->
         times: shown.times,
         approved,
         grant,
+        says: String::new(),
         channel: channel.to_owned(),
     }
 }

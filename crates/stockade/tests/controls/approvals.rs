@@ -39,7 +39,7 @@ crate::rows![
     a_state_that_is_not_there_is_said,
 ];
 
-const ASKS: &str = r#"
+pub(crate) const ASKS: &str = r#"
     default = "allow"
     [[tools]]
     effect = "ask"

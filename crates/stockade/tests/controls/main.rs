@@ -26,6 +26,7 @@ mod containers;
 mod corpora;
 mod docker;
 mod doctor;
+mod elicited;
 mod floods;
 mod flows;
 mod front_door;
@@ -71,6 +72,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
+    ("elicited", elicited::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
