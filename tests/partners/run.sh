@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the partners at their pinned versions, once, and runs the matrix. All options are run.py's:
 #   STOCKADE=target/release/stockade tests/partners/run.sh [--quick]
-# With --rug-pull it plays a server that becomes another after it was approved (rugpull.py).
+# With --rug-pull it plays a server that becomes another after it was approved (rugpull.py), with
+# --approvals calls that wait for a person (approvals.py).
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -28,9 +29,11 @@ if ! current .venv/.installed requirements.txt; then
   .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
   cp requirements.txt .venv/.installed
 fi
-if [ "${1:-}" = --rug-pull ]; then
-  [ -n "${STOCKADE:-}" ] || { echo "missing: STOCKADE (a program to stand in between)" >&2; exit 2; }
-  export STOCKADE
-  exec .venv/bin/python rugpull.py
-fi
-exec .venv/bin/python run.py "$@"
+case "${1:-}" in
+  --rug-pull) plays=rugpull.py ;;
+  --approvals) plays=approvals.py ;;
+  *) exec .venv/bin/python run.py "$@" ;;
+esac
+[ -n "${STOCKADE:-}" ] || { echo "missing: STOCKADE (a program to stand in between)" >&2; exit 2; }
+export STOCKADE
+exec .venv/bin/python "$plays"

@@ -55,9 +55,18 @@ pub struct Question {
     /// What the server says about the tool. It may be a lie.
     #[serde(default)]
     pub claims: Claims,
+    /// What the tool's schema calls its arguments, at most [`TAKES_MAX`] of them.
+    #[serde(default)]
+    pub takes: Vec<String>,
+    /// The client can ask its person, and the policy takes its word for the answer.
+    #[serde(default)]
+    pub elicits: bool,
     /// How long there is for an answer, from when it was asked.
     pub expires_in_ms: u64,
 }
+
+/// So many names of arguments a question has.
+pub const TAKES_MAX: usize = 256;
 
 impl Question {
     /// Whether a call is of its tool and its arguments alone. What is said about a call (`_meta`) is

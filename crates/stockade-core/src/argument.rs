@@ -152,6 +152,8 @@ pub struct Parameters {
     by_name: HashMap<Box<str>, Parameter>,
     /// The names at the top.
     declared: HashSet<Box<str>>,
+    /// What is said of values whose names the schema leaves open.
+    unnamed: Option<Parameter>,
     traits: Traits,
 }
 
@@ -163,12 +165,23 @@ impl Parameters {
 
     /// What this parameter is taken for; nothing where the schema has none of that name.
     pub fn find(&self, name: &str) -> Option<Parameter> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name).copied().or_else(|| {
+            let unnamed = self.unnamed?;
+            let by_name = infer::by_name(name);
+            Some(Parameter { kinds: by_name.kinds.and(unnamed.kinds), ..unnamed })
+        })
     }
 
     /// Whether the schema has this name at the top.
     pub fn declares(&self, name: &str) -> bool {
         self.declared.contains(name)
+    }
+
+    /// The names that the schema has at the top, in order.
+    pub fn declared(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.declared.iter().map(|it| &**it).collect();
+        names.sort_unstable();
+        names
     }
 
     /// What the tool does.
@@ -238,6 +251,11 @@ impl<'a> Called<'a> {
                 cell.get_or_init(|| Traits::of_name(self.tool))
             }
         }
+    }
+
+    /// The words of its tool's name.
+    pub(crate) fn words_of_tool(&self) -> Vec<String> {
+        infer::words(self.tool)
     }
 
     /// The values that are judged together with others, by their numbers; found once.

@@ -103,6 +103,7 @@ checks! {
     tool_name High client: Deny server: Deny,
     path_outside_roots High client: Deny server: Allow,
     sql_statement High client: Deny server: Allow,
+    sql_definition High client: Ask server: Allow,
     sql_injection High client: Deny server: Allow,
     command_injection High client: Deny server: Allow,
     shell_line High client: Ask server: Allow,

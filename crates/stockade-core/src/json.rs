@@ -337,6 +337,11 @@ impl<'a> Json<'a> {
         (self.at..self.end()).contains(&other.at)
     }
 
+    /// Whether the value of this number is this value or somewhere in it.
+    pub(crate) fn has(self, number: u32) -> bool {
+        (self.at..self.end()).contains(&number)
+    }
+
     /// A tree of its own.
     pub fn to_value(self) -> Value {
         serde_json::to_value(self).unwrap_or_default()

@@ -8,6 +8,7 @@ use crate::finding::{Finding, Mend, Place};
 use crate::json::{Edit, Json};
 use crate::message::{Id, Malformed, Message, Side};
 use crate::policy::{Action, Policy, Reason, Verdict};
+use crate::structured;
 use crate::subject::{Facts, subjects};
 
 /// Mending one thing may uncover another: a key that was cut in two by a character nobody sees is
@@ -49,7 +50,7 @@ pub fn judge(mut message: Message, facts: &Facts<'_>, policy: &Policy) -> Judgem
             Verdict::Allow | Verdict::Ask(_) => {
                 let mut edits = edits(facts.from, &found, policy);
                 edits.extend(hidden(&message, facts, policy));
-                edits
+                structured::fitted(&message, edits, facts, &policy.limits.json())
             }
         };
         findings.extend(found);

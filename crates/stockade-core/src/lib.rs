@@ -27,5 +27,6 @@ pub mod root;
 pub mod schema;
 mod seen;
 pub mod session;
+mod structured;
 pub mod subject;
 pub mod together;

@@ -292,6 +292,8 @@ pub struct Policy {
     pub text_bytes_max: Option<usize>,
     /// Nobody is asked anything: what would ask is denied.
     pub asks_nobody: bool,
+    /// A client that can ask its person is asked as well, and its word is taken for the answer.
+    pub asks_client: bool,
     /// Who may call what.
     pub tools: Tools,
     /// What the arguments of tools are, and may be.

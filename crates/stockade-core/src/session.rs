@@ -8,6 +8,7 @@ mod answer;
 mod asked;
 mod client;
 mod effects;
+mod elicited;
 mod flow;
 mod memory;
 mod pinned;
@@ -117,6 +118,14 @@ pub enum Event {
         /// What.
         answer: Answer,
     },
+    /// Whoever answers sees the question about this exchange now, and its client may as well, where
+    /// [`Question::elicits`] says so.
+    Wanted {
+        /// The exchange.
+        call: String,
+        /// The question, for a person.
+        says: String,
+    },
     /// Time has passed: what took too long ends now.
     Passed,
     /// These roots count beside those of the policy, of all that the client has said.
@@ -144,6 +153,18 @@ pub enum Effect {
     Send(Cleared),
     /// Ask a person. [`Event::Decided`] is the answer, and without one it is a no, in time.
     Ask(Box<Question>),
+    /// The client has answered a question. It counts when [`Event::Decided`] says so: somebody else
+    /// may have been first.
+    Answer {
+        /// The exchange.
+        call: String,
+        /// What was asked about: [`Question::digest`].
+        digest: String,
+        /// Whether it may be done.
+        approved: bool,
+        /// Why not, where that is not said by the answer.
+        says: &'static str,
+    },
     /// Nobody waits for an answer about this exchange any more.
     Unask(String),
     /// Find out which of these roots of the client may be granted.
@@ -185,7 +206,7 @@ pub struct Session {
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     asked: Asked,
-    /// What no server knows.
+    /// What nobody else knows.
     secret: Option<[u8; 32]>,
     aliases: Aliases,
 }
@@ -240,7 +261,7 @@ impl Session {
         self.asked.heeded = true;
     }
 
-    /// How many requests wait for a person.
+    /// How many requests wait for a person, those included that their client is to send again.
     pub fn asked(&self) -> usize {
         self.asked.len()
     }
@@ -277,7 +298,7 @@ impl Session {
 
     /// How many requests wait for an answer, of the other side or of a person.
     pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.asked.len()
+        self.waiting.len() + self.asked.parked.len()
     }
 
     /// Whether a request of the client waits for an answer.
@@ -317,6 +338,7 @@ impl Session {
             }
             Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
+            Event::Wanted { call, says } => turn.elicit(&call, &says),
             Event::Decided { call, digest, answer } => turn.decided(&call, &digest, &answer),
             Event::Passed => {
                 turn.passed();

@@ -2,7 +2,8 @@
 //!
 //! A client puts them into one list, and a model picks by name and description. So a tool that is
 //! called as another server's is may be called in its place, and a description that speaks of another
-//! server's tool says how that is used (OWASP MCP03, tool shadowing). No single message shows that.
+//! server's tool says how that is used (OWASP MCP03, tool shadowing). And tools that are harmless each
+//! may carry out together what is private (the rule [`check::FLOW`]). No single message shows that.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +11,7 @@ use crate::check::{self, visible};
 use crate::finding::{At, Finding, Findings, Severity};
 use crate::json::Json;
 use crate::name;
+use crate::role::{Role, Roles};
 
 /// Tools that were seen, and what they speak of.
 #[derive(Debug, Default)]
@@ -18,6 +20,16 @@ pub struct Together {
     tools: HashMap<String, Vec<Known>>,
     /// By the names that their descriptions have in them.
     speakers: HashMap<String, Vec<Known>>,
+    /// The first of each role, until the three of them were told of.
+    flow: Flow,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    untrusted: Option<Known>,
+    private: Option<Known>,
+    public: Option<Known>,
+    told: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,11 +81,43 @@ impl Together {
             self.speakers.entry(spoken).or_default().push(speaker);
         }
         let known = Known { server: server.to_owned(), name: name.to_owned() };
+        if let Some(says) = self.flow.completed(Roles::of(tool), &known) {
+            let mut out = Findings::new(&check::FLOW, &mut found);
+            out.add_as(Severity::Medium, At::Value(named), says);
+        }
         let same = self.tools.entry(reads).or_default();
         if !same.contains(&known) {
             same.push(known);
         }
         found
+    }
+}
+
+impl Flow {
+    /// What there is by now to carry out what is private, once, with this tool.
+    fn completed(&mut self, roles: Roles, tool: &Known) -> Option<String> {
+        for (role, first) in [
+            (Role::Untrusted, &mut self.untrusted),
+            (Role::Private, &mut self.private),
+            (Role::Public, &mut self.public),
+        ] {
+            if first.is_none() && roles.has(role) {
+                *first = Some(tool.clone());
+            }
+        }
+        let (Some(untrusted), Some(private), Some(public), false) =
+            (&self.untrusted, &self.private, &self.public, self.told)
+        else {
+            return None;
+        };
+        self.told = true;
+        Some(format!(
+            "strangers write what {} gives, what {} gives is private, and others read what {} is \
+             given: one that obeys the first can have the second told by the third",
+            untrusted.told(),
+            private.told(),
+            public.told()
+        ))
     }
 }
 
@@ -120,6 +164,23 @@ mod tests {
             assert!(add(&mut together, "a", name, "").is_empty(), "of one server");
             assert_eq!(add(&mut together, "b", name, "").len(), 1, "{name}");
             assert!(add(&mut together, "b", "read_files", "").is_empty());
+        }
+    }
+
+    #[test]
+    fn what_would_flow_is_told_once() {
+        let mut together = Together::default();
+        assert!(add(&mut together, "forge", "get_issue", "Gets an issue.").is_empty());
+        assert!(add(&mut together, "forge", "create_issue", "Creates an issue.").is_empty());
+        let found = add(&mut together, "disk", "read_file", "Reads a file.");
+        assert_eq!(found.len(), 1, "{found:?}");
+        for tool in ["`get_issue` of", "`read_file` of", "`create_issue` of"] {
+            assert!(found[0].contains(tool), "{found:?}");
+        }
+        assert!(add(&mut together, "disk", "read_record", "Reads a record.").is_empty());
+        let mut harmless = Together::default();
+        for name in ["read_file", "write_file", "list_files", "add_numbers"] {
+            assert!(add(&mut harmless, "disk", name, "").is_empty(), "{name}");
         }
     }
 

@@ -11,6 +11,7 @@
 
 pub mod known;
 pub mod line;
+pub mod starts;
 
 use std::ops::RangeInclusive;
 

@@ -102,7 +102,7 @@ fn read(words: &[&str], depth: usize) -> Launch {
 }
 
 /// The program's name, wherever it is and whatever system it is for.
-fn name_of(program: &str) -> String {
+pub(crate) fn name_of(program: &str) -> String {
     let name = program.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     let plain = [".exe", ".cmd", ".bat", ".ps1"].iter().find_map(|it| name.strip_suffix(it));
     plain.map(str::to_owned).unwrap_or(name)
@@ -111,7 +111,7 @@ fn name_of(program: &str) -> String {
 /// The name without what is put behind it where several are installed: a version, a build, a
 /// machine. `python3.13t`, `perl5.36-x86_64-linux-gnu` and `vim.tiny` are what they begin with;
 /// `node-red` is not.
-fn bare(name: &str) -> &str {
+pub(crate) fn bare(name: &str) -> &str {
     const BUILDS: &[&str] =
         &["static", "dbg", "debug", "tiny", "basic", "nox", "gtk", "gtk3", "intel64", "cli"];
     const MACHINES: &[&str] = &["linux", "darwin", "windows", "musl"];
@@ -140,8 +140,48 @@ fn itself(words: &[&str], depth: usize) -> Launch {
     }
 }
 
+/// The command behind a program that does nothing but start it, or why it is not known; nothing, where
+/// the program is none of those.
+pub(crate) fn behind<'a>(
+    bare: &str,
+    name: &str,
+    words: &'a [&'a str],
+) -> Option<Result<&'a [&'a str], String>> {
+    match bare {
+        "env" => Some(variables(words).map(|it| it.command)),
+        "busybox" | "toybox" if words.first().is_some_and(|it| !it.starts_with('-')) => {
+            Some(Ok(words))
+        }
+        _ => wrapper::Wrapper::find(bare).map(|it| it.behind(name, words)),
+    }
+}
+
+/// What `env` sets, and what is behind that.
+struct Variables<'a> {
+    variables: Vec<(String, String)>,
+    has_options: bool,
+    leads: Option<&'a str>,
+    command: &'a [&'a str],
+}
+
 /// `env NAME=value CMD`.
 fn environment(words: &[&str], depth: usize) -> Launch {
+    let Variables { variables, has_options, leads, command } = match variables(words) {
+        Ok(it) => it,
+        Err(why) => return arbitrary(why),
+    };
+    let launch = read(command, depth - 1);
+    if let (Some(name), Launch::Script(_) | Launch::Package(_)) = (leads, &launch) {
+        return arbitrary(format!("`env {name}=…` leads it to other settings, which can run code"));
+    }
+    let Launch::Package(package) = launch else { return launch };
+    if has_options {
+        return arbitrary("`env` with options around a package".to_owned());
+    }
+    Launch::Package(Package { env: [variables, package.env].concat(), ..package })
+}
+
+fn variables<'a>(words: &'a [&'a str]) -> Result<Variables<'a>, String> {
     const GRAMMAR: Grammar = Grammar {
         alone: &["--ignore-environment"],
         letters: "i",
@@ -158,7 +198,7 @@ fn environment(words: &[&str], depth: usize) -> Launch {
             Piece::End => {}
             Piece::Word(word) => match word.split_once('=') {
                 Some((name, _)) if name == "PATH" || table::injects(name) => {
-                    return arbitrary(format!("`env {name}=…` has programs run code"));
+                    return Err(format!("`env {name}=…` has programs run code"));
                 }
                 Some((name, value)) => {
                     leads = leads.or(Some(name).filter(|it| table::leads_to_settings(it)));
@@ -166,22 +206,18 @@ fn environment(words: &[&str], depth: usize) -> Launch {
                 }
                 None => break,
             },
-            Piece::Code(flag) => return arbitrary(format!("`env {flag}` runs what a text says")),
-            Piece::Unknown(flag) => return unknown("env", flag),
+            Piece::Code(flag) => return Err(format!("`env {flag}` runs what a text says")),
+            Piece::Unknown(flag) => return Err(says_unknown("env", flag)),
         }
         rest = after;
     }
-    let launch = read(rest, depth - 1);
-    if let (Some(name), Launch::Script(_) | Launch::Package(_)) = (leads, &launch) {
-        return arbitrary(format!("`env {name}=…` leads it to other settings, which can run code"));
-    }
-    let Launch::Package(package) = launch else { return launch };
-    if has_options {
-        return arbitrary("`env` with options around a package".to_owned());
-    }
-    Launch::Package(Package { env: [variables, package.env].concat(), ..package })
+    Ok(Variables { variables, has_options, leads, command: rest })
 }
 
 fn unknown(name: &str, flag: &str) -> Launch {
-    arbitrary(format!("`{name} {flag}`: what this option does is not known here"))
+    arbitrary(says_unknown(name, flag))
+}
+
+fn says_unknown(name: &str, flag: &str) -> String {
+    format!("`{name} {flag}`: what this option does is not known here")
 }

@@ -19,7 +19,10 @@ mod survey;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use sqlparser::dialect::{DuckDbDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::dialect::{
+    BigQueryDialect, ClickHouseDialect, DuckDbDialect, MsSqlDialect, MySqlDialect,
+    PostgreSqlDialect, SQLiteDialect, SnowflakeDialect,
+};
 use sqlparser::parser::Parser;
 use thiserror::Error;
 
@@ -40,9 +43,17 @@ pub enum Dialect {
     MySql,
     /// DuckDB.
     DuckDb,
+    /// SQL Server.
+    MsSql,
+    /// BigQuery.
+    BigQuery,
+    /// ClickHouse.
+    ClickHouse,
+    /// Snowflake.
+    Snowflake,
     /// One of the above, and it is not known which: for a guard in front of somebody else's server.
-    /// What they read differently is refused, and a statement has to be harmless in each dialect
-    /// that it is a statement of.
+    /// What the first four read differently is refused, and a statement has to be harmless in each
+    /// dialect that it is a statement of.
     Unknown,
 }
 
@@ -147,6 +158,15 @@ pub enum Refusal {
     /// It reads a file as if it were a table.
     #[error("`{0}` is a file, and no table")]
     File(String),
+    /// It reads what accounts log in by.
+    #[error("`{0}` has what accounts log in by")]
+    Accounts(String),
+    /// It changes a table that the database keeps about itself.
+    #[error("`{0}` is what the database knows of itself")]
+    System(String),
+    /// Its table is kept in a place of its own, or in another database.
+    #[error("`{0}` has a table kept elsewhere")]
+    Elsewhere(String),
     /// A pragma that is not known to only read, or a value for one.
     #[error("the pragma `{0}` is not known to only read")]
     Pragma(String),
@@ -181,9 +201,11 @@ pub struct Query {
     reads: BTreeSet<String>,
     writes: BTreeSet<String>,
     functions: BTreeSet<String>,
-    /// The first thing by which it does more than read.
-    obstacle: Option<Refusal>,
+    /// The things by which it does more than read, in the order in which they were seen.
+    obstacles: Vec<Refusal>,
     loss: Option<Loss>,
+    /// Its words, without comments.
+    plain: String,
 }
 
 /// A statement that only reads, as far as its text says. Only [`Query::read_only`] makes one, so a
@@ -194,26 +216,16 @@ pub struct ReadOnly(Query);
 impl Query {
     /// Reads a text that must be one statement.
     pub fn parse(dialect: Dialect, sql: &str) -> Result<Self, Refusal> {
-        let text = sql.to_owned();
-        if dialect != Dialect::Unknown {
-            return Ok(Self { text, ..one(dialect, sql)? });
-        }
-        let mut lexed = Vec::new();
-        for dialect in KNOWN {
-            lexed.push(lexical::lex(Dialect::Unknown, of(dialect), sql)?);
-        }
-        if lexed.windows(2).any(|pair| matches!(pair, [a, b] if a.literals != b.literals)) {
-            return Err(Refusal::Ambiguous("texts and quoted names"));
-        }
-        let mut found: Option<Self> = None;
-        for (dialect, lexed) in KNOWN.into_iter().zip(lexed) {
-            let Ok(read) = parsed(Dialect::Unknown, dialect, lexed, sql) else { continue };
-            found = Some(match found {
-                Some(before) => before.and(read)?,
-                None => read,
-            });
-        }
-        found.map(|it| Self { text, ..it }).ok_or(Refusal::Unparsable)
+        let mut statements = read(dialect, sql, Count::One)?.into_iter();
+        let first = statements.next().ok_or(Refusal::Empty)?;
+        Ok(Self { text: sql.to_owned(), ..first })
+    }
+
+    /// Reads a text of statements, one after the other: a script, or a migration. Of each its words
+    /// are kept, without comments.
+    pub fn parse_all(dialect: Dialect, sql: &str) -> Result<Vec<Self>, Refusal> {
+        let statements = read(dialect, sql, Count::Any)?.into_iter();
+        Ok(statements.map(|it| Self { text: it.plain.clone(), ..it }).collect())
     }
 
     /// The statement as it came.
@@ -248,10 +260,20 @@ impl Query {
         self.loss
     }
 
+    /// The words of this statement, without comments, and one space between two; nothing of a pragma.
+    pub fn plain(&self) -> &str {
+        &self.plain
+    }
+
+    /// Everything by which it does more than read its tables.
+    pub fn obstacles(&self) -> &[Refusal] {
+        &self.obstacles
+    }
+
     /// This statement, if it only reads.
     pub fn read_only(self) -> Result<ReadOnly, Refusal> {
-        match self.obstacle {
-            Some(obstacle) => Err(obstacle),
+        match self.obstacles.first() {
+            Some(obstacle) => Err(obstacle.clone()),
             None => Ok(ReadOnly(self)),
         }
     }
@@ -264,7 +286,7 @@ impl Query {
         self.reads.extend(other.reads);
         self.writes.extend(other.writes);
         self.functions.extend(other.functions);
-        self.obstacle = self.obstacle.or(other.obstacle);
+        self.obstacles.extend(other.obstacles);
         self.loss = self.loss.or(other.loss);
         Ok(self)
     }
@@ -288,7 +310,18 @@ impl fmt::Display for ReadOnly {
     }
 }
 
+/// How many statements a text may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Count {
+    One,
+    Any,
+}
+
+/// Those that are to agree about what is not known.
 const KNOWN: [Dialect; 4] = [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql, Dialect::DuckDb];
+/// Those that are asked about what is a statement of none of them.
+const OTHERS: [Dialect; 4] =
+    [Dialect::MsSql, Dialect::BigQuery, Dialect::ClickHouse, Dialect::Snowflake];
 
 /// What parses a dialect. Nothing is left to a generic one, which takes the words of all of them.
 fn of(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
@@ -297,30 +330,100 @@ fn of(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
         Dialect::Postgres | Dialect::Unknown => &PostgreSqlDialect {},
         Dialect::MySql => &MySqlDialect {},
         Dialect::DuckDb => &DuckDbDialect {},
+        Dialect::MsSql => &MsSqlDialect {},
+        Dialect::BigQuery => &BigQueryDialect {},
+        Dialect::ClickHouse => &ClickHouseDialect {},
+        Dialect::Snowflake => &SnowflakeDialect,
     }
 }
 
-fn one(dialect: Dialect, sql: &str) -> Result<Query, Refusal> {
-    let lexed = lexical::lex(dialect, of(dialect), sql)?;
-    parsed(dialect, dialect, lexed, sql)
+fn read(dialect: Dialect, sql: &str, count: Count) -> Result<Vec<Query>, Refusal> {
+    if dialect != Dialect::Unknown {
+        let lexed = lexical::lex(dialect, of(dialect), sql, count)?;
+        return parsed(dialect, dialect, &lexed, sql, count);
+    }
+    let has_plain_names = lexical::has_plain_backticks(sql);
+    let mut lexed = Vec::new();
+    for dialect in KNOWN {
+        match lexical::lex(Dialect::Unknown, of(dialect), sql, count) {
+            // To those that do not know it, it is no quote, and not much of anything.
+            Err(Refusal::Lookalike('`')) if has_plain_names => {}
+            other => lexed.push((dialect, other?)),
+        }
+    }
+    if lexed.windows(2).any(|pair| matches!(pair, [a, b] if !a.1.agrees(&b.1))) {
+        return Err(Refusal::Ambiguous("texts and quoted names"));
+    }
+    let mut found: Option<Vec<Query>> = None;
+    for (dialect, lexed) in &lexed {
+        let read = match parsed(Dialect::Unknown, *dialect, lexed, sql, count) {
+            Ok(read) => read,
+            Err(Refusal::TooLong) => return Err(Refusal::TooLong),
+            Err(_) => continue,
+        };
+        found = Some(match found {
+            Some(before) => together(before, read)?,
+            None => read,
+        });
+    }
+    let first = lexed.into_iter().next();
+    for dialect in OTHERS {
+        if found.is_none()
+            && let Ok(lexed) = lexical::lex(Dialect::Unknown, of(dialect), sql, count)
+            && first.as_ref().is_some_and(|it| it.1.agrees(&lexed))
+        {
+            found = parsed(Dialect::Unknown, dialect, &lexed, sql, count).ok();
+        }
+    }
+    found.ok_or(Refusal::Unparsable)
+}
+
+/// The same text, read by two dialects.
+fn together(before: Vec<Query>, read: Vec<Query>) -> Result<Vec<Query>, Refusal> {
+    if before.len() != read.len() {
+        return Err(Refusal::Ambiguous("how many statements there are"));
+    }
+    before.into_iter().zip(read).map(|(before, read)| before.and(read)).collect()
 }
 
 /// Reads by the grammar of `dialect`, strictly enough for `meant`.
-fn parsed(meant: Dialect, dialect: Dialect, lexed: Lexed, sql: &str) -> Result<Query, Refusal> {
+fn parsed(
+    meant: Dialect,
+    dialect: Dialect,
+    lexed: &Lexed,
+    sql: &str,
+    count: Count,
+) -> Result<Vec<Query>, Refusal> {
     if let Some(pragma) = lexed.pragma() {
         return match dialect {
-            Dialect::Sqlite | Dialect::DuckDb => Ok(pragma?.query()),
-            Dialect::Postgres | Dialect::MySql | Dialect::Unknown => Err(Refusal::Unparsable),
+            Dialect::Sqlite | Dialect::DuckDb => Ok(vec![pragma?.query()]),
+            Dialect::Postgres
+            | Dialect::MySql
+            | Dialect::MsSql
+            | Dialect::BigQuery
+            | Dialect::ClickHouse
+            | Dialect::Snowflake
+            | Dialect::Unknown => Err(Refusal::Unparsable),
         };
     }
     let mut parser = Parser::new(of(dialect)).with_recursion_limit(DEPTH_MAX);
     parser = parser.try_with_sql(sql).map_err(|_| Refusal::Unparsable)?;
-    let mut statements = parser.parse_statements().map_err(|_| Refusal::Unparsable)?.into_iter();
-    match (statements.next(), statements.next()) {
-        (Some(statement), None) => Ok(Survey::of(meant, dialect, &statement)),
-        (Some(_), Some(_)) => Err(Refusal::Stacked),
-        (None, _) => Err(Refusal::Empty),
+    let statements = parser.parse_statements().map_err(|_| Refusal::Unparsable)?;
+    if statements.len() > 1 && count == Count::One {
+        return Err(Refusal::Stacked);
     }
+    let elsewhere = lexed.elsewhere();
+    let plain: Vec<String> = lexed.statements().collect();
+    if plain.len() != statements.len() {
+        // A body of statements is one to a parser, and several to whoever looks for their ends.
+        return Err(Refusal::Unparsable);
+    }
+    let of = |(it, plain)| {
+        let mut query = Query { plain, ..Survey::of(meant, dialect, it) };
+        query.obstacles.extend(elsewhere.clone().filter(|_| query.kind == Kind::Change));
+        query
+    };
+    Ok(statements.iter().zip(plain).map(of).collect())
 }
 
 /// How deep a statement may be. Each level is many calls of the parser, and the stack is that of

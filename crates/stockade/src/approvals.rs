@@ -72,6 +72,9 @@ pub struct Given {
     pub grant: Option<Bounds>,
     /// The way it comes by.
     pub channel: String,
+    /// Anything else, in words.
+    #[serde(default)]
+    pub says: String,
 }
 
 /// What the service says: one line of JSON each.
@@ -87,6 +90,8 @@ pub enum Told {
         /// What.
         answer: Answer,
     },
+    /// To a guard: this question is shown now, and its client may show it as well.
+    Wanted(Box<Shown>),
     /// What waits, oldest first.
     Waiting(Vec<Shown>),
     /// Something waits, or there is more to a question that does.

@@ -14,8 +14,10 @@ pub mod process;
 pub mod roots;
 pub mod stdio;
 mod tally;
+mod vigil;
 pub mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,7 +25,7 @@ use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
 use stockade_core::leads;
 use stockade_core::lock::Difference;
-use stockade_core::message::{Frame, Kind, Side};
+use stockade_core::message::{Frame, Kind, Message, Side};
 use stockade_core::meter::Meter;
 use stockade_core::policy::Policy;
 use stockade_core::record::{self, Record};
@@ -31,17 +33,26 @@ use stockade_core::root::directories;
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
 use stockade_store::Ledger;
 use stockade_wire::error::WireError;
+use tokio::sync::Semaphore;
 
 use self::egress::Room;
 use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
+use self::vigil::Vigil;
 use crate::approvals::desk::{Answers, Desk};
 use crate::config::watch::Live;
 use crate::lock::shown::Shown;
 
 /// How long a server has that was told to stop, before its process is ended for not having done so.
 const LEAVE: Duration = Duration::from_secs(1);
+
+/// How long it may take to find out where the paths of one call lead. A file system that does not
+/// answer has nobody but that call wait.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// So many look at the disk at a time.
+const LOOKS_MAX: usize = 64;
 
 /// What all conversations of this process share.
 #[derive(Debug)]
@@ -53,6 +64,9 @@ pub struct Guard {
     memory: Arc<Memory>,
     tally: Tally,
     room: Arc<Room>,
+    vigil: Arc<Vigil>,
+    /// Those who look at the disk.
+    looks: Arc<Semaphore>,
     /// Whether the server's process is on this machine, so that paths can be looked at.
     here: bool,
     unreachable: OnceLock<()>,
@@ -93,6 +107,8 @@ impl Guard {
             memory,
             tally,
             room,
+            vigil: Arc::default(),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
             here: false,
             unreachable,
             reached,
@@ -114,6 +130,15 @@ impl Guard {
     /// a reference is to lead to one call of one of them.
     pub fn sessions(&self) -> &str {
         &self.sessions
+    }
+
+    /// Calls `late`, once, when something has been looked at for longer than any message takes
+    /// (half a minute): nothing else in this process goes on then.
+    ///
+    /// # Errors
+    /// When the system gives no thread for it.
+    pub fn watched(&self, late: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.vigil.keep(vigil::LOOK_MAX, late)
     }
 
     /// What all servers of this process have together for their connections.
@@ -250,6 +275,13 @@ fn tell(record: &Record) {
     }
 }
 
+/// A message of a client, with what is to be looked at before it is judged.
+struct Named {
+    message: Box<Message>,
+    paths: BTreeSet<String>,
+    roots: Vec<String>,
+}
+
 /// One conversation between a client and the server.
 #[derive(Debug)]
 pub struct Conversation {
@@ -325,6 +357,27 @@ impl Conversation {
         at(&self.session.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// An event in which the client has named paths, with what is known of them: to be asked for
+    /// before it is taken in. Of what was not found out in time, nothing is known, and it does not pass.
+    pub async fn looked(&self, event: Event) -> Event {
+        let Named { message, paths, roots } = match self.named(event) {
+            Ok(it) => it,
+            Err(event) => return event,
+        };
+        let looks = Arc::clone(&self.guard.looks);
+        let look = async {
+            let room = looks.acquire_owned().await.ok()?;
+            let look = move || {
+                let leads = links::look(paths, &roots);
+                drop(room);
+                leads
+            };
+            tokio::task::spawn_blocking(look).await.ok()
+        };
+        let leads = tokio::time::timeout(LOOK, look).await.ok().flatten().unwrap_or_default();
+        Event::Looked { message, leads: Box::new(leads) }
+    }
+
     /// Takes in what happened, writes down what has to be written, and answers what is to be sent,
     /// in order.
     ///
@@ -336,7 +389,8 @@ impl Conversation {
             // whoever waits then would wait until it takes too long.
             self.guard.check()?;
         }
-        let effects = self.on(self.looked(event));
+        let _look = self.guard.vigil.look();
+        let effects = self.on(event);
         let mut sends = Vec::with_capacity(1);
         for effect in effects {
             match effect {
@@ -348,6 +402,11 @@ impl Conversation {
                 Effect::Ask(question) => {
                     if let Some(desk) = self.desk.get() {
                         desk.ask(question);
+                    }
+                }
+                Effect::Answer { call, digest, approved, says } => {
+                    if let Some(desk) = self.desk.get() {
+                        desk.give(call, digest, approved, says);
                     }
                 }
                 Effect::Unask(call) => self.unask(call),
@@ -376,6 +435,7 @@ impl Conversation {
                 }
                 Effect::Record(_)
                 | Effect::Ask(_)
+                | Effect::Answer { .. }
                 | Effect::Roots(_)
                 | Effect::Begun(_)
                 | Effect::Differs(_)
@@ -384,32 +444,35 @@ impl Conversation {
             .collect()
     }
 
-    /// An event in which the client has named paths, with what is known of them. To look at a disk may
-    /// take long, so nobody waits for that but the client.
-    fn looked(&self, event: Event) -> Event {
+    /// The paths that a client has named in an event, where there is something to be looked at.
+    #[expect(clippy::result_large_err, reason = "an event is what it is given, and gives back")]
+    fn named(&self, event: Event) -> Result<Named, Event> {
         let policy = self.guard.policy();
         if !self.guard.here || policy.roots.is_empty() && policy.client_roots.is_empty() {
-            return event;
+            return Err(event);
         }
         let message = if let Event::Heard { from: Side::Client, bytes } = &event {
             let frame = Frame::parse(Side::Client, bytes.clone(), &policy.limits.json());
             // What was several messages is judged by the texts alone.
-            let Ok(Frame::One(message)) = frame else { return event };
+            let Ok(Frame::One(message)) = frame else { return Err(event) };
             message
         } else if let Event::Said(message) = event {
             message
         } else {
-            return event;
+            return Err(event);
         };
         if message.from() != Side::Client || message.kind() != Kind::Request {
-            return Event::Said(message);
+            return Err(Event::Said(message));
         }
         let roots = self.look(|it| it.roots(&policy));
         if directories(&roots).is_empty() {
-            return Event::Said(message);
+            return Err(Event::Said(message));
         }
         let paths = leads::paths(&message, &self.guard.server, &policy, &roots);
-        Event::Looked { message, leads: Box::new(links::look(paths, &roots)) }
+        if paths.is_empty() {
+            return Err(Event::Looked { message, leads: Box::default() });
+        }
+        Ok(Named { message, paths, roots })
     }
 
     fn unask(&self, call: String) {

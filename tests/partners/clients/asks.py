@@ -1,5 +1,7 @@
 """The official Python SDK as a client that asks what it is told to, a line of JSON each, and prints
 what it sees. Usage: asks.py legacy|auto COMMAND [ARGUMENT…]
+
+With FORMS in the environment it shows forms to its person, who has said before what to answer.
 """
 
 import asyncio
@@ -19,7 +21,15 @@ def plain(it):
 async def main(mode, command, *args):
     server = StdioServerParameters(command=command, args=list(args), env=dict(os.environ))
     info = types.Implementation(name="asks-py", version="1.0.0")
-    async with Client(server, mode=mode, client_info=info) as client:
+    person = {"after": 0, "shown": []}
+
+    async def form(_context, params):
+        person["shown"].append(params.message)
+        await asyncio.sleep(person["after"])
+        return types.ElicitResult(**person["says"])
+
+    forms = {"elicitation_callback": form} if os.environ.get("FORMS") else {}
+    async with Client(server, mode=mode, client_info=info, **forms) as client:
 
         async def who(_):
             return [plain(client.server_info), client.instructions]
@@ -30,13 +40,19 @@ async def main(mode, command, *args):
         async def prompts(_):
             return [plain(it) for it in (await client.list_prompts()).prompts]
 
-        async def call(name):
-            return plain(await client.call_tool(name, {}))
+        async def call(name, arguments=None):
+            return plain(await client.call_tool(name, arguments or {}))
+
+        async def says(answer, after):
+            """What the person says to the next forms, and after so many seconds; what they were shown."""
+            shown = person["shown"]
+            person.update(says=answer, after=after, shown=[])
+            return shown
 
         async def get(name):
             return plain(await client.get_prompt(name))
 
-        does = {"who": who, "tools": tools, "prompts": prompts, "call": call, "get": get}
+        does = {"who": who, "tools": tools, "prompts": prompts, "call": call, "get": get, "says": says}
         while line := await asyncio.to_thread(sys.stdin.readline):
             what, *name = json.loads(line)
             try:

@@ -17,9 +17,8 @@ pub(super) fn missing_origin(file: &File<'_>, out: &mut Vec<Followed>) {
     }
     for func in &file.funcs {
         let origins = origins(file, func);
-        let is_origin = |chain: &str, id: Id| {
-            origins.contains(&chain) || mentions_header(file, id, "origin")
-        };
+        let is_origin =
+            |chain: &str, id: Id| origins.contains(&chain) || mentions_header(file, id, "origin");
         for id in exprs(file, func) {
             let passes = match file.expr(id) {
                 // `!origin || allowed.includes(origin)`.

@@ -17,24 +17,150 @@ const PARAMETERS_MAX: usize = 512;
 pub(super) fn parameters(tool: Json<'_>, roles: Roles) -> Parameters {
     let mut found = Parameters { traits: Traits::read(tool, roles), ..Parameters::default() };
     let Some(schema) = tool.get("inputSchema") else { return found };
+    found.traits.runs |= found.traits.may_run && takes_command(schema);
+    found.traits.is_shell |= found.traits.runs && is_told_to_shell(schema);
     declared(schema, &mut found);
-    for properties in schema.all().filter(|it| it.name() == Some("properties")) {
-        for (name, schema) in properties.fields() {
-            if found.by_name.len() >= PARAMETERS_MAX {
-                return found;
+    let mut left = NODES_MAX;
+    for node in schema.all() {
+        match node.name() {
+            Some("properties") => {
+                for (name, schema_of_one) in node.fields() {
+                    if found.by_name.len() >= PARAMETERS_MAX {
+                        break;
+                    }
+                    let said = Said::read(schema_of_one, schema, &mut left);
+                    let one = parameter(name, &said, &found.traits);
+                    let known = found.by_name.entry(name.into()).or_insert(one);
+                    if known.kinds.is_plain() {
+                        *known = one;
+                    }
+                    known.kinds = known.kinds.and(one.kinds);
+                }
             }
-            let one = parameter(name, schema, &found.traits);
-            let known = found.by_name.entry(name.into()).or_insert(one);
-            if known.kinds.is_plain() {
-                *known = one;
+            // What is in them has any name.
+            Some("patternProperties") => {
+                for (_, it) in node.fields() {
+                    let one = parameter("", &Said::read(it, schema, &mut left), &found.traits);
+                    found.add_unnamed(one);
+                }
             }
-            known.kinds = known.kinds.and(one.kinds);
+            Some("additionalProperties" | "unevaluatedProperties") if node.is_object() => {
+                let one = parameter("", &Said::read(node, schema, &mut left), &found.traits);
+                found.add_unnamed(one);
+            }
+            _ => {}
         }
     }
     // Who can be told where to go, goes out.
     let reaches = |it: &Parameter| it.kinds.has(Kind::Url) && !it.kinds.has(Kind::Path);
-    found.traits.is_open |= found.by_name.values().any(reaches);
+    found.traits.is_open |= found.by_name.values().chain(&found.unnamed).any(reaches);
     found
+}
+
+impl Parameters {
+    fn add_unnamed(&mut self, one: Parameter) {
+        if one.kinds.is_plain() {
+            return;
+        }
+        let known = self.unnamed.get_or_insert(one);
+        known.kinds = known.kinds.and(one.kinds);
+    }
+}
+
+/// Whether a tool has a parameter that is a command line, or says that it is one.
+fn takes_command(schema: Json<'_>) -> bool {
+    let properties = schema.all().filter(|it| it.name() == Some("properties"));
+    properties.flat_map(Json::fields).any(|(name, it)| {
+        let about = it.get("description").and_then(Json::str).unwrap_or_default().to_lowercase();
+        let kinds = by_name(name).kinds;
+        kinds.has(Kind::Command)
+            || kinds.has(Kind::Words)
+            || matches!(of_description(&about), Some(Kind::Command))
+    })
+}
+
+/// Whether a parameter is said to be for a shell.
+fn is_told_to_shell(schema: Json<'_>) -> bool {
+    let properties = schema.all().filter(|it| it.name() == Some("properties"));
+    properties.flat_map(Json::fields).any(|(name, it)| {
+        let about = it.get("description").and_then(Json::str).unwrap_or_default().to_lowercase();
+        let is_denied =
+            ["without a shell", "no shell", "not a shell"].iter().any(|it| about.contains(it));
+        by_name(name).kinds.has(Kind::Command)
+            && ["shell", "bash", "terminal"].iter().any(|it| has_word(&about, it))
+            && !is_denied
+    })
+}
+
+/// What a schema says of a text, with what it refers to and chooses from.
+#[derive(Debug, Default)]
+struct Said<'a> {
+    formats: Vec<&'a str>,
+    patterns: Vec<&'a str>,
+    description: String,
+}
+
+/// So many schemas are within one another.
+const DEPTH_MAX: usize = 8;
+/// So many are looked at for one tool, those that are referred to several times counted each time.
+const NODES_MAX: usize = 20_000;
+
+impl<'a> Said<'a> {
+    fn read(schema: Json<'a>, root: Json<'a>, left: &mut usize) -> Self {
+        let mut said = Self::default();
+        said.add(schema, root, DEPTH_MAX, left);
+        said.description = said.description.trim().to_lowercase();
+        said
+    }
+
+    /// A cycle of references ends where the depth does.
+    fn add(&mut self, schema: Json<'a>, root: Json<'a>, depth: usize, left: &mut usize) {
+        if depth == 0 || *left == 0 || !(schema.is_object() && may_be_text(schema)) {
+            return;
+        }
+        *left -= 1;
+        let text = |key| schema.get(key).and_then(Json::str);
+        self.formats.extend(text("format"));
+        self.patterns.extend(text("pattern"));
+        for it in [text("title"), text("description")].into_iter().flatten() {
+            if self.description.len() < DESCRIPTION_CHARS_MAX * 4 {
+                self.description.extend(it.chars().take(DESCRIPTION_CHARS_MAX));
+                self.description.push(' ');
+            }
+        }
+        for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
+            let pointer = text(keyword).and_then(|it| it.strip_prefix('#'));
+            let target = pointer.and_then(|it| root.at_pointer(&it.replace("%24", "$")));
+            if let Some(target) = target.filter(|it| it.pointer() != schema.pointer()) {
+                self.add(target, root, depth - 1, left);
+            }
+        }
+        for keyword in ["anyOf", "oneOf", "allOf", "prefixItems", "items"] {
+            let Some(it) = schema.get(keyword) else { continue };
+            if it.is_object() {
+                self.add(it, root, depth - 1, left);
+            }
+            for it in it.items() {
+                self.add(it, root, depth - 1, left);
+            }
+        }
+        for keyword in ["if", "then", "else", "contains", "unevaluatedItems", "additionalItems"] {
+            if let Some(it) = schema.get(keyword) {
+                self.add(it, root, depth - 1, left);
+            }
+        }
+    }
+}
+
+/// Whether a text can be what a schema describes, or what is in a list of it. What is in an object has
+/// names of its own.
+fn may_be_text(schema: Json<'_>) -> bool {
+    let is_one = |it: &str| matches!(it, "string" | "array");
+    match schema.get("type") {
+        Some(it) if it.str().is_some() => it.str().is_some_and(is_one),
+        Some(it) if it.is_array() => it.items().filter_map(Json::str).any(is_one),
+        _ => schema.get("properties").is_none(),
+    }
 }
 
 /// The names that a call may have at the top, wherever the schema says them.
@@ -52,29 +178,26 @@ fn declared(schema: Json<'_>, found: &mut Parameters) {
     }
 }
 
-fn parameter(name: &str, schema: Json<'_>, tool: &Traits) -> Parameter {
-    let text = |key| schema.get(key).and_then(Json::str).unwrap_or_default();
-    let items = schema.get("items");
-    let format = match text("format") {
-        "" => items.and_then(|it| it.get("format")).and_then(Json::str).unwrap_or_default(),
-        it => it,
-    };
+fn parameter(name: &str, said: &Said<'_>, tool: &Traits) -> Parameter {
     let by_name = by_name(name);
-    let said = |kinds, why| Parameter { kinds: by_name.kinds.and(kinds), why };
-    if let Some(kind) = of_format(format) {
-        return said(kind.into(), Why::Format);
+    let all = |kinds: Vec<Kind>| {
+        kinds.into_iter().fold(by_name.kinds, |kinds, kind| kinds.and(kind.into()))
+    };
+    let formats: Vec<Kind> = said.formats.iter().filter_map(|it| of_format(it)).collect();
+    let patterns: Vec<Kind> = said.patterns.iter().filter_map(|it| of_pattern(it)).collect();
+    if !formats.is_empty() {
+        return Parameter { kinds: all([formats, patterns].concat()), why: Why::Format };
     }
-    if let Some(kind) = of_pattern(text("pattern")) {
-        return said(kind.into(), Why::Pattern);
+    if !patterns.is_empty() {
+        return Parameter { kinds: all(patterns), why: Why::Pattern };
     }
+    let description = &said.description;
     if by_name.why == Why::Name {
         return by_name;
     }
-    let description: String = [text("title"), " ", text("description")].concat().to_lowercase();
-    let description: String = description.chars().take(DESCRIPTION_CHARS_MAX).collect();
     let last = last_word(name);
-    if is_ambiguous(&last) && !is_of_search(&description) {
-        if speaks_sql(&description) {
+    if is_ambiguous(&last) && !is_of_search(description) {
+        if speaks_sql(description) {
             return Parameter { kinds: Kind::Sql.into(), why: Why::Description };
         }
         if tool.speaks_sql {
@@ -84,7 +207,10 @@ fn parameter(name: &str, schema: Json<'_>, tool: &Traits) -> Parameter {
     if tool.runs && runs_by_name(&last) {
         return Parameter { kinds: Kind::Word.into(), why: Why::Tool };
     }
-    match of_description(&description) {
+    if may_name_file(&last) && speaks_of_files(description) {
+        return Parameter { kinds: Kind::Path.into(), why: Why::Description };
+    }
+    match of_description(description) {
         Some(kind) => Parameter { kinds: kind.into(), why: Why::Description },
         None => by_name,
     }
@@ -136,7 +262,11 @@ fn of_word(word: &str) -> Option<Kinds> {
         "path" | "paths" | "file" | "files" | "filename" | "filenames" | "filepath"
         | "filepaths" | "dir" | "dirs" | "directory" | "directories" | "folder" | "folders"
         | "cwd" | "root" | "roots" | "source" | "src" | "destination" | "dest" | "dst"
-        | "workdir" | "workspace" => Kind::Path.into(),
+        | "workdir" | "workspace" | "dirname" | "pathname" | "dirpath" | "outdir" | "outfile"
+        | "outpath" | "outputdir" | "outputfile" | "outputpath" | "infile" | "inputfile"
+        | "inputpath" | "logfile" | "savepath" | "basedir" | "basepath" | "rootdir" | "subdir"
+        | "tmpdir" | "targetdir" | "configfile" | "configpath" | "localpath" | "folderpath"
+        | "fullpath" | "foldername" | "directoryname" => Kind::Path.into(),
         "uri" | "uris" => Kinds::from(Kind::Path).and(Kind::Url.into()),
         "url" | "urls" | "href" | "hrefs" | "link" | "links" | "webhook" | "website"
         | "homepage" => Kind::Url.into(),
@@ -240,6 +370,53 @@ fn runs_by_name(word: &str) -> bool {
             | "module"
             | "resource"
     )
+}
+
+/// What may as well be the name of a file, where it is described as one.
+fn may_name_file(word: &str) -> bool {
+    matches!(
+        word,
+        "output"
+            | "out"
+            | "input"
+            | "config"
+            | "configuration"
+            | "target"
+            | "location"
+            | "log"
+            | "manifest"
+            | "kubeconfig"
+            | "dataset"
+            | "template"
+            | "attachment"
+            | "attachments"
+            | "archive"
+            | "image"
+            | "images"
+            | "script"
+            | "document"
+            | "project"
+            | "repo"
+            | "repository"
+            | "screenshot"
+            | "backup"
+            | "save"
+            | "to"
+            | "from"
+            | "item"
+            | "items"
+            | "database"
+            | "db"
+    )
+}
+
+fn speaks_of_files(description: &str) -> bool {
+    // `path of the URL`, `file name or ID`: of another kind as well.
+    let is_other = ["url", "uri", "endpoint", "json", "xpath", "id", "css", "owner"];
+    ["path", "paths", "filepath", "file", "filename", "directory", "folder"]
+        .iter()
+        .any(|it| has_word(description, it))
+        && !is_other.iter().any(|it| has_word(description, it))
 }
 
 fn is_of_search(description: &str) -> bool {

@@ -16,12 +16,22 @@ pub struct Traits {
     pub looks_up: bool,
     /// It is called as what takes something away.
     pub takes_away: bool,
+    /// It is called as what changes how a database is built.
+    pub migrates: bool,
+    /// It is called as a search: what it is given are words to look for.
+    pub searches: bool,
     /// It runs programs.
     pub runs: bool,
+    /// It is called as what runs programs, or does something else: `find_orders`, `convert_time`.
+    pub(super) may_run: bool,
     /// It is said to be a shell.
     pub is_shell: bool,
     /// It talks to the world outside: what it is given may go anywhere.
     pub is_open: bool,
+    /// It goes where a URL leads: it fetches, navigates, downloads.
+    pub goes: bool,
+    /// It asks machines of a network something.
+    pub asks_network: bool,
     /// It speaks SQL.
     pub speaks_sql: bool,
     /// Whose SQL.
@@ -35,9 +45,14 @@ impl Default for Traits {
             reads: false,
             looks_up: false,
             takes_away: false,
+            migrates: false,
+            searches: false,
             runs: false,
+            may_run: false,
             is_shell: false,
             is_open: false,
+            goes: false,
+            asks_network: false,
             speaks_sql: false,
             dialect,
         }
@@ -54,9 +69,15 @@ impl Traits {
             reads: any(READS) && !any(WRITES),
             looks_up: any(READS) || any(LOOKS_UP) || any(SQL),
             takes_away: any(TAKES_AWAY),
-            runs: any(RUNS),
+            migrates: any(MIGRATES),
+            searches: any(SEARCHES) && !any(SQL) && !any(TABLES),
+            // Of one that nobody has described the worst is thought.
+            runs: any(RUNS) || any(MAY_RUN),
+            may_run: any(MAY_RUN),
             is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
+            goes: any(GOES),
+            asks_network: any(GOES) || any(NETWORK),
             speaks_sql: any(SQL),
             dialect: dialect(&words),
         }
@@ -77,18 +98,30 @@ impl Traits {
                 list.contains(&it.as_str()) || list.contains(&it.trim_end_matches('s'))
             })
         };
+        let name = words(text("name"));
+        let runs_by_name = name.iter().any(|it| RUNS.contains(&it.as_str()));
         let says_read_only = pair("read", "only") || any(&["readonly"]);
         Self {
             reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
             looks_up: named.looks_up || any(SQL) || begins(READS) || begins(LOOKS_UP),
             // A description is for a model to read; a name is what a person has seen and let be.
             takes_away: named.takes_away,
-            runs: named.runs || pair("shell", "command") || pair("command", "line"),
+            migrates: named.migrates,
+            searches: named.searches,
+            runs: runs_by_name
+                || pair("shell", "command")
+                || pair("command", "line")
+                || named.may_run && any(PROGRAMS),
+            may_run: named.may_run,
             is_shell: named.is_shell
-                || SHELLS.iter().any(|shell| {
-                    ["command", "commands", "script", "scripts"].iter().any(|it| pair(shell, it))
-                }),
+                || SHELLS.iter().chain(&["system", "cli", "console"]).any(|shell| {
+                    let lines = ["command", "commands", "script", "scripts", "session"];
+                    lines.iter().any(|it| pair(shell, it))
+                })
+                || pair("terminal", "process"),
             is_open: named.is_open || roles.has(Role::OpenWorld) || begins(SENDS),
+            goes: named.goes || begins(GOES),
+            asks_network: named.asks_network || begins(GOES) || any(NETWORK),
             speaks_sql: named.speaks_sql || any(SQL),
             dialect: if named.dialect == Dialect::Unknown {
                 dialect(&description)
@@ -145,6 +178,12 @@ const TAKES_AWAY: &[&str] = &[
     "cleanup",
 ];
 
+const MIGRATES: &[&str] = &["migrate", "migration", "migrations", "ddl"];
+
+const SEARCHES: &[&str] = &["search", "websearch", "google", "bing", "duckduckgo"];
+
+const TABLES: &[&str] = &["db", "database", "databases", "table", "tables", "row", "rows"];
+
 const SHELLS: &[&str] = &["shell", "bash", "zsh", "powershell", "pwsh", "terminal"];
 
 const RUNS: &[&str] = &[
@@ -160,7 +199,6 @@ const RUNS: &[&str] = &[
     "command",
     "cmd",
     "terminal",
-    "process",
     "spawn",
     "ssh",
     "scp",
@@ -184,19 +222,35 @@ const RUNS: &[&str] = &[
     "yarn",
     "pnpm",
     "cargo",
-    "make",
-    "find",
     "grep",
     "ffmpeg",
-    "convert",
     "tar",
     "zip",
-    "install",
-    "clone",
-    "build",
-    "deploy",
     "adb",
     "osascript",
+];
+
+/// Verbs for much else, of tools that a program is behind only where more of them says so.
+const MAY_RUN: &[&str] =
+    &["process", "make", "find", "convert", "install", "clone", "build", "deploy"];
+
+/// What speaks of programs in a description.
+const PROGRAMS: &[&str] = &[
+    "command",
+    "commands",
+    "shell",
+    "cli",
+    "subprocess",
+    "executable",
+    "binary",
+    "git",
+    "ffmpeg",
+    "imagemagick",
+    "grep",
+    "npm",
+    "pip",
+    "docker",
+    "program",
 ];
 
 /// What takes something out, whoever asks for it: besides what `role` guesses of a whole sentence.
@@ -237,6 +291,51 @@ const SENDS: &[&str] = &[
     "websearch",
 ];
 
+const GOES: &[&str] = &[
+    "fetch",
+    "navigate",
+    "goto",
+    "crawl",
+    "scrape",
+    "download",
+    "browse",
+    "visit",
+    "curl",
+    "wget",
+    "http",
+    "https",
+    "request",
+    "screenshot",
+    "open",
+    "import",
+    "webhook",
+    "load",
+    "clip",
+    "extract",
+];
+
+const NETWORK: &[&str] = &[
+    "ping",
+    "traceroute",
+    "dns",
+    "whois",
+    "nslookup",
+    "dig",
+    "resolve",
+    "port",
+    "ports",
+    "scan",
+    "nmap",
+    "ssl",
+    "tls",
+    "certificate",
+    "http",
+    "https",
+    "network",
+    "reachable",
+    "geolocation",
+];
+
 const SQL: &[&str] = &[
     "sql",
     "sqlite",
@@ -253,6 +352,10 @@ const SQL: &[&str] = &[
     "mssql",
     "oracle",
     "redshift",
+    "motherduck",
+    "sqlserver",
+    "tsql",
+    "ddl",
 ];
 
 fn dialect(words: &[String]) -> Dialect {
@@ -262,7 +365,12 @@ fn dialect(words: &[String]) -> Dialect {
             "sqlite" | "sqlite3" => Dialect::Sqlite,
             "postgres" | "postgresql" | "pg" => Dialect::Postgres,
             "mysql" | "mariadb" => Dialect::MySql,
-            "duckdb" => Dialect::DuckDb,
+            "duckdb" | "motherduck" => Dialect::DuckDb,
+            "redshift" | "supabase" => Dialect::Postgres,
+            "mssql" | "sqlserver" | "tsql" => Dialect::MsSql,
+            "bigquery" => Dialect::BigQuery,
+            "clickhouse" => Dialect::ClickHouse,
+            "snowflake" => Dialect::Snowflake,
             _ => continue,
         };
         // Of a tool for several it is not known which is meant.

@@ -1,11 +1,10 @@
 #![doc = include_str!("command_injection.md")]
 
 use std::borrow::Cow;
-use std::ffi::OsString;
 
 use stockade_kit::command::known;
 use stockade_kit::command::line;
-use stockade_kit::launch::Launch;
+use stockade_kit::command::starts;
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Called, Kind, Kinds, Why, last_word};
@@ -57,21 +56,48 @@ pub(super) fn argument(it: &Argument<'_>, facts: &Facts<'_>) -> Option<(Kind, St
     } else if it.is(Kind::Words) && !is_listed {
         (Kind::Words, of_words_in_line(it.str))
     } else if it.is(Kind::Word) {
-        (Kind::Word, of_word(it.str))
+        // What is a branch by its name alone, where nothing is run, ends up on no command line that
+        // anybody knows of: what cannot be honest is refused all the same.
+        let may_be_run = it.why != Why::Name || it.call.traits().runs;
+        (Kind::Word, of_word(it.str, may_be_run))
     } else if it.is(Kind::Email) {
         (Kind::Email, of_other(it.str).and_then(|()| substitutes(it.str)))
     } else if it.is(Kind::Path) || it.is(Kind::Url) {
-        (Kind::Word, of_other(it.str))
-    } else if it.why == Why::Nothing && it.call.traits().runs {
+        let may_be_option = it.is(Kind::Url) || it.call.traits().runs;
+        (Kind::Word, no_option(it.str, may_be_option).and_then(|()| of_other(it.str)))
+    } else if is_untold(it) {
         // Words beside a program are looked at with it, and may well be its options.
         match is_listed && is_judged_together(it) {
             true => return None,
-            false => (Kind::Word, of_other(it.str).and_then(|()| substitutes(it.str))),
+            false => {
+                let judged = no_option(it.str, !is_listed && !it.str.contains(' '));
+                (Kind::Word, judged.and_then(|()| of_other(it.str)).and_then(|()| substitutes(it.str)))
+            }
         }
     } else {
         return None;
     };
     judged.err().map(|why| (kind, why))
+}
+
+/// Whether nothing is known of an argument of a tool that runs programs. That it has the name of
+/// something says nothing: of a container, a program, a branch.
+fn is_untold(it: &Argument<'_>) -> bool {
+    let is_name = || it.kinds.is_plain() && it.why == Why::Name && is_bare_name(it.name);
+    (it.why == Why::Nothing || is_name()) && it.call.traits().runs
+}
+
+fn is_bare_name(name: &str) -> bool {
+    last_word(name) == "name"
+}
+
+/// `-uCOMMAND`, in the place of something that does not begin so.
+fn no_option(text: &str, may_be_option: bool) -> Result<(), String> {
+    let letter = text.strip_prefix('-').and_then(|it| it.chars().next());
+    match may_be_option && letter.is_some_and(|it| it.is_ascii_alphabetic()) {
+        true => Err("it would be read as an option".to_owned()),
+        false => Ok(()),
+    }
 }
 
 /// Words of a list are looked at together.
@@ -80,8 +106,7 @@ pub(super) fn is_listed(it: &Argument<'_>) -> bool {
 }
 
 fn is_program(it: &Argument<'_>) -> bool {
-    let is_said = || it.why == Why::Nothing && it.call.traits().runs;
-    it.is(Kind::Command) || is_said() && names_program(it.name)
+    it.is(Kind::Command) || is_untold(it) && names_program(it.name)
 }
 
 /// Whether a parameter is called as what is run. With nothing beside it, it may be that of a theatre.
@@ -173,8 +198,15 @@ const WORDS_MAX: usize = 100_000;
 /// The command lines of a call. Nothing, where there are too many of them to look at.
 pub(super) fn lines<'a>(call: &Called<'a>) -> Option<Vec<Line<'a>>> {
     let programs = |holder: Json<'a>| {
-        holder.fields().filter_map(|(name, value)| {
-            let is_one = call.parameter(name).kinds.has(Kind::Command) || names_program(name);
+        let is_program =
+            |name: &str| call.parameter(name).kinds.has(Kind::Command) || names_program(name);
+        // `name` beside words, of a tool that runs programs and where nothing else is one.
+        let is_words = |name: &str| call.parameter(name).kinds.has(Kind::Words) || names_words(name);
+        let is_by_name = call.traits().runs
+            && holder.fields().any(|(name, _)| is_words(name))
+            && !holder.fields().any(|(name, _)| is_program(name));
+        holder.fields().filter_map(move |(name, value)| {
+            let is_one = is_program(name) || is_by_name && is_bare_name(name);
             value.str().filter(|_| is_one).map(|text| (value, text))
         })
     };
@@ -233,9 +265,13 @@ fn of_line(line: &str, may: Commands, roots: &[String]) -> Result<(), String> {
     if line.trim().is_empty() {
         return Ok(());
     }
-    match (may, line::words(line)) {
-        (_, Err(why)) => Err(why.to_string()),
-        (may, Ok(words)) => {
+    let words = match may {
+        Commands::Read => line::words(line),
+        Commands::Plain | Commands::Any => line::words_with_variables(line),
+    };
+    match words {
+        Err(why) => Err(why.to_string()),
+        Ok(words) => {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             of_words(&words, may, roots)
         }
@@ -250,32 +286,21 @@ fn of_words(words: &[&str], may: Commands, roots: &[String]) -> Result<(), Strin
     }
     let program = words.first().copied().unwrap_or_default();
     let name = program.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
-    let name = name.trim_end_matches(".exe").trim_end_matches(".cmd");
-    let bare = name.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
+    let bare = name.trim_end_matches(".exe").trim_end_matches(".cmd");
     if BUILTINS.contains(&bare) {
         return Err(format!("`{bare}` is a part of a shell"));
     }
-    let asks_only = matches!(words, [_, "--version" | "-V" | "-v" | "--help" | "-h"]);
-    if RUNNERS.contains(&bare) && !asks_only {
-        let command: Vec<OsString> = words.iter().map(Into::into).collect();
-        if let Launch::Arbitrary { why } = Launch::of(&command, []) {
-            return Err(why);
-        }
+    if !program.is_empty() && !program.starts_with('-') {
+        return match starts::why(words) {
+            Some(why) => Err(why),
+            // Of a program that is known, other options mean something else.
+            None if starts::is_known(program) => Ok(()),
+            None => words.iter().try_for_each(|it| starts_another(it, IN_ANY)),
+        };
     }
-    let runs = |marks: &[&str]| words.iter().any(|word| marks.iter().any(|it| word.contains(it)));
-    let has_text = match bare {
-        "awk" | "gawk" | "mawk" | "nawk" => runs(&["system", "getline", "|", "@load"]),
-        "sed" | "gsed" => words.iter().any(|it| it.ends_with("/e") || it.starts_with("1e")),
-        "sqlite" | "psql" | "mysql" => runs(&[".shell", ".system", ".load", "\\!", "system "]),
-        _ => false,
-    };
-    if has_text {
-        return Err(format!("what it tells `{bare}` starts another program"));
-    }
-    words.iter().try_for_each(|it| starts_another(it))?;
+    words.iter().try_for_each(|it| starts_another(it, STARTS))?;
     let has_code = words.windows(2).any(|it| matches!(it, [flag, _] if CODE.contains(flag)));
-    let is_program = words.first().is_some_and(|it| !it.starts_with('-'));
-    match has_code && !is_program {
+    match has_code {
         true => Err("an option of it may run what comes next".to_owned()),
         false => Ok(()),
     }
@@ -285,7 +310,7 @@ fn of_words_in_line(text: &str) -> Result<(), String> {
     // Behind a program, where `a=b` is an argument.
     let words = line::words(&format!("program {text}")).map_err(|it| it.to_string())?;
     let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-    words.iter().try_for_each(|it| starts_another(it))?;
+    words.iter().try_for_each(|it| starts_another(it, STARTS))?;
     match words.iter().any(|it| CODE.contains(it)) {
         true => Err("an option of it may run what comes next".to_owned()),
         false => Ok(()),
@@ -293,19 +318,29 @@ fn of_words_in_line(text: &str) -> Result<(), String> {
 }
 
 /// A word of a command line that somebody else has written: a branch, a host.
-fn of_word(word: &str) -> Result<(), String> {
+fn of_word(word: &str, may_be_run: bool) -> Result<(), String> {
     if word.starts_with('-') && word.len() > 1 {
         return Err("it would be read as an option".to_owned());
     }
     substitutes(word)?;
+    if !may_be_run {
+        return starts_another(word, STARTS);
+    }
     let mut before = ' ';
     let mut depth = 0_usize;
-    for it in word.chars() {
+    let mut rest = word;
+    while let Some(it) = rest.chars().next() {
+        rest = rest.get(it.len_utf8()..).unwrap_or_default();
         match it {
             // `HEAD@{2 days ago}`, `HEAD^{commit}`
             '{' if matches!(before, '@' | '^') => depth += 1,
             '}' if depth > 0 => depth -= 1,
             ' ' | '/' | ':' if depth > 0 => {}
+            // `fix(parser)/x`: to a shell a mistake, and nothing that it would do.
+            '(' if before.is_ascii_alphanumeric() => match scope(rest) {
+                Some(after) => rest = after,
+                None => return Err("`(` may mean something to a shell".to_owned()),
+            },
             ';' | '|' | '&' | '<' | '>' | '$' | '`' | '\'' | '"' | '(' | ')' | '{' | '}' | '\\'
             | '\t' | ' ' => {
                 return Err(format!("`{it}` may mean something to a shell"));
@@ -314,7 +349,14 @@ fn of_word(word: &str) -> Result<(), String> {
         }
         before = it;
     }
-    starts_another(word)
+    starts_another(word, STARTS)
+}
+
+/// What is behind the `word)` of a scope, which is one word and not nothing: `()` begins a function.
+fn scope(text: &str) -> Option<&str> {
+    let (inner, after) = text.split_once(')')?;
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./".contains(it);
+    (!inner.is_empty() && inner.chars().all(is_plain)).then_some(after)
 }
 
 /// Something else that may end up on a command line: it is no option that starts a program, and no
@@ -332,7 +374,7 @@ fn of_other(text: &str) -> Result<(), String> {
     if is_long(option) {
         return Err("it would be read as an option".to_owned());
     }
-    starts_another(text)
+    starts_another(text, STARTS)
 }
 
 /// What a shell puts something else in the place of, or reads as the end of a line.
@@ -344,31 +386,35 @@ fn substitutes(text: &str) -> Result<(), String> {
     begins.map_or(Ok(()), |it| Err(format!("`{it}` may mean something to a shell")))
 }
 
-/// Options by which programs that are harmless otherwise start another, or write where they are told.
-fn starts_another(word: &str) -> Result<(), String> {
+/// Options by which programs that are harmless otherwise start another, or write where they are told:
+/// also cut short, as long as they say more than an ordinary one, and settings in any letter case.
+fn starts_another(word: &str, options: &[&str]) -> Result<(), String> {
     let option = word.split(['=', ' ']).next().unwrap_or_default();
-    let is_listed = STARTS.contains(&option) || GLUED.iter().any(|it| word.starts_with(it));
+    let is_short_of = |whole: &&str| {
+        let first = whole.trim_start_matches('-').split('-').next().unwrap_or_default();
+        option.len() > first.len() + 3 && whole.starts_with("--") && whole.starts_with(option)
+    };
+    let lower = word.get(..SETTING_BYTES_MAX).unwrap_or(word).to_ascii_lowercase();
+    let is_listed = options.contains(&option)
+        || !HONEST.contains(&option) && options.iter().any(is_short_of)
+        || GLUED.iter().any(|it| lower.starts_with(it))
+        || SETTINGS.iter().any(|it| lower.starts_with(it)) && word.contains('=');
     match is_listed {
         true => Err(format!("`{option}` starts another program, or writes a file")),
         false => Ok(()),
     }
 }
 
+/// No setting that is listed is longer.
+const SETTING_BYTES_MAX: usize = 40;
+
+/// Options of others that are the beginning of one that starts something.
+const HONEST: &[&str] = &["--output-d", "--checkpoint", "--no-index"];
+
 /// Words that a shell does something about itself.
 const BUILTINS: &[&str] = &["eval", "source", ".", "exec", "command", "builtin", "trap", "alias"];
 
-/// Programs that are there to run what they are given: of these the whole line is read.
-const RUNNERS: &[&str] = &[
-    "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "cmd", "powershell",
-    "pwsh", "nu", "xonsh", "busybox", "toybox", "python", "pypy",
-    "ipython", "node", "nodejs", "deno", "bun", "tsx", "ts-node", "perl", "ruby", "irb", "php", "lua",
-    "luajit", "tclsh", "expect", "osascript", "julia", "r", "rscript", "groovy", "scala", "elixir",
-    "npx", "pnpx", "bunx", "uvx", "pipx", "env", "xargs", "parallel", "nohup", "timeout", "nice",
-    "stdbuf", "setsid", "watch", "time", "sudo", "doas", "su", "pkexec", "chroot", "unshare",
-    "nsenter", "bwrap", "script", "screen", "tmux", "at", "batch", "vim", "vi", "nvim", "ex", "ed",
-    "emacs", "gdb", "strace", "socat", "nc", "ncat", "systemd-run", "start-stop-daemon", "setarch",
-];
-
+/// Where the program is not said.
 const STARTS: &[&str] = &[
     "--upload-pack", "--receive-pack", "--exec", "--exec-path", "--output", "--open-files-in-pager",
     "--ext-diff", "--config-env", "--template", "-exec", "-execdir", "-ok", "-okdir", "-fprint",
@@ -379,11 +425,25 @@ const STARTS: &[&str] = &[
     "--compress-program", "--filter", "--proxycommand", "--unzip-command", "--log-file",
 ];
 
+/// Where the program is said, and is none that is known: `--output` and `--filter` mean many things.
+const IN_ANY: &[&str] = &[
+    "--upload-pack", "--receive-pack", "--exec-path", "--open-files-in-pager", "--ext-diff",
+    "--config-env", "-exec", "-execdir", "-ok", "-okdir", "-fprint", "-fprint0", "-fprintf", "-fls",
+    "--to-command", "--checkpoint-action", "--use-compress-program", "--rsh", "--rsh-command",
+    "--rmt-command", "--info-script", "--new-volume-script", "--hostname-bin", "--use-askpass",
+    "--node-options", "--script-shell", "--compress-program", "--proxycommand", "--unzip-command",
+];
+
+/// Settings whose names go on behind this. Without a value they may be those of files.
+const SETTINGS: &[&str] = &["alias.", "build.rustc"];
+
+/// In small letters, since whoever reads them does not tell the case.
 const GLUED: &[&str] = &[
-    "-oProxyCommand", "-oLocalCommand", "-oPermitLocalCommand", "-oKnownHostsCommand", "-oMatch",
-    "alias.", "build.rustc", "-ccore.", "-cprotocol.", "-calias.", "ext::", "core.sshCommand=", "core.pager=",
-    "core.fsmonitor=", "core.hooksPath=", "core.editor=", "protocol.ext.allow=",
-    "diff.external=", "credential.helper=", "ProxyCommand=",
+    "-oproxycommand", "-olocalcommand", "-opermitlocalcommand", "-oknownhostscommand", "-omatch",
+    "-oinclude", "-opkcs11provider",   "-ccore.", "-cprotocol.", "-calias.",
+    "ext::", "core.sshcommand=", "core.pager=", "core.fsmonitor=", "core.hookspath=", "core.editor=",
+    "protocol.ext.allow=", "diff.external=", "credential.helper=", "proxycommand=", "localcommand=",
+    "permitlocalcommand=", "knownhostscommand=",
 ];
 
 /// Options behind which comes a program's text.

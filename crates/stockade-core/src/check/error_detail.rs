@@ -39,7 +39,19 @@ fn look(error: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
         let shown = |it: Json<'_>| data.is_none_or(|data| !data.contains(it));
         for json in error.all().filter(|it| shown(*it)) {
             let Some(text) = json.str() else { continue };
-            if let Some(detail) = detail(text, facts.roots) {
+            // What a tool says, and not the protocol: `data` and `message` are no output of programs.
+            let frames = if is_rpc { None } else { own_frames(text, facts.roots) };
+            if let Some(frames) = frames {
+                let seen = detail_but_traces(&frames.shown, facts.roots);
+                let shown = match seen {
+                    None if !frames.withheld => continue,
+                    None => instead(&frames.shown, facts.reference),
+                    Some(PATH) => without_paths(&frames.shown, facts.roots, facts.reference),
+                    Some(_) => instead("internal error", facts.reference),
+                };
+                let says = if frames.withheld { TRACE } else { seen.unwrap_or(TRACE) };
+                out.add_fixable(At::Value(json), says, shown);
+            } else if let Some(detail) = detail(text, facts.roots) {
                 let shown = match detail {
                     PATH => without_paths(text, facts.roots, facts.reference),
                     _ => instead("internal error", facts.reference),
@@ -85,9 +97,13 @@ const PATH: &str = "a path of the host";
 
 /// What a text tells that it should not.
 fn detail(text: &str, roots: &[String]) -> Option<&'static str> {
-    if has_trace(text) {
-        Some("a stack trace")
-    } else if has_connection(text) {
+    if has_trace(text) { Some(TRACE) } else { detail_but_traces(text, roots) }
+}
+
+const TRACE: &str = "a stack trace";
+
+fn detail_but_traces(text: &str, roots: &[String]) -> Option<&'static str> {
+    if has_connection(text) {
         Some("a connection string")
     } else if has_environment(text) {
         Some("environment variables")
@@ -128,6 +144,90 @@ fn is_frame(line: &str) -> bool {
     }
     // `main.go:12 +0x1d`, `app.rb:3:in 'f'`
     line.contains(".go:") && line.contains(" +0x") || line.contains(".rb:") && line.contains(":in ")
+}
+
+/// A trace of what the conversation is about, without the frames that are elsewhere.
+struct Frames {
+    shown: String,
+    withheld: bool,
+}
+
+/// What is left of a trace in which programs of the roots have frames: that of tests, say, which
+/// whoever asked for them wants to read. Nothing, where there are no roots, or none of its frames is
+/// in them: then it is the server's own.
+fn own_frames(text: &str, roots: &[String]) -> Option<Frames> {
+    if roots.is_empty() || !has_trace(text) {
+        return None;
+    }
+    let (mut shown, mut withheld, mut has_own) = (String::with_capacity(text.len()), false, false);
+    let mut hidden: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        // Below a frame of Python stands its line of the program.
+        if hidden.is_some_and(|it| indent > it && !is_place(line)) {
+            continue;
+        }
+        hidden = None;
+        if is_place(line) {
+            if frame_file(line).is_some_and(|it| is_own(it, roots)) {
+                has_own = true;
+            } else {
+                hidden = Some(indent);
+                withheld = true;
+                shown.push_str(line.get(..indent).unwrap_or_default());
+                shown.push_str("[frame withheld]\n");
+                continue;
+            }
+        }
+        shown.push_str(line);
+    }
+    has_own.then_some(Frames { shown, withheld })
+}
+
+/// Whether a line says where in a program something happened.
+fn is_place(line: &str) -> bool {
+    is_frame(line) || line.contains("panicked at ")
+}
+
+/// The file that a frame names with the directory that it is in. Those of Java and of .NET without
+/// symbols name none.
+fn frame_file(line: &str) -> Option<&str> {
+    let bare = line.trim();
+    if let Some((_, place)) = bare.split_once("panicked at ") {
+        return without_position(place.trim_end_matches(':'));
+    }
+    if let Some(file) = bare.strip_prefix("File \"") {
+        return file.split_once("\", line ").map(|(file, _)| file);
+    }
+    if let Some(call) = bare.strip_prefix("at ") {
+        let place = call.rsplit_once('(').map_or(call, |(_, it)| it.trim_end_matches(')'));
+        let file = without_position(place)?;
+        return Some(file).filter(|it| !it.ends_with(".java") && !it.ends_with(".kt"));
+    }
+    let (place, _) = bare.split_once(" +0x").or_else(|| bare.split_once(":in "))?;
+    without_position(place)
+}
+
+/// `a.js:10:5` without what follows the name.
+fn without_position(place: &str) -> Option<&str> {
+    let is_digit = |it: char| it.is_ascii_digit() || it == ':';
+    let file = place.trim_end_matches(is_digit);
+    (file.len() < place.len()).then_some(file)
+}
+
+/// Whether a file is of what the conversation is about: in a root, or relative, as programs name
+/// what they were started on. What is installed is of whoever installed it.
+fn is_own(file: &str, roots: &[String]) -> bool {
+    const INSTALLED: [&str; 8] = [
+        "site-packages", "dist-packages", "node_modules", "node:", "<frozen", ".cargo/registry",
+        "/rustc/", "importlib",
+    ];
+    let file = file.strip_prefix("file://").unwrap_or(file);
+    if file.is_empty() || file.contains("..") || INSTALLED.iter().any(|it| file.contains(it)) {
+        return false;
+    }
+    let is_whole = file.starts_with(['/', '\\', '~', '<']) || file.get(1..).is_some_and(|it| it.starts_with(':'));
+    !is_whole || root_end(file, 0, roots).is_some()
 }
 
 /// `server.js:10:5`, `App.java:12`
@@ -242,6 +342,35 @@ fn is_word_start(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_of_the_project_is_read_without_the_frames_of_others() {
+        let roots = ["/home/a/notes".to_owned()];
+        let trace = "FAIL\nTraceback (most recent call last):\n  File \"/usr/lib/python3/unittest/case.py\", line 57, in run\n    self.call()\n    ~~~~~~~~~^^\n  File \"tests/test_a.py\", line 3, in test\n    assert f() == 1\n  File \"/home/a/notes/src/a.py\", line 9, in f\n    return 1 / 0\nZeroDivisionError\n";
+        let frames = own_frames(trace, &roots).unwrap();
+        assert_eq!(frames.shown, "FAIL\nTraceback (most recent call last):\n  [frame withheld]\n  File \"tests/test_a.py\", line 3, in test\n    assert f() == 1\n  File \"/home/a/notes/src/a.py\", line 9, in f\n    return 1 / 0\nZeroDivisionError\n");
+        assert!(frames.withheld);
+        for own in [
+            "Error: x\n    at f (src/a.test.js:10:5)\n    at g (/home/a/notes/src/b.js:1:2)",
+            "thread 'it' (7) panicked at src/main.rs:4:5:\nboom",
+            "panic: x\n\ngoroutine 1 [running]:\nmain.f()\n\t/home/a/notes/main.go:12 +0x1d",
+        ] {
+            let frames = own_frames(own, &roots).unwrap_or_else(|| panic!("{own}"));
+            assert_eq!((&*frames.shown, frames.withheld), (own, false));
+            assert!(own_frames(own, &[]).is_none(), "{own}");
+        }
+        for other in [
+            "Traceback (most recent call last):\n  File \"/srv/server.py\", line 1, in f",
+            "Traceback (most recent call last):\n  File \"lib/site-packages/x.py\", line 1, in f",
+            "Error: x\n    at f (node_modules/x/y.js:10:5)\n    at node:internal/a:1:2",
+            "Error: x\n    at f (../server/y.js:10:5)",
+            "java.lang.Error: x\n\tat com.example.App.main(App.java:12)",
+            "thread 'main' panicked at /root/.cargo/registry/src/x/lib.rs:4:5:\nboom",
+            "File \"/home/a/notes_of_b/a.py\", line 3, in f",
+        ] {
+            assert!(own_frames(other, &roots).is_none(), "{other}");
+        }
+    }
 
     #[test]
     fn an_error_still_says_what_went_wrong() {

@@ -154,7 +154,9 @@ impl Before {
                 let emoji = is_pictograph(self.base)
                     && (self.base == last || last == '\u{fe0f}' || last == TAG_END)
                     && is_pictograph(next);
-                emoji || is_virama(last) || is_joining(last) && is_joining(next)
+                // `ه\u{200d}` at the end of a word is an abbreviation, in the form of the beginning.
+                let ends_word = is_arabic(last) && !is_ignorable(next);
+                emoji || is_virama(last) || is_joining(last) && is_joining(next) || ends_word
             }
             '\u{200e}' | '\u{200f}' | '\u{61c}' => {
                 is_right_to_left(last) || is_right_to_left(next) && !is_ignorable(last)
@@ -214,15 +216,18 @@ fn is_keycap(it: char) -> bool {
 
 /// Letters and marks of scripts in which joiners change how a word is written.
 fn is_joining(it: char) -> bool {
-    let arabic = matches!(it, '\u{620}'..='\u{6ff}' | '\u{750}'..='\u{77f}'
-        | '\u{860}'..='\u{8ff}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}');
     let kin = matches!(it, '\u{700}'..='\u{74f}' | '\u{7c0}'..='\u{7ff}' | '\u{840}'..='\u{85f}'
         | '\u{1800}'..='\u{180a}' | '\u{1820}'..='\u{18af}');
     let indic = matches!(it, '\u{900}'..='\u{dff}' | '\u{f00}'..='\u{109f}'
         | '\u{1700}'..='\u{17b3}' | '\u{17b6}'..='\u{17ff}' | '\u{1a20}'..='\u{1aad}'
         | '\u{1b00}'..='\u{1c4f}' | '\u{a800}'..='\u{a8ff}' | '\u{a980}'..='\u{a9ff}'
         | '\u{aa60}'..='\u{aadf}' | '\u{abc0}'..='\u{abff}' | '\u{11000}'..='\u{11fff}');
-    arabic || kin || indic
+    is_arabic(it) || kin || indic
+}
+
+fn is_arabic(it: char) -> bool {
+    matches!(it, '\u{620}'..='\u{6ff}' | '\u{750}'..='\u{77f}'
+        | '\u{860}'..='\u{8ff}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
 }
 
 /// The signs that take the vowel from a consonant; a joiner after one chooses its form.

@@ -22,7 +22,7 @@ impl Check for This {
         }
         if is_statement(it) {
             let loss = (may(it.call) == Sql::Write)
-                .then(|| parse(it.call, it.str).ok()?.loss())
+                .then(|| parse(it.call, it.str).ok()?.iter().find_map(|it| it.loss()))
                 .flatten();
             if let Some(loss) = loss {
                 out.add_told(it.at, it.says(Kind::Sql, loss));

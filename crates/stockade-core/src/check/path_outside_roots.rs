@@ -67,7 +67,9 @@ fn is_looked_at(it: &Argument<'_>, roots: &[String]) -> bool {
         return false;
     }
     let text = it.str;
-    let is_path = it.is(Kind::Path) && may_be_path(it.name, text) || looks_like_path(text);
+    let is_path = it.is(Kind::Path) && may_be_path(it.name, text)
+        || looks_like_path(text)
+        || may_have_blanks(it) && looks_like_path_with_blanks(text);
     let is_uri = || looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
     is_path || !it.is_name() && is_uri()
 }
@@ -182,6 +184,32 @@ fn looks_like_path(text: &str) -> bool {
         }
     }
 }
+
+/// Whether a text with blanks may be a path: not what holds words for people, nor a line that names a
+/// program.
+fn may_have_blanks(it: &Argument<'_>) -> bool {
+    it.why == Why::Nothing && !it.call.traits().runs || it.is_name() && it.call.arguments.is_object()
+}
+
+/// A path with blanks in it, or one that is `..` alone: as short as one is, and no sentence.
+fn looks_like_path_with_blanks(text: &str) -> bool {
+    let text = text.trim();
+    if matches!(text, ".." | "..\\" | "../") {
+        return true;
+    }
+    let is_sentence = [". ", ", ", "; ", ": ", "? ", "! "].iter().any(|it| text.contains(it))
+        || text.ends_with(['.', '!', '?'])
+        || text.contains(['\n', '\r', '\t'])
+        || text.split(' ').count() > WORDS_OF_PATH_MAX;
+    // What is before the first blank says where it is.
+    !is_sentence && text.contains(' ') && {
+        let head = text.split(' ').next().unwrap_or_default();
+        looks_like_path(head) || looks_like_path(&text.replace(' ', "_"))
+    }
+}
+
+/// So many words a file's name has, with what it is in.
+const WORDS_OF_PATH_MAX: usize = 8;
 
 /// `..` for whoever decodes, once or twice, or takes something away first.
 fn hides_a_climb(text: &str) -> bool {

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::detect;
-use crate::finding::{At, Mend, Scored};
+use crate::finding::{At, Mend, Scored, Severity};
 use crate::json::Json;
 use crate::message::Side;
 use crate::subject::{Channel, Subject};
@@ -55,8 +55,61 @@ impl Check for This {
             };
             out.add_scored(at, seen.says(), scored);
         });
+        subject.json.all().filter(|it| it.is_array()).for_each(|it| pieces(subject, it, facts, out));
     }
 }
+
+/// The texts of a list that only together are an order: a model reads them one after the other.
+fn pieces(subject: Subject<'_>, list: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+    let mut pieces: Vec<(Json<'_>, &str)> = Vec::new();
+    let mut len = 0;
+    for item in list.items() {
+        let texts = [item].into_iter().chain(item.fields().map(|(_, it)| it));
+        for json in texts.filter(|it| is_prose(subject, *it)) {
+            let Some(text) = json.str().filter(|it| it.len() <= PIECE_MAX) else { continue };
+            len += text.len() + 1;
+            if len > PIECES_MAX {
+                return;
+            }
+            pieces.push((json, text));
+        }
+    }
+    if pieces.len() < 2 || out.is_full() {
+        return;
+    }
+    // A piece that begins like a sentence is one: labels of a menu are read one by one.
+    let mut together = String::with_capacity(len + pieces.len());
+    for (_, text) in &pieces {
+        let begins = |it: char| it.is_uppercase() || it.is_numeric();
+        together.push_str(if text.starts_with(begins) { ". " } else { " " });
+        together.push_str(text);
+    }
+    let Some(seen) = look(&together).filter(|it| it.severity == Severity::High) else { return };
+    // What one of them says alone was found there. It stays out of what the others say.
+    if pieces.iter().any(|(_, it)| look(it).is_some()) {
+        return;
+    }
+    let is_fenced = |(json, _): &(Json<'_>, &str)| is_fenced(At::Value(*json), facts);
+    for (json, _) in pieces.iter().filter(|it| !is_fenced(it)) {
+        let at = At::Value(*json);
+        let scored = Scored {
+            severity: seen.severity,
+            confidence: seen.confidence,
+            mend: mend(subject, at, facts),
+            mended: *json,
+        };
+        out.add_scored(at, format!("in pieces: {}", seen.says()), scored);
+    }
+}
+
+fn look(text: &str) -> Option<detect::Suspicion> {
+    detect::look(detect::Said { text, of: detect::Of::Content, is_own: &|_| false })
+}
+
+/// What is longer is no piece of a sentence.
+const PIECE_MAX: usize = 200;
+/// A list that is longer than this together is data.
+const PIECES_MAX: usize = 4000;
 
 /// Whether a text was mended in an earlier look.
 fn is_fenced(at: At<'_>, facts: &Facts<'_>) -> bool {

@@ -8,9 +8,12 @@ use crate::alias::Aliases;
 use crate::subject::Subject;
 
 mod context;
+mod cut;
 mod encoded;
 mod escaped;
 mod format;
+mod pair;
+mod password;
 mod placeholder;
 mod split;
 mod token;
@@ -24,6 +27,7 @@ impl Check for This {
 
     fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
         split::look(subject, facts, out);
+        pair::look(subject, facts, out);
     }
 
     fn text(&self, text: Text<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
@@ -102,6 +106,8 @@ fn inside(bytes: &[u8], depth: usize, is_blob: bool) -> Vec<Secret> {
     let mut plain = |kind, at| found.push(Secret::plain(kind, at));
     context::private_keys(bytes, &mut plain);
     context::assigned(bytes, &mut plain);
+    password::placed(bytes, &mut plain);
+    cut::find(bytes, &mut found);
     if depth > 0 {
         escaped::find(bytes, depth - 1, &mut found);
         encoded::find(bytes, depth - 1, is_blob, &mut found);
@@ -115,7 +121,7 @@ fn tokens(bytes: &[u8], found: &mut Vec<Secret>) {
         bytes.get(it.clone()).is_some_and(|it| !placeholder::is_placeholder(it))
     };
     token::tokens(bytes, &mut |kind, at| {
-        if real(&at) {
+        if real(&at) && !context::is_of_presigned(bytes, at.start) {
             found.push(Secret::plain(kind, at));
         }
     });

@@ -1,6 +1,9 @@
 #![doc = include_str!("sql_statement.md")]
 
-use stockade_kit::query::{Dialect, Kind as Does, Query, Refusal};
+use std::sync::LazyLock;
+
+use regex::Regex;
+use stockade_kit::query::{Kind as Does, Query, Refusal};
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Called, Kind, Why, is_ambiguous, last_word};
@@ -30,35 +33,102 @@ pub(super) fn is_statement(it: &Argument<'_>) -> bool {
     }
     // A tool that is only thought to speak SQL may be asked in words.
     let is_sure = it.is(Kind::Sql) && it.why != Why::Tool;
-    is_sure || begins_as_sql(it.str) || it.str.contains(';')
+    is_sure || is_sql(it.call, it.str)
 }
 
-/// A statement, by the policy's dialect or the tool's.
-pub(super) fn parse(call: &Called<'_>, sql: &str) -> Result<Query, Refusal> {
-    Query::parse(call.inputs.dialect().unwrap_or(call.traits().dialect), sql)
+/// What there is in a text, by the policy's dialect or the tool's: one statement, but for a tool
+/// that changes how a database is built.
+pub(super) fn parse(call: &Called<'_>, sql: &str) -> Result<Vec<Query>, Refusal> {
+    let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
+    match call.traits().migrates {
+        true => Query::parse_all(dialect, sql),
+        false => Query::parse(dialect, sql).map(|it| vec![it]),
+    }
 }
 
 /// What the policy or the tool has it be.
 pub(super) fn may(call: &Called<'_>) -> Sql {
-    let default = if call.traits().reads { Sql::Read } else { Sql::Write };
+    let traits = call.traits();
+    let default = if traits.reads && !traits.migrates { Sql::Read } else { Sql::Write };
     call.inputs.sql().unwrap_or(default)
 }
 
-/// Of a tool that was not listed nothing is known but names: one that reads like a statement is one.
+/// Where nothing is said of what may hold a statement, one that reads like one is one, of a tool
+/// that was listed as of another. A search is for words.
 fn looks_like_sql(it: &Argument<'_>) -> bool {
-    let is_unknown = it.call.parameters.is_none() && it.why == Why::Nothing && !it.is_name();
-    is_unknown && is_ambiguous(&last_word(it.name)) && begins_as_sql(it.str) && {
-        let speaks = it.call.traits().speaks_sql;
-        speaks || Query::parse(Dialect::Unknown, it.str).is_ok() || it.str.contains(';')
+    let may = it.why == Why::Nothing && !it.is_name() && is_ambiguous(&last_word(it.name));
+    may && !it.call.traits().searches && is_sql(it.call, it.str)
+}
+
+/// Whether a text is SQL and no prose: it can be read as a statement that names a table, calls a
+/// function or changes something, or it has the words of one in it.
+fn is_sql(call: &Called<'_>, text: &str) -> bool {
+    if !begins_as_sql(text) {
+        return text.contains(';') && has_words(text);
+    }
+    // Where SQL is expected, what begins so and has a sign in it is some, whether it parses or not.
+    if call.traits().speaks_sql
+        && (text.contains(['=', '(', '*', '\'', '$', '@', '`', '[', '\\', '/', '#', '!'])
+            || !text.trim().contains(char::is_whitespace))
+    {
+        return true;
+    }
+    if has_words(text) {
+        return true;
+    }
+    let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
+    match Query::parse_all(dialect, text) {
+        Ok(all) => all.iter().any(is_more),
+        Err(Refusal::Unparsable | Refusal::Empty) => false,
+        // It was made to be read in two ways.
+        Err(_) => text.contains(';'),
     }
 }
+
+/// Whether a statement is more than words in a row: `call me`, `use cases` and `select the best` are
+/// statements to a parser.
+fn is_more(it: &Query) -> bool {
+    const SAID: &[Does] =
+        &[Does::Explain, Does::Show, Does::Session, Does::Transaction, Does::Lock];
+    let kind = it.kind();
+    if kind == Does::Read {
+        return it.reads().next().or_else(|| it.functions().next()).is_some();
+    }
+    if kind == Does::Call {
+        return it.functions().next().is_some() || it.plain().contains(['(', '\'']);
+    }
+    !SAID.contains(&kind)
+}
+
+/// Words that stand together in statements only, wherever in a text.
+fn has_words(text: &str) -> bool {
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SQL_WORDS).ok());
+    WORDS.as_ref().is_none_or(|it| it.is_match(text))
+}
+
+/// What does not parse may still be run by a database that nobody has named.
+const SQL_WORDS: &str = r#"(?ix)
+    (?: ^ | [;)*/\s] ) (?:
+        insert \s+ into \s+ [\w"'`\[.]+ \s* (?: \( | select\b | values\b | default\b )
+      | update \s+ [\w"`\[\].]+ \s+ set \s+ [\w"`\[\].]+ \s* =
+      | delete \s+ from \s+ [\w"`\[\].]+ \s* (?: ; | $ | where\b )
+      | (?: drop | alter | create | truncate ) \s+ (?: table | database | schema | view | user | role
+          | function | procedure | extension | trigger ) \s+ [\w"`\[\].]+ \s* (?: ; | $ | \( | as\b
+          | add\b | drop\b | cascade\b | password\b | identified\b )
+      | union \s+ (?: all \s+ )? select\b
+      | into \s+ (?: outfile | dumpfile ) \b
+      | load \s+ data \b | copy \s+ \S+ \s+ (?: to | from ) \s+ (?: program \s | ['"] )
+      | attach \s+ (?: database \s+ )? ['"]
+      | (?: exec | execute ) \s+ (?: xp_ | sp_ )
+    )
+    | \b (?: load_file | load_extension | pg_read_file | pg_sleep | xp_cmdshell | openrowset ) \s* \("#;
 
 fn begins_as_sql(text: &str) -> bool {
     const WORDS: &[&str] = &[
         "select", "with", "insert", "update", "delete", "replace", "merge", "create", "drop",
         "alter", "truncate", "attach", "detach", "pragma", "copy", "load", "install", "call",
         "exec", "execute", "do", "begin", "commit", "rollback", "savepoint", "set", "reset", "show",
-        "explain", "analyze", "vacuum", "grant", "revoke", "values", "table", "describe", "desc",
+        "explain", "analyze", "vacuum", "bulk", "backup", "restore", "optimize", "put", "unload", "grant", "revoke", "values", "table", "describe", "desc",
         "use", "lock", "declare", "prepare", "export", "import", "reindex", "listen", "notify",
         "handler", "start", "discard", "refresh", "cluster", "kill", "flush",
     ];
@@ -75,15 +145,32 @@ fn judge(call: &Called<'_>, sql: &str) -> Result<(), String> {
     if may == Sql::Any {
         return Ok(());
     }
-    let query = parse(call, sql).map_err(|it| it.to_string())?;
-    match may {
-        Sql::Read => query.read_only().map(drop).map_err(|it| it.to_string()),
-        Sql::Write | Sql::Any => stays(query),
+    let statements = match parse(call, sql) {
+        // A person looks at what changes a database and is not understood: see `sql_definition`.
+        Err(Refusal::Unparsable) if call.traits().migrates && !reaches_by_text(sql) => return Ok(()),
+        other => other.map_err(|it| it.to_string())?,
+    };
+    for query in statements {
+        match may {
+            Sql::Read => query.read_only().map(drop).map_err(|it| it.to_string())?,
+            Sql::Write | Sql::Any => stays(call, &query)?,
+        }
     }
+    Ok(())
+}
+
+/// Whether one of the functions that leave the database is named in a text that nobody can read.
+fn reaches_by_text(sql: &str) -> bool {
+    let mut words = sql.split(|it: char| !it.is_alphanumeric() && it != '_');
+    words.any(|it| {
+        let it = it.to_ascii_lowercase();
+        it.contains('_') && REACHES.contains(&it.as_str())
+            || matches!(it.as_str(), "copy" | "outfile" | "dumpfile" | "attach" | "program")
+    })
 }
 
 /// Whether a statement that may write does so in its database only, and to its tables.
-fn stays(query: Query) -> Result<(), String> {
+fn stays(call: &Called<'_>, query: &Query) -> Result<(), String> {
     const ROWS: &[Does] = &[
         Does::Read,
         Does::Explain,
@@ -95,10 +182,12 @@ fn stays(query: Query) -> Result<(), String> {
     ];
     let kind = query.kind();
     if kind == Does::Change {
-        changes(query.sql())?;
+        changes(call, query.plain())?;
     } else if kind == Does::Pragma {
-        return query.read_only().map(drop).map_err(|_| format!("it is {kind}"));
-    } else if !ROWS.contains(&kind) {
+        return query.clone().read_only().map(drop).map_err(|_| format!("it is {kind}"));
+    }
+    let opens_a_migration = kind == Does::Transaction && call.traits().migrates;
+    if !(kind == Does::Change || ROWS.contains(&kind) || opens_a_migration) {
         return Err(format!("it is {kind}"));
     }
     // Whatever schema it is said to be of: `pg_catalog` has them all.
@@ -109,44 +198,103 @@ fn stays(query: Query) -> Result<(), String> {
     if let Some(name) = query.functions().find(reaches) {
         return Err(format!("the function `{name}` reaches files, programs or other databases"));
     }
+    // `p.d.t` of BigQuery has a hyphen, and nothing else.
     if let Some(name) = query.reads().chain(query.writes()).find(|it| it.contains(['/', '\\', ':'])) {
         return Err(Refusal::File(name.to_owned()).to_string());
     }
-    match query.read_only() {
-        Err(refusal @ (Refusal::Into | Refusal::File(_))) => Err(refusal.to_string()),
-        Ok(_) | Err(_) => Ok(()),
+    let leaves = |it: &&Refusal| {
+        matches!(
+            it,
+            Refusal::Into
+                | Refusal::File(_)
+                | Refusal::Accounts(_)
+                | Refusal::System(_)
+                | Refusal::Elsewhere(_)
+        )
+    };
+    match query.obstacles().iter().find(leaves) {
+        Some(it) => Err(it.to_string()),
+        None => Ok(()),
     }
 }
 
-/// What a statement that changes a database is about. What brings in code, accounts or files is not
-/// for a tool that writes rows.
-fn changes(sql: &str) -> Result<(), String> {
+/// What a statement that changes a database is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// Rows, tables, and what belongs to them.
+    Tables,
+    /// Code, accounts, or a whole database: a person is asked, see `sql_definition`.
+    Definition(String),
+    /// Files, programs, other servers.
+    Beyond(String),
+}
+
+/// Reads the first words of a statement that has no comments.
+pub(super) fn about(plain: &str) -> About {
     const TABLES: &[&str] = &[
         "table", "view", "index", "trigger", "sequence", "schema", "type", "virtual", "materialized",
-        "analyze", "reindex", "truncate", "comment", "domain", "database", "unique",
+        "analyze", "reindex", "truncate", "comment", "domain", "unique", "policy", "vacuum",
     ];
     const BEYOND: &[&str] = &[
-        "extension", "function", "procedure", "language", "server", "system", "role", "user",
-        "library", "plugin", "tablespace", "subscription", "publication", "load", "install", "macro",
-        "secret", "grant", "revoke", "foreign", "do", "cast", "operator", "aggregate", "event",
+        "language", "server", "system", "library", "plugin", "tablespace", "subscription",
+        "publication", "load", "install", "secret", "foreign", "cast", "operator", "aggregate",
+        "event", "stage", "storage", "integration", "connector", "credential", "assembly", "external",
+        "wrapper",
     ];
-    let sql = sql.trim_start();
-    for word in sql.split_whitespace().take(8) {
-        if word.contains("--") || word.contains("/*") || word.starts_with('#') {
-            return Err("there is a comment before what it is about".to_owned());
-        }
-        let word = word.to_ascii_lowercase();
+    const DEFINITIONS: &[&str] = &[
+        "extension", "function", "procedure", "role", "user", "grant", "revoke", "macro", "do",
+        "database",
+    ];
+    /// Languages in which a function does whatever the database's own account may.
+    const UNTRUSTED: &[&str] = &["language c", "plpython", "plperlu", "pltclu", "plsh", "internal"];
+    /// Extensions that reach files, programs or other servers.
+    const REACHING: &[&str] = &[
+        "plpython", "plperlu", "pltclu", "plsh", "file_fdw", "dblink", "postgres_fdw", "adminpack",
+        "http", "pg_net", "pg_cron", "mysql_fdw", "oracle_fdw", "lo", "aws_s3", "aws_lambda",
+    ];
+    let lower = plain.to_lowercase();
+    for word in lower.split_whitespace().take(8) {
         let word = word.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
         let word = word.into_iter().next().unwrap_or_default();
         if TABLES.contains(&word) {
-            break;
+            return About::Tables;
         }
         if BEYOND.contains(&word) {
-            return Err(format!("it is about `{word}`, which is more than rows and tables"));
+            return About::Beyond(word.to_owned());
+        }
+        if DEFINITIONS.contains(&word) {
+            let mut words = lower.split(|it: char| !it.is_alphanumeric() && !"_-".contains(it));
+            let reaches = match word {
+                "extension" => words.any(|it| {
+                    REACHING.contains(&it) || it.starts_with("plpython") || it.ends_with("_fdw")
+                }),
+                "function" | "procedure" | "do" => UNTRUSTED.iter().any(|it| lower.contains(it)),
+                _ => false,
+            };
+            return match reaches {
+                true => About::Beyond(word.to_owned()),
+                false => About::Definition(word.to_owned()),
+            };
         }
     }
-    let vacuums = sql.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("vacuum"));
-    let into = || sql.split_whitespace().any(|it| it.eq_ignore_ascii_case("into"));
+    About::Tables
+}
+
+/// What brings in files, programs or other servers is not for a tool that writes rows, and accounts
+/// are only for one that changes how a database is built.
+fn changes(call: &Called<'_>, plain: &str) -> Result<(), String> {
+    let is_account = |it: &str| matches!(it, "role" | "user" | "grant" | "revoke" | "database" | "do");
+    match about(plain) {
+        About::Beyond(word) => {
+            return Err(format!("it is about `{word}`, which is more than rows and tables"));
+        }
+        About::Definition(word) if is_account(&word) && !call.traits().migrates => {
+            return Err(format!("it is about `{word}`, which is more than rows and tables"));
+        }
+        About::Definition(_) | About::Tables => {}
+    }
+    let vacuums = plain.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("vacuum"));
+    let into = || plain.split_whitespace().any(|it| it.eq_ignore_ascii_case("into"));
     match vacuums && into() {
         true => Err("it writes the database to another file".to_owned()),
         false => Ok(()),
@@ -169,5 +317,8 @@ const REACHES: &[&str] = &[
     "duckdb_secrets", "pg_ls_logdir", "pg_ls_waldir", "pg_ls_tmpdir", "pg_ls_archive_statusdir",
     "query_to_xml_and_xmlschema", "table_to_xml", "cursor_to_xml", "schema_to_xml", "lo_get", "lo_put",
     "lo_from_bytea", "dblink_open", "dblink_fetch", "pg_promote", "pg_rotate_logfile",
-    "pg_cancel_backend", "fsdir", "zipfile",
+    "pg_cancel_backend", "fsdir", "zipfile", "url", "file", "s3", "s3cluster", "gcs", "hdfs", "remote",
+    "remotesecure", "jdbc", "odbc", "executable", "azureblobstorage", "urlcluster", "filecluster",
+    "mongodb", "redis", "deltalake", "iceberg", "hudi", "mysql", "postgresql", "sqlite", "external_query",
+    "openquery", "dictget", "pg_read_server_files", "which_secret", "sp_oacreate", "http_get", "http_post",
 ];

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use stockade_kit::address;
 use stockade_kit::url::{Refusal, Url};
 
 use super::{Check, Facts, Findings, Rule, rules};
-use crate::argument::{Argument, Called, Kind, Why};
+use crate::argument::{Argument, Called, Kind, Why, last_word};
 use crate::finding::At;
+use crate::json::Json;
 use crate::policy::input::Inputs;
 use crate::root::{bounds, directories, within};
 use crate::subject::{Channel, Subject};
@@ -19,7 +21,16 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if it.is_name() || !it.is(Kind::Url) && !may_be_fetched(it) {
+        if it.is_name() {
+            return;
+        }
+        if names_host(it)
+            && let Err(why) = host(it.str.trim(), it)
+        {
+            out.add_told(it.at, it.says(Kind::Url, why));
+            return;
+        }
+        if !it.is(Kind::Url) && !may_be_fetched(it) || is_kept(it) && is_of_own_network(it.str) {
             return;
         }
         let judge = |text: &str| judge(text, it.is(Kind::Path), it.call.inputs, facts.roots);
@@ -63,6 +74,83 @@ fn may_be_fetched(it: &Argument<'_>) -> bool {
         it.is(Kind::Path) || it.kinds.is_plain() && it.why == Why::Nothing && is_open(it.call)
     }
 }
+
+/// A value that somebody types into a form or puts down in a record: nobody goes there, where the tool
+/// is not one that does. What gives out credentials, or hides what it is, is odd there too.
+fn is_kept(it: &Argument<'_>) -> bool {
+    const RECORDS: &[&str] = &[
+        "properties", "fields", "attributes", "custom_fields", "rich_text", "children", "blocks",
+        "entities", "observations", "metadata", "record", "records", "rows", "values",
+    ];
+    const WRITES: &[&str] =
+        &["create", "update", "patch", "append", "insert", "add", "edit", "save", "upsert", "set", "write"];
+    const TYPES: &[&str] = &["fill", "type", "form", "select", "input"];
+    if it.why == Why::Policy || it.is(Kind::Upstream) || it.call.traits().goes {
+        return false;
+    }
+    let name = it.call.words_of_tool();
+    let any = |list: &[&str]| name.iter().any(|it| list.contains(&it.as_str()));
+    let is_typed = || any(TYPES) && matches!(last_word(it.name).as_str(), "value" | "values" | "text");
+    let holders = std::iter::successors(it.at.json().parent(), |it| it.parent());
+    let mut names = holders.filter_map(Json::name);
+    is_typed() || any(WRITES) && names.any(|it| RECORDS.contains(&it.to_ascii_lowercase().as_str()))
+}
+
+/// Whether the host of a URL is this machine or one of a network of one's own, and says so.
+fn is_of_own_network(text: &str) -> bool {
+    let Ok(url) = Url::parse(text.trim(), SCHEMES) else { return false };
+    match url.judge() {
+        Err(Refusal::Address(address::Why::Loopback | address::Why::Private)) => true,
+        Err(Refusal::Name(name)) => !name.contains("metadata"),
+        Ok(()) | Err(_) => false,
+    }
+}
+
+/// A host alone, of a tool that is about a network by what is said of it.
+fn names_host(it: &Argument<'_>) -> bool {
+    let is_host = || {
+        let last = last_word(it.name);
+        matches!(
+            last.as_str(),
+            "host" | "hosts" | "hostname" | "hostnames" | "ip" | "ips" | "domain" | "domains" | "server"
+                | "address" | "target"
+        )
+    };
+    it.why != Why::Policy && !it.is(Kind::Url) && it.call.traits().asks_network && is_host()
+}
+
+/// What hides which host it is, or gives out credentials, is refused wherever a network is asked; this
+/// machine and one's own network where pages are fetched. Whoever pings may well mean those.
+fn host(text: &str, it: &Argument<'_>) -> Result<(), String> {
+    let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    if is_number && text.len() < DIGITS_OF_HOST_MIN || text.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let judged = match Url::parse(&format!("http://{text}"), SCHEMES) {
+        Ok(url) => public(&url, it.call.inputs),
+        Err(why @ Refusal::Disguised { .. }) => Err(why),
+        Err(_) => Ok(()),
+    };
+    let is_wrong = match &judged {
+        Ok(()) => false,
+        Err(Refusal::Address(why)) => {
+            use address::Why::{Embedded, LinkLocal, Metadata, Unspecified};
+            matches!(why, Embedded | LinkLocal | Metadata | Unspecified) || it.call.traits().goes
+        }
+        Err(Refusal::Name(name)) => {
+            let is_name = name == "localhost" || name.contains('.');
+            name.contains("metadata") || it.call.traits().goes && is_name
+        }
+        Err(_) => true,
+    };
+    match judged {
+        Err(why) if is_wrong => Err(why.to_string()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Shorter numbers are those of something else.
+const DIGITS_OF_HOST_MIN: usize = 8;
 
 fn is_of_web(text: &str) -> bool {
     let begins = |it: &str| text.get(..it.len()).is_some_and(|head| head.eq_ignore_ascii_case(it));

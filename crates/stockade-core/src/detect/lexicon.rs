@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::words::WORDS;
+use super::{tongues, words};
 
 /// What a word means. The number is a bit of a sentence's set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,25 @@ pub(super) enum Class {
     Call,
     /// That the text is the value of something.
     Value,
+    /// That a person is asked before something is done.
+    Caution,
+    /// That a text is about attacks.
+    Topic,
+    /// What stands between quotation marks.
+    Quote,
+    /// That it is to be done.
+    Obeyed,
+}
+
+/// Every class with its words.
+pub(super) fn words() -> impl Iterator<Item = &'static (Class, &'static str)> {
+    words::WORDS.iter().chain(tongues::WORDS)
 }
 
 impl Class {
+    /// Those that a classifier knows.
+    pub(super) const LEARNT: u128 = (1 << Self::Caution as u8) - 1;
+
     pub(super) fn bit(self) -> u128 {
         1 << self as u8
     }
@@ -104,6 +120,8 @@ pub(super) struct Hit {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) class: Class,
+    /// How many bytes a letter has there.
+    pub(super) width: usize,
 }
 
 struct Lexicon {
@@ -167,7 +185,7 @@ pub(super) fn dense(text: &str) -> String {
 impl Lexicon {
     fn new(kind: Kind) -> Self {
         let (mut patterns, mut entries) = (Vec::new(), Vec::new());
-        for (class, words) in WORDS {
+        for (class, words) in words() {
             for word in words.split('|').map(|it| it.replace('\u{a6}', "|")) {
                 if !kind.has(&word) {
                     continue;
@@ -200,9 +218,20 @@ impl Lexicon {
             let is_whole = !(entry.left && before.is_some_and(|it| is_word(*it))
                 || entry.right && after.is_some_and(|it| is_word(*it)));
             if is_whole {
-                visit(Hit { start: found.start(), end: found.end(), class: entry.class });
+                let width = width(text.get(found.start()).copied());
+                visit(Hit { start: found.start(), end: found.end(), class: entry.class, width });
             }
         }
+    }
+}
+
+/// How many bytes a letter that begins so has. Those of Chinese, Japanese and Korean are words, or the
+/// better part of one.
+fn width(first: Option<u8>) -> usize {
+    match first {
+        Some(0xc3..=0xdf) => 2,
+        Some(0xe0 | 0xe1) => 3,
+        Some(_) | None => 1,
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Fired {
     /// Those that count in full, and those that count for a third, each a bit.
     full: u128,
     less: u128,
+    /// Those that are quoted where a text is about attacks: a third, and together not more than
+    /// [`QUOTED_MAX`].
+    quoted: u128,
     /// What the classifier says, in thirds of a point.
     model: i32,
     sentence: Range<usize>,
@@ -62,9 +65,13 @@ const MODEL_DOUBT: f32 = 3.0;
 pub(super) fn points<'f>(fired: impl Iterator<Item = &'f Fired> + Clone, of: Of) -> i32 {
     let full = fired.clone().fold(0, |set, it| set | it.full);
     let less = fired.clone().fold(0, |set, it| set | it.less) & !full;
-    let mut table = 0;
+    let quoted = fired.clone().fold(0, |set, it| set | it.quoted) & !full & !less;
+    let (mut table, mut of_quotes) = (0, 0);
     for (number, signal) in SIGNALS.iter().enumerate() {
         let is_in = |set: u128| set & (1 << number) != 0;
+        if is_in(quoted) {
+            of_quotes += signal.points(of);
+        }
         table += if is_in(full) {
             3 * signal.points(of)
         } else if is_in(less) {
@@ -73,8 +80,11 @@ pub(super) fn points<'f>(fired: impl Iterator<Item = &'f Fired> + Clone, of: Of)
             0
         };
     }
-    table + fired.map(|it| it.model).max().unwrap_or_default()
+    table + of_quotes.min(QUOTED_MAX) + fired.map(|it| it.model).max().unwrap_or_default()
 }
+
+/// Enough to be written down, and never of high severity by itself: who explains attacks quotes many.
+const QUOTED_MAX: i32 = 24;
 
 /// Signals that are looked for this far apart are looked for in the sentence before, too.
 const WIDE: usize = 150;
@@ -92,8 +102,15 @@ pub(super) fn fired(
     }
     let start = before.map_or(sentence.start, |it| it.start);
     let wide = Words::of(view, start..sentence.end, said.of);
-    let mut fired =
-        Fired { full: 0, less: 0, model: 0, sentence, meanings: near.set, words: Vec::new() };
+    let mut fired = Fired {
+        full: 0,
+        less: 0,
+        quoted: 0,
+        model: 0,
+        sentence,
+        meanings: near.set & Class::LEARNT,
+        words: Vec::new(),
+    };
     for (number, (signal, needs)) in SIGNALS.iter().zip(NEEDS.iter()).enumerate() {
         let words = if signal.within >= WIDE { &wide } else { &near };
         let may_be = needs.all.iter().all(|group| words.set & group != 0);
@@ -104,7 +121,18 @@ pub(super) fn fired(
         let is_about = words.set & Class::About.bit() != 0
             && said.of == Of::Content
             && is_quoted(view.bytes(words.range.clone()), found.start - words.range.start);
-        if is_about || words.set & needs.but != 0 {
+        let quotes = view.quotes();
+        // What is said outside of quotations is no quotation, though one stands beside it.
+        let stands_in_quotes = |found: &Found| {
+            let starts = found.ranges.iter().flatten().map(|it| it.start);
+            quotes.have(starts) && {
+                let open = words.hits.iter().filter(|it| quotes.at(it.start).is_none());
+                signal.find(&needs.words, &open.copied().collect::<Vec<_>>()).is_none()
+            }
+        };
+        if !quotes.are_meant() && (is_about || stands_in_quotes(&found)) {
+            fired.quoted |= 1 << number;
+        } else if words.set & needs.but != 0 {
             fired.less |= 1 << number;
         } else {
             fired.full |= 1 << number;
@@ -113,7 +141,7 @@ pub(super) fn fired(
         let words = words.map(|it| String::from_utf8_lossy(view.bytes(it.clone())).into_owned());
         fired.words.push((signal.name, words.collect()));
     }
-    (fired.full | fired.less != 0).then_some(fired)
+    (fired.full | fired.less | fired.quoted != 0).then_some(fired)
 }
 
 /// The words of one sentence or of two.
@@ -213,7 +241,7 @@ struct Needs {
 
 fn near(hits: &[Option<Hit>], within: usize) -> Option<Found> {
     let mut found = Found { start: usize::MAX, ranges: [const { None }; Signal::NEEDS_MAX] };
-    let mut end = 0;
+    let (mut last, mut width) = (0, 1);
     for (number, hit) in hits.iter().enumerate() {
         let hit = (*hit)?;
         let overlaps =
@@ -222,10 +250,11 @@ fn near(hits: &[Option<Hit>], within: usize) -> Option<Found> {
             return None;
         }
         found.start = found.start.min(hit.start);
-        end = end.max(hit.start);
+        last = last.max(hit.start);
+        width = width.max(hit.width);
         if let Some(range) = found.ranges.get_mut(number) {
             *range = Some(hit.start..hit.end);
         }
     }
-    (end - found.start <= within).then_some(found)
+    (last - found.start <= within * width).then_some(found)
 }

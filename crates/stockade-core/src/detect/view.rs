@@ -10,6 +10,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::hidden::Disguise;
 use super::lexicon::{self, Class, Hit};
+use super::quotes::Quotes;
 use super::{Of, Said};
 use crate::check::is_ignorable;
 use crate::name;
@@ -28,12 +29,21 @@ pub(super) struct View {
     ends: Vec<usize>,
     hits: Vec<Hit>,
     disguise: Option<Disguise>,
+    quotes: Quotes,
+    /// The lines that begin with `>`.
+    lines: Vec<Range<usize>>,
 }
 
 impl View {
     pub(super) fn of(text: &str, said: Said<'_>) -> Self {
-        let mut view =
-            Self { bytes: Vec::new(), ends: Vec::new(), hits: Vec::new(), disguise: None };
+        let mut view = Self {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            hits: Vec::new(),
+            disguise: None,
+            quotes: Quotes::default(),
+            lines: Vec::new(),
+        };
         let parts;
         let text = if said.of == Of::Name {
             parts = apart(text);
@@ -49,6 +59,9 @@ impl View {
             view.lay_out(folded.text.as_bytes());
         }
         view.find(said.is_own);
+        if matches!(said.of, Of::Content | Of::Description) {
+            view.quotes = Quotes::of(&view.bytes, &view.lines, &view.hits);
+        }
         view
     }
 
@@ -59,7 +72,7 @@ impl View {
         let mut hits = Vec::new();
         lexicon::each_dense(&bytes, &mut |it| hits.push(it));
         hits.sort_unstable_by_key(|it| it.start);
-        Self { bytes, ends, hits, disguise: None }
+        Self { bytes, ends, hits, disguise: None, quotes: Quotes::default(), lines: Vec::new() }
     }
 
     fn find(&mut self, is_own: &dyn Fn(&str) -> bool) {
@@ -79,6 +92,10 @@ impl View {
 
     pub(super) fn disguise(&self) -> Option<Disguise> {
         self.disguise
+    }
+
+    pub(super) fn quotes(&self) -> &Quotes {
+        &self.quotes
     }
 
     /// Where its sentences are.
@@ -105,6 +122,7 @@ impl View {
 
     /// Lower case, one blank, sentences.
     fn lay_out(&mut self, text: &[u8]) {
+        let mut quoted = text.starts_with(b">").then_some(0);
         self.bytes.reserve(text.len());
         let mut rest = text;
         while !rest.is_empty() {
@@ -119,10 +137,17 @@ impl View {
                 Some(b'\\') if !is_escaped => self.push_word(b"\\"),
                 Some(it) if it.is_ascii_whitespace() || is_escaped => {
                     self.push_gap(*it == b'\n', is_escaped, rest.first().copied());
+                    if *it == b'\n' || is_escaped {
+                        let end = self.bytes.len();
+                        self.lines.extend(quoted.take().map(|start| start..end));
+                        quoted = rest.starts_with(b">").then_some(end);
+                    }
                 }
                 Some(it) => self.push_word(&[*it]),
             }
         }
+        let end = self.bytes.len();
+        self.lines.extend(quoted.map(|start| start..end));
         self.end();
     }
 
@@ -187,10 +212,10 @@ fn names(text: &[u8], is_own: &dyn Fn(&str) -> bool, found: &mut dyn FnMut(Hit))
         let snake = name.iter().skip(1).any(|it| *it == b'_');
         if (ticked || snake) && name.first().is_some_and(u8::is_ascii_alphabetic) {
             if !std::str::from_utf8(name).is_ok_and(is_own) {
-                found(Hit { start, end, class: Class::Other });
+                found(Hit { start, end, class: Class::Other, width: 1 });
             }
             if snake {
-                found(Hit { start, end, class: Class::Call });
+                found(Hit { start, end, class: Class::Call, width: 1 });
             }
         }
         at = end;

@@ -9,6 +9,90 @@ use super::lexicon::Class::{self, *};
 
 /// Classes, and the words that are in them.
 pub(super) const WORDS: &[(Class, &str)] = &[
+    // More ways to say the same.
+    (
+        Covert,
+        "does not have to know|do not have to know|doesn't have to know|not something people|nobody needs to know|no one needs to know|no need to bother|no need to tell|not to be told|mention it to nobody|mention it to no one|mention this to nobody|tell nobody|tell no one|stay quiet about|keep quiet about|say nothing about|say nothing to|leave it off|leave this out of|as if nothing happened|as though nothing happened|behind the user's back|keep this to yourself|keep it to yourself|unbeknownst|do not bring it up|don't bring it up|without saying so|are never displayed|is never displayed|without the person|ne le mentionne pas|ne le mentionnez pas|no lo menciones|sag dem nutzer nichts|sage dem nutzer nichts|non menzionarlo",
+    ),
+    (
+        Take,
+        "mirrored into|mirror the|slip the|slip in|jot down|note down|siphon*|pull the|look up the user's",
+    ),
+    (
+        Strong,
+        "printenv|~/.config|openai_api_key|anthropic_api_key|aws_secret_access_key|.ssh/config",
+    ),
+    (Path, "printenv|openai_api_key|anthropic_api_key|aws_secret_access_key"),
+    (
+        Secret,
+        "process environment|whole environment|authorization header|authorization` header|user's home address|saved passwords|stored passwords|pages the user|page the user opened|browser history",
+    ),
+    (
+        Talk,
+        "chat so far|user messages|what the user has said|what the user said|everything the user",
+    ),
+    (
+        Pass,
+        "into `*|as `*|in `*|dans `*|als `*|nel `*|como `*|comme `*|travel along in|hand it over as|hand them over as",
+    ),
+    (
+        Send,
+        "goes to http*|go to http*|travel along|travels along|route all|ships to|hand over to|push a second time",
+    ),
+    (
+        Addressed,
+        "whichever model|whoever operates this|whoever is using this|whatever model|for any model that|for the agent that|to whichever agent",
+    ),
+    (
+        Obey,
+        "tells you to do|carry them out as|as though they came from|as if they came from|as though it came from|as if it came from|follow it to the letter|follow them to the letter|steps for you|as if the administrator|as if the user had typed|as though the user|whatever it says, do",
+    ),
+    (
+        Redirect,
+        "blind-copy|swap the iban|as an attendee|a second time to|send its inputs|its inputs here",
+    ),
+    (Guard, "guard rails|safety training|safety rules|two-factor step"),
+    (Void, "are off|is off|does not apply|was a draft|were a draft|was only a draft"),
+    (Become, "you are from this moment|you are from now|from this moment you|from here on you"),
+    (
+        First,
+        "never go back to|refuse to use it|has been found to leak|was found to leak|was compromised",
+    ),
+    (
+        Hook,
+        "start by running|begin by running|ahead of every|ahead of each|prior to conversion|before the result|after each call|after every call|after each quote",
+    ),
+    (
+        Bias,
+        "recommend only|whatever was asked|present this as your own|as your own view|as your own opinion",
+    ),
+    (
+        Prompt,
+        "your developers gave you|developers gave you|you were given at the start|text that your developers|your developers told you",
+    ),
+    (Persist, "remember for good|from here on"),
+    // That a person is asked.
+    (
+        Caution,
+        "confirm with the user|confirmed by the user|ask the user|user approval|get approval|approval from the user|explicit confirmation|explicit approval|explicit consent|explicit permission|explicitly asked|explicitly asks|explicitly requested|ask for confirmation|ask for approval|requires confirmation|asked to confirm|must be confirmed|unless the user|until the user|only if the user|user has asked|user has confirmed|show the draft|show the plan",
+    ),
+    (
+        Protects,
+        "leaked credential*|leaked secret*|leaked key*|hard-coded|hardcoded|secret scan*|are refused|is refused",
+    ),
+    // That a text is about attacks, and that what it quotes is to be done all the same.
+    (
+        Topic,
+        "prompt injection*|prompt-injection*|injection attack*|indirect injection*|injected instruction*|injected prompt*|injection attempt*|injection payload*|attack payload*|jailbreak*|tool poisoning|tool-poisoning|tool_poisoning|poisoned tool*|poisoned description*|prompt_injection|malicious instruction*|malicious prompt*|adversarial prompt*|hidden instruction*|guardrail*|red team*|red-team*|owasp|llm01|attackers|an attacker|the attacker|attack vector*|proof of concept|threat model|false positive*|test_detect*|assert_flagged|is_flagged|is_injection|detects|detector*|prompt leak*|exfiltration",
+    ),
+    (
+        Quote,
+        "in quotes|in quotation marks|quoted text|quoted instruction*|quoted line*|quoted words|quoted above|quoted passage|the quote|the quotes|the quotation|quotation above|text above|lines above|line above|words above|sentence above|example above|examples above|above example*|the example|the examples|the payload|payload above|code block|code blocks|block above|between the backticks|in backticks|instruction above|instructions above|string above|strings above|text below|this example|these examples",
+    ),
+    (
+        Obeyed,
+        "must be obeyed|must be followed|must be done|must be carried out|must be executed|should be obeyed|should be followed|should be carried out|shall be obeyed|has to be obeyed|have to be obeyed|has to be done|is to be obeyed|are to be obeyed|to be obeyed|to be taken literally|is binding|are binding|applies to you|apply to you|obey it|obey them|obey the|now obey|follow the quoted|follow the text|follow the instruction*|do what the|do what is|do exactly what|carry out the|carry it out|execute the|execute it|act on the|comply with the|comply with it|is meant for you|are meant for you|addressed to you|is for you|are for you|now do it|do it now|is no example|is not an example|are not examples|is not just an example|is real and|for real",
+    ),
     // To leave aside what one was told.
     (
         Ignore,
@@ -219,7 +303,7 @@ pub(super) const WORDS: &[(Class, &str)] = &[
     // Marks of a role or of rank. Tags are looked at by themselves: see `marks.rs`.
     (
         Mark,
-        "system:|system note:|system directive:|system override:|system instruction:|system message:|system notice:|system alert:|system directive]|system override]|priority_instruction:|priority instruction:|priority_instruction]|admin_override:|admin_override]|admin override:|hidden instruction:|security directive:|override directive:|important!!!|important system|important instruction*|critical instruction*|### instruction|### system|### human|begin system|end of document|end of system|end system|nested instruction:|breach alert:|systeme:|sistema:|systemhinweis|systemnachricht|message systeme|mensaje del sistema|nota del sistema|системное сообщение|системное уведомление|系统消息|系统通知|システムメッセージ|नोट:|human: now|system update:|system notification:|security update:|administrator:|admin:|developer:|# system:|policy update:|new policy in effect|override:|</result>|</tool_description>|</tool_result>|</function_results>|</context>",
+        "system:|system note:|system directive:|system override:|system instruction:|system message:|system notice:|system alert:|system directive]|system override]|priority_instruction:|priority instruction:|priority_instruction]|admin_override:|admin_override]|admin override:|hidden instruction:|security directive:|override directive:|important!!!|important system|important instruction*|critical instruction*|### instruction|### system|### human|begin system|end of document|end of system|end system|nested instruction:|breach alert:|systeme:|sistema:|systemhinweis|systemnachricht|message systeme|mensaje del sistema|nota del sistema|системное сообщение|системное уведомление|系统消息|系统通知|システムメッセージ|नोट:|human: now|system update:|system notification:|security update:|administrator:|admin:|developer:|# system:|policy update:|new policy in effect|</result>|</tool_description>|</tool_result>|</function_results>|</context>",
     ),
     (
         Urgent,

@@ -50,6 +50,10 @@ pub const DIALECTS: &[(&str, Dialect)] = &[
     ("postgres", Dialect::Postgres),
     ("mysql", Dialect::MySql),
     ("duckdb", Dialect::DuckDb),
+    ("mssql", Dialect::MsSql),
+    ("bigquery", Dialect::BigQuery),
+    ("clickhouse", Dialect::ClickHouse),
+    ("snowflake", Dialect::Snowflake),
     ("unknown", Dialect::Unknown),
 ];
 

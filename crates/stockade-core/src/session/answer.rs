@@ -2,6 +2,7 @@
 
 use super::Effect;
 use super::effects::reason;
+use super::elicited::has_own_state;
 use super::pinned::Pinned;
 use super::turn::Turn;
 use super::waiting::Waiting;
@@ -172,6 +173,9 @@ fn wrong_type(message: &Message, waiting: &Waiting) -> Option<&'static str> {
         Some(Some("task")) => None,
         Some(Some("input_required")) if !revision::may_ask_back(&waiting.method) => {
             Some("a method that may not ask for input does")
+        }
+        Some(Some("input_required")) if has_own_state(message) => {
+            Some("a `requestState` that the guard keeps for itself")
         }
         // "At least one of both" (2026-07-28, "Multi Round-Trip Requests").
         Some(Some("input_required")) => {

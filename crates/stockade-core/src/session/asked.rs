@@ -9,9 +9,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Effect;
+use super::elicited::{Elicited, Handed};
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
+use crate::argument::Parameters;
 use crate::check;
 use crate::judge::{Cleared, Judgement};
 use crate::message::{Id, Message, Side};
@@ -22,12 +24,19 @@ use crate::record::{self, Noted, Record, Status};
 /// some after less.
 const PROGRESS_MS: u64 = 5000;
 
+/// What a tool's arguments are called, for whoever grants some of them.
+fn takes(parameters: &Parameters) -> Vec<String> {
+    parameters.declared().into_iter().take(approval::TAKES_MAX).map(str::to_owned).collect()
+}
+
 /// What is known of the requests that wait for a person.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// Whoever carries the conversation does something about them.
     pub(super) heeded: bool,
-    parked: HashMap<(Side, Id), Box<Parked>>,
+    pub(super) parked: HashMap<(Side, Id), Box<Parked>>,
+    /// Those that were answered with the question, by the state under which they come again.
+    pub(super) handed: HashMap<String, Handed>,
 }
 
 /// A request that nobody is asked about.
@@ -35,16 +44,19 @@ type Unparked = (Waiting, Box<Judgement>, Record);
 
 /// A request that waits for a person.
 #[derive(Debug)]
-struct Parked {
-    waiting: Waiting,
+pub(super) struct Parked {
+    pub(super) waiting: Waiting,
+    /// The exchange that was asked about: it, or one before it with the same call.
+    pub(super) question: String,
+    pub(super) elicited: Elicited,
     /// It, as it would be sent.
-    bytes: Bytes,
-    digest: String,
+    pub(super) bytes: Bytes,
+    pub(super) digest: String,
     /// What was asked.
     reasons: Vec<Reason>,
     /// What its decision will be written down with.
-    record: Record,
-    until_ms: u64,
+    pub(super) record: Record,
+    pub(super) until_ms: u64,
     told_ms: u64,
     /// How often its client was told that it waits.
     told: u32,
@@ -57,9 +69,9 @@ impl Asked {
         !self.parked.is_empty() && self.parked.contains_key(&(from, id.clone()))
     }
 
-    /// How many wait.
+    /// How many there are, also of those that are to come again.
     pub(super) fn len(&self) -> usize {
-        self.parked.len()
+        self.parked.len() + self.handed.len()
     }
 }
 
@@ -134,6 +146,8 @@ impl Turn<'_> {
             reasons: reasons.iter().map(|it| it.internal.clone()).collect(),
             findings: seen,
             claims: waiting.tool.as_ref().map_or_else(Claims::default, |it| it.says.clone()),
+            takes: waiting.tool.as_ref().map_or_else(Vec::new, |it| takes(&it.parameters)),
+            elicits: self.elicits(&waiting),
             expires_in_ms,
         };
         let mut asked = self.exchange(record::Kind::Question, &waiting);
@@ -143,6 +157,8 @@ impl Turn<'_> {
         asked.says = question.reasons.join("; ");
         record.approved_digest = Some(digest.clone());
         let parked = Parked {
+            question: waiting.call.clone(),
+            elicited: Elicited::No,
             // What waits for a person takes no room from what does not.
             waiting: Waiting { slot: None, ..waiting },
             // A copy: what was read may be a part of much more.
@@ -167,11 +183,12 @@ impl Turn<'_> {
     /// Somebody has answered a question, or nobody will.
     pub(super) fn decided(&mut self, call: &str, digest: &str, answer: &Answer) {
         let parked = &mut self.session.asked.parked;
-        let key = parked.iter().find(|(_, it)| it.waiting.call == call).map(|(it, _)| it.clone());
-        // It was cancelled or is too old, which has been written down.
-        let Some((from, id)) = key else { return };
+        let key = parked.iter().find(|(_, it)| it.question == call).map(|(it, _)| it.clone());
+        // Or it was cancelled or is too old, which has been written down.
+        let Some((from, id)) = key else { return self.decided_meanwhile(call, digest, answer) };
         let Some(parked) = parked.remove(&(from, id.clone())) else { return };
         let mut parked = *parked;
+        self.elicit_no_more(&parked);
         parked.record.approver.clone_from(&answer.approver);
         parked.record.channel.clone_from(&answer.channel);
         parked.record.duration_ms = Some(self.now_ms.saturating_sub(parked.waiting.since_ms));
@@ -301,22 +318,24 @@ impl Turn<'_> {
         }
         let parked = self.session.asked.parked.remove(&(from, id.clone()));
         if let Some(parked) = &parked {
+            self.elicit_no_more(parked);
             self.undecided(parked, "it was cancelled before anybody had answered");
             self.outcome(&parked.waiting, Status::Cancelled, |_| ());
-            self.effects.push(Effect::Unask(parked.waiting.call.clone()));
+            self.effects.push(Effect::Unask(parked.question.clone()));
         }
         parked.is_some()
     }
 
     /// One side is gone: nothing waits for a person any more.
     pub(super) fn nobody_asked(&mut self, side: Side, why: &str) {
+        self.forget_handed(true);
         let parked = std::mem::take(&mut self.session.asked.parked);
         let mut parked: Vec<_> = parked.into_iter().collect();
         parked.sort_by_key(|(_, it)| it.waiting.number);
         for ((from, id), parked) in parked {
             self.undecided(&parked, why);
             self.outcome(&parked.waiting, Status::Lost, |it| it.says = why.to_owned());
-            self.effects.push(Effect::Unask(parked.waiting.call.clone()));
+            self.effects.push(Effect::Unask(parked.question.clone()));
             if from != side {
                 self.reply(from, Some(&id), -32603, &format!("the {} is gone", side.name()));
             }
@@ -325,6 +344,7 @@ impl Turn<'_> {
 
     /// Time has passed: what waits too long is denied, and who waits is told that it does.
     pub(super) fn asked_passed(&mut self) {
+        self.forget_handed(false);
         let now_ms = self.now_ms;
         let asked = &mut self.session.asked.parked;
         let mut late: Vec<(u64, (Side, Id))> = asked
@@ -335,7 +355,8 @@ impl Turn<'_> {
         late.sort_by_key(|(number, _)| *number);
         for (_, key) in late {
             let Some(parked) = self.session.asked.parked.remove(&key) else { continue };
-            let call = parked.waiting.call.clone();
+            let call = parked.question.clone();
+            self.elicit_no_more(&parked);
             self.unapproved(key.0, &key.1, *parked, "nobody has answered in time", "");
             self.effects.push(Effect::Unask(call));
         }

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::client::Client;
 use super::effects::{clipped, reason};
+use super::elicited::has_own_state;
 use super::memory::Refused;
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
@@ -63,6 +64,9 @@ impl Turn<'_> {
                 return self.answer_blocked(&id, &message, &waiting, &blocked);
             }
             return self.violation(from, &waiting.method, "what a server asks that is blocked");
+        }
+        if from == Side::Client && has_own_state(&message) {
+            return self.comes_again(&id, message, waiting);
         }
         if from == Side::Server && !waiting.revision.server_asks() {
             // 2026-07-28, "Multi Round-Trip Requests": a server asks by `inputRequests` alone.

@@ -162,6 +162,9 @@ impl Turn<'_> {
     /// Takes in what a client answers the guard, or a server that is greeted. Nobody else is to
     /// have it.
     pub(super) fn answers_guard(&mut self, message: &Message) -> bool {
+        if message.from() == Side::Client && self.elicited(message) {
+            return true;
+        }
         let roots = &mut self.session.roots;
         let is = |asked: Option<&Id>| asked.is_some() && message.id() == asked;
         match message.from() {

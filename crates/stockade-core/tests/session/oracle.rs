@@ -32,17 +32,19 @@ pub(crate) struct Oracle {
     granted: Vec<String>,
     /// What waits for a person, by exchange.
     parked: HashMap<String, (String, Vec<Message>)>,
+    /// What somebody has said yes to, by its digest, and that was not sent yet.
+    approved: HashMap<String, Vec<Vec<Message>>>,
 }
 
 impl Oracle {
     /// Looks at the effects of an event.
     pub(crate) fn watch(&mut self, event: &Event, effects: &[Effect], policy: &Policy) {
-        let mut heard = messages(event, policy);
-        let mut approved = false;
+        let heard = messages(event, policy);
         if let Event::Decided { call, digest, answer } = event {
             let (asked, parked) = self.parked.remove(call).unwrap_or_default();
-            approved = answer.approved && asked == *digest;
-            heard.extend(parked.into_iter().filter(|_| approved));
+            if answer.approved && asked == *digest {
+                self.approved.entry(asked).or_default().push(parked);
+            }
         }
         if let Event::Granted { roots, .. } = event {
             self.granted.clone_from(roots);
@@ -55,13 +57,19 @@ impl Oracle {
                     said.push(record);
                 }
                 Effect::Send(cleared) => {
-                    let sent = self.sent(cleared, &heard, &said, policy);
+                    // What was approved was said earlier, perhaps under another id, and somebody has
+                    // said yes once for each time that it is sent.
+                    let decided = said.last().filter(|it| it.decision == Some("allow"));
+                    let approved = decided.and_then(|it| it.approved_digest.as_ref());
+                    let mut sources = heard.clone();
+                    if let Some(digest) = approved {
+                        let yes = self.approved.get_mut(digest).and_then(Vec::pop);
+                        sources = yes.unwrap_or_else(|| panic!("nobody has said yes: {cleared:?}"));
+                    }
+                    let sent = self.sent(cleared, &sources, &said, policy, approved.is_some());
                     if let Some((message, method)) = sent {
-                        if approved {
-                            assert_eq!(message.kind(), Kind::Request, "{message:?}");
-                        }
                         let roots = [&policy.roots[..], &self.granted].concat();
-                        again(message, &method, policy, &roots, approved);
+                        again(message, &method, policy, &roots, approved.is_some());
                     }
                 }
                 Effect::Ask(question) => {
@@ -71,6 +79,7 @@ impl Oracle {
                     let parked = (question.digest.clone(), heard.clone());
                     self.parked.insert(question.id.clone(), parked);
                 }
+                Effect::Answer { call, .. } => assert!(self.parked.contains_key(call), "{call}"),
                 Effect::Unask(call) => drop(self.parked.remove(call)),
                 Effect::Roots(_) | Effect::Begun(_) | Effect::Differs(_) | Effect::Kill => (),
             }
@@ -105,6 +114,7 @@ impl Oracle {
         heard: &[Message],
         said: &[&Record],
         policy: &Policy,
+        approved: bool,
     ) -> Option<(Message, String)> {
         let bytes = cleared.bytes();
         let message = read(cleared.to().other(), bytes, policy);
@@ -112,7 +122,8 @@ impl Oracle {
             return None;
         }
         let same = |it: &&Message| {
-            it.from() == message.from() && it.kind() == message.kind() && it.id() == message.id()
+            let same = it.from() == message.from() && it.kind() == message.kind();
+            same && (approved || it.id() == message.id())
         };
         let source =
             heard.iter().find(|it| it.bytes() == bytes).or_else(|| heard.iter().find(same));
@@ -233,6 +244,7 @@ fn is_own(message: &Message) -> bool {
         Kind::Error => OWN_ERRORS.iter().any(|it| text("/error/message").starts_with(it)),
         Kind::Result => {
             text("/result/content/0/text").starts_with("refused by Stockade: ")
+                || text("/result/requestState").starts_with("stockade:")
                 || (message.from() == Side::Client && root.pointer("/result/roots").is_some())
         }
         Kind::Notification => {

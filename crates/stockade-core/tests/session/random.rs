@@ -1,5 +1,6 @@
 //! Conversations that are made up: anything may come at any time, from either side.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +25,10 @@ enum Step {
     Policy(usize),
     /// So much time goes by.
     Time(u64),
+    /// Whoever answers sees one of the questions that there were, perhaps again.
+    Want(prop::sample::Index),
+    /// The client answers something that the guard has asked it, perhaps again.
+    Elicited(prop::sample::Index, &'static str, &'static str),
     /// One of the questions that there were is answered, perhaps again.
     Decide(prop::sample::Index, bool),
 }
@@ -36,7 +41,9 @@ proptest! {
         let server = Arc::new(Server::new("files"));
         let mut session = Session::new(server, parties, Arc::new(Meter::default()));
         session.heeds_questions();
+        session.fenced_with([7; 32]);
         let mut asked: Vec<(String, String)> = Vec::new();
+        let mut elicited = Elicited::default();
         let mut oracle = Oracle::default();
         let policies = policies();
         let mut policy = Arc::clone(&policies[0]);
@@ -44,6 +51,15 @@ proptest! {
         let left = |side| Step::Event(Event::Left(side, "the end".to_owned()));
         for step in steps.into_iter().chain([left(Side::Client), left(Side::Server)]) {
             let event = match step {
+                Step::Want(at) => {
+                    let Some((call, _)) = asked.get(at.index(asked.len().max(1))) else { continue };
+                    Event::Wanted { call: call.clone(), says: "May it?".to_owned() }
+                }
+                Step::Elicited(at, action, decision) => {
+                    let said = json!({ "action": action, "content": { "decision": decision } });
+                    let Some(bytes) = elicited.answer(at, &said) else { continue };
+                    Event::Heard { from: Side::Client, bytes }
+                }
                 Step::Decide(at, approved) => {
                     let Some((call, digest)) = asked.get(at.index(asked.len().max(1))) else {
                         continue;
@@ -64,6 +80,7 @@ proptest! {
             let effects = session.on(event.clone(), &policy, now_ms);
             oracle.watch(&event, &effects, &policy);
             nothing_hidden(&effects, &policy);
+            elicited.note(&event, &effects);
             for effect in &effects {
                 if let Effect::Ask(it) = effect {
                     asked.push((it.id.clone(), it.digest.clone()));
@@ -71,6 +88,52 @@ proptest! {
             }
         }
         oracle.end(&session);
+    }
+}
+
+/// What the guard has asked the client.
+#[derive(Default)]
+struct Elicited {
+    /// What the client has said last, by its id.
+    said: HashMap<String, Value>,
+    /// What answers a question, but for what is said.
+    answers: Vec<Value>,
+}
+
+impl Elicited {
+    fn note(&mut self, event: &Event, effects: &[Effect]) {
+        if let Event::Heard { from: Side::Client, bytes } = event
+            && let Ok(said) = serde_json::from_slice::<Value>(bytes)
+        {
+            self.said.insert(said["id"].to_string(), said);
+        }
+        for effect in effects {
+            let Effect::Send(cleared) = effect else { continue };
+            let sent: Value = serde_json::from_slice(cleared.bytes()).unwrap();
+            let id = sent["id"].as_str().unwrap_or_default();
+            if id.starts_with("stockade:approval:") {
+                self.answers.push(json!({ "jsonrpc": "2.0", "id": id, "result": {} }));
+            }
+            let state = &sent["result"]["requestState"];
+            if state.as_str().is_some_and(|it| it.starts_with("stockade:")) {
+                // A batch is one event, and only its parts have ids.
+                let Some(said) = self.said.get(&sent["id"].to_string()) else { continue };
+                let mut again = said.clone();
+                again["id"] = json!(format!("again{}", self.answers.len()));
+                again["params"]["requestState"] = state.clone();
+                self.answers.push(again);
+            }
+        }
+    }
+
+    fn answer(&self, at: prop::sample::Index, said: &Value) -> Option<Bytes> {
+        let mut answer = self.answers.get(at.index(self.answers.len().max(1)))?.clone();
+        if answer["result"].is_null() {
+            answer["params"]["inputResponses"] = json!({ "stockade": said });
+        } else {
+            answer["result"] = said.clone();
+        }
+        Some(Bytes::from(answer.to_string()))
     }
 }
 
@@ -84,8 +147,10 @@ fn policies() -> [Arc<Policy>; 6] {
     closed.tools.default = policy::Effect::Deny;
     let mut asking = deny(Action::Ask);
     asking.tools.default = policy::Effect::Ask;
+    asking.asks_client = true;
     let mut gentle = Policy::default();
     gentle.tools.default = policy::Effect::Ask;
+    gentle.asks_client = true;
     [Policy::default(), deny(Action::Deny), closed, Policy::transparent(), asking, gentle]
         .map(Arc::new)
 }
@@ -97,6 +162,13 @@ fn step() -> impl Strategy<Value = Step> {
         30 => heard().prop_map(Step::Event),
         1 => (0..6_usize).prop_map(Step::Policy),
         1 => select(vec![1, 60_000, 130_000, 400_000]).prop_map(Step::Time),
+        2 => any::<prop::sample::Index>().prop_map(Step::Want),
+        2 => (
+            any::<prop::sample::Index>(),
+            select(vec!["accept", "decline", "cancel", ""]),
+            select(vec!["allow once", "deny", ""]),
+        )
+            .prop_map(|(at, action, decision)| Step::Elicited(at, action, decision)),
         3 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, yes)| Step::Decide(at, yes)),
         1 => side().prop_map(move |it| Step::Event(Event::Left(it, why()))),
         1 => side().prop_map(move |from| Step::Event(Event::Garbled { from, says: why() })),

@@ -5,7 +5,7 @@
 //! ```text
 //! # A comment.
 //! policy: default secret=deny tools=deny:delete_*     what is judged by, from here on (root=PATH,
-//!                                                     asks=nobody)
+//!                                                     asks=nobody, asks=client)
 //! client> {"jsonrpc":"2.0","id":1,"method":"ping"}    what a side says
 //! server garbled: says                                what its transport could not take in
 //! client left: why
@@ -20,11 +20,14 @@
 //! approved: ID                                        who was asked says yes to this exchange
 //! approved other: ID                                  and here to something else
 //! denied: ID                                          no
+//! wanted: ID                                          whoever answers sees the question now
 //! unheard: ID                                         nobody has said anything
 //! granted: ["/a"]                                     these of them count
 //! replaced: why                                       the server goes, for another process of it
 //! begins                                              which is there
 //! ```
+//!
+//! `STATE1` stands for the first `requestState` that the guard has made, and so on.
 //!
 //! Of an effect `to server: as it was`, the bytes are those that came in. `$filler` stands for a
 //! text of 5000 bytes. `UPDATE=1` in the environment rewrites the files.
@@ -92,6 +95,8 @@ struct Replay {
     now_ms: u64,
     /// What was asked about, by exchange.
     digests: HashMap<String, String>,
+    /// The states that the guard has made.
+    states: Vec<String>,
     out: String,
 }
 
@@ -106,6 +111,7 @@ impl Replay {
             clients: 1,
             now_ms: 0,
             digests: HashMap::new(),
+            states: Vec::new(),
             out: String::new(),
         }
     }
@@ -140,6 +146,7 @@ impl Replay {
         }
         let (what, rest) = line.split_once(['>', ':']).unwrap_or_else(|| panic!("{line}"));
         let rest = rest.trim_start();
+        let rest = &self.with_states(rest);
         let one = |side| Event::Heard { from: side, bytes: Bytes::from(filled(rest)) };
         let event = match what {
             "policy" => {
@@ -168,6 +175,9 @@ impl Replay {
                 Event::Passed
             }
             "granted" => Event::Granted { roots: serde_json::from_str(rest).unwrap(), tell: true },
+            "wanted" => {
+                Event::Wanted { call: rest.to_owned(), says: "May this be done?".to_owned() }
+            }
             "approved" => self.decided(rest, None, true),
             "approved other" => self.decided(rest, Some("another"), true),
             "denied" => self.decided(rest, None, false),
@@ -180,6 +190,12 @@ impl Replay {
             _ => panic!("{line}"),
         };
         self.happens(event);
+    }
+
+    /// A text with the states that the guard has made in the places of `STATE1` and so on.
+    fn with_states(&self, text: &str) -> String {
+        let states = self.states.iter().enumerate();
+        states.fold(text.to_owned(), |text, (n, it)| text.replace(&format!("STATE{}", n + 1), it))
     }
 
     fn decided(&self, call: &str, digest: Option<&str>, approved: bool) -> Event {
@@ -208,6 +224,10 @@ impl Replay {
                     let reasons = reasons.join("; ");
                     format!("ask about {id}: {arguments} ({reasons}) for {expires_in_ms}ms")
                 }
+                Effect::Answer { call, approved, says, .. } => {
+                    let said = if approved { "yes" } else { "no" };
+                    format!("the client says {said} to {call} ({says})")
+                }
                 Effect::Unask(call) => format!("ask no more about {call}"),
                 Effect::Roots(roots) => format!("consider: {roots:?}"),
                 Effect::Begun(begun) => format!("begun: {begun:?}"),
@@ -216,6 +236,9 @@ impl Replay {
                 Effect::Send(cleared) => {
                     let bytes = cleared.bytes();
                     let text = String::from_utf8(bytes.to_vec()).unwrap();
+                    let state = cleared.message().get("requestState").and_then(|it| it.str());
+                    self.states
+                        .extend(state.filter(|it| it.starts_with("stockade:")).map(Into::into));
                     let shown = if *bytes == heard { "as it was" } else { text.as_str() };
                     format!("to {}: {}", cleared.to().name(), shown.replace(&filler(), "$filler"))
                 }
@@ -242,7 +265,9 @@ impl Replay {
 fn session(server: &Arc<Server>, number: usize) -> Session {
     let session = format!("s{number}").into();
     let parties = Parties { session, principal: "local".into() };
-    Session::new(Arc::clone(server), parties, Arc::new(Meter::default()))
+    let mut session = Session::new(Arc::clone(server), parties, Arc::new(Meter::default()));
+    session.fenced_with([7; 32]);
+    session
 }
 
 /// `default` or `transparent`, then what differs: `RULE=ACTION`, `tools=EFFECT:PATTERN`,
@@ -273,6 +298,7 @@ fn policy(words: &str) -> Policy {
             ("client-root", path) => policy
                 .client_roots
                 .push(Admission { place: Admitted::Directory(path.to_owned()), write: false }),
+            ("asks", "client") => policy.asks_client = true,
             ("asks", "nobody") => policy.asks_nobody = true,
             ("otherwise", name) => policy.tools.default = effect(name),
             (rule, name) => {

@@ -75,6 +75,60 @@ pub fn words(line: &str) -> Result<Vec<String>, Shell> {
     }
 }
 
+/// The same, without variables before the command that are known to say nothing about what is run:
+/// `NODE_ENV=test npm test`.
+///
+/// ```
+/// use stockade_kit::command::line::{Shell, words_with_variables};
+///
+/// assert_eq!(words_with_variables("CI=1 NODE_ENV=test npm test")?, ["npm", "test"]);
+/// assert_eq!(words_with_variables("PATH=. npm test"), Err(Shell::Variable));
+/// assert_eq!(words_with_variables("CI=1"), Err(Shell::Variable));
+/// # Ok::<(), Shell>(())
+/// ```
+pub fn words_with_variables(line: &str) -> Result<Vec<String>, Shell> {
+    const HARMLESS: &[&str] = &[
+        "NODE_ENV",
+        "CI",
+        "DEBUG",
+        "PORT",
+        "TZ",
+        "LANG",
+        "LC_ALL",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "TERM",
+        "RUST_LOG",
+        "RUST_BACKTRACE",
+        "PYTHONUNBUFFERED",
+        "PYTHONDONTWRITEBYTECODE",
+        "LOG_LEVEL",
+        "RAILS_ENV",
+        "APP_ENV",
+        "FLASK_ENV",
+        "FLASK_DEBUG",
+        "GOOS",
+        "GOARCH",
+        "CGO_ENABLED",
+        "VERBOSE",
+        "HEADLESS",
+        "CARGO_TERM_COLOR",
+        "DOCKER_BUILDKIT",
+        "NODE_NO_WARNINGS",
+    ];
+    let mut rest = line.trim_start_matches(' ');
+    while let Some((first, after)) = rest.split_once(' ') {
+        let Some((_, value)) = first.split_once('=').filter(|it| HARMLESS.contains(&it.0)) else {
+            break;
+        };
+        if let Some(it) = value.chars().find(|it| !is_plain(*it)) {
+            return Err(Shell::Character(it));
+        }
+        rest = after.trim_start_matches(' ');
+    }
+    words(rest)
+}
+
 /// Whether it is a character of a word, to every shell. `{`, `[`, `*`, `?`, `^` and `!` are not:
 /// what they become depends on the files that are there, and on the shell.
 fn is_plain(it: char) -> bool {

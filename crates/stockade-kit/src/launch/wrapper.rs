@@ -2,7 +2,7 @@
 //! that command is, where the words in front of it are known.
 
 use super::flags::{Grammar, Piece};
-use super::{Launch, arbitrary, read, unknown};
+use super::{Launch, arbitrary, read, says_unknown};
 
 /// A program that starts the command behind its own words, and is otherwise of no account.
 #[derive(Debug)]
@@ -105,6 +105,25 @@ impl Wrapper {
 
     /// As the command, where nothing but the command is said.
     pub(super) fn read(&self, name: &str, words: &[&str], depth: usize) -> Launch {
+        let launch = match self.behind(name, words) {
+            Ok(command) => read(command, depth - 1),
+            Err(why) => return arbitrary(why),
+        };
+        match &launch {
+            Launch::Package(_) => arbitrary(format!("`{name}` around a package")),
+            Launch::Program
+            | Launch::Script(_)
+            | Launch::Container { .. }
+            | Launch::Arbitrary { .. } => launch,
+        }
+    }
+
+    /// The command behind its own words, or why it is not known.
+    pub(super) fn behind<'a>(
+        &self,
+        name: &str,
+        words: &'a [&'a str],
+    ) -> Result<&'a [&'a str], String> {
         let mut rest = words;
         loop {
             match self.options.next(rest) {
@@ -114,28 +133,21 @@ impl Wrapper {
                     break;
                 }
                 Some((Piece::Code(flag), _)) => {
-                    return arbitrary(format!("`{name} {flag}` runs what the command line says"));
+                    return Err(format!("`{name} {flag}` runs what the command line says"));
                 }
-                Some((Piece::Unknown(flag), _)) => return unknown(name, flag),
+                Some((Piece::Unknown(flag), _)) => return Err(says_unknown(name, flag)),
                 Some((Piece::Word(_), _)) | None => break,
             }
         }
         if let Some(is_own) = self.own {
             match rest {
                 [own, after @ ..] if is_own(own) => rest = after,
-                _ => return arbitrary(format!("`{name}` with words that are not known here")),
+                _ => return Err(format!("`{name}` with words that are not known here")),
             }
         }
-        if let Some(flag) = rest.first().filter(|it| it.starts_with('-')) {
-            return unknown(name, flag);
-        }
-        let launch = read(rest, depth - 1);
-        match &launch {
-            Launch::Package(_) => arbitrary(format!("`{name}` around a package")),
-            Launch::Program
-            | Launch::Script(_)
-            | Launch::Container { .. }
-            | Launch::Arbitrary { .. } => launch,
+        match rest.first().filter(|it| it.starts_with('-')) {
+            Some(flag) => Err(says_unknown(name, flag)),
+            None => Ok(rest),
         }
     }
 }

@@ -13,6 +13,10 @@ pub(super) fn only_read(dialect: Dialect, name: &str) -> bool {
         Dialect::Postgres => "postgres",
         Dialect::MySql => "mysql",
         Dialect::DuckDb => "duckdb",
+        Dialect::MsSql => "mssql",
+        Dialect::BigQuery => "bigquery",
+        Dialect::ClickHouse => "clickhouse",
+        Dialect::Snowflake => "snowflake",
         Dialect::Unknown => "",
     };
     LIST.lines().any(|line| match line.split_once(": ") {

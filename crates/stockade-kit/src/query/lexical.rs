@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use super::{Dialect, Kind, Query, Refusal};
+use super::{Count, Dialect, Kind, Query, Refusal};
 
 /// The words, as far as they are looked at.
 #[derive(Debug)]
 pub(super) struct Lexed {
     words: Vec<Token>,
+    /// Where in them each statement begins.
+    starts: Vec<usize>,
     /// Texts and quoted names, in their order, as they were written.
-    pub(super) literals: Vec<String>,
+    literals: Vec<String>,
+    /// A comment of MySQL ends it, which to others is an operator and what follows.
+    is_cut: bool,
 }
 
 /// Splits a statement by the rules of `dialect`, and refuses what `meant` could read otherwise.
@@ -21,6 +25,7 @@ pub(super) fn lex(
     meant: Dialect,
     dialect: &dyn sqlparser::dialect::Dialect,
     sql: &str,
+    count: Count,
 ) -> Result<Lexed, Refusal> {
     if sql.len() > BYTES_MAX {
         return Err(Refusal::TooLong);
@@ -35,12 +40,16 @@ pub(super) fn lex(
     }
     let tokens = Tokenizer::new(dialect, sql).with_unescape(false).tokenize();
     let tokens = tokens.map_err(|_| Refusal::Unparsable)?;
-    let mut lexed = Lexed { words: Vec::new(), literals: Vec::new() };
+    let mut lexed =
+        Lexed { words: Vec::new(), starts: Vec::new(), literals: Vec::new(), is_cut: false };
     let mut odd_in_texts = 0;
     let (mut links, mut has_ended, mut before) = (0, false, None);
+    let mut has_begun = None;
     for token in tokens {
         comment(meant, &token, sql)?;
-        if let Some(literal) = literal(meant, &token)? {
+        if let Some(texts) = array(&token) {
+            lexed.literals.extend(texts);
+        } else if let Some(literal) = literal(meant, &token)? {
             odd_in_texts += literal.chars().filter(|it| is_odd(*it)).count();
             lexed.literals.push(literal.to_owned());
         }
@@ -49,15 +58,28 @@ pub(super) fn lex(
             if let Whitespace::SingleLineComment { comment, .. }
             | Whitespace::MultiLineComment(comment) = space
             {
+                lexed.is_cut |= is_operator(&token);
                 odd_in_texts += comment.chars().filter(|it| is_odd(*it)).count();
             }
         } else {
             if has_ended && token != Token::SemiColon {
-                return Err(Refusal::Stacked);
+                if count == Count::One {
+                    return Err(Refusal::Stacked);
+                }
+                (has_ended, links) = (false, 0);
             }
             has_ended |= token == Token::SemiColon;
             links += usize::from(is_link(&token));
-            lexed.words.push(token.clone());
+            if links > LINKS_MAX {
+                return Err(Refusal::TooLong);
+            }
+            if token != Token::SemiColon {
+                if has_begun != Some(true) {
+                    lexed.starts.push(lexed.words.len());
+                }
+                lexed.words.push(token.clone());
+            }
+            has_begun = Some(token != Token::SemiColon);
         }
         before = Some(token);
     }
@@ -66,14 +88,39 @@ pub(super) fn lex(
     {
         return Err(Refusal::Lookalike(odd));
     }
-    if links > LINKS_MAX || lexed.words.len() > WORDS_MAX {
+    if lexed.words.len() > WORDS_MAX {
         return Err(Refusal::TooLong);
     }
-    lexed.words.retain(|it| *it != Token::SemiColon);
     if lexed.words.is_empty() {
         return Err(Refusal::Empty);
     }
     Ok(lexed)
+}
+
+/// Whether all names in backticks are made of letters. To whom a backtick is no quote, there is then
+/// nothing in them that ends a statement, or begins a text or a comment.
+pub(super) fn has_plain_backticks(sql: &str) -> bool {
+    let mysql = sqlparser::dialect::MySqlDialect {};
+    let tokens = Tokenizer::new(&mysql, sql).with_unescape(false).tokenize();
+    let is_plain = |it: &Token| {
+        let Token::Word(word) = it else { return true };
+        word.quote_style != Some('`') || is_plain_text(&word.value)
+    };
+    tokens.is_ok_and(|it| it.iter().all(is_plain))
+}
+
+/// Whether a text is one wherever it ends: nothing in it means anything to a database.
+fn is_plain_text(text: &str) -> bool {
+    text.chars().all(|it| it.is_alphanumeric() || "_.-*:,?! ".contains(it)) && !text.contains("--")
+}
+
+/// `#>` and `#-` at the end of a text: operators of PostgreSQL for JSON. MySQL reads none of what is
+/// behind it on the line, and there is no other line.
+fn is_operator(token: &Token) -> bool {
+    let Token::Whitespace(Whitespace::SingleLineComment { prefix, comment }) = token else {
+        return false;
+    };
+    prefix == "#" && comment.starts_with(['>', '-']) && !comment.contains('\n')
 }
 
 /// Comments that are code, or no comment, elsewhere.
@@ -81,7 +128,12 @@ fn comment(meant: Dialect, token: &Token, sql: &str) -> Result<(), Refusal> {
     let Token::Whitespace(space) = token else { return Ok(()) };
     match space {
         Whitespace::SingleLineComment { prefix, .. } if prefix != "--" => {
-            if meant == Dialect::MySql { Ok(()) } else { Err(Refusal::Ambiguous("`#`")) }
+            let knows = matches!(meant, Dialect::MySql | Dialect::BigQuery | Dialect::ClickHouse);
+            if knows || meant == Dialect::Unknown && is_operator(token) {
+                Ok(())
+            } else {
+                Err(Refusal::Ambiguous("`#`"))
+            }
         }
         // To MySQL, `1--1` is a subtraction.
         Whitespace::SingleLineComment { comment, .. }
@@ -107,6 +159,18 @@ fn comment(meant: Dialect, token: &Token, sql: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Of `['a', 'b']`, the texts. To SQLite it is a name, which ends where the array does.
+fn array(token: &Token) -> Option<impl Iterator<Item = String>> {
+    let Token::Word(word) = token else { return None };
+    let parts: Vec<&str> = word.value.split('\'').collect();
+    let is_array = word.quote_style == Some('[')
+        && parts.len() > 1
+        && parts.len() % 2 == 1
+        && parts.iter().all(|it| is_plain_text(it));
+    let texts = parts.into_iter().skip(1).step_by(2).map(str::to_owned);
+    is_array.then(|| texts.collect::<Vec<_>>().into_iter())
+}
+
 /// The text between quotes, if that is what this is, and all databases let it end there.
 fn literal(meant: Dialect, token: &Token) -> Result<Option<&str>, Refusal> {
     const BACKSLASH: Refusal = Refusal::Ambiguous("a backslash before a quote");
@@ -124,7 +188,10 @@ fn literal(meant: Dialect, token: &Token) -> Result<Option<&str>, Refusal> {
         return if is_plain { Ok(Some(text)) } else { Err(Refusal::Ambiguous("`E'…'`")) };
     }
     if let Token::DollarQuotedString(text) = token {
-        let knows = matches!(meant, Dialect::Postgres | Dialect::DuckDb);
+        if meant == Dialect::Unknown && is_plain_text(&text.value) {
+            return Ok(None);
+        }
+        let knows = matches!(meant, Dialect::Postgres | Dialect::DuckDb | Dialect::Snowflake);
         return if knows { Ok(Some(&text.value)) } else { Err(Refusal::Ambiguous("`$$`")) };
     }
     let quoted = if let Token::DoubleQuotedString(text) = token {
@@ -227,6 +294,50 @@ pub(super) struct Pragma {
 }
 
 impl Lexed {
+    /// Each statement without comments. It is not the parser that writes it: its tree may be too
+    /// deep for that.
+    pub(super) fn statements(&self) -> impl Iterator<Item = String> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.words.len()]);
+        self.starts.iter().zip(ends).map(|(start, end)| {
+            let words = self.words.get(*start..end).unwrap_or_default();
+            words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        })
+    }
+
+    /// Whether two dialects see the same texts and quoted names.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let pairs = self.literals.iter().zip(&other.literals);
+        let is_whole =
+            |it: &Self, longer: &Self| it.is_cut && it.literals.len() <= longer.literals.len();
+        let is_as_long = self.literals.len() == other.literals.len()
+            || is_whole(self, other)
+            || is_whole(other, self);
+        is_as_long && pairs.into_iter().all(|(a, b)| a == b)
+    }
+
+    /// Options by which a table is kept in another place than its database: in a file of somebody's
+    /// choice, or on another server.
+    pub(super) fn elsewhere(&self) -> Option<Refusal> {
+        let word = |token: Option<&Token>| match token {
+            Some(Token::Word(word)) => word.value.to_ascii_lowercase(),
+            Some(Token::SingleQuotedString(text)) => text.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        self.words.iter().enumerate().find_map(|(at, it)| {
+            let Token::Word(name) = it else { return None };
+            let after = |count: usize| self.words.get(at + count);
+            let name = name.value.to_ascii_lowercase();
+            if name == "engine" {
+                let is_equals = after(1) == Some(&Token::Eq);
+                let engine = word(after(if is_equals { 2 } else { 1 }));
+                return ENGINES.contains(&engine.as_str()).then_some(Refusal::Elsewhere(engine));
+            }
+            let is_place =
+                matches!(name.as_str(), "data" | "index") && word(after(1)) == "directory";
+            is_place.then(|| Refusal::Elsewhere(format!("{name} directory")))
+        })
+    }
+
     /// The pragma that this is; nothing, if it is none; an error, if it is none that is known.
     pub(super) fn pragma(&self) -> Option<Result<Pragma, Refusal>> {
         let name = |token: &Token| {
@@ -276,8 +387,12 @@ impl Pragma {
             reads: self.reads,
             writes,
             functions: BTreeSet::new(),
-            obstacle: (!self.is_harmless).then_some(Refusal::Pragma(self.name)),
+            obstacles: (!self.is_harmless)
+                .then_some(Refusal::Pragma(self.name))
+                .into_iter()
+                .collect(),
             loss: None,
+            plain: String::new(),
         }
     }
 }
@@ -315,6 +430,32 @@ const GIVEN: [&str; 10] = [
     "table_info",
     "table_list",
     "table_xinfo",
+];
+
+/// Engines of MySQL, MariaDB and ClickHouse whose tables are files, or are somewhere else.
+const ENGINES: [&str; 22] = [
+    "connect",
+    "csv",
+    "federated",
+    "federatedx",
+    "s3",
+    "spider",
+    "azureblobstorage",
+    "azurequeue",
+    "distributed",
+    "executable",
+    "executablepool",
+    "file",
+    "hdfs",
+    "jdbc",
+    "kafka",
+    "mongodb",
+    "mysql",
+    "odbc",
+    "postgresql",
+    "rabbitmq",
+    "s3queue",
+    "url",
 ];
 
 /// MySQL and MariaDB run what is in such a comment, or let it set variables.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CopySource, Expr, FromTable, Ident, ObjectName, ObjectNamePart, Select,
-    Statement, TableFactor, TableObject, TableWithJoins, Visit, Visitor,
+    SelectItem, Statement, TableFactor, TableObject, TableWithJoins, Visit, Visitor,
 };
 
 use super::{Dialect, Kind, Loss, Query, Refusal, functions};
@@ -20,7 +20,10 @@ pub(super) struct Survey {
     reads: BTreeSet<String>,
     writes: BTreeSet<String>,
     functions: BTreeSet<String>,
-    obstacle: Option<Refusal>,
+    obstacles: Vec<Refusal>,
+    /// The last parts of names of columns, and whether all of a table is asked for.
+    columns: BTreeSet<String>,
+    takes_all: bool,
     loss: Option<Loss>,
     /// Whether something is written, and it is not known what.
     writes_unknown: bool,
@@ -41,7 +44,9 @@ impl Survey {
             reads: BTreeSet::new(),
             writes: BTreeSet::new(),
             functions: BTreeSet::new(),
-            obstacle: None,
+            obstacles: Vec::new(),
+            columns: BTreeSet::new(),
+            takes_all: false,
             loss: None,
             writes_unknown: false,
             scopes: Vec::new(),
@@ -53,19 +58,23 @@ impl Survey {
         if survey.writes_unknown {
             survey.writes.extend(survey.reads.iter().cloned());
         }
+        survey.catalogs();
         Query {
             text: String::new(),
+            plain: String::new(),
             kind: survey.kind.unwrap_or(Kind::Change),
             reads: survey.reads,
             writes: survey.writes,
             functions: survey.functions,
-            obstacle: survey.obstacle,
+            obstacles: survey.obstacles,
             loss: survey.loss,
         }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        self.obstacle.get_or_insert(refusal);
+        if !self.obstacles.contains(&refusal) && self.obstacles.len() < OBSTACLES_MAX {
+            self.obstacles.push(refusal);
+        }
     }
 
     fn name(&self, name: &ObjectName) -> String {
@@ -89,12 +98,41 @@ impl Survey {
         let name = self.name(name);
         let plain = match self.dialect {
             Dialect::Postgres => name.strip_prefix("pg_catalog.").unwrap_or(&name),
-            Dialect::Sqlite | Dialect::MySql | Dialect::DuckDb | Dialect::Unknown => &name,
+            Dialect::Sqlite
+            | Dialect::MySql
+            | Dialect::DuckDb
+            | Dialect::MsSql
+            | Dialect::BigQuery
+            | Dialect::ClickHouse
+            | Dialect::Snowflake
+            | Dialect::Unknown => &name,
         };
         if !functions::only_read(self.meant, plain) {
             self.refuse(Refusal::Function(name.clone()));
         }
         self.functions.insert(name);
+    }
+
+    /// What is read of accounts, and what is changed of what the database knows of itself.
+    fn catalogs(&mut self) {
+        let columns = |names: &[&str]| self.columns.iter().any(|it| names.contains(&it.as_str()));
+        let (logs_in, takes_all) = (columns(SECRET_COLUMNS), self.takes_all);
+        let read = self.reads.iter().find(|it| {
+            let (schema, name) = parts(it);
+            ACCOUNTS.contains(&name)
+                || schema == "mysql" && name == "user" && (logs_in || takes_all)
+        });
+        let written = self.writes.iter().find(|it| {
+            let (schema, name) = parts(it);
+            SYSTEM.contains(&schema)
+                || name.starts_with("sqlite_")
+                || schema.is_empty() && (ACCOUNTS.contains(&name) || CATALOG.contains(&name))
+        });
+        let found = [
+            read.map(|it| Refusal::Accounts(it.clone())),
+            written.map(|it| Refusal::System(it.clone())),
+        ];
+        found.into_iter().flatten().for_each(|it| self.refuse(it));
     }
 
     fn write(&mut self, name: &ObjectName) {
@@ -123,6 +161,10 @@ impl Survey {
             && it.multi_table_into_clauses.is_empty()
         {
             self.write(name);
+        } else if let Statement::Insert(it) = statement
+            && let TableObject::TableFunction(function) = &it.table
+        {
+            self.call(&function.name);
         } else if let Statement::Update(it) = statement
             && it.table.joins.is_empty()
         {
@@ -166,7 +208,9 @@ impl Survey {
         if last.quote_style == Some('\'') {
             return true;
         }
+        // It has no names in backticks.
         matches!(self.dialect, Dialect::DuckDb)
+            && last.quote_style != Some('`')
             && (last.value.contains(['/', '\\', '.', ':', '*', '?'])
                 || relation.0.len() > 1
                     && FILES.contains(&last.value.to_ascii_lowercase().as_str()))
@@ -235,6 +279,10 @@ impl Visitor for Survey {
             self.refuse(Refusal::Into);
             self.writes.extend(into.targets.iter().map(|it| it.to_string().to_lowercase()));
         }
+        self.takes_all |= select
+            .projection
+            .iter()
+            .any(|it| matches!(it, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
         if !select.optimizer_hints.is_empty() {
             self.refuse(Refusal::Clause);
         }
@@ -284,7 +332,10 @@ impl Visitor for Survey {
             ) {
                 self.refuse(Refusal::Operator);
             }
+        } else if let Expr::Identifier(name) = expr {
+            self.columns.insert(name.value.to_ascii_lowercase());
         } else if let Expr::CompoundIdentifier(parts) = expr {
+            self.columns.extend(parts.last().map(|it| it.value.to_ascii_lowercase()));
             // A sequence of MariaDB or Oracle, which counts on when it is looked at.
             if let Some(last) = parts.last()
                 && last.value.eq_ignore_ascii_case("nextval")
@@ -320,6 +371,7 @@ fn kind(statement: &Statement) -> Kind {
             | S::ShowViews { .. }
             | S::ShowCollation { .. }
             | S::ShowCharset(_)
+            | S::ShowProcessList { .. }
     ) {
         Kind::Show
     } else if matches!(statement, S::Pragma { .. }) {
@@ -334,7 +386,12 @@ fn kind(statement: &Statement) -> Kind {
         Kind::Merge
     } else if matches!(
         statement,
-        S::Copy { .. } | S::LoadData { .. } | S::Unload { .. } | S::Directory { .. }
+        S::Copy { .. }
+            | S::CopyIntoSnowflake { .. }
+            | S::LoadData { .. }
+            | S::Unload { .. }
+            | S::ExportData(_)
+            | S::Directory { .. }
     ) {
         Kind::Copy
     } else if matches!(
@@ -375,6 +432,67 @@ fn kind(statement: &Statement) -> Kind {
         Kind::Change
     }
 }
+
+/// The schema and the name of a table, without quotes.
+fn parts(name: &str) -> (&str, &str) {
+    let (schema, name) = name.rsplit_once('.').unwrap_or(("", name));
+    (schema.rsplit('.').next().unwrap_or_default(), name)
+}
+
+/// So many obstacles of one statement are told apart.
+const OBSTACLES_MAX: usize = 32;
+
+/// Tables of what accounts log in by: in PostgreSQL, MariaDB and SQL Server.
+const ACCOUNTS: &[&str] = &[
+    "pg_authid",
+    "pg_shadow",
+    "pg_user_mapping",
+    "pg_user_mappings",
+    "pg_foreign_server",
+    "pg_subscription",
+    "global_priv",
+    "sql_logins",
+    "syslogins",
+    "duckdb_secrets",
+];
+
+/// Columns of `mysql.user` and its like.
+const SECRET_COLUMNS: &[&str] =
+    &["authentication_string", "password", "plugin_auth_string", "user_attributes"];
+
+/// Schemas that are the database's own.
+const SYSTEM: &[&str] =
+    &["pg_catalog", "information_schema", "mysql", "sys", "performance_schema", "system"];
+
+/// Tables of PostgreSQL's own that are found without their schema.
+const CATALOG: &[&str] = &[
+    "pg_class",
+    "pg_proc",
+    "pg_attribute",
+    "pg_type",
+    "pg_database",
+    "pg_settings",
+    "pg_roles",
+    "pg_user",
+    "pg_auth_members",
+    "pg_language",
+    "pg_namespace",
+    "pg_trigger",
+    "pg_rewrite",
+    "pg_extension",
+    "pg_operator",
+    "pg_cast",
+    "pg_policy",
+    "pg_largeobject",
+    "pg_hba_file_rules",
+    "pg_file_settings",
+    "pg_db_role_setting",
+    "pg_default_acl",
+    "pg_event_trigger",
+    "pg_index",
+    "pg_constraint",
+    "pg_opclass",
+];
 
 /// How the names of files end that DuckDB reads as tables.
 const FILES: [&str; 13] = [

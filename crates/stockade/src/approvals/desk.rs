@@ -17,7 +17,8 @@ use tokio::time::timeout;
 
 use super::place::{Place, PlaceError};
 use super::service::{line, next};
-use super::{Asked, LINE_BYTES_MAX, Said, Told};
+use super::shown::in_a_client;
+use super::{Asked, Given, LINE_BYTES_MAX, Said, Told};
 
 /// How long a connection stays when nothing waits.
 const IDLE: Duration = Duration::from_secs(5);
@@ -45,6 +46,7 @@ pub type Answers = mpsc::UnboundedReceiver<Event>;
 enum Order {
     Ask(Box<Question>),
     Unask(String),
+    Give(Given),
 }
 
 impl Desk {
@@ -61,6 +63,13 @@ impl Desk {
     pub fn ask(&self, question: Box<Question>) {
         // Whoever has ended answers nothing, which is a no in time.
         let _ended = self.0.send(Order::Ask(question));
+    }
+
+    /// What a client has said. It counts where it comes first.
+    pub fn give(&self, call: String, digest: String, approved: bool, says: &str) {
+        let (channel, says) = ("client".to_owned(), says.to_owned());
+        let given = Given { id: call, digest, times: 1, approved, grant: None, channel, says };
+        let _ended = self.0.send(Order::Give(given));
     }
 
     /// Nobody waits for this any more.
@@ -95,6 +104,7 @@ impl Clerk {
                 order = orders.recv() => match order {
                     Some(Order::Ask(question)) => self.ask(*question).await,
                     Some(Order::Unask(call)) => self.unask(call).await,
+                    Some(Order::Give(given)) => self.say(&Said::Give(given)).await,
                     None => return,
                 },
                 told = heard => match told {
@@ -135,7 +145,14 @@ impl Clerk {
     }
 
     fn told(&mut self, told: Told) {
-        // Nothing else is said to a guard.
+        if let Told::Wanted(shown) = told {
+            let says = in_a_client(&shown);
+            // A conversation that has ended asks nobody.
+            let _ended = self.events.send(Event::Wanted { call: shown.id, says });
+            return;
+        }
+        // What else a guard is told is whether an answer of its client has come first, which the
+        // answer that counts says as well.
         let Told::Answered { id, digest, answer } = told else { return };
         if self.open.remove(&id).is_some() {
             self.event(id, digest, answer);

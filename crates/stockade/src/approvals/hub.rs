@@ -74,6 +74,14 @@ impl Waiting {
         }
     }
 
+    /// Has the client of the call that is shown be asked as well. Of calls that say the same it is
+    /// one client at a time, and about one call.
+    fn wanted(&self, now_ms: u64) -> Option<Deed> {
+        let (guard, _) = self.calls.first().filter(|_| self.asked.question.elicits)?;
+        let shown = Shown { times: 1, ..self.shown(now_ms) };
+        Some(Deed::Tell(*guard, Told::Wanted(Box::new(shown))))
+    }
+
     fn same(&self, other: &Asked) -> bool {
         let (a, b) = (&self.asked, other);
         let of = |it: &Asked| {
@@ -141,8 +149,12 @@ impl Hub {
         let until_ms = now_ms.saturating_add(asked.question.expires_in_ms);
         let waiting = Waiting { asked, calls: vec![(guard, id)], until_ms, held };
         let (asked, shown) = (waiting.asked.clone(), waiting.shown(now_ms));
+        let wanted = waiting.wanted(now_ms);
         self.waiting.push(waiting);
-        if held { self.flooded(&asked, now_ms) } else { show(shown) }
+        if held {
+            return self.flooded(&asked, now_ms);
+        }
+        wanted.into_iter().chain(show(shown)).collect()
     }
 
     /// A flood has become larger: it is shown as one.
@@ -174,6 +186,7 @@ impl Hub {
                 continue;
             }
             if before.0 != waiting.id() {
+                deeds.extend(waiting.wanted(now.ms));
                 let says = "it is not wanted any more".to_owned();
                 deeds.push(Deed::Show(Told::Settled { id: before.0, says }));
             }
@@ -231,7 +244,7 @@ impl Hub {
             approved: given.approved,
             approver: Some(who.to_owned()),
             channel: Some(given.channel.clone()),
-            says: String::new(),
+            says: given.says.clone(),
         };
         let says = |times: usize| {
             let what = if given.approved { "allowed" } else { "denied" };
@@ -258,6 +271,7 @@ impl Hub {
         // What came after it was read is not what was answered.
         waiting.calls.drain(..times);
         if !waiting.calls.is_empty() {
+            deeds.extend(waiting.wanted(now.ms));
             deeds.extend(show(waiting.shown(now.ms)));
         }
         self.waiting.retain(|it| !it.calls.is_empty());
@@ -280,6 +294,7 @@ impl Hub {
             let mut deeds = vec![Deed::Show(Told::Settled { id, says: says.clone() })];
             for it in self.waiting.iter_mut().filter(|it| it.held && source(&it.asked) == of) {
                 it.held = false;
+                deeds.extend(it.wanted(now.ms));
                 deeds.extend(show(it.shown(now.ms)));
             }
             return (says, deeds);

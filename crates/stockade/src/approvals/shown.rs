@@ -76,6 +76,20 @@ pub fn in_full(shown: &Shown) -> String {
     out
 }
 
+/// The question as a client shows it: many of them read it as Markdown, in which a part of it would
+/// not be seen, but for what stands in a fence that nothing in it can close.
+pub fn in_a_client(shown: &Shown) -> String {
+    let question = in_full(shown);
+    let longest = question.split(|it| it != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!(
+        "Stockade asks whether this may be done. It is not done before somebody has said yes.\n\n\
+         {fence}text\n{question}{fence}\n\nReference {}. It can be answered with `stockade \
+         approvals` as well, and the first answer counts.",
+        visible(&shown.id)
+    )
+}
+
 /// The question in one line.
 pub fn in_brief(shown: &Shown) -> String {
     let question = &shown.asked.question;

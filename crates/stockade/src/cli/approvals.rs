@@ -3,7 +3,7 @@
 mod watch;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -125,9 +125,42 @@ fn bound(text: &str) -> Result<(String, Bound), String> {
     Ok((name.to_owned(), bound))
 }
 
+impl Command {
+    /// Whether it is about what a guard has asked or was told, so that there was one.
+    fn answers(&self) -> bool {
+        match self {
+            Self::List { .. }
+            | Self::Allow(_)
+            | Self::Deny { .. }
+            | Self::Grants { .. }
+            | Self::Revoke { .. } => true,
+            Self::Watch | Self::Service { .. } => false,
+        }
+    }
+}
+
+/// A directory that somebody names and that is not there is misspelled: nothing waits in it, and
+/// whoever is told so looks no further.
+fn is_there(dir: &Path) -> Result<(), Failure> {
+    let shown = visible(&dir.to_string_lossy());
+    let is_dir = std::fs::metadata(dir).map(|it| it.is_dir()).map_err(|it| {
+        Failure::new(Exit::Usage, format!("cannot look into `{shown}`"))
+            .help("`--state` is the directory that the guards were given")
+            .from(it)
+    })?;
+    if is_dir {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Usage, format!("`{shown}` is no directory")))
+    }
+}
+
 impl Approvals {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let base = self.state.base()?;
+        if let (Some(dir), true) = (&self.state.dir, self.command.answers()) {
+            is_there(dir)?;
+        }
         let place = Place::below(base.clone());
         if let Command::Service { stay } = &self.command {
             return service(*stay, base);
@@ -182,6 +215,20 @@ impl Allow {
             return Ok(None);
         }
         let bounds = proposed(shown, self.for_s.unwrap_or(DAY_S))?;
+        let question = &shown.asked.question;
+        let is_none = |name: &&String| {
+            !bounds.arguments.contains_key(*name) && !question.takes.contains(name)
+        };
+        if let Some(name) = self.bounds.iter().map(|(name, _)| name).find(is_none) {
+            let tool = visible(question.tool.as_deref().unwrap_or_default());
+            let says = format!("`{tool}` has no argument `{}`", visible(name));
+            let takes = question.takes.iter().chain(bounds.arguments.keys());
+            let mut takes: Vec<String> = takes.map(|it| format!("`{}`", visible(it))).collect();
+            takes.sort();
+            takes.dedup();
+            let help = format!("what it has: {}", takes.join(", "));
+            return Err(Failure::new(Exit::Usage, says).help(help));
+        }
         let mut arguments = bounds.arguments;
         arguments.extend(self.bounds.iter().cloned());
         Ok(Some(Bounds { arguments, ..bounds }))
@@ -205,6 +252,7 @@ fn given(shown: &Shown, approved: bool, grant: Option<Bounds>, channel: &str) ->
         times: shown.times,
         approved,
         grant,
+        says: String::new(),
         channel: channel.to_owned(),
     }
 }

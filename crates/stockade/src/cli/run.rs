@@ -447,7 +447,7 @@ impl Run {
         let ready = self.shared.ready(upstream, &self.command, &client_roots)?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
         // One thread is enough for one client, and starts faster than two.
-        runtime(1)?.block_on(guard(ready))
+        ended(runtime(1)?, guard(ready))
     }
 }
 
@@ -455,7 +455,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let Ready { guard, server, plan, held, show_stderr, kept, follows, reserve, state, .. } = ready;
     let blocked = guard.server.blocked();
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
-    watch(&guard, kept, follows);
+    watch(&guard, kept, follows)?;
     note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
     let limits = frame::Limits::default();
     let (client, writer) = stdio::own(&limits).map_err(|error| {
@@ -626,7 +626,14 @@ pub(super) fn unrecorded(error: Unrecorded) -> Failure {
 
 /// Follows the policy file: what is new in it holds from the next message on, unless a server may have
 /// written it. Tells what of the rest a server may write by now.
-pub(super) fn watch(guard: &Arc<Guard>, kept: Arc<Mutex<Kept>>, follows: Option<Follows>) {
+pub(super) fn watch(
+    guard: &Arc<Guard>,
+    kept: Arc<Mutex<Kept>>,
+    follows: Option<Follows>,
+) -> Result<(), Failure> {
+    guard
+        .watched(stuck)
+        .map_err(|it| Failure::new(Exit::Usage, "the system gives no thread").from(it))?;
     let guard = Arc::clone(guard);
     let follows = follows.map(Arc::new);
     tokio::spawn(async move {
@@ -675,6 +682,17 @@ pub(super) fn watch(guard: &Arc<Guard>, kept: Arc<Mutex<Kept>>, follows: Option<
             }
         }
     });
+    Ok(())
+}
+
+/// One message holds up everything. The ledger may be what does, so nothing is written there: it has
+/// no end of this session, as of one that was killed, and what was started ends as it does then.
+fn stuck() {
+    anstream::eprintln!(
+        "error: a message was looked at, or written to the ledger, for too long; everything else \
+         waits for it, so this ends"
+    );
+    std::process::exit(2);
 }
 
 /// Returns when somebody asks this process to end.
@@ -684,6 +702,14 @@ pub(super) async fn stop() {
     let mut signals: Vec<_> = kinds.into_iter().filter_map(|it| signal(it).ok()).collect();
     let waits = signals.iter_mut().map(|it| Box::pin(it.recv()));
     futures_util::future::select_all(waits).await;
+}
+
+/// Carries this out, and waits for nothing that it has left behind: whoever looks at a disk that does
+/// not answer does not come back.
+pub(super) fn ended<T>(runtime: tokio::runtime::Runtime, future: impl Future<Output = T>) -> T {
+    let end = runtime.block_on(future);
+    runtime.shutdown_background();
+    end
 }
 
 /// The event loop.

@@ -46,7 +46,8 @@ Exit codes: 0 nothing found, 1 found something (--fail-on), 2 something could no
 pub(super) struct Scan {
     #[command(flatten)]
     input: Input,
-    /// All the tools are for one client: report names and descriptions that collide across servers
+    /// All the tools are for one client: report names and descriptions that collide across servers,
+    /// and tools that could carry out together what is private
     #[arg(long, requires = "tools")]
     together: bool,
     /// How to print what is found in sources
@@ -203,6 +204,8 @@ enum Bad {
     NoTool,
     #[error("no `text`")]
     NoText,
+    #[error("`text` is not a string")]
+    NotText,
 }
 
 #[derive(Clone, Copy)]
@@ -237,8 +240,10 @@ impl Of {
                 found
             }
             Self::Texts => {
-                let text = root.get("text").or_else(|| root.get("description"));
-                found(Channel::Content, text.filter(|it| !it.is_null()).ok_or(Bad::NoText)?)
+                let given = |name| root.get(name).filter(|it| !it.is_null());
+                let text = given("text").or_else(|| given("description")).ok_or(Bad::NoText)?;
+                text.str().ok_or(Bad::NotText)?;
+                found(Channel::Content, text)
             }
         };
         Ok((id.or_else(name).map(Json::to_value), findings))

@@ -12,7 +12,7 @@ use stockade_core::session::Parties;
 use tokio::net::TcpListener;
 
 use super::printed;
-use super::run::{Ready, Shared, Where, note, runtime, seal, stop, unrecorded, watch};
+use super::run::{Ready, Shared, Where, ended, note, runtime, seal, stop, unrecorded, watch};
 use crate::edge::{Door, Key};
 use crate::failure::{Exit, Failure};
 use crate::guard::gateway::{Gateway, ROUTES, Upstream, local, remote};
@@ -80,8 +80,8 @@ impl Serve {
         if !ready.resolved.policy.client_roots.is_empty() {
             anstream::eprintln!("note: roots of clients count behind `stockade run` alone");
         }
-        runtime(std::thread::available_parallelism().map_or(2, usize::from))?
-            .block_on(self.serve(ready))
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        ended(runtime(threads)?, self.serve(ready))
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
@@ -102,7 +102,7 @@ impl Serve {
         let (key, text) = key.unzip();
         let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
         let parties = Parties { session: "".into(), principal: "".into() };
-        watch(&guard, kept, follows);
+        watch(&guard, kept, follows)?;
         let says = format!("listening on {address}; {}", server.told(&held));
         note(&guard, &parties, Kind::Start, says)?;
         let upstream = match server {

@@ -207,6 +207,11 @@ table! {
         /// call that no rule is about is denied as well, so that the rules are a list of what is
         /// allowed.
         mode: Mode = r#""ask""#,
+        /// Whether a client that can ask its person (elicitation) is asked as well, and its word is
+        /// taken for the answer. Whether there is a person, or a program that answers in their place,
+        /// only the client knows: turn it on for clients that you know, and not where a model could
+        /// answer.
+        client: bool = "false",
     }
 }
 

@@ -6,8 +6,8 @@ use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
 use super::file::{
-    Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable, QuotaTable, RoleTable,
-    SandboxTable, ServerTable, Tool,
+    ApprovalsTable, Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable, QuotaTable,
+    RoleTable, SandboxTable, ServerTable, Tool,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
@@ -38,6 +38,8 @@ pub fn text() -> String {
         words(&mut out, limit.words);
         out += &format!("{} = {}\n", limit.name, limit.default);
     }
+    head(&mut out, "", "[approvals]", ApprovalsTable::WORDS);
+    values(&mut out, ApprovalsTable::KEYS, &[]);
     head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
     keys(&mut out, QuotaTable::KEYS, &[]);
     head(&mut out, "#", "[[roles]]", RoleTable::WORDS);
@@ -120,6 +122,8 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
+    use stockade_core::policy::Policy;
+
     use super::*;
     use crate::config::{Flags, Resolved, Source};
 
@@ -149,6 +153,8 @@ mod tests {
         assert_eq!(reference.tools.default, nothing.tools.default);
         assert_eq!((&reference.rules, &reference.roots), (&nothing.rules, &nothing.roots));
         assert_eq!(reference.severities, nothing.severities);
+        let asks = |it: &Policy| (it.asks_nobody, it.asks_client);
+        assert_eq!(asks(&reference), asks(&nothing));
     }
 
     #[test]

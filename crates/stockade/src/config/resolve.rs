@@ -209,6 +209,7 @@ impl Making<'_> {
             text_bytes_max: (preset != Preset::Transparent || said(file, "text_bytes_max"))
                 .then_some(limits.text_bytes_max),
             asks_nobody: asks_nobody(file),
+            asks_client: self.asks_client(file),
             tools: self.tools(file, name),
             inputs: self.inputs(file, table),
             limits,
@@ -236,6 +237,15 @@ impl Making<'_> {
             pinning: self.pinning(file),
             settings: Vec::new(),
             source: None,
+        })
+    }
+
+    /// Whether the word of a client is taken for an answer.
+    fn asks_client(&mut self, file: &File) -> bool {
+        let said = file.approvals.as_ref().and_then(|it| it.value.client.as_ref());
+        said.is_some_and(|it| {
+            self.setting("approvals.client", &it.value.to_string(), &it.span);
+            it.value
         })
     }
 

@@ -115,6 +115,7 @@ impl Link {
         outbox: &Outbox,
         event: Event,
     ) -> Result<(), LinkError> {
+        let event = conversation.looked(event).await;
         let sends = match conversation.take(event) {
             Ok(sends) => sends,
             Err(unrecorded) => {

@@ -27,6 +27,7 @@ crate::rows![
     u02_an_answer_counts_once,
     u03_a_grant_is_for_one_tool_as_it_was,
     u03_a_grant_is_for_one_server_and_one_time,
+    u03_a_grant_names_arguments_that_there_are,
     u04_calls_that_say_the_same_are_one_question,
     u04_a_flood_is_one_question,
     u07_a_server_answers_nothing,
@@ -35,9 +36,10 @@ crate::rows![
     a16_what_a_client_says_of_itself_approves_nothing,
     production_asks_nobody,
     a_question_that_nobody_would_read_is_denied,
+    a_state_that_is_not_there_is_said,
 ];
 
-const ASKS: &str = r#"
+pub(crate) const ASKS: &str = r#"
     default = "allow"
     [[tools]]
     effect = "ask"
@@ -54,6 +56,8 @@ pub(crate) fn asking() -> (Home, Fake) {
 
 /// `stockade approvals …`.
 pub(crate) fn approvals(home: &Home, args: &[&str]) -> Output {
+    // A guard makes it when it starts, and may not have.
+    std::fs::create_dir_all(home.path().join("state")).unwrap();
     let mut command = home.stockade(["approvals"]);
     command.args(args).args(home.state()).stdin(Stdio::null()).output().unwrap()
 }
@@ -404,6 +408,47 @@ fn u03_a_grant_is_for_one_server_and_one_time() {
     probe.send(&pay(3, 1));
     questions(&home, 1);
     assert_eq!(said(&approvals(&home, &["grants"])), "nothing is granted\n");
+}
+
+fn u03_a_grant_names_arguments_that_there_are() {
+    let home = Home::new();
+    home.policy(ASKS);
+    let properties = json!({ "to": {}, "sum": {}, "note": {} });
+    let pays =
+        json!({ "name": "pay", "inputSchema": { "type": "object", "properties": properties } });
+    let fake = home.fake(Script::default().with(pays));
+    let mut probe = listed(&home, &fake);
+    probe.send(&pay(1, 1));
+    let first = question(&home);
+    let allow = |bound: &str| approvals(&home, &["allow", &first, "--always", "--arg", bound]);
+    for bound in ["nope=any", "Note=any", "note =any", "=any"] {
+        let complaint = complained(&allow(bound));
+        assert!(
+            complaint.contains("`pay` has no argument") && complaint.contains("`note`"),
+            "{complaint}"
+        );
+    }
+    assert_eq!(said(&approvals(&home, &["grants"])), "nothing is granted\n");
+    said(&allow("note=any"));
+    assert!(!is_refusal(&probe.answer(1)));
+    let more = call(2, "pay", json!({ "to": "somebody", "sum": 1, "note": "x" }));
+    assert!(!is_refusal(&probe.ask(&more)));
+}
+
+fn a_state_that_is_not_there_is_said() {
+    let home = Home::new();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let nowhere = home.path().join("nowhere");
+    for asked in [&["list"][..], &["grants"], &["allow", "x"], &["deny", "x"], &["revoke", "x"]] {
+        for (state, why) in [(&nowhere, "cannot look into"), (&file, "is no directory")] {
+            let mut command = home.stockade(["approvals"]);
+            let output = command.args(asked).arg("--state").arg(state).output().unwrap();
+            let complaint = complained(&output);
+            assert!(complaint.contains(why) && output.stdout.is_empty(), "{asked:?} {complaint}");
+        }
+    }
+    assert!(!nowhere.exists(), "it is not made either");
 }
 
 fn u04_calls_that_say_the_same_are_one_question() {

@@ -148,10 +148,10 @@ fn v10_nothing_that_is_said_selects_the_upstream() {
 
 /// What must not go out, and what only looks like it.
 const SENT: &[(&str, bool)] = &[
-    ("pay with 4111 1111 1111 1111 please", true),
-    ("5500-0000-0000-0004", true),
+    ("pay with 4539 1488 0343 6467 please", true),
+    ("5425-2334-3010-9903", true),
     ("IBAN DE89 3704 0044 0532 0130 00", true),
-    ("SSN 219-09-9999", true),
+    ("SSN 536-90-4399", true),
     ("CPF 529.982.247-25", true),
     ("DNI 12345678Z", true),
     ("BSN: 111222333", true),
@@ -159,8 +159,10 @@ const SENT: &[(&str, bool)] = &[
     ("TOP SECRET//NOFORN\nthe plan", true),
     ("TLP:RED", true),
     ("*** CONFIDENTIAL ***", true),
-    ("https://example.com/?card=4111111111111111", true),
-    ("4111 1111 1111 1112", false),
+    ("https://example.com/?card=4539148803436467", true),
+    ("4539 1488 0343 6468", false),
+    ("test with 4242 4242 4242 4242 or 4111111111111111", false),
+    ("SSN format: 123-45-6789, or 000-00-0000", false),
     ("IBAN DE89 3704 0044 0532 0130 01", false),
     ("219-099-9999", false),
     ("order 1234567890123456 of 2026-03-04 12:34:56", false),
@@ -218,7 +220,7 @@ fn o09_nothing_personal_or_classified_is_sent_out() {
     probe.end();
     // Four digits alone are in many a digest.
     let records = format!("{:?}", home.records());
-    assert!(!records.contains("4111 1111") && !records.contains("41111111"), "{records}");
+    assert!(!records.contains("4539 1488") && !records.contains("45391488"), "{records}");
 
     // As the policy says.
     home.policy("[rules]\ndata_sent = \"allow\"\ncontact_sent = \"deny\"");
@@ -227,7 +229,7 @@ fn o09_nothing_personal_or_classified_is_sent_out() {
     let mut passes = |id: &str, tool: &str, text: &str| {
         !is_refusal(&probe.ask(&call(id, tool, json!({ "text": text }))))
     };
-    assert!(passes("1", "send_message", "4111 1111 1111 1111"));
+    assert!(passes("1", "send_message", "4539 1488 0343 6467"));
     assert!(!passes("2", "send_message", "ask jane.doe@acme-corp.com"));
     assert!(!passes("3", "send_message", "call +49 30 901820"));
     assert!(passes("4", "write_note", "ask jane.doe@acme-corp.com"));
@@ -378,7 +380,7 @@ fn servers_as_they_are_used_are_not_refused() {
         ),
         (
             "write_query",
-            json!({ "query": "INSERT INTO notes (text) VALUES ('4111 1111 1111 1111')" }),
+            json!({ "query": "INSERT INTO notes (text) VALUES ('4539 1488 0343 6467')" }),
         ),
         ("write_query", json!({ "query": "UPDATE notes SET text = 'x' WHERE id = 1" })),
         (
@@ -408,7 +410,7 @@ fn servers_as_they_are_used_are_not_refused() {
         (
             "create_entities",
             json!({ "entities": [{ "name": "Jane (jane.doe@acme-corp.com)", "entityType": "person",
-            "observations": ["SSN 219-09-9999", "likes `sh -c`", "http://localhost:3000"] }] }),
+            "observations": ["SSN 536-90-4399", "likes `sh -c`", "http://localhost:3000"] }] }),
         ),
         ("search_nodes", json!({ "query": "select; drop" })),
         ("sequentialthinking", json!({ "thought": "First $(think); then act && rest" })),

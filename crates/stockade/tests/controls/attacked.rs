@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::harness::{
 
 crate::rows![
     v03_no_link_leads_out_of_the_roots,
+    v03_a_disk_that_does_not_answer_holds_up_one_call,
     v05_what_takes_away_for_good_is_asked_about,
     v05_a_value_is_no_statement,
     v06_a_program_and_its_arguments_are_one_line,
@@ -110,6 +112,53 @@ fn v03_no_link_leads_out_of_the_roots() {
     assert_eq!(text(&answer), "outside");
     assert!(!is_refusal(&probe.ask(&call(2, "write_file", write))));
     assert!(project.join("../written.txt").exists(), "written through a link");
+}
+
+/// Starts the rest of its arguments where the first is a file system that never answers.
+const HUNG: &str = r#"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def done(it):
+    if it != 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_NOSUID_NODEV = 0x20000, 0x4000, 0x40000, 6
+done(libc.unshare(CLONE_NEWNS))
+done(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+fuse = os.open("/dev/fuse", os.O_RDWR)
+os.set_inheritable(fuse, True)
+options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0".encode()
+done(libc.mount(b"hung", sys.argv[1].encode(), b"fuse", MS_NOSUID_NODEV, options))
+os.execvp(sys.argv[2], sys.argv[2:])
+"#;
+
+fn v03_a_disk_that_does_not_answer_holds_up_one_call() {
+    if !rustix::process::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
+        return;
+    }
+    let home = Home::new();
+    let project = project(&home);
+    let hung = project.join("hung");
+    fs::create_dir(&hung).unwrap();
+    home.policy(&format!("roots = [\"{}\"]", project.display()));
+    let fake = home.fake(Script::default().with(tool("read_file")));
+    let guarded = probe::command(&home, &[], &fake.command());
+    let mut command = Command::new("python3");
+    command.args(["-c", HUNG]).arg(&hung).arg(guarded.get_program()).args(guarded.get_args());
+    for (name, value) in guarded.get_envs() {
+        match value {
+            Some(it) => command.env(name, it),
+            None => command.env_remove(name),
+        };
+    }
+    let mut probe = Probe::of(&mut command).begin();
+    let read = |id: i32, path: PathBuf| call(id, "read_file", json!({ "path": path }));
+    let answer = probe.ask(&read(1, hung.join("x")));
+    assert!(is_refusal(&answer) && text(&answer).contains("path_outside_roots"), "{answer}");
+    let said = format!("{:?}", home.records());
+    assert!(said.contains("nobody has seen where it leads"), "{said}");
+    assert!(!is_refusal(&probe.ask(&read(2, project.join("inside.txt")))));
+    // What looks is still there, and the end is not held up by it.
+    probe.end();
+    assert_eq!(home.records_of("stop").len(), 1);
 }
 
 fn v05_what_takes_away_for_good_is_asked_about() {

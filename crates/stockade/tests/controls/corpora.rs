@@ -11,6 +11,7 @@ crate::rows![
     v03_no_uri_leaves_the_roots,
     v05_a_tool_that_reads_is_given_queries_alone,
     v05_a_tool_that_writes_stays_in_its_database,
+    v05_statements_and_texts_are_told_apart_at_every_tool,
     v06_no_command_is_smuggled_in,
     v07_no_url_leads_inside,
 ];
@@ -280,6 +281,44 @@ fn v05_a_tool_that_writes_stays_in_its_database() {
         call(0, "echo", json!({ "text": "SELECT 1; DROP TABLE notes" })),
     ];
     hold(&home, &fake, &refused, &passed);
+}
+
+fn v05_statements_and_texts_are_told_apart_at_every_tool() {
+    let home = Home::new();
+    home.policy(&format!("{NO_LIMITS}approval_timeout_s = 1\n"));
+    let tools: Vec<Value> =
+        serde_json::from_str(include_str!("corpora/statements_tools.json")).unwrap();
+    // Two databases may call their tool the same, so each has a number; what it says stays.
+    let called = |tool: &Value| {
+        let number = tools.iter().position(|it| it["name"] == tool["name"]).unwrap();
+        format!("{}_{number}", tool["called"].as_str().unwrap())
+    };
+    let mut script = Script::default();
+    for tool in &tools {
+        let argument = tool["argument"].as_str().unwrap();
+        let schema = json!({ "type": "object", "properties": { argument: { "type": "string" } } });
+        script = script.with(json!({ "name": called(tool), "description": tool["description"],
+            "inputSchema": schema }));
+    }
+    let calls = |corpus: &str| -> Vec<Value> {
+        let calls = lines(corpus, &[]).into_iter().map(|line| {
+            let (name, text) = pair(&line);
+            let tool = tools.iter().find(|it| it["name"] == name).unwrap();
+            call(0, &called(tool), json!({ tool["argument"].as_str().unwrap(): text }))
+        });
+        calls.collect()
+    };
+    let mut refused = calls(include_str!("corpora/statements_refused.txt"));
+    let passed = calls(include_str!("corpora/statements_passed.txt"));
+    assert!(refused.len() >= 80 && passed.len() >= 150, "{} {}", refused.len(), passed.len());
+    // A tool that was never listed is looked at as one that was.
+    let unlisted = include_str!("corpora/statements_refused.txt");
+    let unlisted = lines(unlisted, &[]).into_iter().filter_map(|line| {
+        let (name, text) = pair(&line);
+        (name == "run_query").then(|| call(0, "run_query", json!({ "query": text })))
+    });
+    refused.extend(unlisted);
+    hold(&home, &home.fake(script), &refused, &passed);
 }
 
 /// A server that puts arguments into lines for a shell, as many do.

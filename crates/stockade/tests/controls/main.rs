@@ -26,12 +26,14 @@ mod containers;
 mod corpora;
 mod docker;
 mod doctor;
+mod elicited;
 mod floods;
 mod flows;
 mod front_door;
 mod harness;
 mod injection;
 mod input;
+mod kinds;
 mod launch;
 mod ledger;
 mod limits;
@@ -71,6 +73,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
+    ("elicited", elicited::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
@@ -80,6 +83,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("input", input::ROWS),
     ("arguments", arguments::ROWS),
     ("attacked", attacked::ROWS),
+    ("kinds", kinds::ROWS),
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),

@@ -8,6 +8,7 @@ crate::rows![
     o02_nothing_hidden_and_no_terminal_command_arrives,
     o02_text_in_real_scripts_is_left_alone,
     o06_an_error_tells_nothing_of_the_host,
+    o06_a_trace_of_the_project_arrives,
 ];
 
 /// What hides text from a person, reorders it, or commands a terminal.
@@ -228,5 +229,48 @@ fn o06_an_error_tells_nothing_of_the_host() {
             assert!(says.contains(first), "{record}");
             assert!(!says.contains("hunter2"), "{record}");
         }
+    }
+}
+
+/// Whoever has tests run wants to read why they failed.
+fn o06_a_trace_of_the_project_arrives() {
+    let home = Home::new();
+    let project = home.path().join("project");
+    std::fs::create_dir(&project).unwrap();
+    let project = project.to_str().unwrap();
+    home.policy(&format!("roots = [\"{project}\"]"));
+    let own = format!(
+        "FAIL: test_a\nTraceback (most recent call last):\n  File \"tests/test_a.py\", line 3, in test_a\n    \
+         assert f() == 1\n  File \"{project}/src/app.py\", line 9, in f\n    return 1 / 0\nZeroDivisionError: division by zero\n"
+    );
+    let others =
+        "  File \"/opt/server/lib/site-packages/runner.py\", line 40, in run\n    call(hunter2)\n";
+    let mixed = own.replace("  File \"tests", &format!("{others}  File \"tests"));
+    let server = format!("Traceback (most recent call last):\n{others}ValueError: x\n");
+    let failed = |text: &str| {
+        let result = json!({ "isError": true, "content": [{ "type": "text", "text": text }] });
+        [say(json!({ "jsonrpc": "2.0", "id": "$id", "result": result }))]
+    };
+    let error = json!({ "code": -32603, "message": own });
+    let fake = home.fake(
+        Script::default()
+            .on_tool("own", failed(&own))
+            .on_tool("mixed", failed(&mixed))
+            .on_tool("server", failed(&server))
+            .on_tool("error", [say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))]),
+    );
+    let mut probe = Probe::run(&home, &fake).begin();
+    let mut text = |name: &str| {
+        let answer = probe.ask(&call(name, name, json!({})));
+        let result = answer["result"]["content"][0]["text"].as_str().map(str::to_owned);
+        result.unwrap_or_else(|| answer["error"]["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(text("own"), own);
+    let shown = text("mixed");
+    assert!(shown.contains("[frame withheld]") && shown.contains("reference"), "{shown}");
+    assert!(shown.contains("src/app.py\", line 9") && shown.contains("return 1 / 0"), "{shown}");
+    assert!(!shown.contains("runner") && !shown.contains("hunter2"), "{shown}");
+    for name in ["server", "error"] {
+        assert!(text(name).starts_with("internal error"), "{name}");
     }
 }

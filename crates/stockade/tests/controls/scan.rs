@@ -13,9 +13,12 @@ crate::rows![
     c01_poison_is_found_however_it_is_hidden,
     c01_honest_tools_that_talk_about_it_are_not,
     c01_one_line_out_for_each_line_in,
+    c01_what_is_no_text_is_an_error,
     c01_a_line_is_answered_when_it_comes,
     c01_the_guard_finds_what_the_scan_finds,
     c04_tools_of_two_servers_that_read_alike_are_found,
+    c04_hostile_lines_do_not_end_a_scan,
+    o10_what_could_be_carried_out_together_is_told,
     o04_text_about_injections_is_not,
 ];
 
@@ -228,6 +231,30 @@ fn c04_tools_of_two_servers_that_read_alike_are_found() {
     assert_eq!(answers[1]["findings"], json!([]), "only where it is asked for");
 }
 
+fn o10_what_could_be_carried_out_together_is_told() {
+    let tool =
+        |server: &str, name: &str| json!({ "server": server, "name": name, "description": "" });
+    let tools = [
+        tool("disk", "read_file"),
+        tool("disk", "add_numbers"),
+        tool("forge", "create_issue"),
+        tool("forge", "get_issue"),
+        tool("forge", "list_issues"),
+    ];
+    let (answers, code) = scan(&["--tools", "-", "--together", "--fail-on", "medium"], &tools);
+    let found: Vec<usize> =
+        answers.iter().map(|it| it["findings"].as_array().unwrap().len()).collect();
+    assert_eq!((found, code), (vec![0, 0, 0, 1, 0], Some(1)), "{answers:?}");
+    let finding = &answers[3]["findings"][0];
+    assert_eq!(finding["rule"], "toxic_flow");
+    let says = finding.to_string();
+    for name in ["read_file", "create_issue", "get_issue"] {
+        assert!(says.contains(&format!("`{name}` of the server")), "{says}");
+    }
+    let (_, code) = scan(&["--tools", "-", "--together", "--fail-on", "low"], &tools[..3]);
+    assert_eq!(code, Some(0));
+}
+
 fn c01_poison_is_found_however_it_is_hidden() {
     let tags: String =
         POISON.bytes().filter_map(|it| char::from_u32(0xe0000 + u32::from(it))).collect();
@@ -312,6 +339,72 @@ fn c01_one_line_out_for_each_line_in() {
     let absent = scan_bytes(&["--tools", "absent"], b"");
     assert_eq!(absent.status.code(), Some(2));
     assert!(String::from_utf8(absent.stderr).unwrap().contains("cannot read `absent`"));
+}
+
+fn c01_what_is_no_text_is_an_error() {
+    let wrong = [json!(7), json!(["ignore"]), json!({ "a": "b" }), json!(true)];
+    let mut lines: Vec<Value> = wrong.iter().map(|it| json!({ "text": it })).collect();
+    lines.push(json!({ "text": null }));
+    lines.push(json!({ "id": "a", "text": "fine" }));
+    lines.push(json!({ "id": "b", "text": null, "description": "fine" }));
+    let (answers, code) = scan(&["--text", "-"], &lines);
+    assert_eq!((answers.len(), code), (7, Some(2)));
+    for (number, answer) in answers.iter().enumerate().take(5) {
+        assert!(answer["error"].as_str().unwrap().contains("`text`"), "{answer}");
+        assert_eq!((&answer["line"], answer.get("findings")), (&json!(number + 1), None));
+    }
+    assert_eq!(
+        answers[5..],
+        [json!({ "id": "a", "findings": [] }), json!({ "id": "b", "findings": [] })]
+    );
+}
+
+fn c04_hostile_lines_do_not_end_a_scan() {
+    let deep =
+        format!("{{\"name\":\"deep\",\"inputSchema\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
+    let long =
+        format!("{{\"name\":\"long\",\"description\":\"{}\"}}", "send_mail ".repeat(200_000));
+    let spoken: String = (0..3000).map(|it| format!("tool_{it} ")).collect();
+    let many = format!("{{\"name\":\"many\",\"server\":\"m\",\"description\":\"{spoken}\"}}");
+    let names: Vec<String> = (0..200)
+        .map(|it| format!("{{\"name\":\"tool_{}\",\"server\":\"s{it}\"}}", it % 3))
+        .collect();
+    let mut input: Vec<u8> = Vec::new();
+    for line in
+        [&deep, &long, &many, "", "   ", "\u{feff}{}", "{\"name\":\"a\\u0000b\",\"server\":7}"]
+    {
+        input.extend(line.as_bytes());
+        input.push(b'\n');
+    }
+    input.extend(b"{\"name\":\"\xff\xfe\"}\n{\"name\":\"half");
+    input.extend(b"\\ud800\"}\r\n{\"name\":\"\"}\n");
+    input.extend(names.join("\n").as_bytes());
+    let output = scan_bytes(&["--tools", "-", "--together"], &input);
+    assert_eq!((output.status.code(), &*output.stderr), (Some(2), &b""[..]));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(lines.len(), 10 + names.len());
+    let bad: Vec<usize> = (0..10).filter(|it| lines[*it]["error"].is_string()).collect();
+    assert_eq!(bad, [0, 3, 4, 5, 7, 8], "{:?}", &lines[..10]);
+    assert_eq!([&lines[1]["id"], &lines[2]["id"], &lines[9]["id"]], ["long", "many", ""]);
+    // In order, and each name that an earlier server has is said once.
+    for (number, line) in lines[10..].iter().enumerate() {
+        assert_eq!(line["id"], format!("tool_{}", number % 3));
+        let says: Vec<&str> = line["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["says"].as_str().unwrap())
+            .collect();
+        let is_taken = says.iter().any(|it| it.starts_with("is called as"));
+        assert_eq!(is_taken, number >= 3, "{line}");
+        assert!(says.len() <= 2, "{line}");
+    }
+    let nothing = scan_bytes(&["--tools", "-", "--together"], b"");
+    assert_eq!(
+        (nothing.status.code(), &*nothing.stdout, &*nothing.stderr),
+        (Some(0), &b""[..], &b""[..])
+    );
 }
 
 fn c01_a_line_is_answered_when_it_comes() {

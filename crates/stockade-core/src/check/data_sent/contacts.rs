@@ -18,7 +18,9 @@ fn is_email(bytes: &[u8], at: usize) -> bool {
     let is_top = top.len() >= 2 && top.bytes().all(|it| it.is_ascii_alphabetic());
     // `git@host:path`
     let is_place = behind.get(length) == Some(&b':');
-    let is_example = name == "example" || name.ends_with(".example") || top == "example" || top == "test";
+    let is_example = name == "example"
+        || name.ends_with(".example")
+        || matches!(top, "example" | "test" | "invalid" | "localhost");
     before > 0 && !name.is_empty() && is_top && !is_place && !is_example
 }
 
@@ -32,7 +34,11 @@ pub(in crate::check) fn has_phone(text: &str) -> bool {
         }
         let rest = bytes.get(at + 1..).unwrap_or_default();
         let run = rest.iter().take(24).take_while(|it| it.is_ascii_digit() || b" -().".contains(it));
-        let digits = run.filter(|it| it.is_ascii_digit()).count();
+        let number: Vec<u8> = run.filter(|it| it.is_ascii_digit()).copied().collect();
+        let digits = number.len();
+        if is_fictional(&number, bytes.get(at) == Some(&b'+')) {
+            return false;
+        }
         match bytes.get(at) {
             Some(b'+') => {
                 let begins = matches!(rest.first(), Some(b'1'..=b'9'));
@@ -44,4 +50,10 @@ pub(in crate::check) fn has_phone(text: &str) -> bool {
             }
         }
     })
+}
+
+/// `555-0100` to `555-0199`, which in North America are nobody's.
+fn is_fictional(number: &[u8], has_country: bool) -> bool {
+    let number = if has_country { number.strip_prefix(b"1") } else { Some(number) };
+    number.is_some_and(|it| it.len() == 10 && it.get(3..8) == Some(b"55501"))
 }

@@ -47,7 +47,9 @@ fn is_ssn(run: &str, number: &[u32], about: impl Fn(&[&str]) -> bool) -> bool {
         && value(3, 5) != 0
         && value(5, 9) != 0;
     let is_written_so = groups == [3, 2, 4] && run.contains('-');
-    is_valid && (is_written_so || about(&["ssn", "social security"]))
+    // Those that advertisements had, and the one that everybody writes for a form.
+    let is_published = matches!(value(0, 9), 78_051_120 | 219_099_999 | 123_456_789 | 987_654_321..=987_654_329);
+    is_valid && !is_published && (is_written_so || about(&["ssn", "social security"]))
 }
 
 /// Brazil: `ddd.ddd.ddd-dd`.

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::password;
 use super::placeholder::is_placeholder;
 
 /// The most bytes that a password or a value is taken to have.
@@ -69,9 +70,22 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
         } else if let Some(token) = bot_token(text, at) {
             from = token.end;
             found("telegram-bot-token", token);
+        } else if let Some(hash) = password::hash(text, at) {
+            from = hash.end;
+            found("password-hash", hash);
+        } else if let Some(value) = password::pgpass(text, at) {
+            from = value.end;
+            found("password", value);
+        } else if may_be_named(text, at)
+            && let Some(name) = name_before(text, at)
+            && let Some(value) = in_settings(text, at, name)
+        {
+            from = value.end;
+            found("assigned-secret", value);
         } else if may_be_named(text, at)
             && let Some(name) = name_before(text, at)
             && is_secret_name(name)
+            && !is_of_presigned(text, at)
             && let Some(mut value) = value_after(text, from)
         {
             from = value.end;
@@ -83,6 +97,55 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
             }
         }
     }
+}
+
+/// What a file of settings has for a name, or has as a `value` for the name before it.
+fn in_settings(text: &[u8], sign: usize, name: &[u8]) -> Option<Range<usize>> {
+    if name.eq_ignore_ascii_case(b"value") {
+        let quotes = usize::from(matches!(text.get(sign.wrapping_sub(1)), Some(b'"' | b'\'')));
+        let start = sign.checked_sub(name.len() + 2 * quotes)?;
+        let trust = password::name_of_value(text, start)?;
+        let value = value_after(text, sign + 1)?;
+        let range = value.start..value.end;
+        let bytes = text.get(range.clone())?;
+        return (!bytes.starts_with(b"$") && password::is_password(bytes, trust)).then_some(range);
+    }
+    // In quotes, it is a member of JSON or of a program.
+    if text.get(sign.checked_sub(name.len())?..sign)? != name {
+        let blank = text.get(..sign)?.iter().rev().take(8).take_while(|it| **it == b' ').count();
+        let start = sign.checked_sub(blank + name.len())?;
+        let is_plain = text.get(start..start + name.len())? == name;
+        return (is_plain && is_secret_name_or_pass(name))
+            .then(|| password::setting(text, start..start + name.len(), sign))?;
+    }
+    let start = sign - name.len();
+    is_secret_name_or_pass(name).then(|| password::setting(text, start..sign, sign))?
+}
+
+fn is_secret_name_or_pass(name: &[u8]) -> bool {
+    is_secret_name(name) || password::is_password_name(name)
+}
+
+/// Whether this place is in a URL that its signer has made for whoever has it: the identifier of a
+/// key is public, and the URL is of no use without what else it has.
+pub(super) fn is_of_presigned(text: &[u8], at: usize) -> bool {
+    const URL_MAX: usize = 4096;
+    let before = text.get(at.saturating_sub(64)..at).unwrap_or_default();
+    let name = before.rsplit(|it| matches!(it, b'?' | b'&' | b';')).next().unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    let is_part = lower.starts_with(b"x-amz-credential")
+        || lower.starts_with(b"x-amz-security-token")
+        || lower.starts_with(b"awsaccesskeyid");
+    if !is_part {
+        return false;
+    }
+    let is_end = |it: &&u8| it.is_ascii_whitespace() || b"\"'<>`".contains(it);
+    let rest = text.get(at..).unwrap_or_default();
+    let end = rest.iter().take(URL_MAX).take_while(|it| !is_end(it)).count();
+    let behind = text.get(..at).unwrap_or_default().iter().rev().take(URL_MAX);
+    let start = at - behind.take_while(|it| !is_end(it)).count();
+    let url = text.get(start..at + end).unwrap_or_default();
+    [&b"Signature="[..], b"signature="].iter().any(|it| memchr::memmem::find(url, it).is_some())
 }
 
 /// Around a `:`, the number of a bot and its secret, which begins with two letters that say nothing.

@@ -218,3 +218,91 @@ fn more_places_are_known() {
     let at = format!("{} {}", "x".repeat(99), github());
     assert_eq!(crate::check::clipped(&at, 110), format!("{} {}", "x".repeat(99), "[redacted:"));
 }
+
+/// A password that is no word, made here.
+fn word() -> String {
+    ["hun", "ter2", "!x9"].concat()
+}
+
+#[test]
+fn passwords_are_found_where_they_stand() {
+    let it = word();
+    let plain = it.trim_end_matches("!x9").to_owned() + "k7";
+    for (text, kind) in [
+        (format!("DB_PASSWORD={it}\nX=1"), "assigned-secret"),
+        (format!("export DB_PASS={plain}\n"), "assigned-secret"),
+        (format!("db:\n  password: {it}\n  port: 1"), "assigned-secret"),
+        (format!("    environment:\n      - POSTGRES_PASSWORD={plain}\n"), "assigned-secret"),
+        (format!("    environment:\n      POSTGRES_PASSWORD: {plain}\n"), "assigned-secret"),
+        (format!("spring.datasource.password={plain}\n"), "assigned-secret"),
+        (format!("[client]\nuser = a\npassword = {plain}\n"), "assigned-secret"),
+        (format!("- name: DB_PASSWORD\n  value: {plain}\n"), "assigned-secret"),
+        (format!("- name: DB_PASSWORD\n  value: \"{plain}\"\n"), "assigned-secret"),
+        (format!("{{\"name\":\"DB_PASSWORD\",\"value\":\"{plain}\"}}"), "assigned-secret"),
+        (format!("machine h.org login u password {plain}\n"), "password"),
+        (format!("machine h.org\n  login u\n  password {plain}\n"), "password"),
+        (format!("db.internal:5432:app:admin:{plain}\n"), "password"),
+        (format!("*:*:*:admin:{plain}"), "password"),
+        (format!("<server><password>{plain}</password></server>"), "password"),
+        (format!("x login --password {plain} --force"), "password"),
+        (format!("x login --password={plain} --force"), "assigned-secret"),
+        (format!("mysql -u root -p{plain} shop"), "password"),
+        (format!("curl -s -u admin:{plain} https://h.org/"), "password"),
+        (format!("sshpass -p {plain} ssh h"), "password"),
+        (format!("sshpass -p '{plain}' ssh h"), "password"),
+        (format!("| user | password |\n|---|---|\n| bob | {plain} |\n"), "password"),
+        (format!(" user | password \n------+----------\n bob | {plain}\n"), "password"),
+        (format!("+--+--+\n| user | password |\n+--+--+\n| bob | {plain} |\n+--+--+\n"), "password"),
+        (format!("Server=db;User Id=app;Password={plain};Encrypt=true"), "assigned-secret"),
+        (format!("docker run -e DB_PASSWORD={plain} x\n"), ""),
+    ] {
+        if kind.is_empty() {
+            continue;
+        }
+        let value = if text.contains(&it) { &it } else { &plain };
+        assert_eq!(clean(&text), text.replace(value, &format!("[redacted:{kind}]")), "{text}");
+    }
+    let hash = ["$6$", "Zk82nVx7", "$", &"aB3./".repeat(17)].concat();
+    assert_eq!(clean(&format!("root:{hash}:19000:0\n")), "root:[redacted:password-hash]:19000:0\n");
+    let hash = ["$apr1$", "Zk82nVx7$", "aB3dE5gH7jK9mN1pQ3sT5u"].concat();
+    assert_eq!(clean(&format!("bob:{hash}\n")), "bob:[redacted:password-hash]\n");
+}
+
+#[test]
+fn a_token_that_is_cut_is_found() {
+    let token = github();
+    let (a, b) = token.split_at(17);
+    for between in ["\n", "\r\n", "\n    ", "\u{ad}", "&shy;", "<b>", "</code><code>", "**", "`", "<wbr>"] {
+        let text = format!("it is {a}{between}{b} so");
+        assert_eq!(clean(&text), format!("it is {REDACTED} so"), "{text}");
+    }
+    assert_eq!(clean(&format!("{token}\nmore")), format!("{REDACTED}\nmore"));
+}
+
+#[test]
+fn a_url_that_was_signed_works() {
+    let key = ["AKIA", "Q3EGRIFZ7T2LXK5W"].concat();
+    let url = format!("https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={key}%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Security-Token=FwoGZXIvYXdzEBYaDHx1Zk82nVx7Lp0Rt5Wq&X-Amz-Signature={}", "9f86d081884c7d65".repeat(4));
+    assert_eq!(clean(&format!("see {url} now")), format!("see {url} now"));
+    assert_eq!(clean(&key), "[redacted:aws-access-key]");
+}
+
+#[test]
+fn manuals_and_programs_have_no_passwords() {
+    for text in [
+        "password: your-password-here", "<password>", "<password>secret</password>", "PASSWORD=$DB_PASSWORD\n",
+        "password: ${{ secrets.X }}", "password = getpass()", "password: str\n", "password: String,",
+        "PASSWORD_MIN_LENGTH=8\n", "\"password\": {\"type\": \"string\"}", "token: null\n",
+        "password: ********\n", "PASSWORD=\nNEXT=1\n", "const password = document.querySelector('#p1').value",
+        "password: user.password1\n", "password: sha256\n", "  password: string;\n", "password = password1\n",
+        "<label>Password</label><input type=\"password\" name=\"password\">", "let password = read_password(1);",
+        "| Name | Type |\n|---|---|\n| password | string |\n| token2 | string9 |\n",
+        "| user | password |\n|---|---|\n| bob | ******** |\n", "mysql -u root -p shop", "mysql -p3306:3306",
+        "docker login --password-stdin", "--password <PASSWORD>", "--password PASSWORD", "curl -u user:password h",
+        "a.rs:1200:error:note:text", "machine learning is no password manager2", "12:30:45:1:9",
+        "DB_PASSWORD=changeme\n", "password: 8 characters or more\n", "MYSQL_PASSWORD=password\n",
+        "if password == None:\n", "password=self.password1\n", "*password: 12",
+    ] {
+        assert_eq!(secrets(text, None), [], "{text}");
+    }
+}

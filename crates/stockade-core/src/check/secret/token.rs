@@ -58,6 +58,24 @@ pub(super) fn tokens(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usiz
     }
 }
 
+/// Whether the beginning of a token may be at the front of a word, or is all of it.
+pub(super) fn begins(word: &[u8]) -> bool {
+    let first = word.first().map_or(0, |it| usize::from(*it));
+    let formats = BY_FIRST.get(first).map_or(&[][..], |it| it);
+    formats.iter().any(|it| {
+        let prefix = it.prefix.as_bytes();
+        word.starts_with(prefix) || prefix.starts_with(word)
+    })
+}
+
+/// What kind of token this is from its first byte to its last.
+pub(super) fn is_whole(word: &[u8]) -> Option<&'static str> {
+    let first = word.first().map_or(0, |it| usize::from(*it));
+    let formats = BY_FIRST.get(first).map_or(&[][..], |it| it);
+    let is = |it: &&&Format| matched(word, 0, it, &mut Ends::default()) == Some(word.len());
+    formats.iter().find(is).map(|it| it.kind)
+}
+
 /// How many bytes at the front are of a kind. Runs are long, and of sixteen bytes compared without a
 /// branch between them a compiler makes a few instructions.
 pub(super) fn leading(text: &[u8], has: impl Fn(u8) -> bool) -> usize {

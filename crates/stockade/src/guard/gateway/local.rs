@@ -448,6 +448,7 @@ impl Line {
         conversation: &Arc<Conversation>,
         event: Event,
     ) -> Result<Option<Cleared>, Box<Answer>> {
+        let event = conversation.looked(event).await;
         let sends = match conversation.take(event) {
             Ok(sends) => sends,
             Err(unrecorded) => {

@@ -188,6 +188,7 @@ pub struct Exchange {
 impl Exchange {
     /// Judges the message, sends it on, and judges what comes back.
     pub async fn run(self, said: Event) -> Answer {
+        let said = self.conversation.looked(said).await;
         let sends = match self.conversation.take(said) {
             Ok(sends) => sends,
             Err(unrecorded) => return answer::unrecorded(self.id.as_ref(), &unrecorded),

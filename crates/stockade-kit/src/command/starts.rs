@@ -1,0 +1,256 @@
+//! What a program that may be started would start in its turn, or load, by what it is told: the
+//! options of `tar` and `rsync` that take a command, the settings of `git` and `ssh`, the scripts of
+//! `sed`, and what is behind `nice` and `timeout`.
+//!
+//! Each program is read by a row of [`table`], after its manual: options also cut short, as
+//! `getopt_long` takes them, and behind others in one word (`-xIsh`); settings in any letter case,
+//! where the program does not tell the case. A program of which nothing is known passes: what it
+//! does is its own, and a sandbox's, as is what a file does that a line names.
+
+mod git;
+mod table;
+mod texts;
+
+use crate::launch::{self, Launch};
+
+/// Why this command line would start something else than its program; nothing, where it would not as
+/// far as is known.
+///
+/// ```
+/// use stockade_kit::command::starts::why;
+///
+/// assert_eq!(why(&["tar", "-xf", "a.tar"]), None);
+/// assert!(why(&["tar", "-xf", "a.tar", "--to-com=sh"]).is_some());
+/// assert!(why(&["git", "-c", "Core.SSHCommand=sh", "fetch"]).is_some());
+/// assert!(why(&["nice", "ssh", "-o", "proxycommand sh", "host"]).is_some());
+/// ```
+pub fn why<W: AsRef<str>>(words: &[W]) -> Option<String> {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    judge(&words, DEPTH_MAX)
+}
+
+/// Whether the options of a program are known here, so that no others of it are odd.
+pub fn is_known(program: &str) -> bool {
+    let name = launch::name_of(program);
+    table::find(&name, launch::bare(&name)).is_some()
+}
+
+/// So many programs may start one another on one line.
+const DEPTH_MAX: usize = 6;
+
+fn judge(words: &[&str], depth: usize) -> Option<String> {
+    let (program, rest) = words.split_first()?;
+    if depth == 0 {
+        return Some("too many programs that start one another".to_owned());
+    }
+    if matches!(rest, ["--version" | "-V" | "-v" | "--help" | "-h"]) {
+        return None;
+    }
+    let name = launch::name_of(program);
+    let bare = launch::bare(&name);
+    match launch::behind(bare, &name, rest) {
+        Some(Ok(inner)) => return judge(inner, depth - 1),
+        Some(Err(why)) => return Some(why),
+        None => {}
+    }
+    if bare == "git" {
+        return git::judge(rest);
+    }
+    // The system's loader is no linker.
+    if let Some(row) = table::find(&name, bare).filter(|_| !name.starts_with("ld-")) {
+        return row.judge(&name, rest);
+    }
+    if is_tool_of_python(bare, rest) {
+        return None;
+    }
+    let command: Vec<_> = words.iter().map(Into::into).collect();
+    match Launch::of(&command, []) {
+        Launch::Arbitrary { why } => Some(why),
+        Launch::Package(package) => Some(format!("it fetches and runs `{}`", package.spec())),
+        Launch::Program | Launch::Script(_) | Launch::Container { .. } => None,
+    }
+}
+
+/// `python3 -m pytest` is `pytest`: modules that are there to be started so, and run no text.
+fn is_tool_of_python(bare: &str, words: &[&str]) -> bool {
+    const MODULES: &[&str] = &[
+        "pytest",
+        "unittest",
+        "mypy",
+        "ruff",
+        "black",
+        "isort",
+        "flake8",
+        "pylint",
+        "pyright",
+        "build",
+        "venv",
+        "compileall",
+        "json.tool",
+        "pip",
+        "coverage",
+        "sphinx",
+        "mkdocs",
+        "tabnanny",
+    ];
+    let is_python = matches!(bare, "python" | "pypy" | "py");
+    is_python && matches!(words, ["-m", module, ..] if MODULES.contains(module))
+        // `coverage run` and `unittest` start files of the project, as `pytest` does; not a text.
+        && !words.iter().any(|it| matches!(*it, "-c" | "-p") || it.starts_with("--override"))
+}
+
+/// How a program reads its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Letters behind one hyphen, which may stand together, and words behind two, which may be cut
+    /// short.
+    Long,
+    /// Words behind one hyphen, or two. A `*` ends those whose value follows at once.
+    Words,
+}
+
+/// Reads what is no option, and says what is wrong with it.
+type Read = fn(&[Item<'_>]) -> Option<String>;
+
+/// What is known of a program.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// What it is called.
+    names: &'static str,
+    /// Options that start a program, load code, or lead to settings that do.
+    starts: &'static str,
+    /// The letters of options with a value.
+    valued: &'static str,
+    /// Those whose value is what follows in the same word, or nothing.
+    glued: &'static str,
+    /// Options that mean themselves although a longer one begins so.
+    fine: &'static str,
+    /// Subcommands that run something, in the places of the first two words.
+    runs: &'static str,
+    form: Form,
+    /// What else of it is read.
+    text: Option<Read>,
+}
+
+const PLAIN: Row = Row {
+    names: "",
+    starts: "",
+    valued: "",
+    glued: "",
+    fine: "",
+    runs: "",
+    form: Form::Long,
+    text: None,
+};
+
+/// A piece of a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Item<'a> {
+    /// `--name`, and what is behind its `=`.
+    Long(&'a str, Option<&'a str>),
+    /// One letter, and its value where it takes one.
+    Letter(char, Option<&'a str>),
+    /// Anything else.
+    Word(&'a str),
+}
+
+impl Item<'_> {
+    fn word(&self) -> Option<&str> {
+        match self {
+            Self::Word(it) => Some(it),
+            Self::Long(..) | Self::Letter(..) => None,
+        }
+    }
+}
+
+impl Row {
+    fn judge(&self, name: &str, words: &[&str]) -> Option<String> {
+        let said =
+            |it: &str| Some(format!("`{it}` of `{name}` starts what it is told, or loads it"));
+        let items = match self.form {
+            Form::Long => items(words, self.valued, self.glued),
+            Form::Words => {
+                if let Some(it) = words.iter().find(|it| self.is_word_option(it)) {
+                    return said(it);
+                }
+                words.iter().map(|it| Item::Word(it)).collect()
+            }
+        };
+        for item in &items {
+            match item {
+                Item::Long(long, _) if self.starts_long(long) => return said(long),
+                Item::Letter(it, _) if self.starts_letter(*it) => return said(&format!("-{it}")),
+                Item::Long(..) | Item::Letter(..) | Item::Word(_) => {}
+            }
+        }
+        // Options before the subcommand may have values, and nobody here knows which.
+        let is_run = |it: &&str| list(self.runs).any(|run| run == *it);
+        let run = words.iter().filter(|it| !it.starts_with('-')).take(2).find(|it| is_run(it));
+        if let Some(run) = run {
+            return Some(format!("`{name} {run}` runs what comes next"));
+        }
+        self.text.and_then(|read| read(&items))
+    }
+
+    fn starts_long(&self, long: &str) -> bool {
+        let is_short_of = |it: &str| it == long || long.len() > 2 && it.starts_with(long);
+        list(self.starts).any(is_short_of) && !list(self.fine).any(|it| it == long)
+    }
+
+    fn starts_letter(&self, letter: char) -> bool {
+        list(self.starts).any(|it| it.strip_prefix('-') == Some(letter.encode_utf8(&mut [0; 4])))
+    }
+
+    fn is_word_option(&self, word: &str) -> bool {
+        let Some(option) = word.strip_prefix('-') else { return false };
+        let option = option.strip_prefix('-').unwrap_or(option);
+        let name = option.split('=').next().unwrap_or_default();
+        list(self.starts).filter_map(|it| it.strip_prefix('-')).any(|it| {
+            match it.strip_suffix('*') {
+                Some(begins) => option.starts_with(begins),
+                None => it == name,
+            }
+        })
+    }
+}
+
+fn list(words: &'static str) -> impl Iterator<Item = &'static str> {
+    words.split_ascii_whitespace()
+}
+
+/// Takes a line apart. A `--` ends nothing here: not every program heeds it, and nobody calls a file
+/// like an option that starts a program.
+fn items<'a>(words: &[&'a str], valued: &str, glued: &str) -> Vec<Item<'a>> {
+    let mut found = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        if word.starts_with("--") {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (*word, None),
+            };
+            found.push(Item::Long(name, value));
+            continue;
+        }
+        let Some(letters) = word.strip_prefix('-').filter(|it| !it.is_empty()) else {
+            found.push(Item::Word(word));
+            continue;
+        };
+        let mut letters = letters.chars();
+        while let Some(it) = letters.next() {
+            if glued.contains(it) {
+                found.push(Item::Letter(it, Some(letters.as_str())));
+                break;
+            }
+            if !valued.contains(it) {
+                found.push(Item::Letter(it, None));
+                continue;
+            }
+            let joined = letters.as_str();
+            let value = if joined.is_empty() { rest.next().copied() } else { Some(joined) };
+            found.push(Item::Letter(it, value));
+            break;
+        }
+    }
+    found
+}

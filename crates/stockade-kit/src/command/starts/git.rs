@@ -1,0 +1,169 @@
+//! `git`: its options before the subcommand, settings on the command line, and what each subcommand
+//! takes a program by.
+
+use super::{Item, PLAIN, Row, items, list};
+
+/// Those of every subcommand. `--output` writes where it is told.
+const EVERY: Row = Row {
+    starts: "--upload-pack --receive-pack --exec --exec-path --config-env --output --ext-diff \
+             --open-files-in-pager --extcmd --smtp-server --to-cmd --cc-cmd --header-cmd \
+             --sendmail-cmd",
+    fine: "--to --cc --smtp",
+    ..PLAIN
+};
+
+/// Those that have letters or words of their own for it.
+const ROWS: &[Row] = &[
+    Row { names: "clone", starts: "-u --template", valued: "obucj", ..PLAIN },
+    Row { names: "init init-db", starts: "--template", valued: "b", ..PLAIN },
+    Row { names: "grep", starts: "-O", valued: "efmABC", glued: "O", ..PLAIN },
+    Row { names: "rebase", starts: "-x", valued: "xsXC", ..PLAIN },
+    Row { names: "difftool", starts: "-x", valued: "xt", ..PLAIN },
+];
+
+/// Subcommands that run what they are told, or serve others.
+const RUNS: &str = "filter-branch instaweb daemon shell remote-ext remote-fd for-each-repo cvsserver \
+                    http-backend upload-archive upload-pack receive-pack web--browse difftool--helper \
+                    submodule--helper fsmonitor--daemon svn p4 archimport cvsimport";
+const RUNS_BEHIND: &[(&str, &str)] =
+    &[("bisect", "run"), ("submodule", "foreach"), ("hook", "run")];
+
+/// Options before the subcommand whose value is the next word.
+const VALUED: &str =
+    "-C --git-dir --work-tree --namespace --super-prefix --attr-source --shallow-file";
+
+pub(super) fn judge(words: &[&str]) -> Option<String> {
+    let said = |it: &str| Some(format!("`{it}` of `git` starts another program, or writes a file"));
+    if let Some(it) = words.iter().find(|it| names_helper(it)) {
+        return said(it);
+    }
+    let mut rest = words;
+    while let Some((word, after)) = rest.split_first() {
+        rest = match *word {
+            "-c" | "--config-env" => {
+                let (setting, after) = after.split_first()?;
+                if *word != "-c" || is_setting_of_program(setting) {
+                    return said(&format!("{word} {setting}"));
+                }
+                after
+            }
+            it if it.starts_with("--exec-path=") || it.starts_with("--config-env=") => {
+                return said(it);
+            }
+            it if list(VALUED).any(|valued| valued == it) => after.get(1..)?,
+            it if it.starts_with('-') => after,
+            _ => break,
+        };
+    }
+    let (subcommand, rest) = rest.split_first()?;
+    let behind = rest.iter().find(|it| !it.starts_with('-'));
+    let is_behind = |(first, second): &(&str, &str)| first == subcommand && behind == Some(second);
+    if list(RUNS).any(|it| it == *subcommand) || RUNS_BEHIND.iter().any(is_behind) {
+        return Some(format!("`git {subcommand}` runs what comes next"));
+    }
+    let row = ROWS.iter().find(|row| list(row.names).any(|it| it == *subcommand));
+    let row = row.unwrap_or(&EVERY);
+    let name = format!("git {subcommand}");
+    let found = row.judge(&name, rest).or_else(|| EVERY.judge(&name, rest));
+    found.or_else(|| settings(subcommand, row, rest).and_then(|it| said(&it)))
+}
+
+/// A setting that a subcommand is given: `git clone -c KEY=VALUE`, `git config KEY VALUE`.
+fn settings(subcommand: &str, row: &Row, words: &[&str]) -> Option<String> {
+    match subcommand {
+        "clone" => items(words, row.valued, row.glued).windows(2).find_map(|pair| {
+            let setting = match pair {
+                [Item::Long(name, value), next]
+                    if name.len() > 3 && "--config".starts_with(name) =>
+                {
+                    value.or_else(|| next.word())
+                }
+                [Item::Letter('c', value), _] => *value,
+                _ => None,
+            };
+            setting.filter(|it| is_setting_of_program(it)).map(str::to_owned)
+        }),
+        // What is only read has nothing behind its name.
+        "config" => {
+            let at = words.iter().position(|it| is_setting_of_program(it))?;
+            words.get(at + 1).and(words.get(at)).map(|it| (*it).to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A remote whose helper starts what the address says, or an address that is an option for `ssh`.
+fn names_helper(word: &str) -> bool {
+    let value = word.rsplit_once('=').map_or(word, |(_, value)| value);
+    let begins = |it: &str| {
+        let head = it.get(..5).unwrap_or_default().to_ascii_lowercase();
+        head == "ext::" || head.starts_with("fd::")
+    };
+    begins(word) || begins(value) || word.contains("://-")
+}
+
+/// Whether a setting names a program, or leads to settings that do. Sections and names are read in
+/// any letter case; what is between them is not looked at.
+fn is_setting_of_program(setting: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "sshcommand",
+        "pager",
+        "editor",
+        "fsmonitor",
+        "hookspath",
+        "gitproxy",
+        "askpass",
+        "alternaterefscommand",
+        "external",
+        "textconv",
+        "driver",
+        "clean",
+        "smudge",
+        "process",
+        "helper",
+        "program",
+        "difffilter",
+        "uploadpack",
+        "receivepack",
+        "vcs",
+        "insteadof",
+        "pushinsteadof",
+        "packobjectshook",
+        "tunnel",
+        "templatedir",
+        "httpd",
+        "smtpserver",
+        "browser",
+    ];
+    const SECTIONS: &[&str] = &[
+        "alias",
+        "pager",
+        "include",
+        "includeif",
+        "filter",
+        "difftool",
+        "mergetool",
+        "browser",
+        "man",
+        "guitool",
+        "hook",
+        "lfs",
+        "protocol",
+        "credential",
+        "instaweb",
+    ];
+    // What turns a program off, or is one that does nothing, is what a careful user writes.
+    const OFF: &[&str] = &["", "false", "true", "cat", "never", "/dev/null", "0", "no", "off"];
+    let (key, value) = setting.split_once('=').unwrap_or((setting, "?"));
+    if OFF.contains(&value) {
+        return false;
+    }
+    let key = key.trim().to_ascii_lowercase();
+    let Some((section, rest)) = key.split_once('.') else { return false };
+    let name = rest.rsplit('.').next().unwrap_or_default();
+    SECTIONS.contains(&section)
+        || NAMES.contains(&name)
+        || name.ends_with("cmd")
+        || name.ends_with("command")
+        || section == "submodule" && name == "update"
+}

@@ -1,0 +1,258 @@
+//! The programs, after their manuals. Those that are in the list of `launch` as arbitrary and not
+//! here are refused whatever they are told; those that are here are ordinary but for what is said.
+
+use super::Form::Words;
+use super::{PLAIN, Row, list, texts};
+
+/// The row of a program, by its name with and without a version.
+pub(super) fn find(name: &str, bare: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| list(row.names).any(|it| it == name || it == bare))
+}
+
+const ROWS: &[Row] = &[
+    Row { names: "git", ..PLAIN },
+    Row {
+        names: "tar gtar bsdtar",
+        starts: "-I -F --use-compress-program --to-command --checkpoint-action --info-script \
+                 --new-volume-script --rsh-command --rmt-command",
+        valued: "fCTXbgHKLNVIF",
+        fine: "--checkpoint",
+        text: Some(texts::tar),
+        ..PLAIN
+    },
+    Row { names: "sed gsed ssed", valued: "efl", glued: "i", text: Some(texts::sed), ..PLAIN },
+    Row {
+        names: "awk gawk mawk nawk goawk original-awk",
+        starts: "-l --load",
+        valued: "FvfileEW",
+        glued: "dDLop",
+        text: Some(texts::awk),
+        ..PLAIN
+    },
+    Row { names: "sort gsort", starts: "--compress-program", valued: "koStT", ..PLAIN },
+    Row { names: "split gsplit", starts: "--filter", valued: "abClnt", ..PLAIN },
+    Row {
+        names: "rsync",
+        starts: "-e -M --rsh --rsync-path --remote-option --daemon --config",
+        valued: "eMBfT@",
+        ..PLAIN
+    },
+    Row {
+        names: "ssh slogin autossh",
+        starts: "-F -I",
+        valued: "BbcDEeFIiJLlmOoPpQRSWw",
+        text: Some(texts::ssh),
+        ..PLAIN
+    },
+    Row { names: "scp", starts: "-F -S -D", valued: "cDFiJloPSX", text: Some(texts::ssh), ..PLAIN },
+    Row {
+        names: "sftp",
+        starts: "-F -S -D -b",
+        valued: "BbcDFiJloPRSsX",
+        text: Some(texts::ssh),
+        ..PLAIN
+    },
+    Row { names: "ssh-keygen", starts: "-D", valued: "abCDEFfGIIJjKMmNnOPqRrSsTtVWwYzZ", ..PLAIN },
+    Row { names: "ssh-add", starts: "-s -S", valued: "EeHhSstT", ..PLAIN },
+    Row {
+        names: "find gfind",
+        starts: "-exec -execdir -ok -okdir -fprint -fprint0 -fprintf -fls -delete -files0-from",
+        form: Words,
+        ..PLAIN
+    },
+    Row { names: "fd fdfind", starts: "-x -X --exec --exec-batch", valued: "eEtdScj", ..PLAIN },
+    Row {
+        names: "rg",
+        starts: "--pre --hostname-bin",
+        valued: "ABCdeEfgjmMrtT",
+        fine: "--pre-glob",
+        ..PLAIN
+    },
+    Row { names: "ag ack bat batcat delta", starts: "--pager", ..PLAIN },
+    Row {
+        names: "zip",
+        starts: "-TT* --unzip-command",
+        form: Words,
+        text: Some(texts::zip),
+        ..PLAIN
+    },
+    Row {
+        names: "less zless",
+        starts: "-k --lesskey-file --lesskey-src --lesskey-content --cmd",
+        valued: "bhjkoOpPtTxyzD",
+        text: Some(texts::less),
+        ..PLAIN
+    },
+    Row {
+        names: "man",
+        starts: "-P -H -C --pager --html --config-file",
+        valued: "CRmMSserPEp",
+        glued: "HTX",
+        ..PLAIN
+    },
+    Row {
+        names: "curl",
+        starts: "-K --config --engine",
+        valued: "AbcCdDeEFHhKmoPQrtTuUwxXyYz",
+        ..PLAIN
+    },
+    Row {
+        names: "wget wget2",
+        starts: "-e --execute --use-askpass --config",
+        valued: "aABDeiIloOPQRtTUwX",
+        ..PLAIN
+    },
+    Row { names: "aria2c", starts: "-on-* -conf-path", form: Words, ..PLAIN },
+    Row {
+        names: "sqlite sqlite3",
+        starts: "-cmd -init",
+        form: Words,
+        text: Some(texts::sqlite),
+        ..PLAIN
+    },
+    Row { names: "psql", valued: "cdfFhLopPRTUv", text: Some(texts::psql), ..PLAIN },
+    Row {
+        names: "mysql mariadb",
+        starts: "--pager --plugin-dir --defaults-file --defaults-extra-file",
+        valued: "eDhPpSu",
+        text: Some(texts::mysql),
+        ..PLAIN
+    },
+    Row {
+        names: "make gmake",
+        starts: "-f -E --file --makefile --eval -I --include-dir",
+        valued: "CfIjloWOE",
+        text: Some(texts::make),
+        ..PLAIN
+    },
+    Row { names: "ninja samu", starts: "-f", valued: "CfjkltdwW", ..PLAIN },
+    Row { names: "cmake", starts: "-P* -E* -C* -preset -toolchain", form: Words, ..PLAIN },
+    Row {
+        names: "just",
+        starts: "-f --justfile --shell --shell-arg --shell-command -c --command --dotenv-path",
+        valued: "fdc",
+        ..PLAIN
+    },
+    Row {
+        names: "rake",
+        starts: "-e -E -f -r -I -p --execute --rakefile --require --libdir",
+        valued: "eEfrIpGR",
+        ..PLAIN
+    },
+    Row { names: "gradle gradlew", starts: "-I -init-script -b -build-file", form: Words, ..PLAIN },
+    Row {
+        names: "mvn mvnw ant",
+        starts: "-f -s -gs -file -settings -lib -main -buildfile",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "gcc g++ cc c++ clang clang++ gfortran",
+        starts: "-wrapper -B* -specs -fplugin -fpass-plugin -fuse-ld -iplugindir -load -config -Xclang",
+        form: Words,
+        text: Some(texts::response_file),
+        ..PLAIN
+    },
+    Row {
+        names: "ld",
+        starts: "-plugin -I* -dynamic-linker",
+        form: Words,
+        text: Some(texts::response_file),
+        ..PLAIN
+    },
+    Row { names: "rustc", starts: "-Clinker* -Z*", form: Words, text: Some(texts::rustc), ..PLAIN },
+    Row { names: "cargo", starts: "-config -Z*", form: Words, ..PLAIN },
+    Row {
+        names: "go",
+        starts: "-exec -toolexec -vettool -overlay -modfile -gccgo",
+        runs: "tool",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "npm",
+        starts: "-c --call --script-shell --shell --node-options --git --editor --browser --viewer \
+                 --userconfig --globalconfig --init-module",
+        fine: "--git-tag-version",
+        runs: "exec x explore edit init create innit set",
+        ..PLAIN
+    },
+    Row {
+        names: "pnpm",
+        starts: "-c --shell-mode --script-shell --node-options",
+        runs: "dlx exec create x set",
+        ..PLAIN
+    },
+    Row {
+        names: "yarn yarnpkg",
+        starts: "--script-shell",
+        runs: "dlx exec create node plugin set",
+        ..PLAIN
+    },
+    Row { names: "corepack volta fnm nvm mise asdf pyenv rbenv", runs: "run exec x", ..PLAIN },
+    Row {
+        names: "uv",
+        starts: "--config-file --env-file --with --with-editable --with-requirements",
+        runs: "run x tool",
+        ..PLAIN
+    },
+    Row { names: "pipx", starts: "--pip-args --python", runs: "run runpip", ..PLAIN },
+    Row { names: "pip", starts: "--python", ..PLAIN },
+    Row { names: "poetry pdm hatch rye conda mamba micromamba", runs: "run shell exec", ..PLAIN },
+    Row { names: "tox nox", starts: "-x -f --override --noxfile", valued: "xfecs", ..PLAIN },
+    Row { names: "bundle composer gem", runs: "exec console open", ..PLAIN },
+    Row {
+        names: "docker podman nerdctl docker-compose podman-compose",
+        starts: "--hooks-dir --conmon",
+        ..PLAIN
+    },
+    Row {
+        names: "kubectl oc",
+        starts: "--exec-command --exec-arg --exec-env",
+        fine: "--exec",
+        runs: "plugin",
+        ..PLAIN
+    },
+    Row { names: "helm", starts: "--post-renderer", runs: "plugin", ..PLAIN },
+    Row { names: "gh", runs: "alias extension extensions ext", ..PLAIN },
+    Row { names: "tcpdump", starts: "-z", valued: "BcCDEFGijJmMQrsTVwWyzZ", ..PLAIN },
+    Row {
+        names: "nmap",
+        starts: "-script* -datadir* -servicedb* -versiondb*",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "openssl",
+        starts: "-engine -provider -provider-path -config",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "apt apt-get aptitude dpkg rpm dnf yum apk pacman",
+        starts: "-o* -c -option -config-file -config -pre-invoke -post-invoke -status-logger -pipe \
+                 -hookdir -define -eval -rcfile -macros -setopt -D* -E*",
+        form: Words,
+        ..PLAIN
+    },
+    Row { names: "brew", runs: "ruby irb sh", ..PLAIN },
+    Row {
+        names: "svn",
+        starts: "--config-option --diff-cmd --diff3-cmd --editor-cmd --config-dir",
+        ..PLAIN
+    },
+    Row { names: "hg", starts: "--config", ..PLAIN },
+    Row { names: "ip", starts: "-batch -b", runs: "exec", form: Words, ..PLAIN },
+    Row {
+        names: "dotnet swift zig nim crystal ghc",
+        starts: "-e -eval",
+        runs: "eval exec repl fsi script",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "convert magick identify mogrify montage compare composite gs",
+        text: Some(texts::pipes),
+        ..PLAIN
+    },
+];
