@@ -1,8 +1,6 @@
 //! The pieces of bad advice of `docs/attacks`, each written down as it is given, and what is safer:
 //! the first is told of by its rule, and the second is not.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop")]
-
 use std::fs;
 use std::path::Path;
 
