@@ -140,7 +140,9 @@ impl<'p, 's> Flow<'p, 's> {
                 let named = ["sql", "query", "statement", "stmt"]
                     .iter()
                     .any(|it| from.to_ascii_lowercase().contains(it));
-                is_database(base) || is_database(last) || named
+                // `sessions.get(request.query.id)`, where `sessions` is a `Map`.
+                let other = ["Map()", "WeakMap()", "URLSearchParams()", "Headers()", "FormData()"];
+                !other.contains(&base) && (is_database(base) || is_database(last) || named)
             }
         }
     }
