@@ -408,8 +408,10 @@ mod tests {
         let document = Document::from_value(value).unwrap();
         let json = document.root();
         let json = if kind == "structured" { json.get("structuredContent").unwrap() } else { json };
-        let subject = Subject { channel, json, tool: Some("example") };
         let with = Document::from_value(with).unwrap();
+        let tool = with.root().get("tool").and_then(|it| it.get("name")).and_then(Json::str);
+        let tool = tool.unwrap_or("example");
+        let subject = Subject { channel, json, tool: Some(tool) };
         let roots: Vec<String> = with.root().get("roots").map_or_else(Vec::new, |it| {
             it.items().map(|it| it.str().unwrap().to_owned()).collect()
         });
@@ -419,7 +421,7 @@ mod tests {
         let canaries = canaries.map(|it| ("a canary".to_owned(), it.str().unwrap().to_owned()));
         let canaries = Canaries::new(canaries);
         let said = input_rules(with.root());
-        let inputs = said.about("", "example");
+        let inputs = said.about("", tool);
         let facts = Facts {
             canaries: &[&canaries],
             inputs: &inputs,

@@ -704,11 +704,14 @@ pub(super) async fn stop() {
     futures_util::future::select_all(waits).await;
 }
 
-/// Carries this out, and waits for nothing that it has left behind: whoever looks at a disk that does
-/// not answer does not come back.
+/// How long what was left behind may take to end: to write down and to sign the last of it.
+const LEFT: Duration = Duration::from_secs(1);
+
+/// Carries this out, and does not wait for ever for what it has left behind: whoever looks at a disk
+/// that does not answer does not come back.
 pub(super) fn ended<T>(runtime: tokio::runtime::Runtime, future: impl Future<Output = T>) -> T {
     let end = runtime.block_on(future);
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LEFT);
     end
 }
 
