@@ -153,13 +153,21 @@ pub struct Finding {
 impl Finding {
     /// Where, as it may be written down: names in a pointer can be secrets.
     pub fn place_told(&self) -> String {
-        check::redacted_pointer(&self.place.to_string())
+        check::redacted_pointer(&self.place_clipped())
+    }
+
+    /// Where, no longer than anybody reads: names in a message can be as long as the message.
+    pub(crate) fn place_clipped(&self) -> String {
+        clipped(self.place.to_string())
     }
 }
 
 /// The most findings that are written down for one message. What has more is refused for that: to
 /// place and to mend each of half a million would be work that its sender did not have.
 pub const FINDINGS_MAX: usize = 512;
+
+/// How long a text of a finding may be, in characters.
+const TEXT_MAX: usize = 1000;
 
 /// Where a check puts what it sees. It knows the rule that is running.
 #[derive(Debug)]
@@ -237,10 +245,20 @@ impl<'f> Findings<'f> {
         if self.is_full() {
             return;
         }
+        let says = clipped(says);
         let number = at.json().number();
         let (rule, place, told) = (self.rule, at.place(), false);
         let (severity, confidence) = (rule.severity, None);
         self.found.push(Finding { rule, severity, confidence, place, says, told, mend, number });
+    }
+}
+
+/// What a finding says, and where, no longer than anybody reads, or than a record can be: what is
+/// quoted in it may be as long as the message.
+fn clipped(text: String) -> String {
+    match text.char_indices().nth(TEXT_MAX) {
+        Some(_) => check::clipped(&text, TEXT_MAX) + "…",
+        None => text,
     }
 }
 

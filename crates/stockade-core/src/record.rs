@@ -111,6 +111,9 @@ pub struct Record {
     pub says: String,
 }
 
+/// How long a text of a record may be that was too long, in characters.
+const SHORT_CHARS: usize = 500;
+
 impl Record {
     /// Whether what it is about may go on before it is written: that a request ended, and nothing
     /// was seen in its answer or done about it. The decision that let the request pass was written
@@ -118,6 +121,27 @@ impl Record {
     pub fn can_wait(&self) -> bool {
         let plain = self.findings.is_empty() && !self.mended && self.says.is_empty();
         self.kind == Kind::Outcome && plain && self.touched.is_none()
+    }
+
+    /// The same without what can be as long as somebody else's message.
+    #[must_use]
+    pub fn shortened(&self) -> Self {
+        let short = |text: &str| check::clipped(text, SHORT_CHARS);
+        let mut record = self.clone();
+        record.touched = None;
+        record.findings.truncate(1);
+        for it in &mut record.findings {
+            (it.place, it.says) = (short(&it.place), short(&it.says));
+        }
+        for it in [&mut record.rule, &mut record.destination, &mut record.trace, &mut record.tool]
+            .into_iter()
+            .flatten()
+        {
+            *it = short(it);
+        }
+        (record.method, record.client) = (short(&record.method), short(&record.client).into());
+        record.says = format!("(cut) {}", short(&record.says));
+        record
     }
 
     /// Whether it is about something that nobody waits for, and that a peer can do as often as it
@@ -285,7 +309,7 @@ impl Noted {
         let note = |it: &Finding| Self {
             rule: it.rule.id,
             severity: it.severity.name(),
-            place: it.place.to_string(),
+            place: it.place_clipped(),
             says: it.says.clone(),
             action: match policy.action(from, it) {
                 Action::Allow => "allow",

@@ -1,7 +1,7 @@
 //! The directory of a ledger: which files it has, and how they are opened, locked, replaced and
 //! read. Nothing here knows what the lines mean.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -181,11 +181,29 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], to_disk: bool) -> Result<(), Er
 
 /// Whether the path still leads to this open file, and the file has this many bytes.
 pub(crate) fn unchanged(path: &Path, file: &File, bytes: u64) -> Result<(), Error> {
-    let replaced = || Error::Replaced { path: path.to_owned() };
+    match identity(path, file)?.leads(path)?.len() == bytes {
+        true => Ok(()),
+        false => Err(Error::Replaced { path: path.to_owned() }),
+    }
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+/// Which file this is that was opened at `path`.
+pub(crate) fn identity(path: &Path, file: &File) -> Result<Identity, Error> {
     let held = file.metadata().map_err(|source| read_failed(path, source))?;
-    let found = fs::symlink_metadata(path).map_err(|_| replaced())?;
-    let same = (held.dev(), held.ino()) == (found.dev(), found.ino());
-    if same && found.len() == bytes { Ok(()) } else { Err(replaced()) }
+    Ok(Identity(held.dev(), held.ino()))
+}
+
+impl Identity {
+    /// What is at the path, if that is still this file.
+    pub(crate) fn leads(self, path: &Path) -> Result<Metadata, Error> {
+        let replaced = || Error::Replaced { path: path.to_owned() };
+        let found = fs::symlink_metadata(path).map_err(|_| replaced())?;
+        if self == Self(found.dev(), found.ino()) { Ok(found) } else { Err(replaced()) }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::chain::End;
 use crate::clock;
 use crate::error::Error;
-use crate::files::{self, Dir, Lock, Name};
+use crate::files::{self, Dir, Identity, Lock, Name};
 use crate::ledger::Durability;
 use crate::manifest::{Event, Manifest};
 use crate::seal::{Checkpoint, Key};
@@ -21,6 +21,7 @@ pub(crate) struct Segment {
     pub(crate) name: Name,
     pub(crate) path: PathBuf,
     pub(crate) file: File,
+    identity: Identity,
     /// What is written.
     pub(crate) end: End,
     pub(crate) bytes: u64,
@@ -73,6 +74,7 @@ impl Segment {
         end.advance(&first);
         let path = dir.segment(&name);
         let mut segment = Self {
+            identity: files::identity(&draft, &file)?,
             path: draft,
             file,
             end,
@@ -99,7 +101,8 @@ impl Segment {
         self.file.write_all(lines).map_err(|source| files::write_failed(&self.path, source))?;
         self.bytes += u64::try_from(lines.len()).unwrap_or(0);
         (self.end, self.at_ms) = (end, at_ms);
-        Ok(())
+        // Into a file that was taken away or replaced, writing succeeds as well.
+        self.identity.leads(&self.path).map(drop)
     }
 
     /// Whether it has grown so long or so old that another should follow. One in which nothing was

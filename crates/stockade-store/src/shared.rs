@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use crate::clock;
 use crate::error::Error;
-use crate::files;
+use crate::files::{self, Identity};
 
 /// How long to wait for another process that writes, which takes microseconds.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -40,7 +40,14 @@ const TABLES: &str = "
 #[derive(Debug)]
 pub struct Shared {
     dir: PathBuf,
-    connection: Mutex<Option<Connection>>,
+    open: Mutex<Option<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    /// To see whether the file is still there.
+    identity: Identity,
 }
 
 /// Something that is spent.
@@ -70,7 +77,7 @@ pub struct Over {
 impl Shared {
     /// What is remembered in `dir`. Nothing is opened or made yet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), connection: Mutex::default() }
+        Self { dir: dir.into(), open: Mutex::default() }
     }
 
     /// Spends all of it for `who`, or says of which there would be too much and spends nothing.
@@ -174,11 +181,13 @@ impl Shared {
         &self,
         make: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<(), E>>,
     ) -> Result<Option<E>, Error> {
-        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match &mut *place {
+        let mut place = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { connection, identity } = match &mut *place {
             Some(it) => it,
             None => place.insert(self.open()?),
         };
+        // What is written into a file that was taken away, nobody else knows of.
+        identity.leads(&self.path())?;
         let failed = |source| Error::Shared { path: self.path(), source };
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -193,14 +202,17 @@ impl Shared {
         self.dir.join("shared.sqlite")
     }
 
-    fn open(&self) -> Result<Connection, Error> {
+    fn open(&self) -> Result<Open, Error> {
         let path = self.path();
         let open = |source| files::open_failed(&self.dir, source);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(open)?;
         let meta = std::fs::metadata(&self.dir).map_err(open)?;
         files::private(&self.dir, &meta)?;
         // SQLite would make it with the modes of other files, and gives its log those of this one.
-        files::open(&path, files::options().append(true).create(true))?;
+        let file = files::open(&path, files::options().append(true).create(true))?;
+        let identity = files::identity(&path, &file)?;
+        // Closed later, it would take the locks of SQLite with it (POSIX, `fcntl`).
+        drop(file);
         let failed = |source| Error::Shared { path: path.clone(), source };
         let connect = || -> rusqlite::Result<Connection> {
             let mut connection = Connection::open(&path)?;
@@ -218,7 +230,7 @@ impl Shared {
             transaction.commit()?;
             Ok(connection)
         };
-        connect().map_err(failed)
+        Ok(Open { connection: connect().map_err(failed)?, identity })
     }
 }
 
@@ -252,6 +264,18 @@ mod tests {
         let other = Shared::new(&place).spend_at("b", &calls(2), 100).unwrap();
         assert_eq!(other, None, "of each person by itself");
         assert_eq!(spend(HOUR_MS + 5), None);
+    }
+
+    #[test]
+    fn what_was_taken_away_is_not_spent_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        let shared = Shared::new(&place);
+        assert_eq!(shared.spend("a", &calls(9)).unwrap(), None);
+        std::fs::remove_dir_all(&place).unwrap();
+        assert!(matches!(shared.spend("a", &calls(9)), Err(Error::Replaced { .. })));
+        assert_eq!(Shared::new(&place).spend("a", &calls(9)).unwrap(), None, "made anew");
+        assert!(matches!(shared.spend("a", &calls(9)), Err(Error::Replaced { .. })));
     }
 
     #[test]

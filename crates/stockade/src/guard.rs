@@ -181,10 +181,16 @@ impl Guard {
     }
 
     fn append(&self, record: &Record) -> Result<(), Unrecorded> {
-        let appended = if record.can_wait() {
-            self.ledger.append_soon(record)
-        } else {
-            self.ledger.append(record)
+        let appended = match record.can_wait() {
+            true => self.ledger.append_soon(record),
+            false => self.ledger.append(record),
+        };
+        let appended = match appended {
+            // What makes it so long is what a peer has said, and a peer ends nothing here.
+            Err(stockade_store::Error::Fields(stockade_store::FieldsError::TooLong(_))) => {
+                self.ledger.append(&record.shortened())
+            }
+            appended => appended,
         };
         if let Err(stockade_store::Error::Fields(why)) = &appended {
             let _first = self.refused.set(why.to_string());

@@ -53,7 +53,8 @@ pub(super) struct CheckArgs {
     format: Format,
 }
 
-/// Says what would happen to a tool call, and who decides that.
+/// Says what the tables about tools would have happen to a call, and which of them decides. What the
+/// rules about messages (`stockade explain`) would find in it is not asked.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   stockade policy explain --tool delete_file

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::http::modern_headers;
 use crate::harness::{
     FakeHttp, Gateway, Home, Probe, Script, Step, call, is_refusal, modern, request, say, text,
-    wait_for,
+    tool, wait_for,
 };
 
 crate::rows![
@@ -19,6 +19,7 @@ crate::rows![
     p20_an_endless_event_of_a_remote_server_costs_no_memory,
     p20_an_answer_of_many_parts_is_read_once,
     p20_a_text_of_one_sign_is_read_once,
+    p20_a_word_as_long_as_a_message_ends_nobody,
     p20_a_request_that_is_too_slow_is_ended,
     p20_a_body_that_is_too_long_is_refused,
     p20_a_client_that_does_not_read_holds_up_nobody,
@@ -344,6 +345,37 @@ fn p20_a_text_of_one_sign_is_read_once() {
         assert!(text(&answer).contains(sign), "{sign}: {:.200}", answer.to_string());
     }
     assert_eq!(probe.end().code, Some(0));
+}
+
+fn p20_a_word_as_long_as_a_message_ends_nobody() {
+    let home = Home::new();
+    let long = |head: &str| format!("{head}{}", "A".repeat(600_000));
+    let fake = home.fake(Script::default().with(tool("run_command")).with(tool("echo")));
+    let gateway = Gateway::of(&home, &fake);
+    let mut probe = Probe::run(&home, &fake).begin();
+    for (number, arguments) in [
+        json!({ "command": "less", "args": [long("+!")] }),
+        json!({ "command": "ls", "args": [long(";")] }),
+        json!({ "command": "git", "args": ["-c", long("core.sshcommand="), "fetch"] }),
+        json!({ "command": "npx", "args": [long("a")] }),
+        json!({ "path": long("../"), "url": long("http://127.0.0.1/") }),
+        json!({ long("k\u{200b}"): "x" }),
+        json!({ "sql": long("DROP TABLE ") }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let call = call(number, "run_command", arguments);
+        for answer in [probe.ask(&call), gateway.connect().post_modern(&call).message()] {
+            assert!(is_refusal(&answer), "{:.300}", answer.to_string());
+            assert!(answer.to_string().len() < 2000, "{number}: {:.3000}", answer.to_string());
+        }
+    }
+    assert!(!is_refusal(&probe.ask(&call("last", "echo", json!({})))));
+    let answer = gateway.connect().post_modern(&call("last", "echo", json!({}))).message();
+    assert!(!is_refusal(&answer), "{answer}");
+    assert_eq!(probe.end().code, Some(0));
+    assert!(home.audit(&["verify"]).status.success());
 }
 
 fn p20_an_answer_of_many_parts_is_read_once() {

@@ -638,6 +638,15 @@ fn l04_a_ledger_that_is_taken_away_ends_the_guard() {
     let gateway = Gateway::of(&home, &home.fake(Script::default()));
     take_away(&home);
     check(&gateway.ended());
+
+    // Somebody calls at once: what is written nowhere does not pass.
+    let home = Home::new();
+    let fake = home.fake(Script::default().with(tool("echo")));
+    let mut probe = Probe::run(&home, &fake).begin();
+    take_away(&home);
+    assert!(is_refusal(&probe.ask(&call(1, "echo", json!({})))));
+    check(&probe.ended());
+    assert!(fake.messages().iter().all(|it| it["method"] != "tools/call"));
 }
 
 fn l07_one_record_is_one_line() {
