@@ -500,7 +500,7 @@ fn within(what: &'static str, count: usize, max: usize) -> Result<(), Unusable> 
 }
 
 /// A URI's fragment without percent signs (RFC 3986 §2.1).
-fn unescape(fragment: &str) -> String {
+pub(crate) fn unescape(fragment: &str) -> String {
     let mut bytes = Vec::with_capacity(fragment.len());
     let mut rest = fragment.as_bytes();
     while let Some((first, after)) = rest.split_first() {

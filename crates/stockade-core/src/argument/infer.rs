@@ -6,6 +6,7 @@ use super::{Kind, Kinds, Parameter, Parameters, Why};
 use crate::check::is_secret_name;
 use crate::json::Json;
 use crate::role::Roles;
+use crate::schema::unescape;
 
 /// So much of a description is read: what a parameter is, is said first.
 const DESCRIPTION_CHARS_MAX: usize = 240;
@@ -130,7 +131,7 @@ impl<'a> Said<'a> {
         }
         for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
             let pointer = text(keyword).and_then(|it| it.strip_prefix('#'));
-            let target = pointer.and_then(|it| root.at_pointer(&it.replace("%24", "$")));
+            let target = pointer.and_then(|it| root.at_pointer(&unescape(it)));
             if let Some(target) = target.filter(|it| it.pointer() != schema.pointer()) {
                 self.add(target, root, depth - 1, left);
             }
