@@ -75,14 +75,16 @@ fn module_of_python(module: &str, words: &[&str]) -> Option<Found> {
     };
     match module {
         "pytest" => {
-            let options = ["--override-ini", "--pdbcls", "--plugins"];
-            if let Some(it) = options.iter().find_map(|it| short_of(it)) {
+            if let Some(it) = short_of("--pdbcls") {
+                return wrong(it);
+            }
+            // A setting may be options.
+            if let Some(it) = words.iter().find(|it| it.contains("addopts")) {
                 return wrong(it);
             }
             let wrong_letter = items(words, "kmcorWnp", "").into_iter().find(|it| match it {
                 // `-p no:NAME` turns a plugin off.
                 Item::Letter('p', value) => !value.is_some_and(|it| it.starts_with("no:")),
-                Item::Letter('c' | 'o', _) => true,
                 Item::Letter(..) | Item::Long(..) | Item::Word(_) => false,
             });
             match wrong_letter {
@@ -94,18 +96,16 @@ fn module_of_python(module: &str, words: &[&str]) -> Option<Found> {
             Some(it) => wrong(it),
             None => Some(None),
         },
-        "coverage" => match words.iter().position(|it| *it == "-m" || *it == "--module") {
+        "coverage" => match words.iter().position(|it| names_module(it)) {
             // A module behind it is one as well.
-            Some(at) => match words.get(at + 1..) {
-                Some([inner, rest @ ..]) => {
+            Some(at) => match words.get(at..) {
+                Some(["-m" | "--module", inner, rest @ ..]) => {
                     module_of_python(inner, rest).or_else(|| wrong(&format!("-m {inner}")))
                 }
+                Some([it, ..]) => wrong(it),
                 Some([]) | None => Some(None),
             },
-            None => match words.iter().find(|it| it.starts_with("-m") || it.starts_with("--mod")) {
-                Some(it) => wrong(it),
-                None => Some(None),
-            },
+            None => Some(None),
         },
         "sphinx" => match words.iter().find(|it| it.starts_with("-D") || it.starts_with("--def")) {
             Some(it) => wrong(it),
@@ -117,6 +117,14 @@ fn module_of_python(module: &str, words: &[&str]) -> Option<Found> {
                 None => Some(None),
             }
         }
+    }
+}
+
+/// `-m`, also behind other letters, as `coverage` takes it.
+fn names_module(word: &str) -> bool {
+    match word.strip_prefix("--") {
+        Some(name) => name.starts_with("mod"),
+        None => word.starts_with('-') && word.contains('m'),
     }
 }
 
