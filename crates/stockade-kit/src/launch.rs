@@ -108,6 +108,11 @@ pub(crate) fn name_of(program: &str) -> String {
     plain.map(str::to_owned).unwrap_or(name)
 }
 
+/// Whether a variable has programs run code.
+pub(crate) fn injects(name: &str) -> bool {
+    table::injects(name)
+}
+
 /// The name without what is put behind it where several are installed: a version, a build, a
 /// machine. `python3.13t`, `perl5.36-x86_64-linux-gnu` and `vim.tiny` are what they begin with;
 /// `node-red` is not.

@@ -13,10 +13,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use stockade_kit::command::starts::why;
+use stockade_kit::command::starts::{asks, why};
 
 const ATTACKS: &str = include_str!("starts/attacks.txt");
 const LEGAL: &str = include_str!("starts/legal.txt");
+/// Programs of a project, which are refused for nothing else than that.
+const ASKS: &str = include_str!("starts/asks.txt");
+const ASKS_NOT: &str = include_str!("starts/asks_not.txt");
 
 /// The words of each line. Quotes keep them together; nothing else is special.
 fn lines(text: &str) -> Vec<Vec<String>> {
@@ -56,6 +59,31 @@ fn what_does_not_is_left_alone() {
     let wrong: Vec<_> = lines.iter().filter_map(|it| Some((it, why(it)?))).collect();
     assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), lines.len());
     assert!(lines.len() >= 150, "{}", lines.len());
+}
+
+#[test]
+fn what_only_a_person_can_say_is_told_apart() {
+    for words in lines(ASKS) {
+        assert!(why(&words).is_some() && asks(&words).is_some(), "{words:?}");
+    }
+    for words in lines(ASKS_NOT) {
+        assert_eq!(asks(&words), None, "{words:?}");
+    }
+}
+
+/// Programs with more than one line.
+#[test]
+fn a_line_within_a_program_hides_nothing() {
+    for script in
+        ["# \" \n{print | \"sh\"} # \"", "{print a\\\n/ 2 | \"sh\" /1}", "{print x\n| \"sh\"}"]
+    {
+        assert!(why(&["awk", script]).is_some(), "{script}");
+    }
+    for script in ["# a | b\n/a|b/ {print}", "/a|b/ {\n  print \"|\"\n}"] {
+        assert_eq!(why(&["awk", script]), None, "{script}");
+    }
+    assert!(why(&["sqlite3", "db", "select edit -- x\n (1, 2)"]).is_some());
+    assert!(why(&["sed", ":a\nta\ne touch M", "f"]).is_some());
 }
 
 /// Lines by which the real programs make a file, `{out}`, where nobody looks. `{sh}` is a script
@@ -111,6 +139,15 @@ const REAL: &[&str] = &[
     "curl -sK curl.cfg",
     "npm exec -c {sh}",
     "vim -es -c '!{sh}' -c q",
+    "git clone . clone-f -c core.sshCommand={sh} -u {sh}",
+    "sed '1e {sh}' a.txt -- --sandbox",
+    "sed --line-length 5 '1e {sh}' a.txt",
+    "sed ':a;ta e {sh}' a.txt",
+    "sqlite3 x.db '.shell {sh}' '.shell {sh}'",
+    "make ' SHELL={sh}'",
+    "make 'CC={sh}' a.o",
+    "git merge-index {sh} -a",
+    "bash -c 'test -v \"a[\\$({sh})]\"'",
 ];
 
 #[test]

@@ -80,6 +80,30 @@ pub(super) fn argument(it: &Argument<'_>, facts: &Facts<'_>) -> Option<(Kind, St
     judged.err().map(|why| (kind, why))
 }
 
+/// Why a person is asked about a command that this rule has nothing against: it starts a program of
+/// the project, which may have to be fetched.
+pub(super) fn of_project(it: &Argument<'_>) -> Option<String> {
+    let is_whole = !is_listed(it) && is_program(it) && !is_judged_together(it);
+    if !is_whole || may(it.call) != Commands::Plain {
+        return None;
+    }
+    starts::asks(&line::words_with_variables(it.str).ok()?)
+}
+
+/// The same of the command lines that are in lists.
+pub(super) fn lists_of_project<'a>(call: &Called<'a>) -> Vec<(Json<'a>, String)> {
+    if may(call) != Commands::Plain {
+        return Vec::new();
+    }
+    let lines = lines(call).unwrap_or_default().into_iter();
+    let found = lines.filter_map(|line| {
+        let why = starts::asks(&line.words)?;
+        let text = format!("{}, {}: {why}", line.kind, line.why);
+        Some((line.list, super::redacted(&text).into_owned()))
+    });
+    found.collect()
+}
+
 /// Whether nothing is known of an argument of a tool that runs programs. That it has the name of
 /// something says nothing: of a container, a program, a branch.
 fn is_untold(it: &Argument<'_>) -> bool {
@@ -292,6 +316,8 @@ fn of_words(words: &[&str], may: Commands, roots: &[String]) -> Result<(), Strin
     }
     if !program.is_empty() && !program.starts_with('-') {
         return match starts::why(words) {
+            // A person is asked about it, by `shell_line`.
+            Some(_) if starts::asks(words).is_some() => Ok(()),
             Some(why) => Err(why),
             // Of a program that is known, other options mean something else.
             None if starts::is_known(program) => Ok(()),

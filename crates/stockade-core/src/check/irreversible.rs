@@ -69,6 +69,7 @@ fn of_words(words: &[&str]) -> Option<&'static str> {
     let subcommand = rest.iter().find(|it| !it.starts_with('-')).copied().unwrap_or_default();
     match name {
         "rm" if has_letter(&['r', 'R']) || has(&["--recursive"]) => Some("it removes a whole tree"),
+        "find" if has(&["-delete"]) => Some("it removes every file that it finds"),
         "shred" | "wipefs" | "mkfs" | "fdisk" | "parted" | "blkdiscard" => {
             Some("it overwrites what is there")
         }

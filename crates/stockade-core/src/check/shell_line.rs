@@ -13,20 +13,28 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        if !it.is_name()
-            && command_injection::is_shell(it.call)
+        if it.is_name() {
+            return;
+        }
+        if command_injection::is_shell(it.call)
             && let Some((Kind::Command, why)) = command_injection::argument(it, facts)
         {
+            out.add_told(it.at, it.says(Kind::Command, why));
+        } else if let Some(why) = command_injection::of_project(it) {
             out.add_told(it.at, it.says(Kind::Command, why));
         }
     }
 
     fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
         let Some(call) = Called::of(subject, facts) else { return };
-        if !command_injection::has_lists(&call) || !command_injection::is_shell(&call) {
+        if !command_injection::has_lists(&call) {
             return;
         }
-        for (list, why) in command_injection::lists(&call, facts) {
+        let judged = match command_injection::is_shell(&call) {
+            true => command_injection::lists(&call, facts),
+            false => Vec::new(),
+        };
+        for (list, why) in judged.into_iter().chain(command_injection::lists_of_project(&call)) {
             out.add_told(At::Value(list), why);
         }
     }

@@ -2,14 +2,20 @@
 //! options of `tar` and `rsync` that take a command, the settings of `git` and `ssh`, the scripts of
 //! `sed`, and what is behind `nice` and `timeout`.
 //!
-//! Each program is read by a row of [`table`], after its manual: options also cut short, as
+//! Each program is read by a row of a table, after its manual: options also cut short, as
 //! `getopt_long` takes them, and behind others in one word (`-xIsh`); settings in any letter case,
 //! where the program does not tell the case. A program of which nothing is known passes: what it
 //! does is its own, and a sandbox's, as is what a file does that a line names.
 
+mod awk;
+mod build;
 mod git;
+mod sed;
+mod shell;
+mod sqlite;
 mod table;
 mod texts;
+mod tools;
 
 use crate::launch::{self, Launch};
 
@@ -27,6 +33,23 @@ use crate::launch::{self, Launch};
 pub fn why<W: AsRef<str>>(words: &[W]) -> Option<String> {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     judge(&words, DEPTH_MAX)
+}
+
+/// Why a person may want to see a line that is refused for nothing else than that: it starts a program
+/// by the runner of a project (`npx tsc`, `poetry run pytest`), which may have to be fetched first.
+///
+/// ```
+/// use stockade_kit::command::starts::{asks, why};
+///
+/// assert!(why(&["npx", "tsc", "--noEmit"]).is_some());
+/// assert!(asks(&["npx", "tsc", "--noEmit"]).is_some());
+/// assert_eq!(asks(&["npx", "-c", "tsc"]), None);
+/// assert_eq!(asks(&["npx", "tsc@1.0.0"]), None);
+/// assert_eq!(asks(&["poetry", "run", "python", "-c", "print(1)"]), None);
+/// ```
+pub fn asks<W: AsRef<str>>(words: &[W]) -> Option<String> {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    tools::asks(&words, DEPTH_MAX)
 }
 
 /// Whether the options of a program are known here, so that no others of it are odd.
@@ -48,6 +71,9 @@ fn judge(words: &[&str], depth: usize) -> Option<String> {
     }
     let name = launch::name_of(program);
     let bare = launch::bare(&name);
+    if let Some(found) = shell::judge(&name, rest) {
+        return Some(found);
+    }
     match launch::behind(bare, &name, rest) {
         Some(Ok(inner)) => return judge(inner, depth - 1),
         Some(Err(why)) => return Some(why),
@@ -60,8 +86,8 @@ fn judge(words: &[&str], depth: usize) -> Option<String> {
     if let Some(row) = table::find(&name, bare).filter(|_| !name.starts_with("ld-")) {
         return row.judge(&name, rest);
     }
-    if is_tool_of_python(bare, rest) {
-        return None;
+    if let Some(found) = tools::judge_tool(bare, rest) {
+        return found;
     }
     let command: Vec<_> = words.iter().map(Into::into).collect();
     match Launch::of(&command, []) {
@@ -69,34 +95,6 @@ fn judge(words: &[&str], depth: usize) -> Option<String> {
         Launch::Package(package) => Some(format!("it fetches and runs `{}`", package.spec())),
         Launch::Program | Launch::Script(_) | Launch::Container { .. } => None,
     }
-}
-
-/// `python3 -m pytest` is `pytest`: modules that are there to be started so, and run no text.
-fn is_tool_of_python(bare: &str, words: &[&str]) -> bool {
-    const MODULES: &[&str] = &[
-        "pytest",
-        "unittest",
-        "mypy",
-        "ruff",
-        "black",
-        "isort",
-        "flake8",
-        "pylint",
-        "pyright",
-        "build",
-        "venv",
-        "compileall",
-        "json.tool",
-        "pip",
-        "coverage",
-        "sphinx",
-        "mkdocs",
-        "tabnanny",
-    ];
-    let is_python = matches!(bare, "python" | "pypy" | "py");
-    is_python && matches!(words, ["-m", module, ..] if MODULES.contains(module))
-        // `coverage run` and `unittest` start files of the project, as `pytest` does; not a text.
-        && !words.iter().any(|it| matches!(*it, "-c" | "-p") || it.starts_with("--override"))
 }
 
 /// How a program reads its options.
@@ -205,6 +203,9 @@ impl Row {
         let Some(option) = word.strip_prefix('-') else { return false };
         let option = option.strip_prefix('-').unwrap_or(option);
         let name = option.split('=').next().unwrap_or_default();
+        if list(self.fine).any(|it| it == word) {
+            return false;
+        }
         list(self.starts).filter_map(|it| it.strip_prefix('-')).any(|it| {
             match it.strip_suffix('*') {
                 Some(begins) => option.starts_with(begins),
@@ -218,8 +219,13 @@ fn list(words: &'static str) -> impl Iterator<Item = &'static str> {
     words.split_ascii_whitespace()
 }
 
+/// By a row that there is.
+fn judge_row(row: Option<&Row>, name: &str, words: &[&str]) -> Option<String> {
+    row.and_then(|it| it.judge(name, words))
+}
+
 /// Takes a line apart. A `--` ends nothing here: not every program heeds it, and nobody calls a file
-/// like an option that starts a program.
+/// like an option that starts a program. It is a piece, for those who do heed it.
 fn items<'a>(words: &[&'a str], valued: &str, glued: &str) -> Vec<Item<'a>> {
     let mut found = Vec::new();
     let mut rest = words.iter();

@@ -23,7 +23,7 @@ const ROWS: &[Row] = &[
 
 /// Subcommands that run what they are told, or serve others.
 const RUNS: &str = "filter-branch instaweb daemon shell remote-ext remote-fd for-each-repo cvsserver \
-                    http-backend upload-archive upload-pack receive-pack web--browse difftool--helper \
+                    http-backend merge-index upload-archive upload-pack receive-pack web--browse difftool--helper \
                     submodule--helper fsmonitor--daemon svn p4 archimport cvsimport";
 const RUNS_BEHIND: &[(&str, &str)] =
     &[("bisect", "run"), ("submodule", "foreach"), ("hook", "run")];
@@ -71,25 +71,41 @@ pub(super) fn judge(words: &[&str]) -> Option<String> {
 /// A setting that a subcommand is given: `git clone -c KEY=VALUE`, `git config KEY VALUE`.
 fn settings(subcommand: &str, row: &Row, words: &[&str]) -> Option<String> {
     match subcommand {
-        "clone" => items(words, row.valued, row.glued).windows(2).find_map(|pair| {
-            let setting = match pair {
-                [Item::Long(name, value), next]
-                    if name.len() > 3 && "--config".starts_with(name) =>
-                {
-                    value.or_else(|| next.word())
-                }
-                [Item::Letter('c', value), _] => *value,
-                _ => None,
-            };
-            setting.filter(|it| is_setting_of_program(it)).map(str::to_owned)
-        }),
-        // What is only read has nothing behind its name.
-        "config" => {
-            let at = words.iter().position(|it| is_setting_of_program(it))?;
-            words.get(at + 1).and(words.get(at)).map(|it| (*it).to_owned())
+        "clone" => {
+            let items = items(words, row.valued, row.glued);
+            items.iter().enumerate().find_map(|(at, item)| {
+                let setting = match item {
+                    Item::Long(name, value) if name.len() > 3 && "--config".starts_with(name) => {
+                        value.or_else(|| items.get(at + 1).and_then(Item::word))
+                    }
+                    Item::Letter('c', value) => *value,
+                    Item::Long(..) | Item::Letter(..) | Item::Word(_) => None,
+                };
+                setting.filter(|it| is_setting_of_program(it)).map(str::to_owned)
+            })
         }
+        "config" if words.iter().any(|it| is_rename(it)) => {
+            let section = |it: &str| it.split('.').next().unwrap_or_default().to_ascii_lowercase();
+            let is = |it: &&&str| {
+                let section = section(it);
+                section == "submodule" || SECTIONS.contains(&section.as_str())
+            };
+            words.iter().find(is).map(|it| (*it).to_owned())
+        }
+        // What is only read has nothing behind its name.
+        "config" => words.iter().enumerate().find_map(|(at, it)| {
+            let value = words.get(at + 1)?;
+            let is_off = OFF.contains(value) && !it.contains('=');
+            (is_setting_of_program(it) && !is_off).then(|| (*it).to_owned())
+        }),
         _ => None,
     }
+}
+
+/// What a section is called by is what its settings mean, and those were written under another name.
+fn is_rename(word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or_default();
+    word == "rename-section" || name.len() > 4 && "--rename-section".starts_with(name)
 }
 
 /// A remote whose helper starts what the address says, or an address that is an option for `ssh`.
@@ -135,25 +151,6 @@ fn is_setting_of_program(setting: &str) -> bool {
         "smtpserver",
         "browser",
     ];
-    const SECTIONS: &[&str] = &[
-        "alias",
-        "pager",
-        "include",
-        "includeif",
-        "filter",
-        "difftool",
-        "mergetool",
-        "browser",
-        "man",
-        "guitool",
-        "hook",
-        "lfs",
-        "protocol",
-        "credential",
-        "instaweb",
-    ];
-    // What turns a program off, or is one that does nothing, is what a careful user writes.
-    const OFF: &[&str] = &["", "false", "true", "cat", "never", "/dev/null", "0", "no", "off"];
     let (key, value) = setting.split_once('=').unwrap_or((setting, "?"));
     if OFF.contains(&value) {
         return false;
@@ -167,3 +164,25 @@ fn is_setting_of_program(setting: &str) -> bool {
         || name.ends_with("command")
         || section == "submodule" && name == "update"
 }
+
+/// Sections of which each setting is, or leads to, a program.
+const SECTIONS: &[&str] = &[
+    "alias",
+    "pager",
+    "include",
+    "includeif",
+    "filter",
+    "difftool",
+    "mergetool",
+    "browser",
+    "man",
+    "guitool",
+    "hook",
+    "lfs",
+    "protocol",
+    "credential",
+    "instaweb",
+];
+
+/// What turns a program off, or is one that does nothing, is what a careful user writes.
+const OFF: &[&str] = &["", "false", "true", "cat", "never", "/dev/null", "0", "no", "off"];

@@ -2,11 +2,15 @@
 //! here are refused whatever they are told; those that are here are ordinary but for what is said.
 
 use super::Form::Words;
-use super::{PLAIN, Row, list, texts};
+use super::{PLAIN, Row, awk, build, list, sed, sqlite, texts};
 
-/// The row of a program, by its name with and without a version.
+/// The row of a program, by its name with and without a version; of a compiler and a linker, also
+/// behind the machine that it is for.
 pub(super) fn find(name: &str, bare: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| list(row.names).any(|it| it == name || it == bare))
+    let by = |names: &[&str]| ROWS.iter().find(|row| list(row.names).any(|it| names.contains(&it)));
+    by(&[name, bare]).or_else(|| {
+        by(&[build::last(name)]).filter(|it| it.names.starts_with("gcc ") || it.names == "ld")
+    })
 }
 
 const ROWS: &[Row] = &[
@@ -20,21 +24,22 @@ const ROWS: &[Row] = &[
         text: Some(texts::tar),
         ..PLAIN
     },
-    Row { names: "sed gsed ssed", valued: "efl", glued: "i", text: Some(texts::sed), ..PLAIN },
+    Row { names: "sed gsed ssed", valued: "efl", glued: "i", text: Some(sed::sed), ..PLAIN },
     Row {
         names: "awk gawk mawk nawk goawk original-awk",
         starts: "-l --load",
         valued: "FvfileEW",
         glued: "dDLop",
-        text: Some(texts::awk),
+        text: Some(awk::awk),
         ..PLAIN
     },
     Row { names: "sort gsort", starts: "--compress-program", valued: "koStT", ..PLAIN },
     Row { names: "split gsplit", starts: "--filter", valued: "abClnt", ..PLAIN },
     Row {
         names: "rsync",
-        starts: "-e -M --rsh --rsync-path --remote-option --daemon --config",
+        starts: "-M --rsync-path --remote-option --daemon --config",
         valued: "eMBfT@",
+        text: Some(texts::rsync),
         ..PLAIN
     },
     Row {
@@ -56,7 +61,7 @@ const ROWS: &[Row] = &[
     Row { names: "ssh-add", starts: "-s -S", valued: "EeHhSstT", ..PLAIN },
     Row {
         names: "find gfind",
-        starts: "-exec -execdir -ok -okdir -fprint -fprint0 -fprintf -fls -delete -files0-from",
+        starts: "-exec -execdir -ok -okdir -fprint -fprint0 -fprintf -fls -files0-from",
         form: Words,
         ..PLAIN
     },
@@ -107,7 +112,7 @@ const ROWS: &[Row] = &[
         names: "sqlite sqlite3",
         starts: "-cmd -init",
         form: Words,
-        text: Some(texts::sqlite),
+        text: Some(sqlite::sqlite),
         ..PLAIN
     },
     Row { names: "psql", valued: "cdfFhLopPRTUv", text: Some(texts::psql), ..PLAIN },
@@ -122,11 +127,17 @@ const ROWS: &[Row] = &[
         names: "make gmake",
         starts: "-f -E --file --makefile --eval -I --include-dir",
         valued: "CfIjloWOE",
-        text: Some(texts::make),
+        text: Some(build::make),
         ..PLAIN
     },
     Row { names: "ninja samu", starts: "-f", valued: "CfjkltdwW", ..PLAIN },
-    Row { names: "cmake", starts: "-P* -E* -C* -preset -toolchain", form: Words, ..PLAIN },
+    Row {
+        names: "cmake",
+        starts: "-P* -C* -toolchain",
+        form: Words,
+        text: Some(build::cmake),
+        ..PLAIN
+    },
     Row {
         names: "just",
         starts: "-f --justfile --shell --shell-arg --shell-command -c --command --dotenv-path",
@@ -142,31 +153,32 @@ const ROWS: &[Row] = &[
     Row { names: "gradle gradlew", starts: "-I -init-script -b -build-file", form: Words, ..PLAIN },
     Row {
         names: "mvn mvnw ant",
-        starts: "-f -s -gs -file -settings -lib -main -buildfile",
+        starts: "-s -gs -settings -global-settings -lib -main",
         form: Words,
         ..PLAIN
     },
     Row {
         names: "gcc g++ cc c++ clang clang++ gfortran",
-        starts: "-wrapper -B* -specs -fplugin -fpass-plugin -fuse-ld -iplugindir -load -config -Xclang",
+        starts: "-wrapper -B* -specs -fplugin -fpass-plugin -fuse-ld -iplugindir -load -config",
+        fine: "-Bstatic -Bdynamic -Bsymbolic -fuse-ld=lld -fuse-ld=mold -fuse-ld=gold -fuse-ld=bfd",
         form: Words,
-        text: Some(texts::response_file),
+        text: Some(build::compiler_items),
         ..PLAIN
     },
     Row {
         names: "ld",
         starts: "-plugin -I* -dynamic-linker",
         form: Words,
-        text: Some(texts::response_file),
+        text: Some(build::response_file),
         ..PLAIN
     },
-    Row { names: "rustc", starts: "-Clinker* -Z*", form: Words, text: Some(texts::rustc), ..PLAIN },
-    Row { names: "cargo", starts: "-config -Z*", form: Words, ..PLAIN },
+    Row { names: "rustc", starts: "-Clinker* -Z*", form: Words, text: Some(build::rustc), ..PLAIN },
+    Row { names: "cargo", starts: "-config -Z*", form: Words, text: Some(build::codegen), ..PLAIN },
     Row {
         names: "go",
         starts: "-exec -toolexec -vettool -overlay -modfile -gccgo",
-        runs: "tool",
         form: Words,
+        text: Some(build::go),
         ..PLAIN
     },
     Row {
@@ -174,7 +186,8 @@ const ROWS: &[Row] = &[
         starts: "-c --call --script-shell --shell --node-options --git --editor --browser --viewer \
                  --userconfig --globalconfig --init-module",
         fine: "--git-tag-version",
-        runs: "exec x explore edit init create innit set",
+        runs: "exec x explore edit set",
+        text: Some(texts::npm),
         ..PLAIN
     },
     Row {
@@ -214,7 +227,7 @@ const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row { names: "helm", starts: "--post-renderer", runs: "plugin", ..PLAIN },
-    Row { names: "gh", runs: "alias extension extensions ext", ..PLAIN },
+    Row { names: "gh", text: Some(texts::gh), ..PLAIN },
     Row { names: "tcpdump", starts: "-z", valued: "BcCDEFGijJmMQrsTVwWyzZ", ..PLAIN },
     Row {
         names: "nmap",
@@ -224,14 +237,21 @@ const ROWS: &[Row] = &[
     },
     Row {
         names: "openssl",
-        starts: "-engine -provider -provider-path -config",
+        starts: "-engine -provider -provider-path",
+        runs: "engine",
         form: Words,
         ..PLAIN
     },
     Row {
-        names: "apt apt-get aptitude dpkg rpm dnf yum apk pacman",
+        names: "apt apt-get aptitude rpm dnf yum apk pacman",
         starts: "-o* -c -option -config-file -config -pre-invoke -post-invoke -status-logger -pipe \
                  -hookdir -define -eval -rcfile -macros -setopt -D* -E*",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "dpkg",
+        starts: "-pre-invoke -post-invoke -status-logger -admindir -instdir -root",
         form: Words,
         ..PLAIN
     },
@@ -251,7 +271,14 @@ const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
-        names: "convert magick identify mogrify montage compare composite gs",
+        names: "convert magick identify mogrify montage compare composite",
+        text: Some(texts::pipes),
+        ..PLAIN
+    },
+    Row {
+        names: "gs ghostscript",
+        starts: "-c* -dNOSAFER* -dDELAYSAFER* -dSAFER=* -DNOSAFER* -DDELAYSAFER* -DSAFER=*",
+        form: Words,
         text: Some(texts::pipes),
         ..PLAIN
     },
