@@ -276,8 +276,9 @@ fn after_option(text: &[u8], line: &Range<usize>, option: &[u8], found: &mut Fou
         // `sshpass -p …` takes it apart as well; `mysql -p shop` does not.
         let is_own = option == b" -p" && is_after(text, line.start, &[b"sshpass"]);
         let blank = usize::from(is_own && text.get(start) == Some(&b' '));
-        let is_port = !is_own && text.get(start).is_some_and(u8::is_ascii_digit);
-        if !is_port {
+        let value = text.get(token(text, start)).unwrap_or_default();
+        let is_port = value.iter().all(|it| it.is_ascii_digit() || matches!(it, b':' | b'.'));
+        if is_own || !is_port {
             one(text, start + blank, if is_own { Trust::Full } else { Trust::Some }, found);
         }
     }

@@ -117,10 +117,10 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("ALTER USER bob WITH PASSWORD '", "{A4}7q{A4}", "';"),
     ("docker login -u bob -p ", "{A4}7q{A4}", " r.example.net"),
     ("redis-cli -a ", "{A4}7q{A4}", " ping"),
-    ("7z x -p", "x{A4}7q{A4}", " a.7z"),
+    ("7z x -p", "{A4}7q{A4}", " a.7z"),
     ("openssl rsa -passin pass:", "{A4}7q{A4}", " -in k"),
     ("echo bob:", "{A4}7q{A4}", " | chpasswd"),
-    ("senha=", "{A4}7q{A4}", ""),
+    ("senha=", "{A4}7q{A4}", " do banco"),
     ("aws_secret_access_key = ", "{A40}", ""),
     ("-----BEGIN RSA PRIVATE KEY-----\n", "{A64}\n{A64}", "\n-----END RSA PRIVATE KEY-----"),
     (
