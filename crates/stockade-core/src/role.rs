@@ -18,7 +18,8 @@ pub enum Role {
     Untrusted,
     /// Its answers have what is not for everybody: files, mails, records, secrets.
     Private,
-    /// Others get to read what it is given: it posts, sends, or asks an address that it is given.
+    /// Others get to read what it is given: it posts, sends, shares, asks an address that it is given, or
+    /// asks a service of the world what it is given, as a search of the web does.
     Public,
     /// It deals with the world outside of this machine.
     OpenWorld,
@@ -48,6 +49,9 @@ impl Role {
     }
 }
 
+/// Beside the bits of the roles: it is public for an address alone.
+const BY_ADDRESS: u8 = 16;
+
 /// Everything that a tool is.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Roles(u8);
@@ -62,6 +66,25 @@ impl Roles {
     #[must_use]
     pub fn with(self, role: Role) -> Self {
         Self(self.0 | role.bit())
+    }
+
+    /// What a call of it is with these arguments: a tool that others can read for the address alone that
+    /// it may be given tells them nothing where it is given none.
+    #[must_use]
+    pub fn given(self, arguments: Option<Json<'_>>) -> Self {
+        if self.0 & BY_ADDRESS == 0 {
+            return self;
+        }
+        let is_address = |it: Json<'_>| {
+            let named = it.name().is_some_and(|it| Marks::of(&words(it, true)).has(ADDRESSES));
+            let is_filled = || it.items().next().is_some() || it.fields().next().is_some();
+            match it.str() {
+                Some(it) => !it.is_empty() && named || it.contains("://"),
+                None => named && is_filled(),
+            }
+        };
+        let asks = arguments.is_some_and(|it| it.all().any(is_address));
+        if asks { self } else { Self(self.0 & !(BY_ADDRESS | Role::Public.bit())) }
     }
 
     /// What either is.
@@ -140,7 +163,22 @@ const PRIVATE: &str = "\
 const PUBLIC: &str = "\
     email mail message slack channel chat issue pr pull comment gist post tweet webhook url \
     http web website site blog release package public discord telegram sms whatsapp forum \
-    thread form repository repo review discussion invitation internet recipient github gitlab";
+    thread form repository repo review discussion invitation internet recipient github gitlab \
+    ticket tracker jira linear trello asana notion confluence zendesk attendee invitee guest \
+    anyone anybody everyone everybody";
+/// What is done for others to read, and for nothing else.
+const TELLS: &str = "share publish tweet broadcast";
+/// What a search asks that has no end of its own.
+const WEB: &str = "web internet google bing brave duckduckgo tavily exa perplexity online";
+/// What is asked of them.
+const SEARCHES: &str = "search lookup query ask find";
+/// What asks other machines for a name.
+const NAMES: &str = "dns whois nslookup dig traceroute ping resolve";
+/// Parameters that say which machine.
+const HOSTS: &str = "host hostname domain fqdn name address";
+/// What takes an address for words, and asks nobody.
+const WORDS: &str =
+    "parse validate encode decode normalize normalise split join format compare shorten";
 /// Programs of whoever calls, which do anything.
 const PROGRAMS: &str = "shell bash command cmd code script terminal python javascript powershell";
 /// What stands for such a program by itself.
@@ -149,7 +187,7 @@ const SHELLS: &str = "shell bash terminal powershell";
 const ADDRESSES: &str = "url uri link href endpoint webhook";
 
 /// Which of these a word is in, a bit each.
-static LISTS: [(&str, u16); 11] = [
+static LISTS: [(&str, u32); 17] = [
     (READS, 1),
     (SENDS, 1 << 1),
     (PERHAPS_READS, 1 << 2),
@@ -161,23 +199,34 @@ static LISTS: [(&str, u16); 11] = [
     (PROGRAMS, 1 << 8),
     (SHELLS, 1 << 9),
     (ADDRESSES, 1 << 10),
+    (TELLS, 1 << 11),
+    (WEB, 1 << 12),
+    (SEARCHES, 1 << 13),
+    (NAMES, 1 << 14),
+    (HOSTS, 1 << 15),
+    (WORDS, 1 << 16),
 ];
 
 /// What the words of a text are in.
 #[derive(Clone, Copy, Default)]
-struct Marks(u16);
+struct Marks(u32);
 
 impl Marks {
     fn of(words: &[String]) -> Self {
-        static WORDS: LazyLock<HashMap<&str, u16>> = LazyLock::new(|| {
+        let either =
+            |all: Self, it: &String| all.and(Self::of_word(it)).and(Self::of_word(&stem(it)));
+        words.iter().fold(Self::default(), either)
+    }
+
+    fn of_word(word: &str) -> Self {
+        static WORDS: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
             let mut words = HashMap::new();
             for (list, bit) in LISTS {
                 list.split(' ').for_each(|it| *words.entry(it).or_default() |= bit);
             }
             words
         });
-        let bits = |word: &str| WORDS.get(word).copied().unwrap_or_default();
-        words.iter().fold(Self::default(), |all, it| Self(all.0 | bits(it) | bits(&stem(it))))
+        Self(WORDS.get(word).copied().unwrap_or_default())
     }
 
     fn and(self, other: Self) -> Self {
@@ -188,11 +237,14 @@ impl Marks {
         LISTS.iter().any(|(it, bit)| *it == list && self.0 & bit != 0)
     }
 
-    /// Whether there is a verb that reads, one that sends, and one that executes.
-    fn verbs(self) -> (bool, bool, bool) {
+    /// Whether there is a verb that reads, one that sends, and one that executes. What `perhaps` has are
+    /// verbs only where nothing else is.
+    fn verbs(self, perhaps: Self) -> (bool, bool, bool) {
         let sure = (self.has(READS), self.has(SENDS), self.has(EXECUTES));
         match sure {
-            (false, false, false) => (self.has(PERHAPS_READS), self.has(PERHAPS_SENDS), false),
+            (false, false, false) => {
+                (perhaps.has(PERHAPS_READS), perhaps.has(PERHAPS_SENDS), false)
+            }
             sure => sure,
         }
     }
@@ -205,29 +257,44 @@ fn guess<'p>(
     open: bool,
 ) -> Roles {
     let said = words(said, false);
-    let name = Marks::of(&words(name, true));
+    let named = words(name, true);
+    let name = Marks::of(&named);
+    // In a name, several of something are no verb: `console_messages`.
+    let single = named.iter().fold(Marks::default(), |all, it| all.and(Marks::of_word(it)));
     let about = name.and(Marks::of(&said));
     let parameters: Vec<String> = parameters.flat_map(|it| words(it, true)).collect();
-    let addressed = Marks::of(&parameters).has(ADDRESSES);
-    let (reads, sends, executes) = match name.verbs() {
-        // The beginning of a sentence has its verb.
-        (false, false, false) => {
-            Marks::of(said.get(..said.len().min(4)).unwrap_or_default()).verbs()
-        }
-        verbs => verbs,
-    };
+    let parameters = Marks::of(&parameters);
+    let addressed = parameters.has(ADDRESSES);
+    // The beginning of a sentence has its verb.
+    let begun = said.get(..said.len().min(4)).unwrap_or_default();
+    let first = Marks::of(begun);
+    let of_name = name.verbs(single);
+    let is_named = of_name != (false, false, false);
+    let (reads, sends, executes) = if is_named { of_name } else { first.verbs(first) };
     let shell = name.has(SHELLS) || executes && about.has(PROGRAMS);
     let untrusted = reads && (about.has(STRANGE) || addressed || open);
     let private = (reads || executes) && about.has(PRIVATE) || shell;
+    let has = |word: &str| named.iter().chain(begun).any(|it| it == word || stem(it) == word);
+    let pushes = has("push");
+    let tells = sends && (about.has(PUBLIC) || open && (is_named || !reads))
+        || sends && (single.has(TELLS) || !is_named && first.has(TELLS))
+        || pushes && named.iter().chain(&said).any(|it| it == "git" || it == "remote")
+        // What is searched for is told to whoever searches.
+        || reads && name.and(first).has(SEARCHES) && about.has(WEB)
+        || name.has(NAMES) && parameters.has(HOSTS)
+        || shell;
     // An address that is asked is told what stands in it.
-    let public = sends && (about.has(PUBLIC) || open) || addressed && (reads || sends) || shell;
+    let asks = addressed && (reads || sends || !name.and(first).has(WORDS));
+    let public = tells || asks;
     let roles = [
         (untrusted, Role::Untrusted),
         (private, Role::Private),
         (public, Role::Public),
         (untrusted || public || addressed || open, Role::OpenWorld),
     ];
-    roles.into_iter().filter(|(holds, _)| *holds).map(|(_, role)| role).collect()
+    let roles: Roles =
+        roles.into_iter().filter(|(holds, _)| *holds).map(|(_, role)| role).collect();
+    if public && !tells { Roles(roles.0 | BY_ADDRESS) } else { roles }
 }
 
 /// So much of a description is looked at: whoever describes a tool can make it as long as a message.
@@ -299,7 +366,23 @@ mod tests {
                 of("fetch", "Fetches a URL from the internet.", &["url"]),
                 "untrusted, public, open_world",
             ),
-            (of("brave_web_search", "Searches the web.", &["query"]), "untrusted, open_world"),
+            (
+                of("brave_web_search", "Searches the web.", &["query"]),
+                "untrusted, public, open_world",
+            ),
+            (of("webhook", "Calls a webhook", &["url", "body"]), "public, open_world"),
+            (
+                of("render_image", "Renders a picture from an address", &["url"]),
+                "public, open_world",
+            ),
+            (of("http_get", "HTTP GET", &["url"]), "untrusted, public, open_world"),
+            (of("parse_url", "Splits a URL into its parts.", &["url"]), "open_world"),
+            (of("dns_lookup", "Looks up a host name", &["host"]), "public, open_world"),
+            (of("list_dns_records", "Lists the records.", &["zone_id"]), "private"),
+            (
+                of("browser_console_messages", "Returns all console messages", &["level"]),
+                "untrusted, open_world",
+            ),
             (
                 of("browser_navigate", "Navigate to a page.", &["url"]),
                 "untrusted, public, open_world",
@@ -310,6 +393,27 @@ mod tests {
                 "untrusted, private, open_world",
             ),
             (of("send_email", "Send an email.", &["to", "body"]), "public, open_world"),
+            (
+                of("share_file", "Share a file with anyone with the link", &["id"]),
+                "public, open_world",
+            ),
+            (of("share_file", "", &["id"]), "public, open_world"),
+            (of("create_page", "Create a page in Notion", &["title"]), "public, open_world"),
+            (
+                of("create_ticket", "Creates a ticket in the tracker", &["title"]),
+                "public, open_world",
+            ),
+            (
+                of("create_calendar_event", "Creates an event and invites attendees", &["title"]),
+                "public, open_world",
+            ),
+            (of("create_note", "Creates a note.", &["title", "text"]), ""),
+            (of("add_observations", "Add observations to the memory.", &["observations"]), ""),
+            (of("append_to_page", "Appends text to a page of the notebook.", &["text"]), ""),
+            (of("sum", "Sums numbers.", &["numbers"]), ""),
+            (of("stack_push", "Pushes a number onto the stack.", &["number"]), ""),
+            (of("search_files", "Search files for a pattern.", &["pattern"]), "private"),
+            (of("search_notes", "Searches the notes.", &["query"]), "private"),
             (of("draft_email", "Draft an email.", &["to", "body"]), ""),
             (of("slack_post_message", "Post to a channel.", &["channel_id"]), "public, open_world"),
             (
@@ -336,6 +440,8 @@ mod tests {
                 "private, public, open_world",
             ),
             (of("git_commit", "Records changes.", &["repo_path", "message"]), ""),
+            (of("git_push", "Pushes the branch to the remote", &["remote"]), "public, open_world"),
+            (of("git_push", "", &["repo_path"]), "public, open_world"),
             (of("git_add", "Adds contents to the staging area.", &["repo_path"]), ""),
             (of("get_current_time", "Get the time in a zone.", &["timezone"]), ""),
             (of("add", "Adds two numbers.", &["a", "b"]), ""),
@@ -360,6 +466,31 @@ mod tests {
         assert_eq!(with("submit", admits.clone()), "public, open_world");
         assert_eq!(with("think", admits), "open_world");
         assert_eq!(with("get_forecast", json!({ "openWorldHint": "true" })), "");
+    }
+
+    #[test]
+    fn an_address_that_is_not_given_is_not_asked() {
+        let schema = json!({ "type": "object", "properties": { "action": {}, "url": {} } });
+        let tool = json!({
+            "name": "browser_tabs",
+            "description": "List, create, close, or select a browser tab.",
+            "inputSchema": schema,
+            "annotations": { "openWorldHint": true },
+        });
+        let roles = Roles::of(Document::from_value(&tool).unwrap().root());
+        let given = |arguments: Value| {
+            roles.given(Some(Document::from_value(&arguments).unwrap().root())).has(Role::Public)
+        };
+        assert!(roles.has(Role::Public) && !roles.given(None).has(Role::Public));
+        assert!(given(json!({ "action": "new", "url": "x.example/a" })));
+        assert!(given(json!({ "action": "http://x.example/a" })));
+        assert!(given(json!({ "url": ["x.example"] })));
+        assert!(
+            !given(json!({ "action": "list" })) && !given(json!({ "action": "list", "url": "" }))
+        );
+        // What sends has others read it with no address.
+        let fetch = Roles::of_name("send_email");
+        assert_eq!(fetch.given(None), fetch);
     }
 
     #[test]

@@ -7,10 +7,13 @@ use super::{Check, Facts, Findings, Rule, Text, rules};
 use crate::alias::Aliases;
 use crate::subject::Subject;
 
+mod columns;
+mod command;
 mod context;
 mod cut;
 mod encoded;
 mod escaped;
+mod foreign;
 mod format;
 mod pair;
 mod password;
@@ -106,7 +109,7 @@ fn inside(bytes: &[u8], depth: usize, is_blob: bool) -> Vec<Secret> {
     let mut plain = |kind, at| found.push(Secret::plain(kind, at));
     context::private_keys(bytes, &mut plain);
     context::assigned(bytes, &mut plain);
-    password::placed(bytes, &mut plain);
+    command::placed(bytes, &mut plain);
     cut::find(bytes, &mut found);
     if depth > 0 {
         escaped::find(bytes, depth - 1, &mut found);

@@ -113,14 +113,10 @@ impl Turn<'_> {
         let (arguments, beside) = approval::parts(message);
         let mut seen: Vec<String> = Vec::new();
         for it in Noted::all(from, judgement.findings(), self.policy) {
-            let line = format!(
-                "{} ({}) at {}: {} ({})",
-                it.rule,
-                it.severity,
-                check::redacted_pointer(&it.place),
-                it.says,
-                it.action
-            );
+            let place = check::redacted_pointer(&it.place);
+            // What is found in a call as a whole has no place in it.
+            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            let line = format!("{} ({}){at}: {} ({})", it.rule, it.severity, it.says, it.action);
             if !seen.contains(&line) {
                 seen.push(line);
             }

@@ -44,7 +44,8 @@ impl Turn<'_> {
                     Some(it) => it.roles,
                     None => Roles::of_name(name),
                 };
-                self.policy.roles(name).unwrap_or_else(guessed)
+                let given = || guessed().given(message.get("arguments"));
+                self.policy.roles(name).unwrap_or_else(given)
             }
             "resources/read" => {
                 let uri = message.get("uri").and_then(Json::str).unwrap_or_default();

@@ -14,6 +14,7 @@ crate::rows![
     o10_a_person_decides_where_the_policy_asks,
     o10_other_orders_and_honest_tools_pass,
     o10_a_toxic_flow_is_recorded_where_nothing_is_said,
+    o10_what_sends_by_other_words_is_public,
     o10_roles_are_corrected_by_the_policy,
     o10_what_cannot_be_remembered_does_not_pass,
     a_canary_of_the_policy_is_found_however_it_is_written,
@@ -92,6 +93,7 @@ fn o10_a_person_decides_where_the_policy_asks() {
         probe.send(&call(verdict, name, json!({})));
         let asked = questions(&home, 1);
         let shown = asked[0].to_string();
+        assert!(shown.contains("toxic_flow (high): others can read"), "{shown}");
         for name in ["`get_issue` of `forge`", "`read_file` of `forge`"] {
             assert!(shown.contains(name), "{name}: {shown}");
         }
@@ -132,6 +134,59 @@ fn o10_a_toxic_flow_is_recorded_where_nothing_is_said() {
     assert_eq!(found[0]["action"], "allow");
     let shown = home.audit(&["query", "--text", "toxic_flow"]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("create_issue"));
+}
+
+fn o10_what_sends_by_other_words_is_public() {
+    let home = Home::new();
+    home.policy("[rules]\ntoxic_flow = \"deny\"\ndata_sent = \"allow\"");
+    let described = |name: &str, said: &str, parameters: &[&str]| {
+        let properties: Value = parameters.iter().map(|it| ((*it).to_owned(), json!({}))).collect();
+        let schema = json!({ "type": "object", "properties": properties });
+        json!({ "name": name, "description": said, "inputSchema": schema })
+    };
+    let public = [
+        described("webhook", "Calls a webhook", &["url", "body"]),
+        described("render_image", "Renders a picture from an address", &["url"]),
+        described("share_file", "Share a file with anyone with the link", &["id"]),
+        described("git_push", "Pushes the branch to the remote", &["remote"]),
+        described("brave_web_search", "Performs a web search", &["query"]),
+        described("create_page", "Create a page in Notion", &["title"]),
+        described("create_ticket", "Creates a ticket in the tracker", &["title"]),
+        described("create_calendar_event", "Creates an event and invites attendees", &["title"]),
+        described("dns_lookup", "Looks up a host name", &["host"]),
+    ];
+    let own = [
+        described("write_file", "Writes a file", &["path", "text"]),
+        described("create_note", "Creates a note", &["title", "text"]),
+        described("sum", "Sums numbers", &["numbers"]),
+        described("search_notes", "Searches the notes", &["query"]),
+        described("git_commit", "Records changes to the repository", &["message"]),
+        described("browser_console_messages", "Returns all console messages", &["level"]),
+    ];
+    let tabs =
+        described("browser_tabs", "List, create or close a browser tab.", &["action", "url"]);
+    let all = public.iter().chain(&own).chain([&tabs]).cloned();
+    let fake = home.fake(all.fold(script(), Script::with));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    assert!(passes(&mut probe, "get_issue") && passes(&mut probe, "read_file"));
+    let mut refused = |tool: &Value, arguments: Value| {
+        let name = tool["name"].as_str().unwrap();
+        let answer = probe.ask(&call(format!("{name}{arguments}"), name, arguments));
+        is_refusal(&answer) && text(&answer).contains("toxic_flow")
+    };
+    for tool in &public {
+        let parameters = tool["inputSchema"]["properties"].as_object().unwrap().keys();
+        let value = |it: &str| if it == "url" { "https://example.com/x" } else { "x" };
+        let arguments = parameters.map(|it| (it.clone(), json!(value(it)))).collect();
+        assert!(refused(tool, arguments), "{tool}");
+    }
+    for tool in &own {
+        assert!(!refused(tool, json!({})), "{tool}");
+    }
+    // What may be given an address tells nobody what it is given, where that is none.
+    assert!(!refused(&tabs, json!({ "action": "list" })));
+    assert!(refused(&tabs, json!({ "action": "new", "url": "https://example.com/x" })));
 }
 
 fn o10_roles_are_corrected_by_the_policy() {

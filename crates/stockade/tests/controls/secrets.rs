@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use data_encoding::BASE32;
 use serde_json::{Value, json};
 
 use crate::harness::canary::{Canary, canaries};
@@ -15,6 +16,8 @@ crate::rows![
     o01_no_secret_of_any_kind_arrives,
     o01_no_secret_arrives_encoded,
     o01_no_secret_arrives_in_pieces,
+    o01_no_short_password_arrives_from_where_it_stands,
+    o01_no_token_arrives_that_is_cut,
     o01_secrets_are_told_apart,
     o01_what_only_looks_like_a_secret_arrives,
     l02_secrets_are_in_no_file,
@@ -179,6 +182,90 @@ fn is_redacted(shown: &str, it: &Canary) {
     assert!(shown.contains("[redacted:"), "{it:?}: {shown}");
 }
 
+/// What a tool answers to each text, one after the other.
+fn answers(texts: &[String]) -> Vec<String> {
+    let home = Home::new();
+    home.policy(NO_LIMITS);
+    let script = texts.iter().enumerate().fold(Script::default(), |script, (number, it)| {
+        script.on_tool(&format!("t{number}"), [blocks([it.as_str()])])
+    });
+    let mut probe = Probe::run(&home, &home.fake(script)).begin();
+    let names = (0..texts.len()).map(|it| (it, format!("t{it}")));
+    names.map(|(it, name)| text(&probe.ask(&call(it, &name, json!({})))).to_owned()).collect()
+}
+
+fn o01_no_short_password_arrives_from_where_it_stands() {
+    let password = ["vU7", "pq2x"].concat();
+    let places = [
+        // Programs and data.
+        "{\"user\":\"bob\",\"password\":\"@\"}",
+        "password: \"@\",",
+        "'password' => '@',",
+        "const password = `@`;",
+        "os.environ['DB_PASSWORD']='@'",
+        "define('DB_PASSWORD', '@');",
+        "jdbc:mysql://h/d?user=bob&password=@",
+        "Server=h;Uid=sa;Pwd=@",
+        // Tables.
+        "user,password\nal,\nbob,@\n",
+        "\"user\",\"password\"\n\"Smith, Bob\",\"@\"\n",
+        "user\tpassword\nbob\t@\n",
+        "user;pwd\nbob;@\n",
+        "<table><tr><th>user</th><th>password</th></tr><tr><td>bob</td><td>@</td></tr></table>",
+        // Settings.
+        "password: |\n  @\nport: 1\n",
+        "ssid=\"net\"\npsk=\"@\"\n",
+        "requirepass @\n",
+        "enable secret @\n",
+        "ENV DB_PASS @\n",
+        "ARG DB_PASSWORD=@\n",
+        "setx DB_PASSWORD @",
+        "PGPASSWORD=@ psql",
+        // Statements and commands.
+        "CREATE USER bob IDENTIFIED BY '@';",
+        "ALTER USER bob WITH PASSWORD '@';",
+        "docker login -u bob -p @ r.example.net",
+        "redis-cli -a @ ping",
+        "7z x -p@ a.7z",
+        "openssl rsa -passin pass:@ -in k",
+        "echo bob:@ | chpasswd",
+        "echo '@' | sudo -S ls",
+        // Other languages.
+        "senha=@",
+        "contraseña: @",
+        "mot de passe : @",
+        "пароль: @",
+        "密码：@",
+        "パスワード: @",
+    ];
+    let texts: Vec<String> = places.iter().map(|it| it.replace('@', &password)).collect();
+    for (place, shown) in places.iter().zip(answers(&texts)) {
+        let kinds = ["password", "assigned-secret"];
+        let mut expected = kinds.iter().map(|it| place.replace('@', &format!("[redacted:{it}]")));
+        assert!(expected.any(|it| it == shown), "{place}: {shown}");
+    }
+}
+
+fn o01_no_token_arrives_that_is_cut() {
+    let (a, b) = ("ghp_Zk82nVx7Lp0Rt5WqB", "d31Ys94MhKjTgUcEoNa");
+    let texts = [
+        format!("x = \"{a}\" + \"{b}\""),
+        format!("x = \"{a}\"\n    \"{b}\""),
+        format!("  1 {a}\n  2 {b}\n"),
+        format!("12: {a}\n13: {b}\n"),
+        format!("+{a}\\\n+{b}\n"),
+        format!("-{a}\n-{b}\n"),
+        format!("g<b>hp_{}</b>{b}", &a[4..]),
+        format!("{a} | {b}"),
+    ];
+    for (said, shown) in texts.iter().zip(answers(&texts)) {
+        assert!(shown.contains("[redacted:github-token"), "{said}: {shown}");
+        assert!(!shown.contains(b) && !shown.contains(&a[4..]), "{said}: {shown}");
+    }
+    let encoded = answers(&[format!("it is {} so", BASE32.encode(format!("{a}{b}!").as_bytes()))]);
+    assert_eq!(encoded, [format!("it is {} so", BASE32.encode(b"[redacted:github-token]!"))]);
+}
+
 fn o01_secrets_are_told_apart() {
     let token = |it: &str| format!("ghp_{it}nVx7Lp0Rt5WqBd31Ys94MhKjTgUcEoNa");
     let (one, two) = (token("Zk82"), token("Zk83"));
@@ -226,6 +313,11 @@ fn harmless() -> Vec<String> {
         "https://example.org/a%20b%2Fc?q=caf%C3%A9&x=%7B%22a%22%3A1%7D".into(),
         format!("Date: Sun, 29 Nov 2026 19:00:00 GMT\nETag: \"{}\"\nX-Request-Id: {}", &hash(5)[..32], hash(6)),
         STANDARD.encode("A letter that says nothing but how somebody is, and was encoded on its way."),
+        "HOME=/home/bob\nPWD=/home/bob/src\nOLDPWD=/home/bob\nSHLVL=1\n".into(),
+        "| Season | Pass | Price |\n|---|---|---|\n| Summer | Gold2026 | 99 |\n".into(),
+        "name,pass,fail\nsuite1,12,0\nsuite2,40,1\n".into(),
+        "machine learning login flow password reset\n".into(),
+        "postgres://postgres:postgres@localhost:5432/test".into(),
         "4111 1111 1111 1111, +44 20 7946 0958, 192.0.2.1:8080, 2026-11-29T19:00:00Z, 1.2.3-rc.4+build.567".into(),
     ]
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::foreign;
 use super::password;
 use super::placeholder::is_placeholder;
 
@@ -55,12 +56,24 @@ pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Rang
     }
 }
 
+/// The first byte of a colon as wide as a letter of Chinese, `：`.
+const WIDE: u8 = 0xef;
+
 /// Calls `found` with each value that is assigned to a secret's name, and each password in a URL.
 pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
     let mut from = 0;
-    while let Some(at) = memchr::memchr2(b':', b'=', text.get(from..).unwrap_or_default()) {
+    while let Some(at) = memchr::memchr3(b':', b'=', WIDE, text.get(from..).unwrap_or_default()) {
         let at = from + at;
         from = at + 1;
+        if text.get(at) == Some(&WIDE) {
+            if text.get(from..).is_some_and(|it| it.starts_with(b"\xbc\x9a"))
+                && let Some(value) = foreign::after(text, at, at + 3)
+            {
+                from = value.end;
+                found("assigned-secret", value);
+            }
+            continue;
+        }
         let rest = text.get(from..).unwrap_or_default();
         if rest.starts_with(b"//") {
             if let Some(password) = password_in_url(text, from + 2) {
@@ -92,9 +105,15 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
             // What is called no more than a token is often for a badge that everybody sees.
             let is_badge = name.eq_ignore_ascii_case(b"token");
             value.is_parameter = !is_badge && is_parameter(text, at - name.len(), at, &value);
-            if value.is_secret(text) {
+            if value.is_parameter {
+                value.end = end_of_parameter(text, &value);
+            }
+            if value.is_secret(text, name) {
                 found("assigned-secret", value.start..value.end);
             }
+        } else if let Some(value) = foreign::after(text, at, at + 1) {
+            from = value.end;
+            found("assigned-secret", value);
         }
     }
 }
@@ -171,14 +190,19 @@ fn password_in_url(text: &[u8], start: usize) -> Option<Range<usize>> {
     let at = authority.iter().rposition(|it| *it == b'@')?;
     let colon = authority.get(..at)?.iter().position(|it| *it == b':')?;
     let password = authority.get(colon + 1..at)?;
-    let is_real = !password.is_empty() && !is_placeholder(password);
+    // As every manual has it: who can reach this machine is in it already.
+    let host = authority.get(at + 1..)?;
+    let host = host.split(|it| *it == b':').next().unwrap_or_default();
+    let is_manual = authority.get(..colon) == Some(password)
+        && [&b"localhost"[..], b"127.0.0.1", b"[::1]"].contains(&host);
+    let is_real = !password.is_empty() && !is_placeholder(password) && !is_manual;
     is_real.then_some(start + colon + 1..start + at)
 }
 
 /// Whether what is before a `:` or `=` can be the end of a secret's name. Mostly it is not.
 fn may_be_named(text: &[u8], end: usize) -> bool {
     let last = end.checked_sub(1).and_then(|it| text.get(it)).map(u8::to_ascii_lowercase);
-    last.is_some_and(|it| is_last_letter(it) || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':'))
+    last.is_some_and(|it| is_last_letter(it) || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':' | b']'))
 }
 
 /// How the names of [`is_secret_name`] end.
@@ -191,6 +215,7 @@ fn name_before(text: &[u8], end: usize) -> Option<&[u8]> {
     const NAME_MAX: usize = 64;
     let before = text.get(end.saturating_sub(NAME_MAX + ESCAPES_MAX + 4)..end)?;
     let before = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
+    let before = before.strip_suffix(b"]").unwrap_or(before);
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
     // A text in JSON in a text in JSON has more of them before each quote.
     let quotes = before.iter().rev().take_while(|it| **it == b'\\').count();
@@ -247,12 +272,27 @@ fn value_after(text: &[u8], start: usize) -> Option<Value> {
     (end > at && !is_code).then_some(Value { start: at, end, is_quoted, is_parameter: false })
 }
 
+/// Where one of a row of parameters ends.
+fn end_of_parameter(text: &[u8], value: &Value) -> usize {
+    let bytes = text.get(value.start..value.end).unwrap_or_default();
+    memchr::memchr(b'&', bytes).map_or(value.end, |it| value.start + it)
+}
+
+/// The fewest letters and bits of what is called a password, and of any other secret: people make
+/// short passwords, and programs give short values to what they call a token.
+fn least(name: &[u8]) -> (usize, f64) {
+    match password::is_password_name(name) || name.to_ascii_lowercase().ends_with(b"pwd") {
+        true => (password::LENGTH_MIN, 2.25),
+        false => (8, 2.75),
+    }
+}
+
 impl Value {
-    fn is_secret(&self, text: &[u8]) -> bool {
+    fn is_secret(&self, text: &[u8], name: &[u8]) -> bool {
         let value = text.get(self.start..self.end).unwrap_or_default();
         let (len_min, bits_min) = match (self.is_quoted, self.is_parameter) {
             (false, false) => (16, 3.4),
-            (true, _) | (_, true) => (8, 2.75),
+            (true, _) | (_, true) => least(name),
         };
         let is_code = !self.is_quoted && is_identifier(value);
         value.len() >= len_min && !is_code && is_random(value, bits_min)
@@ -270,17 +310,18 @@ fn is_identifier(value: &[u8]) -> bool {
 
 /// Whether the value of a member called `name` is a secret as a whole.
 pub(super) fn is_secret_value(name: &str, value: &str) -> bool {
-    (8..=VALUE_MAX).contains(&value.len())
+    let (len_min, bits_min) = least(name.as_bytes());
+    (len_min..=VALUE_MAX).contains(&value.len())
         && is_secret_name(name.as_bytes())
         && !value.contains(|it: char| it.is_whitespace() || it.is_control())
-        && is_random(value.as_bytes(), 2.75)
+        && is_random(value.as_bytes(), bits_min)
 }
 
 /// Digits and letters, few of them often, and not a word for what it should be.
 fn is_random(value: &[u8], bits_min: f64) -> bool {
     const WORDS: [&[u8]; 3] = [b"password", b"secret", b"token"];
     let has = |it: &&[u8]| value.windows(it.len()).any(|part| part.eq_ignore_ascii_case(it));
-    if WORDS.iter().any(has) {
+    if WORDS.iter().any(has) || password::is_path(value) {
         return false;
     }
     let digits = value.iter().filter(|it| it.is_ascii_digit()).count();

@@ -1,8 +1,9 @@
-//! Finds secrets in Base64 and in hexadecimal, and takes them out of it: what is left can be decoded
+//! Finds secrets in Base64, in Base32 and in hexadecimal, and takes them out of it: what is left can be decoded
 //! as before.
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
@@ -23,6 +24,7 @@ pub(super) struct Encoded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Hex,
+    Base32 { padded: bool },
     Base64 {
         /// With the letters for URLs.
         url: bool,
@@ -35,6 +37,7 @@ enum Encoding {
 /// Fewer letters are no token.
 const BASE64_MIN: usize = 27;
 const HEX_MIN: usize = 40;
+const BASE32_MIN: usize = 32;
 /// What is in lines is so in lines of 64 or 76 letters, mostly (RFC 7468, RFC 2045).
 const LINE_MIN: usize = 60;
 
@@ -45,7 +48,12 @@ pub(super) fn find(text: &[u8], depth: usize, is_blob: bool, found: &mut Vec<Sec
     runs(text, BASE64_MIN, is_base64, &mut |run| base64(text, run, depth, is_blob, found));
     if !is_blob {
         runs(text, HEX_MIN, |it| it.is_ascii_hexdigit(), &mut |run| hex(text, run, depth, found));
+        runs(text, BASE32_MIN, is_base32, &mut |run| base32(text, run, depth, found));
     }
+}
+
+fn is_base32(it: u8) -> bool {
+    matches!(it, b'A'..=b'Z' | b'2'..=b'7')
 }
 
 fn is_base64(it: u8) -> bool {
@@ -179,6 +187,37 @@ fn hex(text: &[u8], run: Range<usize>, depth: usize, found: &mut Vec<Secret>) ->
     run.end
 }
 
+/// Looks into a run of letters of Base32 (RFC 4648), and returns where it ends.
+fn base32(text: &[u8], run: Range<usize>, depth: usize, found: &mut Vec<Secret>) -> usize {
+    let rest = text.get(run.end..).unwrap_or_default();
+    let padding = rest.iter().take(6).take_while(|it| **it == b'=').count();
+    for skipped in 0..8 {
+        let letters = text.get(run.start + skipped..run.end).unwrap_or_default();
+        // So many letters are no whole number of bytes.
+        let left = usize::from(matches!(letters.len() % 8, 1 | 3 | 6));
+        let whole = letters.get(..letters.len() - left).unwrap_or_default();
+        let Some(Ok(decoded)) = BASE32.as_ref().map(|it| it.decode(whole)) else { break };
+        let secrets = secrets(&decoded, depth);
+        if let Some(first) = secrets.first() {
+            let kind = first.kind;
+            let encoding = Encoding::Base32 { padded: padding > 0 || whole.len() % 8 == 0 };
+            let encoded = Some(Box::new(Encoded { encoding, decoded, secrets }));
+            let end = if left == 0 { run.end + padding } else { run.end - left };
+            found.push(Secret { at: run.start + skipped..end, kind, encoded });
+            break;
+        }
+    }
+    run.end
+}
+
+/// Base32 without padding, with bits that are left over.
+static BASE32: LazyLock<Option<data_encoding::Encoding>> = LazyLock::new(|| {
+    let mut rules = data_encoding::Specification::new();
+    rules.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
+    rules.check_trailing_bits = false;
+    rules.encoding().ok()
+});
+
 /// The secrets in what was decoded. Only text has names before its secrets.
 fn secrets(decoded: &[u8], depth: usize) -> Vec<Secret> {
     let is_control = |it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t');
@@ -199,6 +238,12 @@ impl Encoded {
             Encoding::Hex => {
                 let digit = |it: u8| b"0123456789abcdef".get(usize::from(it)).copied();
                 out.extend(clean.iter().flat_map(|it| [it >> 4, it & 15]).filter_map(digit));
+            }
+            Encoding::Base32 { padded: true } => {
+                out.extend_from_slice(data_encoding::BASE32.encode(&clean).as_bytes());
+            }
+            Encoding::Base32 { padded: false } => {
+                out.extend_from_slice(data_encoding::BASE32_NOPAD.encode(&clean).as_bytes());
             }
             Encoding::Base64 { url, padded, lines } => {
                 let alphabet = if url { &URL_SAFE } else { &STANDARD };

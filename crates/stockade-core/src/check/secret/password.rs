@@ -1,82 +1,20 @@
-//! Finds passwords by where they stand: in files of settings, in tables, on command lines, and where
-//! a program keeps them. They have no form of their own, so each place is one that says so.
+//! Tells what is a password from what only stands where one could, and finds those of files of
+//! settings, and those where a program keeps them. They have no form of their own, so each place is
+//! one that says so.
 
 use std::ops::Range;
-
-use memchr::memmem;
 
 use super::context::is_secret_name;
 use super::placeholder::is_placeholder;
 
 /// The most bytes that a password is taken to have.
-const VALUE_MAX: usize = 256;
+pub(super) const VALUE_MAX: usize = 256;
+/// What is shorter is a password only where nothing else stands.
+pub(super) const LENGTH_MIN: usize = 6;
 /// So far behind a word is looked for what it is about.
-const LINE_MAX: usize = 512;
+pub(super) const LINE_MAX: usize = 512;
 
-type Found<'f> = dyn FnMut(&'static str, Range<usize>) + 'f;
-
-/// Calls `found` with each password that a command, a file of logins, an element or a table has.
-pub(super) fn placed(text: &[u8], found: &mut Found<'_>) {
-    // Most texts have none of these words, and nearly all have few.
-    let mut has_table = false;
-    for at in memmem::find_iter(text, b"ass") {
-        let word = word_around(text, at);
-        let name = text.get(word.clone()).unwrap_or_default();
-        if !is_password_name(name) && !ends_with(name, b"sshpass") {
-            continue;
-        }
-        let before = word.start.checked_sub(1).and_then(|it| text.get(it));
-        match text.get(word.end) {
-            Some(b'>') if before == Some(&b'<') => in_element(text, &word, found),
-            Some(b' ' | b'\t') if name == b"sshpass" => after_option(text, word.end, b"-p", found),
-            Some(b' ') if name.starts_with(b"--") => {
-                one(text, word.end + 1, Trust::Some, "password", found);
-            }
-            Some(b' ' | b'\t' | b'\n' | b'\r') if is_of_netrc(text, word.start) => {
-                let blank = text.get(word.end..).unwrap_or_default();
-                let blank = blank.iter().take_while(|it| it.is_ascii_whitespace()).count();
-                one(text, word.end + blank, Trust::Full, "password", found);
-            }
-            _ => {}
-        }
-        has_table |= !has_table && is_cell(text, &word);
-    }
-    if has_table {
-        in_tables(text, found);
-    }
-    // A line is looked at once, however often it has the word.
-    let mut done = 0;
-    for at in memmem::find_iter(text, b"curl ") {
-        if at < done {
-            continue;
-        }
-        let line = line_from(text, at);
-        done = line.end;
-        for option in [&b" -u "[..], b" --user ", b" --user="] {
-            if let Some(there) = memmem::find(text.get(line.clone()).unwrap_or_default(), option) {
-                user_and_password(text, line.start + there + option.len(), found);
-            }
-        }
-    }
-    for program in [&b"mysql"[..], b"mariadb"] {
-        let mut done = 0;
-        for at in memmem::find_iter(text, program) {
-            if at < done {
-                continue;
-            }
-            let line = line_from(text, at);
-            done = line.end;
-            let rest = text.get(line.clone()).unwrap_or_default();
-            for there in memmem::find_iter(rest, b" -p") {
-                let start = line.start + there + 3;
-                let is_port = text.get(start).is_some_and(u8::is_ascii_digit);
-                if !is_port {
-                    one(text, start, Trust::Some, "password", found);
-                }
-            }
-        }
-    }
-}
+pub(super) type Found<'f> = dyn FnMut(&'static str, Range<usize>) + 'f;
 
 /// How sure it is that what stands there is a password.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,7 +33,8 @@ pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
         b"utf8", b"utf-8", b"bcrypt", b"argon2", b"pbkdf2", b"undefined", b"my-", b"the-", b"some-",
     ];
     let has = |it: &&[u8]| value.windows(it.len()).any(|part| part.eq_ignore_ascii_case(it));
-    let is_word = value.len() < 4 || STANDS.iter().any(has) || is_placeholder(value);
+    let is_word =
+        value.len() < 4 || STANDS.iter().any(has) || is_placeholder(value) || is_path(value);
     if is_word || value.iter().all(|it| matches!(it, b'*' | b'-' | b'.' | b'x' | b'X' | b'?' | b'_')) {
         return false;
     }
@@ -104,7 +43,7 @@ pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
     let signs = value.iter().filter(|it| b"!@#%^&*+=?~".contains(it)).count();
     match trust {
         Trust::Full => letters + digits >= 4,
-        Trust::Some => value.len() >= 6 && letters >= 2 && digits + signs > 0,
+        Trust::Some => value.len() >= LENGTH_MIN && letters >= 2 && digits + signs > 0,
     }
 }
 
@@ -117,166 +56,21 @@ pub(super) fn is_password_name(name: &[u8]) -> bool {
         || name.ends_with(b"_pass")
 }
 
-fn ends_with(name: &[u8], end: &[u8]) -> bool {
+pub(super) fn ends_with(name: &[u8], end: &[u8]) -> bool {
     let start = name.len().checked_sub(end.len());
     start.and_then(|it| name.get(it..)).is_some_and(|it| it.eq_ignore_ascii_case(end))
 }
 
-fn is_word_byte(it: u8) -> bool {
+pub(super) fn is_word_byte(it: u8) -> bool {
     it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.')
 }
 
-fn word_around(text: &[u8], at: usize) -> Range<usize> {
-    const WORD_MAX: usize = 48;
-    let before = text.get(at.saturating_sub(WORD_MAX)..at).unwrap_or_default();
-    let start = at - before.iter().rev().take_while(|it| is_word_byte(**it)).count();
-    let after = text.get(at..).unwrap_or_default();
-    start..at + after.iter().take(WORD_MAX).take_while(|it| is_word_byte(**it)).count()
-}
-
-fn line_from(text: &[u8], at: usize) -> Range<usize> {
-    let rest = text.get(at..).unwrap_or_default();
-    let rest = rest.get(..LINE_MAX).unwrap_or(rest);
-    at..at + memchr::memchr(b'\n', rest).unwrap_or(rest.len())
-}
-
-/// One word of a command line, or what is between quotes.
-fn token(text: &[u8], start: usize) -> Range<usize> {
-    let quote = text.get(start).copied().filter(|it| matches!(it, b'"' | b'\''));
-    let start = start + usize::from(quote.is_some());
-    let rest = text.get(start..).unwrap_or_default();
-    let is_end = |it: &u8| match quote {
-        Some(quote) => *it == quote || *it == b'\n',
-        None => it.is_ascii_whitespace() || b"\"'`,;|)<>".contains(it),
-    };
-    let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
-    start..start + rest.iter().position(is_end).unwrap_or(rest.len())
-}
-
-fn one(text: &[u8], start: usize, trust: Trust, kind: &'static str, found: &mut Found<'_>) {
-    let at = token(text, start);
-    let value = text.get(at.clone()).unwrap_or_default();
-    let is_call = matches!(text.get(at.end), Some(b'(' | b'<')) || value.contains(&b'(');
-    if !value.starts_with(b"-") && !is_call && is_password(value, trust) {
-        found(kind, at);
-    }
-}
-
-/// `sshpass -p value`.
-fn after_option(text: &[u8], from: usize, option: &[u8], found: &mut Found<'_>) {
-    let line = line_from(text, from);
-    let rest = text.get(line.clone()).unwrap_or_default();
-    if let Some(there) = memmem::find(rest, option) {
-        let start = line.start + there + option.len();
-        let blank = usize::from(text.get(start) == Some(&b' '));
-        one(text, start + blank, Trust::Full, "password", found);
-    }
-}
-
-/// `user:password`.
-fn user_and_password(text: &[u8], start: usize, found: &mut Found<'_>) {
-    let at = token(text, start);
-    let pair = text.get(at.clone()).unwrap_or_default();
-    let Some(colon) = memchr::memchr(b':', pair) else { return };
-    let password = at.start + colon + 1..at.end;
-    let value = text.get(password.clone()).unwrap_or_default();
-    if colon > 0 && is_password(value, Trust::Full) {
-        found("password", password);
-    }
-}
-
-/// `machine host login user password …`, in this order, over lines or on one.
-fn is_of_netrc(text: &[u8], password: usize) -> bool {
-    let before = text.get(password.saturating_sub(LINE_MAX)..password).unwrap_or_default();
-    let mut words = before.rsplit(u8::is_ascii_whitespace).filter(|it| !it.is_empty());
-    let (user, login) = (words.next(), words.next());
-    let (host, machine) = (words.next(), words.next());
-    user.is_some()
-        && login == Some(b"login")
-        && (machine == Some(b"machine") || host == Some(b"default"))
-}
-
-/// `<password>…</password>`
-fn in_element(text: &[u8], name: &Range<usize>, found: &mut Found<'_>) {
-    let rest = text.get(name.end + 1..).unwrap_or_default();
-    let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
-    let Some(end) = memchr::memchr(b'<', rest) else { return };
-    let value = rest.get(..end).unwrap_or_default();
-    let closes = text.get(name.end + 1 + end..).unwrap_or_default();
-    let is_closed = closes.strip_prefix(b"</").is_some_and(|it| {
-        it.starts_with(text.get(name.clone()).unwrap_or_default())
-    });
-    let is_one = !value.iter().any(u8::is_ascii_whitespace);
-    if is_closed && is_one && is_password(value, Trust::Some) {
-        found("password", name.end + 1..name.end + 1 + end);
-    }
-}
-
-/// Whether a word is what stands between two bars of a table.
-fn is_cell(text: &[u8], word: &Range<usize>) -> bool {
-    let blank = |it: &&u8| matches!(it, b' ' | b'\t' | b'*');
-    let after = text.get(word.end..).unwrap_or_default().iter().take(80).find(|it| !blank(it));
-    let before = text.get(..word.start).unwrap_or_default().iter().rev().take(80).find(|it| !blank(it));
-    let is_bar = |it: Option<&u8>| it == Some(&b'|');
-    let is_edge = |it: Option<&u8>| it.is_none_or(|it| matches!(it, b'\n' | b'\r'));
-    is_bar(after) && (is_bar(before) || is_edge(before)) || is_bar(before) && is_edge(after)
-}
-
-/// Tables whose heading has a column of passwords: in Markdown, and as databases print them.
-fn in_tables(text: &[u8], found: &mut Found<'_>) {
-    let mut heading: Option<&[u8]> = None;
-    let mut column: Option<usize> = None;
-    let mut start = 0;
-    for line in text.split(|it| *it == b'\n') {
-        let at = start;
-        start += line.len() + 1;
-        if is_rule(line) {
-            column = column.or_else(|| heading.and_then(password_column));
-            continue;
-        }
-        if !line.contains(&b'|') {
-            (heading, column) = (None, None);
-            continue;
-        }
-        heading = Some(line);
-        let Some((_, cell)) = column.and_then(|it| cells(line).nth(it)) else { continue };
-        let value = trimmed(line, cell);
-        let bytes = line.get(value.clone()).unwrap_or_default();
-        if !bytes.contains(&b' ') && is_password(bytes, Trust::Some) {
-            found("password", at + value.start..at + value.end);
-        }
-    }
-}
-
-/// The line between the heading and the rows.
-fn is_rule(line: &[u8]) -> bool {
-    let dashes = line.iter().filter(|it| matches!(it, b'-' | b'=')).count();
-    dashes >= 3 && line.iter().all(|it| b"|+-=: \r\t".contains(it))
-}
-
-fn password_column(heading: &[u8]) -> Option<usize> {
-    cells(heading).position(|(_, cell)| {
-        let name = heading.get(trimmed(heading, cell)).unwrap_or_default();
-        is_password_name(name) || ends_with(name, b"password_hash")
-    })
-}
-
-/// The cells of a line, with their numbers.
-fn cells(line: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> {
-    let mut start = 0;
-    line.split(|it| *it == b'|').enumerate().map(move |(number, cell)| {
-        let at = start..start + cell.len();
-        start = at.end + 1;
-        (number, at)
-    })
-}
-
-fn trimmed(line: &[u8], cell: Range<usize>) -> Range<usize> {
-    let blank = |it: &&u8| matches!(it, b' ' | b'\t' | b'\r' | b'`' | b'*');
-    let bytes = line.get(cell.clone()).unwrap_or_default();
-    let before = bytes.iter().take_while(blank).count();
-    let after = bytes.iter().rev().take(bytes.len() - before).take_while(blank).count();
-    cell.start + before..cell.end - after
+/// A path, which programs have where others have a password: `PWD=/home/bob`, `/run/secrets/x`.
+pub(super) fn is_path(value: &[u8]) -> bool {
+    let is_part = |it: &u8| is_word_byte(*it) || *it == b'/';
+    let slashes = value.iter().filter(|it| **it == b'/').count();
+    (value.starts_with(b"/") && slashes >= 2 || value.starts_with(b"~/") || value.starts_with(b"./"))
+        && value.iter().skip(1).all(is_part)
 }
 
 /// In a file of settings, what is assigned to the name from `name` on: on a line of its own, with
@@ -284,12 +78,16 @@ fn trimmed(line: &[u8], cell: Range<usize>) -> Range<usize> {
 pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Range<usize>> {
     let called = text.get(name.clone())?;
     let is_password_name = is_password_name(called) || ends_with(called, b"pwd");
+    let is_directory = called == b"PWD" || called == b"OLDPWD";
     let is_env = called.iter().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || *it == b'_');
     let equals = text.get(sign) == Some(&b'=');
     let is_option = called.starts_with(b"--") && equals;
     let rest = text.get(sign + 1..)?;
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
-    let blank = rest.iter().take_while(|it| matches!(it, b' ' | b'\t')).count();
+    let mut blank = rest.iter().take_while(|it| matches!(it, b' ' | b'\t')).count();
+    if !equals && is_password_name {
+        blank += block(rest.get(blank..)?);
+    }
     // `a: b` has a space, and so has a program's `a = b`.
     if !equals && blank == 0 {
         return None;
@@ -305,11 +103,15 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
         && matches!(behind, None | Some(b';' | b'"' | b'\'' | b'\n'));
     let is_line = is_line(text, name.start, is_env);
     let bytes = text.get(value.clone())?;
-    if bytes.starts_with(b"$") || bytes.contains(&b':') && !equals && bytes.contains(&b'/') {
+    if is_directory && bytes.starts_with(b"/") || bytes.starts_with(b"$") || bytes.contains(&b':') && !equals && bytes.contains(&b'/') {
         return None;
     }
     let is_secret = if is_parameter || is_option {
         is_password_name && is_password(bytes, Trust::Some)
+    } else if is_line && is_env && equals && blank == 0 && !is_last {
+        // What a command is given: `PGPASSWORD=… psql`.
+        let is_next = text.get(value.end) == Some(&b' ');
+        is_password_name && is_next && is_password(bytes, Trust::Some)
     } else if !is_last || !is_line {
         false
     } else if is_env && equals && blank == 0 {
@@ -324,6 +126,20 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     is_secret.then_some(value)
 }
 
+/// How long the head of a block of text in YAML is (`|`, `>-`) with the white space before its first line.
+fn block(rest: &[u8]) -> usize {
+    let head = match rest {
+        [b'|' | b'>', b'-' | b'+', ..] => 2,
+        [b'|' | b'>', ..] => 1,
+        _ => return 0,
+    };
+    let rest = rest.get(head..).unwrap_or_default();
+    let line = rest.strip_prefix(b"\r").unwrap_or(rest);
+    let blank = rest.iter().take_while(|it| it.is_ascii_whitespace()).count();
+    let is_indented = line.starts_with(b"\n ") || line.starts_with(b"\n\t");
+    if is_indented { head + blank } else { 0 }
+}
+
 fn is_number(value: &[u8]) -> bool {
     value.iter().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'_' | b'-'))
 }
@@ -334,9 +150,13 @@ fn is_line(text: &[u8], name: usize, is_env: bool) -> bool {
     let line = before.rsplit(|it| *it == b'\n').next().unwrap_or_default();
     let line = line.trim_ascii();
     match line {
-        b"" | b"-" | b"export" | b"set" | b"ENV" | b"- -" => true,
-        // `docker run -e DB_PASSWORD=…`
-        _ => is_env && (line.ends_with(b" -e") || line.ends_with(b"--env")),
+        b"" | b"-" | b"export" | b"set" | b"ENV" | b"ARG" | b"- -" => true,
+        // `docker run -e DB_PASSWORD=…`, and before a command.
+        _ => {
+            const BEFORE: [&[u8]; 8] =
+                [b" -e", b"--env", b"$", b"#", b"env", b"sudo", b"&&", b"then"];
+            is_env && BEFORE.iter().any(|it| line.ends_with(it))
+        }
     }
 }
 

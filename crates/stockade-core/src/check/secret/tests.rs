@@ -262,6 +262,26 @@ fn passwords_are_found_where_they_stand() {
         let value = if text.contains(&it) { &it } else { &plain };
         assert_eq!(clean(&text), text.replace(value, &format!("[redacted:{kind}]")), "{text}");
     }
+    // Of seven letters, in the places where a program or a person puts one.
+    let short = ["vU7", "pq2x"].concat();
+    for place in [
+        "{\"user\":\"bob\",\"password\":\"@\"}", "password: \"@\",", "'password' => '@',", "password := \"@\"",
+        "jdbc:mysql://h/d?user=bob&password=@&ssl=1", "os.environ['DB_PASSWORD']='@'", "define('DB_PASSWORD', '@');",
+        "user,password\nbob,@\nal,@", "user\tpassword\nbob\t@\n", "user;pwd\nbob;@\n", "id,\"password\"\n\"a,b\",\"@\"\n",
+        "<tr><th>a</th><th class=\"x\"><b>b</b></th><th>Password</th></tr><tr><td>1</td><td>2</td><td><code>@</code></td></tr>",
+        "psk=\"@\"", "requirepass @\n", "masterauth \"@\"", "enable secret @\n", "enable secret 0 @\n", "snmp-server community @ RO",
+        "ENV DB_PASS @\n", "ARG DB_PASSWORD=@", "PGPASSWORD=@ psql", "sudo PGPASSWORD=@ psql", "setx DB_PASSWORD @",
+        "CREATE USER bob IDENTIFIED BY '@';", "ALTER USER bob WITH PASSWORD '@';", "docker login -u bob -p @ r.io",
+        "redis-cli -a @ ping", "7z x -p@ a.7z", "zip -P @ a.zip", "openssl rsa -passin pass:@", "echo bob:@ | chpasswd",
+        "echo '@' | sudo -S ls", "smbclient //h/s -U bob%@", "ldapsearch -D cn=x -w @",
+        "senha=@", "contraseña: @", "mot de passe : @", "пароль: @", "密码：@", "パスワード: @",
+        "password: |\n  @\n", "password: >-\n  @", "machine a login b\n\tpassword\n\t@", "machine a login b password @",
+    ] {
+        let shown = clean(&place.replace('@', &short));
+        let kinds = ["password", "assigned-secret"];
+        let is = |it: &&str| shown == place.replace('@', &format!("[redacted:{it}]"));
+        assert!(kinds.iter().any(is), "{place}: {shown}");
+    }
     let hash = ["$6$", "Zk82nVx7", "$", &"aB3./".repeat(17)].concat();
     assert_eq!(clean(&format!("root:{hash}:19000:0\n")), "root:[redacted:password-hash]:19000:0\n");
     let hash = ["$apr1$", "Zk82nVx7$", "aB3dE5gH7jK9mN1pQ3sT5u"].concat();
@@ -276,6 +296,14 @@ fn a_token_that_is_cut_is_found() {
         let text = format!("it is {a}{between}{b} so");
         assert_eq!(clean(&text), format!("it is {REDACTED} so"), "{text}");
     }
+    for (before, between, after) in [
+        ("\"", "\" + \"", "\""), ("'", "' . '", "'"), ("\"", "\"\n  \"", "\""), ("  1 ", "\n  2 ", "\n"),
+        ("10: ", "\n11: ", "\n"), ("+", "\\\n+", "\n"), ("-", "\n-", "\n"), ("", " | ", ""), ("", "\\\n", ""),
+    ] {
+        let text = format!("{before}{a}{between}{b}{after}");
+        assert_eq!(clean(&text), format!("{before}{REDACTED}{after}"), "{text}");
+    }
+    assert_eq!(clean(&format!("g<b>{}</b>", token.strip_prefix('g').unwrap())), format!("{REDACTED}</b>"));
     assert_eq!(clean(&format!("{token}\nmore")), format!("{REDACTED}\nmore"));
 }
 
@@ -299,10 +327,35 @@ fn manuals_and_programs_have_no_passwords() {
         "| Name | Type |\n|---|---|\n| password | string |\n| token2 | string9 |\n",
         "| user | password |\n|---|---|\n| bob | ******** |\n", "mysql -u root -p shop", "mysql -p3306:3306",
         "docker login --password-stdin", "--password <PASSWORD>", "--password PASSWORD", "curl -u user:password h",
+        "PWD=/home/bob/src\n", "OLDPWD=/home/bob\n", "PWD=/root\n", "DB_PASSWORD_FILE=/run/secrets/db2\n",
+        "| Season | Pass | Price |\n|---|---|---|\n| Summer | Gold2026 | 99 |\n",
+        "machine learning login flow password reset", "postgres://postgres:postgres@localhost:5432/test",
+        "postgres://postgres:postgres@127.0.0.1/test", "name,pass,fail\nsuite1,12ab34,0\n", "requirepass foobared\n",
+        "    user, password,\n    host, token2x,\n", "user,password_policy\nbob,strong12\n",
+        "the parole: 12 years", "if password == \"\" {", "t('password', 'Password 2')", "password VARCHAR(255), x INT2",
+        "password: |\nnext1: a\n", "password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n", "x | y | z",
         "a.rs:1200:error:note:text", "machine learning is no password manager2", "12:30:45:1:9",
         "DB_PASSWORD=changeme\n", "password: 8 characters or more\n", "MYSQL_PASSWORD=password\n",
         "if password == None:\n", "password=self.password1\n", "*password: 12",
     ] {
         assert_eq!(secrets(text, None), [], "{text}");
     }
+}
+
+#[test]
+fn base32_is_decoded() {
+    use data_encoding::{BASE32, BASE32_NOPAD};
+    let token = github();
+    for length in 0..9 {
+        let (said, shown) = (format!("{token}{}", "!".repeat(length)), format!("{REDACTED}{}", "!".repeat(length)));
+        let encode = |it: &str| BASE32.encode(it.as_bytes());
+        assert_eq!(clean(&format!("a {} b", encode(&said))), format!("a {} b", encode(&shown)));
+        assert_ne!(clean(&BASE32_NOPAD.encode(said.as_bytes())), BASE32_NOPAD.encode(said.as_bytes()));
+    }
+}
+
+#[test]
+fn the_password_of_another_host_is_one() {
+    let url = "postgres://postgres:postgres@db.internal/app";
+    assert_eq!(clean(url), "postgres://postgres:[redacted:password-in-url]@db.internal/app");
 }
