@@ -186,6 +186,8 @@ fn own_frames(text: &str, roots: &[String]) -> Option<Frames> {
         // What a variable held, as verbose traces tell it. The first line below a frame is the program.
         if !std::mem::take(&mut is_source) && is_held(line) {
             withheld = true;
+            // What goes on below it, further in, is of the same value.
+            hidden = Some(indent);
             shown.push_str(line.get(..indent).unwrap_or_default());
             shown.push_str("[value withheld]\n");
             continue;
@@ -202,7 +204,7 @@ fn is_held(line: &str) -> bool {
     let end = line.find(|it| !is_name(it)).unwrap_or(line.len());
     let (name, rest) = line.split_at(end);
     let rest = rest.trim_start();
-    let value = rest.strip_prefix('=').or_else(|| rest.strip_prefix(": ").filter(|_| line.len() > rest.len() + end));
+    let value = rest.strip_prefix('=');
     !name.is_empty() && value.is_some_and(|it| !it.starts_with('=') && !it.trim().is_empty())
 }
 
@@ -419,7 +421,7 @@ mod tests {
             assert_eq!((&*frames.shown, frames.withheld), (own, false));
             assert!(own_frames(own, &[]).is_none(), "{own}");
         }
-        let verbose = "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    self = <Server at 0x7f>\n    dsn = 'host=db01 db=prod'\nKeyError\n";
+        let verbose = "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    self = <Server at 0x7f>\n    dsn = {\n        'host': 'db01'}\nKeyError\n";
         let frames = own_frames(verbose, &roots).unwrap();
         assert_eq!(frames.shown, "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    [value withheld]\n    [value withheld]\nKeyError\n");
         assert!(frames.withheld);

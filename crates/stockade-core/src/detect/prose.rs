@@ -58,7 +58,8 @@ impl Prose {
     /// The quotations that are there as examples: where the text explains something in sentences of its
     /// own, those that are introduced as such; and those that a test hands to what it tests.
     pub(super) fn examples(&self, text: &[u8], ranges: &[Range<usize>]) -> Vec<Range<usize>> {
-        let hides = HIDING.iter().any(|it| memchr::memmem::find(&self.text, it.as_bytes()).is_some());
+        let hides =
+            HIDING.iter().any(|it| memchr::memmem::find(&self.text, it.as_bytes()).is_some());
         if hides || self.has_order() {
             return Vec::new();
         }
@@ -102,28 +103,97 @@ const LEAD_MAX: usize = 120;
 const LINK_MAX: usize = 6;
 
 const LEADS: &[&str] = &[
-    "such as", "e.g", "for example", "for instance", "example", "examples", "like", "says", "said",
-    "saying", "may say", "might say", "could say", "may read", "might read", "mail read", "page read",
-    "message read", "text read", "issue read", "comment read", "it read", "reads", "write",
-    "writes", "wrote", "written", "contained", "contains", "containing", "included", "includes",
-    "inserted", "embedded", "injected", "attacker", "attackers", "payload", "payloads", "phrase",
-    "phrases", "pattern", "patterns", "string", "strings", "sample", "samples", "detects", "flags",
-    "catches", "blocks", "beispiel", "ejemplo", "exemple", "esempio",
+    "such as",
+    "e.g",
+    "for example",
+    "for instance",
+    "example",
+    "examples",
+    "like",
+    "says",
+    "said",
+    "saying",
+    "may say",
+    "might say",
+    "could say",
+    "may read",
+    "might read",
+    "mail read",
+    "page read",
+    "message read",
+    "text read",
+    "issue read",
+    "comment read",
+    "it read",
+    "reads",
+    "write",
+    "writes",
+    "wrote",
+    "written",
+    "contained",
+    "contains",
+    "containing",
+    "included",
+    "includes",
+    "inserted",
+    "embedded",
+    "injected",
+    "attacker",
+    "attackers",
+    "payload",
+    "payloads",
+    "phrase",
+    "phrases",
+    "pattern",
+    "patterns",
+    "string",
+    "strings",
+    "sample",
+    "samples",
+    "detects",
+    "flags",
+    "catches",
+    "blocks",
+    "beispiel",
+    "ejemplo",
+    "exemple",
+    "esempio",
 ];
 const TAILS: &[&str] = &[
-    "is an example", "are examples", "is a typical", "is a classic", "is what attackers",
-    "is what an attacker", "is flagged", "are flagged", "is blocked", "is an attack", "are attacks",
-    "is a prompt injection", "are prompt injections",
+    "is an example",
+    "are examples",
+    "is a typical",
+    "is a classic",
+    "is what attackers",
+    "is what an attacker",
+    "is flagged",
+    "are flagged",
+    "is blocked",
+    "is an attack",
+    "are attacks",
+    "is a prompt injection",
+    "are prompt injections",
 ];
 /// Who is spoken to.
 const ADDRESSING: &[&str] = &["you", "your", "yours", "yourself", "please", "agents", "developer"];
 /// What says that no example follows.
-const MEANT: &[&str] = &["now", "no example", "not an example", "not examples", "real", "actual", "must"];
+const MEANT: &[&str] =
+    &["now", "no example", "not an example", "not examples", "real", "actual", "must"];
 
 /// What hides a part of a page from whoever looks at it.
 const HIDING: &[&str] = &[
-    "display:none", "display: none", "visibility:hidden", "visibility: hidden", "font-size:0",
-    "font-size: 0", "opacity:0", "opacity: 0", "aria-hidden", "<template", "[//]: #", "[comment]: ",
+    "display:none",
+    "display: none",
+    "visibility:hidden",
+    "visibility: hidden",
+    "font-size:0",
+    "font-size: 0",
+    "opacity:0",
+    "opacity: 0",
+    "aria-hidden",
+    "<template",
+    "[//]: #",
+    "[comment]: ",
 ];
 
 /// Whether a sentence explains something, and speaks to nobody.
@@ -156,18 +226,75 @@ fn is_order(sentence: &[u8]) -> bool {
 
 const WINDOW: usize = 4;
 const VERBS: &[&str] = &[
-    "do", "execute", "perform", "obey", "run", "follow", "implement", "complete", "carry", "act",
-    "comply", "proceed", "handle", "treat", "heed", "fulfil", "fulfill", "enact",
+    "do",
+    "execute",
+    "perform",
+    "obey",
+    "run",
+    "follow",
+    "implement",
+    "complete",
+    "carry",
+    "act",
+    "comply",
+    "proceed",
+    "handle",
+    "treat",
+    "heed",
+    "fulfil",
+    "fulfill",
+    "enact",
 ];
 const OBJECTS: &[&str] = &[
-    "this", "it", "these", "them", "following", "below", "above", "step", "steps", "block", "quote",
-    "quotes", "quotation", "quoted", "instruction", "instructions", "line", "lines", "what", "order",
-    "orders", "example", "text",
+    "this",
+    "it",
+    "these",
+    "them",
+    "following",
+    "below",
+    "above",
+    "step",
+    "steps",
+    "block",
+    "quote",
+    "quotes",
+    "quotation",
+    "quoted",
+    "instruction",
+    "instructions",
+    "line",
+    "lines",
+    "what",
+    "order",
+    "orders",
+    "example",
+    "text",
 ];
 const OTHERWISE: &[&str] = &[
-    "not", "never", "don't", "doesn't", "didn't", "cannot", "can't", "won't", "no", "without", "could",
-    "can", "may", "might", "would", "will", "models", "agents", "attackers", "attacker", "that",
-    "they", "does", "did",
+    "not",
+    "never",
+    "don't",
+    "doesn't",
+    "didn't",
+    "cannot",
+    "can't",
+    "won't",
+    "no",
+    "without",
+    "could",
+    "can",
+    "may",
+    "might",
+    "would",
+    "will",
+    "models",
+    "agents",
+    "attackers",
+    "attacker",
+    "that",
+    "they",
+    "does",
+    "did",
 ];
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -191,10 +318,13 @@ const TESTS: [&str; 6] = ["assert", "expect(", "is_flagged", "def test_", "#[tes
 /// code that is all that is quoted in it.
 fn is_tested(text: &[u8], range: &Range<usize>) -> bool {
     let inside = text.get(range.clone()).unwrap_or_default();
-    let is_test = |text: &[u8]| TESTS.iter().any(|it| memchr::memmem::find(text, it.as_bytes()).is_some());
-    let is_block = range.start.checked_sub(3).is_some_and(|it| text.get(it..range.start) == Some(b"```"));
+    let is_test =
+        |text: &[u8]| TESTS.iter().any(|it| memchr::memmem::find(text, it.as_bytes()).is_some());
+    let is_block =
+        range.start.checked_sub(3).is_some_and(|it| text.get(it..range.start) == Some(b"```"));
     if !is_block {
-        let around = text.get(range.start.saturating_sub(LEAD_MAX)..range.start).unwrap_or_default();
+        let around =
+            text.get(range.start.saturating_sub(LEAD_MAX)..range.start).unwrap_or_default();
         return is_handed(text, range.start) && is_test(around);
     }
     if !is_test(inside) {
@@ -203,7 +333,8 @@ fn is_tested(text: &[u8], range: &Range<usize>) -> bool {
     let quoted = quotes::ranges(inside, &[]);
     let prose = Prose::of(inside, &quoted, &[]);
     let is_code = |it: &[u8]| words(it).count() <= CODE_WORDS_MAX;
-    quoted.iter().all(|it| it.len() < QUOTED_MIN || is_handed(inside, it.start)) && is_code(&prose.text)
+    quoted.iter().all(|it| it.len() < QUOTED_MIN || is_handed(inside, it.start))
+        && is_code(&prose.text)
 }
 
 /// A test of a few lines has no more words outside of its quotations.

@@ -52,7 +52,7 @@ impl Quotes {
             obeyed.peek().is_some_and(|it| *it < quote + MEANT)
         });
         let prose = Prose::of(text, &quotes.ranges, parts.ends);
-        let are_orders = quotes.are_orders(hits);
+        let are_orders = quotes.are_orders(text, hits);
         if of == Of::Content {
             are_meant |= prose.has_order();
             if are_orders {
@@ -72,16 +72,19 @@ impl Quotes {
     }
 
     /// Whether something that is quoted, or all of it together, could be carried out.
-    fn are_orders(&self, hits: &[Hit]) -> bool {
+    fn are_orders(&self, text: &[u8], hits: &[Hit]) -> bool {
         let mut all = 0;
         let mut next = 0;
         for range in &self.ranges {
-            let from = next + hits.get(next..).unwrap_or_default().partition_point(|it| it.start < range.start);
+            let from = next
+                + hits.get(next..).unwrap_or_default().partition_point(|it| it.start < range.start);
             let rest = hits.get(from..).unwrap_or_default();
-            let inside = rest.get(..rest.partition_point(|it| it.start < range.end)).unwrap_or_default();
+            let inside =
+                rest.get(..rest.partition_point(|it| it.start < range.end)).unwrap_or_default();
             next = from + inside.len();
             let set = inside.iter().fold(0, |set, it| set | it.class.bit());
-            if range.len() >= ORDER_MIN && is_order(set) {
+            let inside = text.get(range.clone()).unwrap_or_default();
+            if range.len() >= ORDER_MIN && is_order(set) || is_aimed(inside, set) {
                 return true;
             }
             all |= set;
@@ -132,8 +135,8 @@ impl Quotes {
 /// A quotation that is shorter is a word or two, and what is around it says the rest.
 const SENTENCE_MIN: usize = 24;
 
-/// What is shorter is a phrase, as a scanner's description lists them.
-const ORDER_MIN: usize = 32;
+/// What is shorter is a phrase, as a scanner's description lists them, unless it says what goes where.
+const ORDER_MIN: usize = 48;
 
 /// How a text is laid out.
 pub(super) struct Parts<'v> {
@@ -151,6 +154,13 @@ fn is_order(set: u128) -> bool {
     sinks.into_iter().any(has)
         || has(Class::Send) && (has(Class::Secret) || has(Class::Talk) || has(Class::Address))
         || has(Class::Neg) && has(Class::Tell) && has(Class::User)
+}
+
+/// Whether it says to send what is known by its place, or to where.
+fn is_aimed(text: &[u8], set: u128) -> bool {
+    let has = |class: Class| set & class.bit() != 0;
+    let is_named = has(Class::Strong) || has(Class::Path);
+    has(Class::Send) && (is_named || memmem::find(text, b"://").is_some())
 }
 
 /// The quotations that a person sees: none in a comment or in an attribute of a tag.
