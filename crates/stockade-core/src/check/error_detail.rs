@@ -210,7 +210,7 @@ fn is_held(line: &str) -> bool {
 
 /// Whether a line says where in a program something happened.
 fn is_place(line: &str) -> bool {
-    is_frame(line) || line.contains("panicked at ")
+    is_frame(line.trim_end()) || line.contains("panicked at ")
 }
 
 /// The file that a frame names with the directory that it is in. Those of Java and of .NET without
@@ -421,6 +421,9 @@ mod tests {
             assert_eq!((&*frames.shown, frames.withheld), (own, false));
             assert!(own_frames(own, &[]).is_none(), "{own}");
         }
+        let script = "Error: x\n    at f (test/a.js:1:2)\n    at g (file:///srv/y.js:1:2)\n    at async h (lib/b.js:1:2)\n";
+        let frames = own_frames(script, &roots).unwrap();
+        assert_eq!(frames.shown, "Error: x\n    at f (test/a.js:1:2)\n    [frame withheld]\n    at async h (lib/b.js:1:2)\n");
         let verbose = "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    self = <Server at 0x7f>\n    dsn = {\n        'host': 'db01'}\nKeyError\n";
         let frames = own_frames(verbose, &roots).unwrap();
         assert_eq!(frames.shown, "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    [value withheld]\n    [value withheld]\nKeyError\n");
