@@ -137,14 +137,12 @@ fn what_is_withheld_does_not_put_the_server_in_the_wrong() {
         let facts = Facts { definition: Some(&definition), ..answer("tools/call") };
         let said = result(&json!({ "content": [], "structuredContent": { "t": token } }));
         let judgement = judged(&facts, &said);
-        match judgement.verdict() {
-            Verdict::Allow if settles => {
-                assert_eq!(body(&judgement)["structuredContent"], json!({}));
-            }
-            Verdict::Deny(reason) if !settles => {
-                assert!(reason.external.contains("what Stockade withholds"), "{reason:?}");
-            }
-            other => panic!("{required} {other:?}"),
+        if settles {
+            assert_eq!(*judgement.verdict(), Verdict::Allow);
+            assert_eq!(body(&judgement)["structuredContent"], json!({}));
+        } else {
+            let Verdict::Deny(reason) = judgement.verdict() else { panic!("{judgement:?}") };
+            assert!(reason.external.contains("what Stockade withholds"), "{reason:?}");
         }
     }
 }
