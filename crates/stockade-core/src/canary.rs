@@ -1,12 +1,15 @@
 //! Texts that nobody has a reason to say: whoever does has them from where they were put.
 //!
 //! They are looked for as they are, and as somebody would write them who does not want them found:
-//! backwards, in hexadecimal, in Base64 at any offset, percent-encoded, in other cases, and taken
-//! apart by anything that is neither letter nor digit, also over several values.
+//! backwards, in hexadecimal, in Base64 at any offset, percent-encoded, in escapes, in letters that look
+//! like its own, in other cases, and taken apart by anything that is neither letter nor digit, also
+//! over several values.
 
 use data_encoding::{BASE64, HEXLOWER};
 use memchr::memmem::Finder;
 use url::form_urlencoded;
+
+use crate::detect;
 
 /// Shorter ones, by their letters and digits, would be found where they are not.
 pub const LETTERS_MIN: usize = 8;
@@ -50,23 +53,20 @@ impl Canaries {
         if self.is_empty() {
             return None;
         }
-        let (mut plain, mut decoded) = (String::new(), String::new());
-        for text in texts {
-            plain.extend(letters(text));
-            if text.contains('%') {
-                // The names and values of a query are all of its text but `&`, `=` and `+`.
-                for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-                    decoded.extend(letters(&name).chain(letters(&value)));
-                }
-            } else {
-                decoded.extend(letters(text));
-            }
-        }
-        let decodes = decoded != plain;
-        let found = self.in_letters(&plain);
-        found.or_else(|| {
-            let found = self.in_letters(&decoded).filter(|_| decodes)?;
+        let mut read = Readings::default();
+        texts.into_iter().for_each(|it| read.push(it));
+        let found = self.in_letters(&read.plain);
+        let found = found.or_else(|| {
+            let found = self.in_letters(&read.decoded).filter(|_| read.decoded != read.plain)?;
             Some(Hit { how: "percent-encoded", ..found })
+        });
+        let found = found.or_else(|| {
+            let found = self.in_letters(&read.escaped).filter(|_| read.escaped != read.plain)?;
+            Some(Hit { how: "in escapes", ..found })
+        });
+        found.or_else(|| {
+            let found = self.in_letters(&read.looks).filter(|_| read.looks != read.plain)?;
+            Some(Hit { how: "in letters that look like its own", ..found })
         })
     }
 
@@ -85,6 +85,35 @@ impl Canaries {
     }
 }
 
+/// The letters and digits of some texts, in each way that they are read.
+#[derive(Default)]
+struct Readings {
+    plain: String,
+    decoded: String,
+    /// With `\x4d`, `\u004d` and `&#77;` resolved, and without the `0x` before digits.
+    escaped: String,
+    /// Letters of other scripts and widths, and those with accents, as those that they look like.
+    looks: String,
+}
+
+impl Readings {
+    fn push(&mut self, text: &str) {
+        self.plain.extend(letters(text));
+        if text.contains('%') {
+            // The names and values of a query are all of its text but `&`, `=` and `+`.
+            for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+                self.decoded.extend(letters(&name).chain(letters(&value)));
+            }
+        } else {
+            self.decoded.extend(letters(text));
+        }
+        let escaped = detect::unescaped(text);
+        let escaped = escaped.replace("0x", "").replace("0X", "");
+        self.escaped.extend(letters(&escaped));
+        self.looks.extend(letters(&detect::undisguised(&escaped)));
+    }
+}
+
 impl Canary {
     fn new(name: String, text: &str) -> Self {
         let owned = |it: &str| Finder::new(it.as_bytes()).into_owned();
@@ -93,6 +122,10 @@ impl Canary {
         let stripped: String = letters(text).collect();
         let hex = |it: &str| HEXLOWER.encode(it.as_bytes());
         let mut folded = vec![("as it is", owned(&plain)), ("backwards", owned(&reversed))];
+        let looks = letters(&detect::undisguised(text)).collect::<String>().to_lowercase();
+        if looks != plain {
+            folded.push(("in letters that look like its own", owned(&looks)));
+        }
         let mut base64 = Vec::new();
         for text in [text, &stripped] {
             folded.push(("in hexadecimal", owned(&hex(text))));
@@ -137,6 +170,9 @@ mod tests {
         let backwards: String = CANARY.chars().rev().collect();
         let spaced: String = CANARY.chars().flat_map(|it| [it, ' ']).collect();
         let percent: String = CANARY.bytes().map(|it| format!("%{it:02X}")).collect();
+        let each = |write: fn(u8) -> String| CANARY.bytes().map(write).collect::<String>();
+        let wide = CANARY.bytes().map(|it| char::from_u32(0xfee0 + u32::from(it)).unwrap());
+        let wide: String = wide.collect();
         for (text, expected) in [
             (CANARY.to_owned(), "as it is"),
             (format!("x{}y", CANARY.to_uppercase()), "as it is"),
@@ -146,6 +182,14 @@ mod tests {
             (HEXUPPER.encode(CANARY.as_bytes()), "in hexadecimal"),
             (percent, "in hexadecimal"),
             ("https://x.example/?q=M%61gpie-77-L%61ntern".to_owned(), "percent-encoded"),
+            (each(|it| format!("\\x{it:02x}")), "in escapes"),
+            (each(|it| format!("0x{it:02x} ")), "in escapes"),
+            (each(|it| format!("&#{it};")), "in escapes"),
+            (each(|it| format!("&#x{it:x};")), "in escapes"),
+            (each(|it| format!("\\u{it:04x}")), "in escapes"),
+            (wide, "in letters that look like its own"),
+            ("M\u{430}gpie-77-Lantern".to_owned(), "in letters that look like its own"),
+            ("Magpie-77-Lant\u{e9}rn".to_owned(), "in letters that look like its own"),
         ] {
             assert_eq!(how(&[&text]), Some(expected), "{text}");
         }

@@ -11,8 +11,11 @@
 
 pub mod model;
 
+mod harmless;
 mod hidden;
 mod lexicon;
+mod list;
+mod prose;
 mod quotes;
 mod sentence;
 mod signals;
@@ -23,6 +26,7 @@ mod words;
 use std::collections::VecDeque;
 
 use self::hidden::Disguise;
+use self::lexicon::Class;
 use self::model::Model;
 use self::sentence::Fired;
 use self::view::View;
@@ -114,6 +118,10 @@ const HIGH: i32 = 45;
 const HIDDEN: i32 = 15;
 /// From here on a text says something.
 const SAYS: i32 = 12;
+
+/// What the items of a list have in them that are an order together.
+const SINKS: [Class; 6] =
+    [Class::Out, Class::Path, Class::Strong, Class::Secret, Class::Prompt, Class::Covert];
 
 /// So many sentences are looked at together.
 const NEAR: usize = 4;
@@ -209,6 +217,23 @@ pub fn explain(said: Said<'_>) -> (i32, Vec<Reason>) {
         .map_or((0, Vec::new()), |(points, heard, _)| (points, heard.reasons()))
 }
 
+/// A text with its escapes resolved: `%4d`, `\x4d`, `\u004d`, `&#77;`.
+pub(crate) fn unescaped(text: &str) -> std::borrow::Cow<'_, str> {
+    match memchr::memchr3(b'%', b'&', b'\\', text.as_bytes()) {
+        Some(_) => hidden::unescaped(text).into(),
+        None => text.into(),
+    }
+}
+
+/// A text in the letters that it is read as: without what nobody sees, accents and other widths, and
+/// look-alike letters as those that they look like.
+pub(crate) fn undisguised(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.is_ascii() {
+        true => text.into(),
+        false => view::undisguised(text).into(),
+    }
+}
+
 /// Every word that is looked for, in every language: what costs most is text of these.
 pub fn vocabulary() -> impl Iterator<Item = &'static str> {
     lexicon::words().flat_map(|(_, words)| words.split('|'))
@@ -242,6 +267,24 @@ fn weigh(said: Said<'_>, model: &Model) -> Option<(i32, Heard, Option<Disguise>)
         }
         points < ENOUGH
     });
+    if let Some((points, _, None)) = &mut best
+        && *points >= HIGH
+        && said.of == Of::Content
+        && harmless::is_chat(said.text)
+        && !View::of(said.text, said).has_one(&harmless::HARM)
+    {
+        *points = HIGH - 1;
+    }
+    let is_prose = matches!(said.of, Of::Content | Of::Description);
+    let list = is_prose.then(|| list::joined(said.text)).flatten();
+    let view = list.map(|it| View::of(&it, said)).filter(|it| it.has_one(&SINKS));
+    // Items that are read as one text say too much by accident for less to count.
+    let heard = view.and_then(|it| hear(&it, said, model)).filter(|(points, _)| *points >= HIGH);
+    if let Some((points, heard)) = heard
+        && best.as_ref().is_none_or(|(most, ..)| points > *most)
+    {
+        best = Some((points, heard, None));
+    }
     best
 }
 

@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use crate::finding::Finding;
 use crate::json::{Edit, Limits};
 use crate::message::{Message, Side};
 use crate::schema::Violation;
@@ -18,6 +19,22 @@ const LESS: [&str; 2] = ["[withheld by Stockade]", ""];
 
 /// So often it is looked which value does not match; from then on all have less at once.
 const ROUNDS_MAX: usize = 12;
+
+/// Whether a finding says that structured content does not match.
+pub(crate) fn is_mismatch(finding: &Finding) -> bool {
+    finding.rule.id == MISMATCH
+}
+
+const MISMATCH: &str = "output_schema";
+
+/// Says of content that matched before it was mended whose doing it is that it does not any more.
+pub(crate) fn own(found: &mut [Finding]) {
+    for finding in found.iter_mut().filter(|it| is_mismatch(it)) {
+        finding.says = "the tool has run, and its result is as its `outputSchema` says; what \
+                        Stockade withholds of it leaves nothing that would be"
+            .to_owned();
+    }
+}
 
 /// The same edits, with less in the place of what does not match where the server's own did. Where
 /// nothing does, they are as they were, and what comes of them is judged like any other result.

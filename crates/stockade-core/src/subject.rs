@@ -17,7 +17,7 @@ use crate::json::Json;
 use crate::leads::Leads;
 use crate::message::{ENVELOPE, Kind, Message, Side};
 use crate::policy::input::{Inputs, NOTHING};
-use crate::revision::{Capability, Revision};
+use crate::revision::{Capability, METHODS, Revision};
 
 /// What kind of thing a subject is: which way it travels, and who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -204,6 +204,10 @@ pub fn subjects<'a>(message: &'a Message, method: &str) -> Vec<Subject<'a>> {
             tool: None,
         }));
     }
+    // A server reads the name of a method that nobody knows, and a client can put anything into it.
+    let is_unknown = message.from() == Side::Client && !METHODS.contains(&method);
+    let named = message.root().get("method").filter(|_| is_unknown).into_iter();
+    subjects.extend(named.map(|json| Subject { channel: Channel::Other, json, tool: None }));
     let beside = message.root().fields().filter(|(name, _)| !ENVELOPE.contains(name));
     subjects.extend(beside.map(|(_, json)| Subject { channel: Channel::Other, json, tool: None }));
     subjects
@@ -357,6 +361,18 @@ mod tests {
         let message = Message::parse(Side::Server, bytes, &Limits::default()).unwrap();
         let subjects = subjects(&message, method);
         subjects.iter().map(|it| (it.channel, it.json.pointer())).collect()
+    }
+
+    #[test]
+    fn a_method_that_nobody_knows_is_a_text_of_its_client() {
+        for (method, expected) in [("x/Magpie-77", vec!["/method"]), ("tools/list", vec![])] {
+            let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": {} });
+            let bytes = Bytes::from(message.to_string());
+            let message = Message::parse(Side::Client, bytes, &Limits::default()).unwrap();
+            let found: Vec<_> =
+                subjects(&message, method).iter().map(|it| it.json.pointer()).collect();
+            assert_eq!(found, expected, "{method}");
+        }
     }
 
     #[test]

@@ -123,3 +123,26 @@ fn calls_are_held_to_the_schema_of_their_tool() {
         assert_eq!(reason.rule, rule);
     }
 }
+
+/// A token that is taken out of a result, where its schema allows it to be left out, and where not.
+#[test]
+fn what_is_withheld_does_not_put_the_server_in_the_wrong() {
+    let token = ["gh", "p_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"].concat();
+    for (required, settles) in [(json!([]), true), (json!(["t"]), false)] {
+        let tool = json!({ "name": "t", "inputSchema": { "type": "object" }, "outputSchema": {
+            "type": "object", "required": required,
+            "properties": { "t": { "type": "string", "pattern": "^ghp_" } } } });
+        let tool = Document::from_value(&tool).unwrap();
+        let definition = Definition::read(tool.root()).unwrap();
+        let facts = Facts { definition: Some(&definition), ..answer("tools/call") };
+        let said = result(&json!({ "content": [], "structuredContent": { "t": token } }));
+        let judgement = judged(&facts, &said);
+        if settles {
+            assert_eq!(*judgement.verdict(), Verdict::Allow);
+            assert_eq!(body(&judgement)["structuredContent"], json!({}));
+        } else {
+            let Verdict::Deny(reason) = judgement.verdict() else { panic!("{judgement:?}") };
+            assert!(reason.external.contains("what Stockade withholds"), "{reason:?}");
+        }
+    }
+}

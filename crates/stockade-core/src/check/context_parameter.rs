@@ -17,7 +17,10 @@ impl Check for This {
         }
         let Some(schema) = subject.json.get("inputSchema") else { return };
         for properties in schema.all().filter(|it| it.name() == Some("properties")) {
-            for (name, value) in properties.fields().filter(|(name, _)| is_context(name)) {
+            // Where a build or a container runs, and with which variables, is what such tools are for.
+            let is_own = |name: &str| name.eq_ignore_ascii_case("environment");
+            let asks = |name: &str| is_context(name) && !is_own(name);
+            for (name, value) in properties.fields().filter(|(name, _)| asks(name)) {
                 let what = if is_key(name) { "a credential" } else { "what a model was told" };
                 out.add(At::Name(value), format!("a parameter for {what}"));
             }

@@ -161,6 +161,7 @@ fn own_frames(text: &str, roots: &[String]) -> Option<Frames> {
     }
     let (mut shown, mut withheld, mut has_own) = (String::with_capacity(text.len()), false, false);
     let mut hidden: Option<usize> = None;
+    let mut is_source = false;
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start().len();
         // Below a frame of Python stands its line of the program.
@@ -178,15 +179,38 @@ fn own_frames(text: &str, roots: &[String]) -> Option<Frames> {
                 shown.push_str("[frame withheld]\n");
                 continue;
             }
+            is_source = true;
+            shown.push_str(line);
+            continue;
+        }
+        // What a variable held, as verbose traces tell it. The first line below a frame is the program.
+        if !std::mem::take(&mut is_source) && is_held(line) {
+            withheld = true;
+            // What goes on below it, further in, is of the same value.
+            hidden = Some(indent);
+            shown.push_str(line.get(..indent).unwrap_or_default());
+            shown.push_str("[value withheld]\n");
+            continue;
         }
         shown.push_str(line);
     }
     has_own.then_some(Frames { shown, withheld })
 }
 
+/// Whether a line is a name and what it stands for: `dsn = 'host=…'`.
+fn is_held(line: &str) -> bool {
+    let line = line.trim_start_matches(|it: char| it.is_whitespace() || "|>│└├─".contains(it));
+    let is_name = |it: char| it.is_alphanumeric() || "_.[]'\"$*".contains(it);
+    let end = line.find(|it| !is_name(it)).unwrap_or(line.len());
+    let (name, rest) = line.split_at(end);
+    let rest = rest.trim_start();
+    let value = rest.strip_prefix('=');
+    !name.is_empty() && value.is_some_and(|it| !it.starts_with('=') && !it.trim().is_empty())
+}
+
 /// Whether a line says where in a program something happened.
 fn is_place(line: &str) -> bool {
-    is_frame(line) || line.contains("panicked at ")
+    is_frame(line.trim_end()) || line.contains("panicked at ")
 }
 
 /// The file that a frame names with the directory that it is in. Those of Java and of .NET without
@@ -200,6 +224,7 @@ fn frame_file(line: &str) -> Option<&str> {
         return file.split_once("\", line ").map(|(file, _)| file);
     }
     if let Some(call) = bare.strip_prefix("at ") {
+        let call = call.strip_prefix("async ").unwrap_or(call);
         let place = call.rsplit_once('(').map_or(call, |(_, it)| it.trim_end_matches(')'));
         let file = without_position(place)?;
         return Some(file).filter(|it| !it.ends_with(".java") && !it.ends_with(".kt"));
@@ -222,7 +247,11 @@ fn is_own(file: &str, roots: &[String]) -> bool {
         "site-packages", "dist-packages", "node_modules", "node:", "<frozen", ".cargo/registry",
         "/rustc/", "importlib",
     ];
-    let file = file.strip_prefix("file://").unwrap_or(file);
+    let file = file.get(scheme(file, 0)..).unwrap_or(file);
+    // No name of a file: what else is written there, or an address.
+    if file.contains("://") || !file.starts_with('/') && file.contains(char::is_whitespace) {
+        return false;
+    }
     if file.is_empty() || file.contains("..") || INSTALLED.iter().any(|it| file.contains(it)) {
         return false;
     }
@@ -252,7 +281,8 @@ fn has_connection(text: &str) -> bool {
             return true;
         }
     }
-    text.contains("jdbc:") || text.contains("Password=") && text.contains(';')
+    let is_dsn = text.contains("dbname=") && (text.contains("host=") || text.contains("user="));
+    is_dsn || text.contains("jdbc:") || text.contains("Password=") && text.contains(';')
 }
 
 /// The most places of one kind that are looked at in one text. An error has a few; a text with
@@ -262,6 +292,16 @@ const PLACES_MAX: usize = 256;
 fn has_environment(text: &str) -> bool {
     const KNOWN: [&str; 10] =
         ["PATH", "HOME", "USER", "SHELL", "PWD", "LANG", "HOSTNAME", "LOGNAME", "TERM", "TMPDIR"];
+    // As Python and Node print all of it.
+    if ["environ({", "environ(b{", "process.env = {", "os.environ: {"].iter().any(|it| text.contains(it)) {
+        return true;
+    }
+    let in_table = |name: &&&str| {
+        ["'", "\""].iter().any(|it| text.contains(&format!("{it}{name}{it}:")))
+    };
+    if KNOWN.iter().filter(in_table).count() >= 3 {
+        return true;
+    }
     let names = text.match_indices('=').map(|(at, _)| {
         let before = text.get(..at).unwrap_or_default();
         before.trim_end_matches(|it: char| it.is_ascii_uppercase()).len()..at
@@ -280,7 +320,7 @@ fn host_paths<'t>(text: &'t str, roots: &'t [String]) -> impl Iterator<Item = Ra
     starts.filter_map(move |at| {
         let start = path_start(text, at).filter(|start| *start >= end)?;
         // What looks like the start of a path in the middle of a root is none.
-        if let Some(inside) = root_end(text, start, roots) {
+        if let Some(inside) = root_end(text, start + scheme(text, start), roots) {
             end = inside;
             return None;
         }
@@ -303,6 +343,10 @@ fn path_start(text: &str, at: usize) -> Option<usize> {
             .is_none_or(|it| !it.is_ascii_alphanumeric() && !b"/.-_~+@%#".contains(it))
     };
     let rest = text.get(at..)?;
+    // `file:///etc/x`, and `file:/etc/x` as Java writes it.
+    if let Some(start) = at.checked_sub(FILE.len()).filter(|it| scheme(text, *it) > 0) {
+        return Some(start);
+    }
     if rest.starts_with('\\') {
         let letter = at.checked_sub(2)?;
         let is_drive = text.get(letter..at)?.ends_with(':')
@@ -310,6 +354,24 @@ fn path_start(text: &str, at: usize) -> Option<usize> {
         return Some(letter).filter(|it| is_drive && is_free(*it));
     }
     (is_free(at) && DIRECTORIES.iter().any(|it| rest.starts_with(it))).then_some(at)
+}
+
+const FILE: &str = "file:";
+
+/// How long the scheme of a file's address is that begins at `at`, with the slashes before its path.
+fn scheme(text: &str, at: usize) -> usize {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let is_file = |it: &[u8]| it.eq_ignore_ascii_case(FILE.as_bytes());
+    let is_word = at.checked_sub(1).and_then(|it| text.as_bytes().get(it));
+    if !rest.get(..FILE.len()).is_some_and(is_file) || is_word.is_some_and(u8::is_ascii_alphanumeric) {
+        return 0;
+    }
+    let path = rest.get(FILE.len()..).unwrap_or_default();
+    match path {
+        [b'/', b'/', _, ..] => FILE.len() + 2,
+        [b'/', _, ..] => FILE.len(),
+        _ => 0,
+    }
 }
 
 /// Where the longest root ends that is named at `at`.
@@ -359,11 +421,20 @@ mod tests {
             assert_eq!((&*frames.shown, frames.withheld), (own, false));
             assert!(own_frames(own, &[]).is_none(), "{own}");
         }
+        let script = "Error: x\n    at f (test/a.js:1:2)\n    at g (file:///srv/y.js:1:2)\n    at async h (lib/b.js:1:2)\n";
+        let frames = own_frames(script, &roots).unwrap();
+        assert_eq!(frames.shown, "Error: x\n    at f (test/a.js:1:2)\n    [frame withheld]\n    at async h (lib/b.js:1:2)\n");
+        let verbose = "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    self = <Server at 0x7f>\n    dsn = {\n        'host': 'db01'}\nKeyError\n";
+        let frames = own_frames(verbose, &roots).unwrap();
+        assert_eq!(frames.shown, "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    [value withheld]\n    [value withheld]\nKeyError\n");
+        assert!(frames.withheld);
         for other in [
             "Traceback (most recent call last):\n  File \"/srv/server.py\", line 1, in f",
             "Traceback (most recent call last):\n  File \"lib/site-packages/x.py\", line 1, in f",
             "Error: x\n    at f (node_modules/x/y.js:10:5)\n    at node:internal/a:1:2",
             "Error: x\n    at f (../server/y.js:10:5)",
+            "Error: x\n    at f (file:///srv/db.js:10:5)\n    at async file:///srv/index.js:3:1",
+            "Error: x\n    at async f (webpack-internal:///./src/x.js:1:2)",
             "java.lang.Error: x\n\tat com.example.App.main(App.java:12)",
             "thread 'main' panicked at /root/.cargo/registry/src/x/lib.rs:4:5:\nboom",
             "File \"/home/a/notes_of_b/a.py\", line 3, in f",
@@ -385,6 +456,8 @@ mod tests {
                 "outside: /etc/hostname not in /home/a/notes, /tmp/b.",
                 "outside: [path withheld] not in /home/a/notes, [path withheld]. (reference r)",
             ),
+            ("cannot open file:///etc/stockade/x.conf", "cannot open [path withheld] (reference r)"),
+            ("at FILE:/data/x; gone", "at [path withheld]; gone (reference r)"),
             ("no C:\\Users\\b\\x (gone)", "no [path withheld] (gone) (reference r)"),
         ] {
             assert_eq!(detail(text, &roots), Some(PATH), "{text}");
@@ -397,9 +470,16 @@ mod tests {
             assert_eq!(detail(&text, &[]), Some(PATH), "{root}");
         }
         assert_eq!(detail("错误：/etc/x", &roots), Some(PATH));
-        for text in ["see https://x.org/home/b", "a\\b", "/home/a/notes/x", "x:\\y".get(1..).unwrap()] {
+        for text in ["see https://x.org/home/b", "a\\b", "/home/a/notes/x", "file:///home/a/notes/x", "profile://x", "x:\\y".get(1..).unwrap()] {
             assert_eq!(detail(text, &roots), None, "{text}");
         }
+        for text in [
+            "KeyError: environ({'HOME': '/root', 'DB_HOST': 'db01.internal'})",
+            "{\"PATH\": \"x\", \"HOME\": \"y\", \"LANG\": \"C\"}",
+        ] {
+            assert_eq!(detail(text, &roots), Some("environment variables"), "{text}");
+        }
+        assert_eq!(detail("dsn 'host=db01 dbname=prod'", &roots), Some("a connection string"));
         let many = "/etc/x ".repeat(PLACES_MAX + 1);
         assert_eq!(without_paths(&many, &roots, ""), "internal error");
     }

@@ -55,16 +55,20 @@ impl Check for This {
             };
             out.add_scored(at, seen.says(), scored);
         });
-        subject.json.all().filter(|it| it.is_array()).for_each(|it| pieces(subject, it, facts, out));
+        let has_parts = |it: &Json<'_>| it.is_array() || it.is_object();
+        subject.json.all().filter(has_parts).for_each(|it| pieces(subject, it, facts, out));
     }
 }
 
-/// The texts of a list that only together are an order: a model reads them one after the other.
-fn pieces(subject: Subject<'_>, list: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
+/// The texts of a list or of an object that only together are an order: a model reads them one after the other.
+fn pieces(subject: Subject<'_>, whole: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
     let mut pieces: Vec<(Json<'_>, &str)> = Vec::new();
     let mut len = 0;
-    for item in list.items() {
-        let texts = [item].into_iter().chain(item.fields().map(|(_, it)| it));
+    // The fields of an object that stands in a list are read with those of its neighbours, too.
+    let is_list = whole.is_array();
+    for item in whole.items().chain(whole.fields().map(|(_, it)| it)) {
+        let inner = item.fields().map(|(_, it)| it).filter(|_| is_list);
+        let texts = [item].into_iter().chain(inner);
         for json in texts.filter(|it| is_prose(subject, *it)) {
             let Some(text) = json.str().filter(|it| it.len() <= PIECE_MAX) else { continue };
             len += text.len() + 1;

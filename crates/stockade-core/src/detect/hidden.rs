@@ -60,7 +60,7 @@ const ESCAPES_MIN: usize = 3;
 pub(super) fn each(said: Said<'_>, plain: &View, visit: &mut dyn FnMut(&View, Disguise) -> bool) {
     let text = said.text;
     let mut again =
-        |text: String, how: Disguise| text.is_empty() || visit(&View::of(&text, said), how);
+        |text: String, how: Disguise| text.is_empty() || visit(&view(&text, how, said), how);
     let shape = Shape::of(text);
     let _ = again(tags(text), Disguise::Tags)
         && pieces(text, &shape, 0, &mut again)
@@ -71,6 +71,24 @@ pub(super) fn each(said: Said<'_>, plain: &View, visit: &mut dyn FnMut(&View, Di
         && (!shape.gaps && !shape.digits || {
             visit(&View::dense(&without_gaps(text, &shape)), Disguise::Gaps)
         });
+}
+
+/// A reading of it. What was encoded by itself is seen by nobody; the others are all of the text.
+fn view(text: &str, how: Disguise, said: Said<'_>) -> View {
+    match how {
+        Disguise::Tags
+        | Disguise::Base64
+        | Disguise::Base32
+        | Disguise::Hex
+        | Disguise::Numbers => View::hidden(text, said),
+        Disguise::Unseen
+        | Disguise::Letters
+        | Disguise::Escapes
+        | Disguise::Rot13
+        | Disguise::Backwards
+        | Disguise::Digits
+        | Disguise::Gaps => View::of(text, said),
+    }
 }
 
 /// What one look at the words of a text tells of what may be in it.
@@ -372,7 +390,7 @@ fn escape(text: &[u8]) -> Option<(u32, usize)> {
 }
 
 /// A text with its escapes resolved.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some(first) = rest.first() {

@@ -118,10 +118,11 @@ pub(super) fn fired(
             continue;
         }
         let Some(found) = signal.find(&needs.words, words.hits) else { continue };
+        let quotes = view.quotes();
         let is_about = words.set & Class::About.bit() != 0
             && said.of == Of::Content
+            && quotes.mention(found.start, words.set)
             && is_quoted(view.bytes(words.range.clone()), found.start - words.range.start);
-        let quotes = view.quotes();
         // What is said outside of quotations is no quotation, though one stands beside it.
         let stands_in_quotes = |found: &Found| {
             let starts = found.ranges.iter().flatten().map(|it| it.start);

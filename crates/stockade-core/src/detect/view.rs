@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::harmless;
 use super::hidden::Disguise;
 use super::lexicon::{self, Class, Hit};
-use super::quotes::Quotes;
+use super::quotes::{Parts, Quotes};
 use super::{Of, Said};
 use crate::check::is_ignorable;
 use crate::name;
@@ -60,9 +61,15 @@ impl View {
         }
         view.find(said.is_own);
         if matches!(said.of, Of::Content | Of::Description) {
-            view.quotes = Quotes::of(&view.bytes, &view.lines, &view.hits);
+            let parts = Parts { lines: &view.lines, ends: &view.ends };
+            view.quotes = Quotes::of(&view.bytes, &parts, &view.hits, said.of);
         }
         view
+    }
+
+    /// What was encoded in another text: nobody sees it there, so none of it is a quotation.
+    pub(super) fn hidden(text: &str, said: Said<'_>) -> Self {
+        Self { quotes: Quotes::none(), ..Self::of(text, said) }
     }
 
     /// A text without gaps, which says what it says only to who looks for whole words in it.
@@ -82,12 +89,19 @@ impl View {
         if has_names && !hits.is_empty() {
             names(&self.bytes, is_own, &mut |it| hits.push(it));
         }
+        let bytes = &self.bytes;
+        hits.retain(|it| !harmless::is(bytes, it));
         hits.sort_unstable_by_key(|it| it.start);
     }
 
     /// Whether a word of this meaning is anywhere in it.
     pub(super) fn has(&self, class: Class) -> bool {
         self.hits.iter().any(|it| it.class == class)
+    }
+
+    /// Whether a word of one of these meanings is.
+    pub(super) fn has_one(&self, classes: &[Class]) -> bool {
+        self.hits.iter().any(|it| classes.contains(&it.class))
     }
 
     pub(super) fn disguise(&self) -> Option<Disguise> {
@@ -312,6 +326,11 @@ impl Folded {
             (self.mixed > 0).then_some(Disguise::Letters)
         }
     }
+}
+
+/// A text in the letters that it is read as.
+pub(super) fn undisguised(text: &str) -> String {
+    Folded::of(text).text
 }
 
 struct Word {

@@ -83,7 +83,7 @@ pub(super) const WORDS: &[(Class, &str)] = &[
     // That a text is about attacks, and that what it quotes is to be done all the same.
     (
         Topic,
-        "prompt injection*|prompt-injection*|injection attack*|indirect injection*|injected instruction*|injected prompt*|injection attempt*|injection payload*|attack payload*|jailbreak*|tool poisoning|tool-poisoning|tool_poisoning|poisoned tool*|poisoned description*|prompt_injection|malicious instruction*|malicious prompt*|adversarial prompt*|hidden instruction*|guardrail*|red team*|red-team*|owasp|llm01|attackers|an attacker|the attacker|attack vector*|proof of concept|threat model|false positive*|test_detect*|assert_flagged|is_flagged|is_injection|detects|detector*|prompt leak*|exfiltration",
+        "prompt injection*|prompt-injection*|injection attack*|indirect injection*|injected instruction*|injected prompt*|injection attempt*|injection payload*|attack payload*|jailbreak*|tool poisoning|tool-poisoning|tool_poisoning|poisoned tool*|poisoned description*|prompt_injection|malicious instruction*|malicious prompt*|adversarial prompt*|hidden instruction*|guardrail*|red team*|red-team*|owasp|llm01|attackers|an attacker|the attacker|attack vector*|proof of concept|threat model|false positive*|test_detect*|expect(|assert_flagged|is_flagged|is_injection|detects|detector*|prompt leak*|exfiltration",
     ),
     (
         Quote,

@@ -241,6 +241,9 @@ fn a_canary_of_the_policy_is_found_however_it_is_written() {
         json!({ "text": BASE64.encode(format!("so it is: {CANARY}, see").as_bytes()) }),
         json!({ "a": "Magpie", "b": ["77", { "c": "Lantern" }] }),
         json!({ CANARY: 1 }),
+        json!({ "a": CANARY.bytes().map(|it| format!("&#{it};")).collect::<String>() }),
+        json!({ "a": CANARY.bytes().map(|it| format!("0x{it:x} ")).collect::<String>() }),
+        json!({ "a": CANARY.replace('a', "\u{430}") }),
     ]
     .into_iter()
     .enumerate()
@@ -255,12 +258,15 @@ fn a_canary_of_the_policy_is_found_however_it_is_written() {
     let honest = json!({ "text": "A magpie, a lantern, and 77 others" });
     assert!(!is_refusal(&probe.ask(&call("h", "echo", honest))));
     let found = found(&home, "canary");
-    assert_eq!(found.len(), 10, "{found:?}");
+    assert_eq!(found.len(), 13, "{found:?}");
     assert!(found.iter().all(|it| it["severity"] == "high" && it["action"] == "deny"));
     let says = found[0]["says"].as_str().unwrap();
     assert!(says.contains("canaries.watch[1]"), "{says}");
     let ledger = home.records().iter().map(Value::to_string).collect::<String>();
     assert!(!ledger.contains(CANARY), "the ledger does not say it");
+    // A server reads the name of a method that nobody knows as well.
+    let answer = probe.ask(&request("m", &format!("x/{CANARY}"), json!({})));
+    assert!(is_refusal(&answer), "{answer}");
 }
 
 fn a_canary_that_was_planted_is_found_at_any_server() {

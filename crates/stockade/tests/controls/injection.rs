@@ -219,6 +219,17 @@ fn o04_what_is_quoted_to_explain_it_is_not_marked() {
         let text = answer["result"]["content"][0]["text"].as_str().unwrap();
         assert!(between(text).is_some(), "{text}");
     }
+    // A wrapping is no explanation, and nobody sees what is in a comment.
+    for said in [
+        format!("prompt injection `{INJECTION}`"),
+        format!("Prompt injection attack. You must execute the following:\n> {INJECTION}"),
+        format!("Prompt injection. Perform the steps in the code block.\n```\n{INJECTION}\n```"),
+        format!("<!-- prompt injection example: `{INJECTION}` -->"),
+    ] {
+        let (_, answer) = answered("", content(&said));
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(between(text).is_some(), "{text}");
+    }
     // Only what is within the marks is quoted.
     let said = format!("# Prompt injection\n\n\"An example.\" {INJECTION} \"Another.\"");
     let (_, answer) = answered("", content(&said));
