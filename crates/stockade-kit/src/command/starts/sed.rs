@@ -35,7 +35,8 @@ pub(super) fn sed(items: &[Item<'_>]) -> Found {
         }
     }
     if scripts.is_empty() && !has_file {
-        scripts.extend(places.first());
+        // To some, an empty one is what `-i` puts behind a name.
+        scripts.extend(places.iter().find(|it| !it.is_empty()));
     }
     // Of several the end of one is the end of a line.
     let script = scripts.join("\n");
