@@ -10,6 +10,7 @@
 //! call whatever it likes. Beside it belongs a handle that cannot write, as in `servers/hardened`:
 //! a read-only connection and an authorizer, or a role without rights.
 
+mod catalog;
 mod functions;
 mod lexical;
 mod literal;
@@ -164,8 +165,8 @@ pub enum Refusal {
     /// It changes a table that the database keeps about itself.
     #[error("`{0}` is what the database knows of itself")]
     System(String),
-    /// Its table is kept in a place of its own, or in another database.
-    #[error("`{0}` has a table kept elsewhere")]
+    /// Its table is kept in a place of its own, in another database, or on another server.
+    #[error("`{0}` is, or makes, a table that is kept elsewhere")]
     Elsewhere(String),
     /// A pragma that is not known to only read, or a value for one.
     #[error("the pragma `{0}` is not known to only read")]
@@ -413,13 +414,14 @@ fn parsed(
         return Err(Refusal::Stacked);
     }
     let elsewhere = lexed.elsewhere();
+    let openings = lexed.openings();
     let plain: Vec<String> = lexed.statements().collect();
     if plain.len() != statements.len() {
         // A body of statements is one to a parser, and several to whoever looks for their ends.
         return Err(Refusal::Unparsable);
     }
     let of = |(it, plain)| {
-        let mut query = Query { plain, ..Survey::of(meant, dialect, it) };
+        let mut query = Query { plain, ..Survey::of(meant, dialect, it, &openings) };
         query.obstacles.extend(elsewhere.clone().filter(|_| query.kind == Kind::Change));
         query
     };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use super::{Count, Dialect, Kind, Query, Refusal};
+use super::{Count, Dialect, Kind, Query, Refusal, catalog};
 
 /// The words, as far as they are looked at.
 #[derive(Debug)]
@@ -338,6 +338,36 @@ impl Lexed {
         })
     }
 
+    /// Words that begin a statement of SQL Server, and stand where it may begin one: not behind `AS`,
+    /// a comma and the like, where they can only be names.
+    pub(super) fn openings(&self) -> BTreeSet<String> {
+        let bare = |token: &Token| {
+            let Token::Word(word) = token else { return None };
+            word.quote_style.is_none().then(|| word.value.to_ascii_lowercase())
+        };
+        // Behind these there is no alias: a name is to come.
+        let is_open = |before: &Token| {
+            matches!(
+                before,
+                Token::Period
+                    | Token::Comma
+                    | Token::LParen
+                    | Token::Eq
+                    | Token::Neq
+                    | Token::Lt
+                    | Token::Gt
+                    | Token::LtEq
+                    | Token::GtEq
+                    | Token::Plus
+                    | Token::Minus
+                    | Token::Div
+            ) || bare(before).is_some_and(|it| OPEN.contains(&it.as_str()))
+        };
+        let pairs = self.words.iter().zip(self.words.iter().skip(1));
+        let words = pairs.filter(|(before, _)| !is_open(before)).filter_map(|(_, it)| bare(it));
+        words.filter(|it| catalog::begins(it)).collect()
+    }
+
     /// The pragma that this is; nothing, if it is none; an error, if it is none that is known.
     pub(super) fn pragma(&self) -> Option<Result<Pragma, Refusal>> {
         let name = |token: &Token| {
@@ -456,6 +486,12 @@ const ENGINES: [&str; 22] = [
     "rabbitmq",
     "s3queue",
     "url",
+];
+
+/// Words behind which a name is to come.
+const OPEN: [&str; 14] = [
+    "all", "and", "as", "by", "case", "distinct", "else", "from", "not", "on", "or", "select",
+    "then", "where",
 ];
 
 /// MySQL and MariaDB run what is in such a comment, or let it set variables.
