@@ -15,6 +15,7 @@ mod functions;
 mod lexical;
 mod literal;
 mod loss;
+mod number;
 mod survey;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ use survey::Survey;
 
 pub use literal::{Breakout, breaks_out};
 pub use loss::Loss;
+pub use number::exceeds_number;
 
 /// Whose SQL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
