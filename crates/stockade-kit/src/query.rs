@@ -11,6 +11,7 @@
 //! a read-only connection and an authorizer, or a role without rights.
 
 mod catalog;
+mod clauses;
 mod functions;
 mod lexical;
 mod literal;
@@ -340,7 +341,22 @@ fn of(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
     }
 }
 
+/// What is behind `SET NOCOUNT ON;`, by which SQL Server leaves out how many rows there were.
+fn without_nocount(sql: &str) -> &str {
+    let (mut rest, words) = (sql.trim_start(), ["set", "nocount", "on"]);
+    for word in words {
+        let Some((head, tail)) = rest.split_at_checked(word.len()) else { return sql };
+        let ends = tail.starts_with(|it: char| it.is_whitespace() || it == ';');
+        if !head.eq_ignore_ascii_case(word) || !ends {
+            return sql;
+        }
+        rest = tail.trim_start();
+    }
+    rest.strip_prefix(';').unwrap_or(sql)
+}
+
 fn read(dialect: Dialect, sql: &str, count: Count) -> Result<Vec<Query>, Refusal> {
+    let sql = if dialect == Dialect::MsSql { without_nocount(sql) } else { sql };
     if dialect != Dialect::Unknown {
         let lexed = lexical::lex(dialect, of(dialect), sql, count)?;
         return parsed(dialect, dialect, &lexed, sql, count);

@@ -396,6 +396,6 @@ const REACHES: &[&str] = &[
     "pg_cancel_backend", "fsdir", "zipfile", "url", "file", "s3", "s3cluster", "gcs", "hdfs", "remote",
     "remotesecure", "jdbc", "odbc", "executable", "azureblobstorage", "urlcluster", "filecluster",
     "mongodb", "redis", "deltalake", "iceberg", "hudi", "mysql", "postgresql", "sqlite", "external_query",
-    "openquery", "dictget", "pg_read_server_files", "which_secret", "sp_oacreate", "http_get", "http_post",
+    "openquery", "pg_read_server_files", "which_secret", "sp_oacreate", "http_get", "http_post",
     "http_put", "http_patch", "http_delete", "http_head", "http",
 ];

@@ -100,6 +100,7 @@ fn is_plain(it: &Expr) -> bool {
                 | BinaryOperator::Divide
                 | BinaryOperator::BitwiseOr
                 | BinaryOperator::BitwiseAnd
+                | BinaryOperator::PGBitwiseXor
         );
         return is_sign && is_plain(left) && is_plain(right);
     }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AlterTableOperation, BinaryOperator, CopySource, Expr, FromTable, Ident, ObjectName,
-    ObjectNamePart, RenameTableNameKind, Select, SelectItem, Statement, TableFactor, TableObject,
-    TableWithJoins, Visit, Visitor,
+    AlterTableOperation, BinaryOperator, CopySource, Expr, FromTable, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, RenameTableNameKind, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TableObject, TableWithJoins, Visit, Visitor,
 };
 
 use super::catalog::{self, ACCOUNTS, CATALOG, FILES, OWN, SECRET_COLUMNS, SECRETS, SYSTEM, parts};
-use super::{Dialect, Kind, Loss, Query, Refusal, functions};
+use super::{Dialect, Kind, Loss, Query, Refusal, clauses, functions};
 
 /// What was seen so far.
 pub(super) struct Survey<'a> {
@@ -121,6 +121,30 @@ impl<'a> Survey<'a> {
             self.refuse(Refusal::Function(name.clone()));
         }
         self.functions.insert(name);
+    }
+
+    /// A call whose argument says whether it is one that only reads.
+    fn call_with(&mut self, name: &ObjectName, arguments: &FunctionArguments) {
+        let called = self.name(name);
+        let setting = matches!(called.as_str(), "current_setting" | "pg_catalog.current_setting");
+        if setting && clauses::is_open_setting(arguments) {
+            self.functions.insert(called);
+        } else {
+            self.call(name);
+        }
+    }
+
+    /// `TABLE t`, which is a query and no relation to the parser.
+    fn table_command(&mut self, body: &SetExpr) {
+        if let SetExpr::SetOperation { left, right, .. } = body {
+            self.table_command(left);
+            self.table_command(right);
+        } else if let SetExpr::Table(it) = body {
+            let parts = [it.schema_name.clone(), it.table_name.clone()];
+            let name = ObjectName::from(parts.into_iter().flatten().collect::<Vec<_>>());
+            self.takes_all = true;
+            let _ = self.pre_visit_relation(&name);
+        }
     }
 
     /// What is read of accounts, and what is changed of what the database knows of itself.
@@ -299,13 +323,10 @@ impl Visitor for Survey<'_> {
         if !query.locks.is_empty() {
             self.refuse(Refusal::Locks);
         }
-        if query.for_clause.is_some()
-            || query.settings.is_some()
-            || query.format_clause.is_some()
-            || !query.pipe_operators.is_empty()
-        {
+        if !clauses::only_read(query) {
             self.refuse(Refusal::Clause);
         }
+        self.table_command(&query.body);
         let mut visible = self
             .defining
             .remove(&std::ptr::from_ref(query))
@@ -345,7 +366,7 @@ impl Visitor for Survey<'_> {
                 self.alias(alias);
             }
         }
-        if !select.optimizer_hints.is_empty() {
+        if !select.optimizer_hints.iter().all(|it| clauses::is_plain_hint(&it.text)) {
             self.refuse(Refusal::Clause);
         }
         ControlFlow::Continue(())
@@ -377,9 +398,7 @@ impl Visitor for Survey<'_> {
             self.call(name);
         } else if matches!(
             factor,
-            TableFactor::MatchRecognize { .. }
-                | TableFactor::OpenJsonTable { .. }
-                | TableFactor::SemanticView { .. }
+            TableFactor::MatchRecognize { .. } | TableFactor::SemanticView { .. }
         ) {
             self.refuse(Refusal::Clause);
         }
@@ -388,7 +407,7 @@ impl Visitor for Survey<'_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr {
-            self.call(&function.name);
+            self.call_with(&function.name, &function.args);
         } else if let Expr::BinaryOp { op, .. } = expr {
             if matches!(
                 op,
