@@ -110,10 +110,12 @@ fn has_plain_hints(meant: Dialect, sql: &str) -> bool {
 }
 
 /// Whether MySQL, told to take a backslash for a letter, would find no end of the texts: then
-/// `'it\'s'` has one meaning.
+/// `'it\'s'` has one meaning. With a comment or another quote, it could find one there.
 fn has_one_meaning(meant: Dialect, sql: &str) -> bool {
     let plain = sqlparser::dialect::GenericDialect {};
-    meant == Dialect::MySql && Tokenizer::new(&plain, sql).with_unescape(false).tokenize().is_err()
+    meant == Dialect::MySql
+        && !["#", "--", "/*", "`", "\""].iter().any(|it| sql.contains(it))
+        && Tokenizer::new(&plain, sql).with_unescape(false).tokenize().is_err()
 }
 
 /// Whether all names in backticks are made of letters. To whom a backtick is no quote, there is then
