@@ -10,10 +10,13 @@
 //! call whatever it likes. Beside it belongs a handle that cannot write, as in `servers/hardened`:
 //! a read-only connection and an authorizer, or a role without rights.
 
+mod catalog;
+mod clauses;
 mod functions;
 mod lexical;
 mod literal;
 mod loss;
+mod number;
 mod survey;
 
 use std::collections::BTreeSet;
@@ -31,6 +34,7 @@ use survey::Survey;
 
 pub use literal::{Breakout, breaks_out};
 pub use loss::Loss;
+pub use number::exceeds_number;
 
 /// Whose SQL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,8 +168,8 @@ pub enum Refusal {
     /// It changes a table that the database keeps about itself.
     #[error("`{0}` is what the database knows of itself")]
     System(String),
-    /// Its table is kept in a place of its own, or in another database.
-    #[error("`{0}` has a table kept elsewhere")]
+    /// Its table is kept in a place of its own, in another database, or on another server.
+    #[error("`{0}` is, or makes, a table that is kept elsewhere")]
     Elsewhere(String),
     /// A pragma that is not known to only read, or a value for one.
     #[error("the pragma `{0}` is not known to only read")]
@@ -337,7 +341,22 @@ fn of(dialect: Dialect) -> &'static dyn sqlparser::dialect::Dialect {
     }
 }
 
+/// What is behind `SET NOCOUNT ON;`, by which SQL Server leaves out how many rows there were.
+fn without_nocount(sql: &str) -> &str {
+    let (mut rest, words) = (sql.trim_start(), ["set", "nocount", "on"]);
+    for word in words {
+        let Some((head, tail)) = rest.split_at_checked(word.len()) else { return sql };
+        let ends = tail.starts_with(|it: char| it.is_whitespace() || it == ';');
+        if !head.eq_ignore_ascii_case(word) || !ends {
+            return sql;
+        }
+        rest = tail.trim_start();
+    }
+    rest.strip_prefix(';').unwrap_or(sql)
+}
+
 fn read(dialect: Dialect, sql: &str, count: Count) -> Result<Vec<Query>, Refusal> {
+    let sql = if dialect == Dialect::MsSql { without_nocount(sql) } else { sql };
     if dialect != Dialect::Unknown {
         let lexed = lexical::lex(dialect, of(dialect), sql, count)?;
         return parsed(dialect, dialect, &lexed, sql, count);
@@ -413,13 +432,14 @@ fn parsed(
         return Err(Refusal::Stacked);
     }
     let elsewhere = lexed.elsewhere();
+    let openings = lexed.openings();
     let plain: Vec<String> = lexed.statements().collect();
     if plain.len() != statements.len() {
         // A body of statements is one to a parser, and several to whoever looks for their ends.
         return Err(Refusal::Unparsable);
     }
     let of = |(it, plain)| {
-        let mut query = Query { plain, ..Survey::of(meant, dialect, it) };
+        let mut query = Query { plain, ..Survey::of(meant, dialect, it, &openings) };
         query.obstacles.extend(elsewhere.clone().filter(|_| query.kind == Kind::Change));
         query
     };

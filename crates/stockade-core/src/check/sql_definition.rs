@@ -1,8 +1,8 @@
 #![doc = include_str!("sql_definition.md")]
 
-use stockade_kit::query::{Kind as Does, Refusal};
+use stockade_kit::query::Refusal;
 
-use super::sql_statement::{About, about, is_statement, may, parse};
+use super::sql_statement::{definition, is_statement, may, parse};
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Kind};
 use crate::policy::Sql;
@@ -19,12 +19,10 @@ impl Check for This {
             return;
         }
         let what = match parse(it.call, it.str) {
-            Ok(all) => all.iter().find_map(|it| match about(it.plain()) {
-                About::Definition(word) if it.kind() == Does::Change => {
-                    Some(format!("it is about `{word}`, which is more than rows and tables"))
-                }
-                About::Definition(_) | About::Tables | About::Beyond(_) => None,
-            }),
+            Ok(all) => all
+                .iter()
+                .find_map(|query| definition(it.call, query))
+                .map(|it| format!("it is about `{it}`, which is more than rows and tables")),
             // What is refused anyhow has a reason of its own.
             Err(why) => {
                 (why == Refusal::Unparsable && it.call.traits().migrates).then(|| why.to_string())

@@ -1,6 +1,6 @@
 #![doc = include_str!("sql_injection.md")]
 
-use stockade_kit::query::breaks_out;
+use stockade_kit::query::{breaks_out, exceeds_number};
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Kind, is_ambiguous, last_word};
@@ -16,11 +16,15 @@ impl Check for This {
     fn argument(&self, it: &Argument<'_>, _facts: &Facts<'_>, out: &mut Findings<'_>) {
         let is_of_another_kind =
             [Kind::Sql, Kind::Command, Kind::Words, Kind::Path, Kind::Url].iter().any(|kind| it.is(*kind));
-        let may = |it: &Argument<'_>| it.str.contains(['\'', '"']) || begins_as_number(it.str);
+        let may = |it: &Argument<'_>| {
+            it.str.contains(['\'', '"']) || begins_as_number(it.str) || is_number(it.name)
+        };
         if it.is_name() || is_of_another_kind || !may(it) || is_prose(it.name) {
             return;
         }
-        let Some(how) = breaks_out(it.str) else { return };
+        let number = || is_number(it.name).then(|| exceeds_number(it.str)).flatten();
+        let of_text = breaks_out(it.str).map(|how| ("between quotes", how));
+        let Some((place, how)) = of_text.or_else(|| Some(("as a number", number()?))) else { return };
         let traits = it.call.traits();
         // A search of the web may be for an attack.
         let is_search = is_search(it.name) && traits.is_open && !traits.speaks_sql;
@@ -28,7 +32,7 @@ impl Check for This {
             true => rules::sql_injection.severity,
             false => Severity::Low,
         };
-        let says = format!("between quotes it would be {how}, and no value");
+        let says = format!("{place} it would be {how}, and no value");
         out.add_told_as(it.at, super::redacted(&says), severity);
     }
 }
@@ -36,6 +40,14 @@ impl Check for This {
 fn begins_as_number(text: &str) -> bool {
     let text = text.trim_start_matches([' ', '(', '-', '+']);
     text.starts_with(|it: char| it.is_ascii_digit()) && text.contains([' ', ';', '/', ')'])
+}
+
+/// What a server takes for a number, and puts nothing around. A `count` may be `3 or 4` to people.
+fn is_number(name: &str) -> bool {
+    matches!(
+        last_word(name).as_str(),
+        "id" | "ids" | "number" | "numbers" | "no" | "num" | "nr" | "offset" | "limit" | "page"
+    )
 }
 
 fn is_search(name: &str) -> bool {

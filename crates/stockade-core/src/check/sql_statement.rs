@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
-use stockade_kit::query::{Kind as Does, Query, Refusal};
+use stockade_kit::query::{Dialect, Kind as Does, Query, Refusal};
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Called, Kind, Why, is_ambiguous, last_word};
@@ -78,7 +78,11 @@ fn is_sql(call: &Called<'_>, text: &str) -> bool {
     }
     let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
     match Query::parse_all(dialect, text) {
-        Ok(all) => all.iter().any(is_more),
+        // `select 1 shutdown` names nothing, and is no prose of a tool for SQL.
+        Ok(all) => {
+            let is_stacked = |it: &Query| it.obstacles().contains(&Refusal::Stacked);
+            all.iter().any(is_more) || call.traits().speaks_sql && all.iter().any(is_stacked)
+        }
         Err(Refusal::Unparsable | Refusal::Empty) => false,
         // It was made to be read in two ways.
         Err(_) => text.contains(';'),
@@ -114,7 +118,13 @@ const SQL_WORDS: &str = r#"(?ix)
       | delete \s+ from \s+ [\w"`\[\].]+ \s* (?: ; | $ | where\b )
       | (?: drop | alter | create | truncate ) \s+ (?: table | database | schema | view | user | role
           | function | procedure | extension | trigger ) \s+ [\w"`\[\].]+ \s* (?: ; | $ | \( | as\b
-          | add\b | drop\b | cascade\b | password\b | identified\b )
+          | add\b | drop\b | cascade\b | password\b | identified\b | shutdown\b | reconfigure\b
+          | exec\b | execute\b | dbcc\b | kill\b )
+      | reassign \s+ owned \s+ by \b
+      | select \s+ (?: [\d.]+ | null | [\w.,\s]+ \s from \s+ [\w.]+ ) \s+ (?: backup | begin | bulk | checkpoint
+          | commit | dbcc | deny | dump | exec | execute | grant | kill | load | reconfigure | restore | revert
+          | revoke | rollback | save | setuser | shutdown | truncate | use | waitfor ) \b
+      | (?: shutdown \s+ with \s+ nowait | reconfigure \s+ with \s+ override ) \b
       | union \s+ (?: all \s+ )? select\b
       | into \s+ (?: outfile | dumpfile ) \b
       | load \s+ data \b | copy \s+ \S+ \s+ (?: to | from ) \s+ (?: program \s | ['"] )
@@ -130,7 +140,8 @@ fn begins_as_sql(text: &str) -> bool {
         "exec", "execute", "do", "begin", "commit", "rollback", "savepoint", "set", "reset", "show",
         "explain", "analyze", "vacuum", "bulk", "backup", "restore", "optimize", "put", "unload", "grant", "revoke", "values", "table", "describe", "desc",
         "use", "lock", "declare", "prepare", "export", "import", "reindex", "listen", "notify",
-        "handler", "start", "discard", "refresh", "cluster", "kill", "flush",
+        "handler", "start", "discard", "refresh", "cluster", "kill", "flush", "deny",
+        "reassign", "rename", "shutdown", "reconfigure", "checkpoint", "dbcc", "waitfor",
     ];
     let text = text.trim_start_matches(|it: char| !it.is_alphanumeric() && !"/-.\\".contains(it));
     if text.starts_with(['.', '\\']) || text.starts_with("/*") || text.starts_with("--") {
@@ -198,6 +209,15 @@ fn stays(call: &Called<'_>, query: &Query) -> Result<(), String> {
     if let Some(name) = query.functions().find(reaches) {
         return Err(format!("the function `{name}` reaches files, programs or other databases"));
     }
+    let sends = |it: &&str| {
+        let mut schemas = it.rsplit('.').skip(1);
+        schemas.next().is_some_and(|it| SENDING.contains(&it))
+    };
+    if is_postgres(call)
+        && let Some(name) = query.functions().chain(query.writes()).find(sends)
+    {
+        return Err(format!("`{name}` sends requests to other servers"));
+    }
     // `p.d.t` of BigQuery has a hyphen, and nothing else.
     if let Some(name) = query.reads().chain(query.writes()).find(|it| it.contains(['/', '\\', ':'])) {
         return Err(Refusal::File(name.to_owned()).to_string());
@@ -210,6 +230,7 @@ fn stays(call: &Called<'_>, query: &Query) -> Result<(), String> {
                 | Refusal::Accounts(_)
                 | Refusal::System(_)
                 | Refusal::Elsewhere(_)
+                | Refusal::Stacked
         )
     };
     match query.obstacles().iter().find(leaves) {
@@ -229,11 +250,63 @@ pub(super) enum About {
     Beyond(String),
 }
 
+/// What a statement is about that a person is to see first, if it is that: code, accounts and
+/// rights, and what a database does later by itself.
+pub(super) fn definition(call: &Called<'_>, query: &Query) -> Option<String> {
+    if query.kind() == Does::Change
+        && let About::Definition(word) = about(query.plain())
+    {
+        return Some(word);
+    }
+    if !is_postgres(call) {
+        return None;
+    }
+    let names = query.writes().filter(|_| query.kind() != Does::Read).chain(query.functions());
+    names.filter_map(|it| it.rsplit_once('.')).find_map(|(schema, _)| {
+        let schema = schema.rsplit('.').next().unwrap_or_default();
+        ASKED.contains(&schema).then(|| schema.to_owned())
+    })
+}
+
+/// Whether a name may be one of an extension of PostgreSQL.
+fn is_postgres(call: &Called<'_>) -> bool {
+    let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
+    matches!(dialect, Dialect::Postgres | Dialect::Unknown)
+}
+
+/// Schemas of extensions of PostgreSQL that run statements later, and keep accounts and keys.
+const ASKED: &[&str] = &["cron", "auth", "vault", "pgsodium"];
+
+/// Schemas of those that send requests.
+const SENDING: &[&str] = &["net", "http"];
+
+/// Rights, by what stands behind the first word.
+fn rights(lower: &str) -> Option<&'static str> {
+    let mut words = lower.split(' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if matches!(first, "deny" | "reassign") {
+        return Some("rights");
+    }
+    if !matches!(first, "create" | "alter" | "drop") {
+        return None;
+    }
+    let has = |it: &str| lower.contains(it);
+    let without_rows = has(" disable row level security") || has(" no force row level security");
+    match second {
+        "policy" => Some("policy"),
+        "authorization" => Some("rights"),
+        _ if first == "alter" && has(" owner to ") => Some("owner"),
+        _ if first == "alter" && without_rows => Some("row level security"),
+        "schema" if has(" authorization ") => Some("authorization"),
+        _ => None,
+    }
+}
+
 /// Reads the first words of a statement that has no comments.
 pub(super) fn about(plain: &str) -> About {
     const TABLES: &[&str] = &[
         "table", "view", "index", "trigger", "sequence", "schema", "type", "virtual", "materialized",
-        "analyze", "reindex", "truncate", "comment", "domain", "unique", "policy", "vacuum",
+        "analyze", "reindex", "truncate", "comment", "domain", "unique", "vacuum",
     ];
     const BEYOND: &[&str] = &[
         "language", "server", "system", "library", "plugin", "tablespace", "subscription",
@@ -253,6 +326,9 @@ pub(super) fn about(plain: &str) -> About {
         "http", "pg_net", "pg_cron", "mysql_fdw", "oracle_fdw", "lo", "aws_s3", "aws_lambda",
     ];
     let lower = plain.to_lowercase();
+    if let Some(word) = rights(&lower) {
+        return About::Definition(word.to_owned());
+    }
     for word in lower.split_whitespace().take(8) {
         let word = word.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
         let word = word.into_iter().next().unwrap_or_default();
@@ -283,7 +359,7 @@ pub(super) fn about(plain: &str) -> About {
 /// What brings in files, programs or other servers is not for a tool that writes rows, and accounts
 /// are only for one that changes how a database is built.
 fn changes(call: &Called<'_>, plain: &str) -> Result<(), String> {
-    let is_account = |it: &str| matches!(it, "role" | "user" | "grant" | "revoke" | "database" | "do");
+    let is_account = |it: &str| matches!(it, "role" | "user" | "grant" | "revoke" | "rights" | "database" | "do");
     match about(plain) {
         About::Beyond(word) => {
             return Err(format!("it is about `{word}`, which is more than rows and tables"));
@@ -320,5 +396,6 @@ const REACHES: &[&str] = &[
     "pg_cancel_backend", "fsdir", "zipfile", "url", "file", "s3", "s3cluster", "gcs", "hdfs", "remote",
     "remotesecure", "jdbc", "odbc", "executable", "azureblobstorage", "urlcluster", "filecluster",
     "mongodb", "redis", "deltalake", "iceberg", "hudi", "mysql", "postgresql", "sqlite", "external_query",
-    "openquery", "dictget", "pg_read_server_files", "which_secret", "sp_oacreate", "http_get", "http_post",
+    "openquery", "pg_read_server_files", "which_secret", "sp_oacreate", "http_get", "http_post",
+    "http_put", "http_patch", "http_delete", "http_head", "http",
 ];

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use super::{Count, Dialect, Kind, Query, Refusal};
+use super::{Count, Dialect, Kind, Query, Refusal, catalog, clauses};
 
 /// The words, as far as they are looked at.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) fn lex(
     if without_breaks.chars().any(|it| it.is_control() && !"\n\t".contains(it)) {
         return Err(Refusal::Control);
     }
-    if EXECUTED.iter().any(|it| sql.contains(it)) {
+    if EXECUTED.iter().any(|it| sql.contains(it)) && !has_plain_hints(meant, sql) {
         return Err(Refusal::Ambiguous("a comment that some of them execute"));
     }
     let tokens = Tokenizer::new(dialect, sql).with_unescape(false).tokenize();
@@ -49,7 +49,7 @@ pub(super) fn lex(
         comment(meant, &token, sql)?;
         if let Some(texts) = array(&token) {
             lexed.literals.extend(texts);
-        } else if let Some(literal) = literal(meant, &token)? {
+        } else if let Some(literal) = literal(meant, &token, sql)? {
             odd_in_texts += literal.chars().filter(|it| is_odd(*it)).count();
             lexed.literals.push(literal.to_owned());
         }
@@ -95,6 +95,27 @@ pub(super) fn lex(
         return Err(Refusal::Empty);
     }
     Ok(lexed)
+}
+
+/// Whether all that MySQL executes in comments are hints about a plan.
+fn has_plain_hints(meant: Dialect, sql: &str) -> bool {
+    let is_plain = |it: &str| {
+        let end = it.find("*/");
+        end.and_then(|end| it.get(..end)).is_some_and(clauses::is_plain_hint)
+    };
+    let others = EXECUTED.iter().filter(|it| **it != HINT);
+    meant == Dialect::MySql
+        && !others.into_iter().any(|it| sql.contains(it))
+        && sql.split(HINT).skip(1).all(is_plain)
+}
+
+/// Whether MySQL, told to take a backslash for a letter, would find no end of the texts: then
+/// `'it\'s'` has one meaning. With a comment or another quote, it could find one there.
+fn has_one_meaning(meant: Dialect, sql: &str) -> bool {
+    let plain = sqlparser::dialect::GenericDialect {};
+    meant == Dialect::MySql
+        && !["#", "--", "/*", "`", "\""].iter().any(|it| sql.contains(it))
+        && Tokenizer::new(&plain, sql).with_unescape(false).tokenize().is_err()
 }
 
 /// Whether all names in backticks are made of letters. To whom a backtick is no quote, there is then
@@ -172,7 +193,7 @@ fn array(token: &Token) -> Option<impl Iterator<Item = String>> {
 }
 
 /// The text between quotes, if that is what this is, and all databases let it end there.
-fn literal(meant: Dialect, token: &Token) -> Result<Option<&str>, Refusal> {
+fn literal<'a>(meant: Dialect, token: &'a Token, sql: &str) -> Result<Option<&'a str>, Refusal> {
     const BACKSLASH: Refusal = Refusal::Ambiguous("a backslash before a quote");
     if let Token::SingleQuotedString(text)
     | Token::NationalStringLiteral(text)
@@ -181,7 +202,11 @@ fn literal(meant: Dialect, token: &Token) -> Result<Option<&str>, Refusal> {
     {
         // MySQL escapes with backslashes, unless it is told not to; PostgreSQL does if it is told.
         let escapes = text.contains("\\'") || text.ends_with('\\');
-        return if escapes { Err(BACKSLASH) } else { Ok(Some(text)) };
+        return if escapes && !has_one_meaning(meant, sql) {
+            Err(BACKSLASH)
+        } else {
+            Ok(Some(text))
+        };
     }
     if let Token::EscapedStringLiteral(text) = token {
         let is_plain = meant == Dialect::Postgres && !text.contains(['\'', '\\']);
@@ -233,6 +258,12 @@ fn word(meant: Dialect, token: &Token, before: Option<&Token>) -> Result<(), Ref
     {
         return Err(Refusal::Ambiguous("`--` without a space"));
     }
+    // In a raw text of BigQuery a backslash is a letter, but before a quote.
+    if let Token::SingleQuotedRawStringLiteral(text) = token
+        && (meant != Dialect::BigQuery || text.contains('\'') || text.ends_with('\\'))
+    {
+        return Err(Refusal::Ambiguous("a text of another dialect"));
+    }
     // Texts of dialects that are none of ours.
     if matches!(
         token,
@@ -242,7 +273,6 @@ fn word(meant: Dialect, token: &Token, before: Option<&Token>) -> Result<(), Ref
             | Token::DoubleQuotedByteStringLiteral(_)
             | Token::TripleSingleQuotedByteStringLiteral(_)
             | Token::TripleDoubleQuotedByteStringLiteral(_)
-            | Token::SingleQuotedRawStringLiteral(_)
             | Token::DoubleQuotedRawStringLiteral(_)
             | Token::TripleSingleQuotedRawStringLiteral(_)
             | Token::TripleDoubleQuotedRawStringLiteral(_)
@@ -338,6 +368,36 @@ impl Lexed {
         })
     }
 
+    /// Words that begin a statement of SQL Server, and stand where it may begin one: not behind `AS`,
+    /// a comma and the like, where they can only be names.
+    pub(super) fn openings(&self) -> BTreeSet<String> {
+        let bare = |token: &Token| {
+            let Token::Word(word) = token else { return None };
+            word.quote_style.is_none().then(|| word.value.to_ascii_lowercase())
+        };
+        // Behind these there is no alias: a name is to come.
+        let is_open = |before: &Token| {
+            matches!(
+                before,
+                Token::Period
+                    | Token::Comma
+                    | Token::LParen
+                    | Token::Eq
+                    | Token::Neq
+                    | Token::Lt
+                    | Token::Gt
+                    | Token::LtEq
+                    | Token::GtEq
+                    | Token::Plus
+                    | Token::Minus
+                    | Token::Div
+            ) || bare(before).is_some_and(|it| OPEN.contains(&it.as_str()))
+        };
+        let pairs = self.words.iter().zip(self.words.iter().skip(1));
+        let words = pairs.filter(|(before, _)| !is_open(before)).filter_map(|(_, it)| bare(it));
+        words.filter(|it| catalog::begins(it)).collect()
+    }
+
     /// The pragma that this is; nothing, if it is none; an error, if it is none that is known.
     pub(super) fn pragma(&self) -> Option<Result<Pragma, Refusal>> {
         let name = |token: &Token| {
@@ -361,6 +421,13 @@ impl Lexed {
             [] => (NAMED.contains(&called.as_str()) || GIVEN.contains(&called.as_str()), None),
             [Token::LParen, argument, Token::RParen] => {
                 (GIVEN.contains(&called.as_str()), argument_name(argument))
+            }
+            // It has keys checked that are not; the other way round is another matter.
+            [Token::Eq, value] => {
+                let on = argument_name(value)
+                    .is_some_and(|it| matches!(it.as_str(), "on" | "true"))
+                    || matches!(value, Token::Number(it, _) if it == "1");
+                (on && called == "foreign_keys", None)
             }
             _ => (false, None),
         };
@@ -399,7 +466,7 @@ impl Pragma {
 
 /// Pragmas of SQLite that only say something when they are given nothing. With a value, most of
 /// them set it.
-const NAMED: [&str; 16] = [
+const NAMED: [&str; 17] = [
     "application_id",
     "collation_list",
     "compile_options",
@@ -416,6 +483,7 @@ const NAMED: [&str; 16] = [
     "pragma_list",
     "schema_version",
     "user_version",
+    "version",
 ];
 
 /// Pragmas whose argument is what they are about.
@@ -458,8 +526,15 @@ const ENGINES: [&str; 22] = [
     "url",
 ];
 
+/// Words behind which a name is to come.
+const OPEN: [&str; 14] = [
+    "all", "and", "as", "by", "case", "distinct", "else", "from", "not", "on", "or", "select",
+    "then", "where",
+];
+
 /// MySQL and MariaDB run what is in such a comment, or let it set variables.
-const EXECUTED: [&str; 3] = ["/*!", "/*M!", "/*+"];
+const EXECUTED: [&str; 3] = ["/*!", "/*M!", HINT];
+const HINT: &str = "/*+";
 
 /// What a person or a model would write is far below these. The parser's tree is as deep as the
 /// statement has links, and is walked on the stack of whoever asks.

@@ -166,7 +166,7 @@ fn says_always(word: &str, text: &str) -> bool {
 }
 
 const OF_MYSQL: &[&dyn Dialect] = &[&MySqlDialect {}];
-const DIALECTS: &[&dyn Dialect] = &[
+pub(super) const DIALECTS: &[&dyn Dialect] = &[
     &MySqlDialect {},
     &SQLiteDialect {},
     &PostgreSqlDialect {},
@@ -235,7 +235,7 @@ fn of_statement(statement: &Statement) -> Option<Breakout> {
     has_clause.then_some(Breakout::Clause)
 }
 
-fn has_clause(select: &Select) -> bool {
+pub(super) fn has_clause(select: &Select) -> bool {
     let groups = match &select.group_by {
         GroupByExpr::All(_) => true,
         GroupByExpr::Expressions(by, _) => !by.is_empty(),

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, CopySource, Expr, FromTable, Ident, ObjectName, ObjectNamePart, Select,
-    SelectItem, Statement, TableFactor, TableObject, TableWithJoins, Visit, Visitor,
+    AlterTableOperation, BinaryOperator, CopySource, Expr, FromTable, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, RenameTableNameKind, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TableObject, TableWithJoins, Visit, Visitor,
 };
 
-use super::{Dialect, Kind, Loss, Query, Refusal, functions};
+use super::catalog::{self, ACCOUNTS, CATALOG, FILES, OWN, SECRET_COLUMNS, SECRETS, SYSTEM, parts};
+use super::{Dialect, Kind, Loss, Query, Refusal, clauses, functions};
 
 /// What was seen so far.
-pub(super) struct Survey {
+pub(super) struct Survey<'a> {
     /// Whose functions are known.
     meant: Dialect,
     /// How names are compared.
@@ -33,10 +35,17 @@ pub(super) struct Survey {
     defining: BTreeMap<*const sqlparser::ast::Query, BTreeSet<String>>,
     /// Names of functions in the place of a table.
     calls: BTreeSet<*const ObjectName>,
+    /// Words that stand where SQL Server would begin another statement.
+    openings: &'a BTreeSet<String>,
 }
 
-impl Survey {
-    pub(super) fn of(meant: Dialect, dialect: Dialect, statement: &Statement) -> Query {
+impl<'a> Survey<'a> {
+    pub(super) fn of(
+        meant: Dialect,
+        dialect: Dialect,
+        statement: &Statement,
+        openings: &'a BTreeSet<String>,
+    ) -> Query {
         let mut survey = Self {
             meant,
             dialect,
@@ -52,6 +61,7 @@ impl Survey {
             scopes: Vec::new(),
             defining: BTreeMap::new(),
             calls: BTreeSet::new(),
+            openings,
         };
         // Nothing here breaks off.
         let _ = statement.visit(&mut survey);
@@ -113,6 +123,30 @@ impl Survey {
         self.functions.insert(name);
     }
 
+    /// A call whose argument says whether it is one that only reads.
+    fn call_with(&mut self, name: &ObjectName, arguments: &FunctionArguments) {
+        let called = self.name(name);
+        let setting = matches!(called.as_str(), "current_setting" | "pg_catalog.current_setting");
+        if setting && clauses::is_open_setting(arguments) {
+            self.functions.insert(called);
+        } else {
+            self.call(name);
+        }
+    }
+
+    /// `TABLE t`, which is a query and no relation to the parser.
+    fn table_command(&mut self, body: &SetExpr) {
+        if let SetExpr::SetOperation { left, right, .. } = body {
+            self.table_command(left);
+            self.table_command(right);
+        } else if let SetExpr::Table(it) = body {
+            let parts = [it.schema_name.clone(), it.table_name.clone()];
+            let name = ObjectName::from(parts.into_iter().flatten().collect::<Vec<_>>());
+            self.takes_all = true;
+            let _ = self.pre_visit_relation(&name);
+        }
+    }
+
     /// What is read of accounts, and what is changed of what the database knows of itself.
     fn catalogs(&mut self) {
         let columns = |names: &[&str]| self.columns.iter().any(|it| names.contains(&it.as_str()));
@@ -121,10 +155,13 @@ impl Survey {
             let (schema, name) = parts(it);
             ACCOUNTS.contains(&name)
                 || schema == "mysql" && name == "user" && (logs_in || takes_all)
+                || matches!(schema, "vault" | "pgsodium") && SECRETS.contains(&name)
         });
         let written = self.writes.iter().find(|it| {
             let (schema, name) = parts(it);
+            let database = it.split_once('.').map_or("", |(database, _)| database);
             SYSTEM.contains(&schema)
+                || self.dialect == Dialect::MsSql && OWN.contains(&database)
                 || name.starts_with("sqlite_")
                 || schema.is_empty() && (ACCOUNTS.contains(&name) || CATALOG.contains(&name))
         });
@@ -138,6 +175,35 @@ impl Survey {
     fn write(&mut self, name: &ObjectName) {
         let name = self.name(name);
         self.writes.insert(name);
+    }
+
+    /// SQL Server takes no such word for an alias, and runs what it begins.
+    fn alias(&mut self, name: &Ident) {
+        if matches!(self.meant, Dialect::MsSql | Dialect::Unknown)
+            && name.quote_style.is_none()
+            && self.openings.contains(&name.value.to_ascii_lowercase())
+        {
+            self.refuse(Refusal::Stacked);
+        }
+    }
+
+    fn table_alias(&mut self, factor: &TableFactor) {
+        if let TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::TableFunction { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. }
+        | TableFactor::JsonTable { alias: Some(alias), .. }
+        | TableFactor::OpenJsonTable { alias: Some(alias), .. }
+        | TableFactor::NestedJoin { alias: Some(alias), .. }
+        | TableFactor::Pivot { alias: Some(alias), .. }
+        | TableFactor::Unpivot { alias: Some(alias), .. }
+        | TableFactor::MatchRecognize { alias: Some(alias), .. }
+        | TableFactor::XmlTable { alias: Some(alias), .. } = factor
+            && !alias.explicit
+        {
+            self.alias(&alias.name);
+        }
     }
 
     fn write_tables(&mut self, tables: &[TableWithJoins]) {
@@ -178,10 +244,25 @@ impl Survey {
             self.write_factor(&it.table);
         } else if let Statement::CreateTable(it) = statement {
             self.write(&it.name);
+        } else if let Statement::CreateVirtualTable { name, module_name, .. } = statement {
+            self.write(name);
+            if !catalog::is_module(module_name) {
+                self.refuse(Refusal::Elsewhere(module_name.value.to_lowercase()));
+            }
+        } else if let Statement::RenameTable(all) = statement {
+            all.iter().flat_map(|it| [&it.old_name, &it.new_name]).for_each(|it| self.write(it));
         } else if let Statement::CreateView(it) = statement {
             self.write(&it.name);
         } else if let Statement::AlterTable(it) = statement {
             self.write(&it.name);
+            for operation in &it.operations {
+                if let AlterTableOperation::RenameTable {
+                    table_name: RenameTableNameKind::As(name) | RenameTableNameKind::To(name),
+                } = operation
+                {
+                    self.write(name);
+                }
+            }
         } else if let Statement::CreateIndex(it) = statement {
             self.write(&it.table_name);
         } else if let Statement::Drop { names, .. } = statement {
@@ -217,7 +298,7 @@ impl Survey {
     }
 }
 
-impl Visitor for Survey {
+impl Visitor for Survey<'_> {
     type Break = ();
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
@@ -242,13 +323,10 @@ impl Visitor for Survey {
         if !query.locks.is_empty() {
             self.refuse(Refusal::Locks);
         }
-        if query.for_clause.is_some()
-            || query.settings.is_some()
-            || query.format_clause.is_some()
-            || !query.pipe_operators.is_empty()
-        {
+        if !clauses::only_read(query) {
             self.refuse(Refusal::Clause);
         }
+        self.table_command(&query.body);
         let mut visible = self
             .defining
             .remove(&std::ptr::from_ref(query))
@@ -283,7 +361,12 @@ impl Visitor for Survey {
             .projection
             .iter()
             .any(|it| matches!(it, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-        if !select.optimizer_hints.is_empty() {
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item {
+                self.alias(alias);
+            }
+        }
+        if !select.optimizer_hints.iter().all(|it| clauses::is_plain_hint(&it.text)) {
             self.refuse(Refusal::Clause);
         }
         ControlFlow::Continue(())
@@ -294,8 +377,11 @@ impl Visitor for Survey {
             return ControlFlow::Continue(());
         }
         let name = self.name(relation);
-        if self.is_file(relation) {
+        if self.is_file(relation) || catalog::is_stage(self.meant, relation) {
             self.refuse(Refusal::File(name.clone()));
+        }
+        if catalog::is_linked(self.meant, relation) {
+            self.refuse(Refusal::Elsewhere(name.clone()));
         }
         if !self.scopes.last().is_some_and(|it| it.contains(&name)) {
             self.reads.insert(name);
@@ -304,6 +390,7 @@ impl Visitor for Survey {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.table_alias(factor);
         if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
             factor
         {
@@ -311,9 +398,7 @@ impl Visitor for Survey {
             self.call(name);
         } else if matches!(
             factor,
-            TableFactor::MatchRecognize { .. }
-                | TableFactor::OpenJsonTable { .. }
-                | TableFactor::SemanticView { .. }
+            TableFactor::MatchRecognize { .. } | TableFactor::SemanticView { .. }
         ) {
             self.refuse(Refusal::Clause);
         }
@@ -322,7 +407,7 @@ impl Visitor for Survey {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr {
-            self.call(&function.name);
+            self.call_with(&function.name, &function.args);
         } else if let Expr::BinaryOp { op, .. } = expr {
             if matches!(
                 op,
@@ -433,69 +518,5 @@ fn kind(statement: &Statement) -> Kind {
     }
 }
 
-/// The schema and the name of a table, without quotes.
-fn parts(name: &str) -> (&str, &str) {
-    let (schema, name) = name.rsplit_once('.').unwrap_or(("", name));
-    (schema.rsplit('.').next().unwrap_or_default(), name)
-}
-
 /// So many obstacles of one statement are told apart.
 const OBSTACLES_MAX: usize = 32;
-
-/// Tables of what accounts log in by: in PostgreSQL, MariaDB and SQL Server.
-const ACCOUNTS: &[&str] = &[
-    "pg_authid",
-    "pg_shadow",
-    "pg_user_mapping",
-    "pg_user_mappings",
-    "pg_foreign_server",
-    "pg_subscription",
-    "global_priv",
-    "sql_logins",
-    "syslogins",
-    "duckdb_secrets",
-];
-
-/// Columns of `mysql.user` and its like.
-const SECRET_COLUMNS: &[&str] =
-    &["authentication_string", "password", "plugin_auth_string", "user_attributes"];
-
-/// Schemas that are the database's own.
-const SYSTEM: &[&str] =
-    &["pg_catalog", "information_schema", "mysql", "sys", "performance_schema", "system"];
-
-/// Tables of PostgreSQL's own that are found without their schema.
-const CATALOG: &[&str] = &[
-    "pg_class",
-    "pg_proc",
-    "pg_attribute",
-    "pg_type",
-    "pg_database",
-    "pg_settings",
-    "pg_roles",
-    "pg_user",
-    "pg_auth_members",
-    "pg_language",
-    "pg_namespace",
-    "pg_trigger",
-    "pg_rewrite",
-    "pg_extension",
-    "pg_operator",
-    "pg_cast",
-    "pg_policy",
-    "pg_largeobject",
-    "pg_hba_file_rules",
-    "pg_file_settings",
-    "pg_db_role_setting",
-    "pg_default_acl",
-    "pg_event_trigger",
-    "pg_index",
-    "pg_constraint",
-    "pg_opclass",
-];
-
-/// How the names of files end that DuckDB reads as tables.
-const FILES: [&str; 13] = [
-    "csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "db", "duckdb", "xlsx", "gz", "zst",
-    "arrow",
-];
