@@ -369,6 +369,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_shortened_fits_whatever_was_in_it() {
+        let long = || "\u{10348}".repeat(1 << 20);
+        let noted = || Noted {
+            rule: "secret",
+            severity: "high",
+            place: long(),
+            says: long(),
+            action: "deny",
+        };
+        let record = Record {
+            method: long(),
+            tool: Some(long()),
+            client: long().into(),
+            rule: Some(long()),
+            destination: Some(long()),
+            trace: Some(long()),
+            findings: vec![noted(), noted()],
+            says: long(),
+            ..Record::default()
+        };
+        let shortened = record.shortened();
+        assert!(serde_json::to_vec(&shortened).unwrap().len() < 64 << 10);
+        assert!(shortened.says.starts_with("(cut) \u{10348}"));
+    }
+
+    #[test]
     fn only_a_plain_outcome_can_wait() {
         let of = |kind| Record { kind, ..Record::default() };
         assert!(of(Kind::Outcome).can_wait());
