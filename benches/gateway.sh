@@ -26,7 +26,9 @@ start $up "$bin/mcpb-upstream" --addr $up
 serve $ours --upstream http://$up/mcp; guard=${pids[-1]}
 echo "idle: $(awk '/VmRSS/{print $2}' /proc/$guard/status) KiB resident"
 cases="echo1 echo16 echo128 modern1 modern16 modern128 big16 list4"
-BIN=$bin "$work/bench/bench.sh" --runs "${RUNS:-3}" --secs "${SECS:-2}" --cases "$cases" --gateway stockade http://$ours/mcp "$guard"
+BIN=$bin "$work/bench/bench.sh" --runs "${RUNS:-3}" --secs "${SECS:-2}" --cases "$cases" --out "$work/results" \
+  --gateway stockade http://$ours/mcp "$guard"
+python3 benches/rules.py "$work"/results/*.jsonl
 
 echo; echo "### in front of a process, beside the least that a bridge can do"; echo
 serve $lines -- "$bin/mcpb-stdio"; bridge=${pids[-1]}
