@@ -6,6 +6,7 @@
 pub mod alias;
 pub mod approval;
 pub mod argument;
+mod bytes;
 pub mod canary;
 pub mod catalog;
 pub mod check;

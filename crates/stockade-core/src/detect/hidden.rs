@@ -9,6 +9,7 @@ use data_encoding::{BASE32, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use super::Said;
 use super::lexicon::Class;
 use super::view::View;
+use crate::bytes::{count, is_hex, is_text_in_hex, leading};
 
 /// How something was hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Disguise {
 /// What is shorter says nothing.
 const PIECE_MIN: usize = 20;
 const HEX_MIN: usize = 32;
+/// Text has so many bytes in a row somewhere that are no control characters.
+const LETTERS_MIN: usize = 8;
 const NUMBERS_MIN: usize = 8;
 /// So often something that is encoded may be encoded again.
 const DEPTH_MAX: usize = 2;
@@ -109,9 +112,7 @@ struct Shape {
 impl Shape {
     fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
-        // No early exit and no branches: the compiler makes vector instructions of this.
-        let swapped: usize =
-            bytes.iter().map(|it| usize::from(kind(*it) & (SWAPPED | DIGIT) != 0)).sum();
+        let swapped = count(bytes, |it| it.is_ascii_digit() | matches!(it, b'@' | b'$'));
         let is_plain = swapped < MIXED_MIN;
         let (mut words, mut single, mut mixed, mut numbers) = (0_usize, 0, 0, 0_usize);
         let mut shape = Self { escapes: escapes(bytes), ..Self::default() };
@@ -122,6 +123,15 @@ impl Shape {
             if word.len() < WORD_MIN && is_plain && kind(*first) & MORSE == 0 {
                 single += usize::from(word.len() == 1 && kind(*first) & (LETTER | DIGIT) != 0);
                 numbers = 0;
+                continue;
+            }
+            if word.len() >= HEX_MIN && leading(word, is_hex) == word.len() {
+                // A digest or a dump: what it is made of makes no words, and is looked at as what it is.
+                let digits = count(word, |it| it.is_ascii_digit());
+                numbers = if digits == word.len() { numbers + 1 } else { 0 };
+                let is_long = digits == word.len() && digits >= 8 * NUMBERS_MIN;
+                shape.numbers |= numbers >= NUMBERS_MIN || is_long;
+                shape.runs = true;
                 continue;
             }
             let word = Kinds::of(word);
@@ -266,7 +276,7 @@ fn pieces(
         return true;
     }
     const DECODERS: [(Disguise, usize, Decoder); 3] = [
-        (Disguise::Hex, HEX_MIN, |it| HEXLOWER_PERMISSIVE.decode(it).ok()),
+        (Disguise::Hex, HEX_MIN, hex),
         (Disguise::Base32, HEX_MIN, base32),
         (Disguise::Base64, PIECE_MIN, base64),
     ];
@@ -293,12 +303,24 @@ fn pieces(
     true
 }
 
+fn hex(run: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, _) = run.as_chunks::<2>();
+    if !is_text_in_hex(pairs, LETTERS_MIN) {
+        return None;
+    }
+    HEXLOWER_PERMISSIVE.decode(run).ok()
+}
+
 fn base32(run: &[u8]) -> Option<Vec<u8>> {
     let whole = run.len() - run.len() % 8;
     run.get(..whole).and_then(|it| BASE32.decode(it).ok())
 }
 
 fn base64(run: &[u8]) -> Option<Vec<u8>> {
+    // Twenty-two letters of sixty-four make no text.
+    if run.len() >= HEX_MIN && leading(run, is_hex) == run.len() {
+        return None;
+    }
     // What is left of a group that was cut says nothing, and a path that precedes it even less.
     let whole = if run.len() % 4 == 1 { run.len() - 1 } else { run.len() };
     let run = run.get(..whole)?;

@@ -13,6 +13,7 @@ use super::hidden::Disguise;
 use super::lexicon::{self, Class, Hit};
 use super::quotes::{Parts, Quotes};
 use super::{Of, Said};
+use crate::bytes::leading;
 use crate::check::is_ignorable;
 use crate::name;
 
@@ -140,7 +141,7 @@ impl View {
         self.bytes.reserve(text.len());
         let mut rest = text;
         while !rest.is_empty() {
-            let len = rest.iter().position(|it| *it <= b' ' || *it == b'\\').unwrap_or(rest.len());
+            let len = leading(rest, |it| (it > b' ') & (it != b'\\'));
             let (word, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
             self.push_word(word);
             // A text in JSON in a text has its line feeds as two characters.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem;
 
 use super::columns;
@@ -58,7 +58,10 @@ const MARKS: &[(&str, Mark)] = &[
 
 static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let words = MARKS.iter().map(|(word, _)| word);
-    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words).ok()
+    // Some kilobytes. A prefilter for parts of words so short costs more than it saves.
+    let mut builder = AhoCorasick::builder();
+    builder.kind(Some(AhoCorasickKind::DFA)).prefilter(false);
+    builder.match_kind(MatchKind::LeftmostFirst).build(words).ok()
 });
 
 /// Calls `found` with each password that a command, a file of logins, an element or a table has.

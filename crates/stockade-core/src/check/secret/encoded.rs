@@ -8,10 +8,11 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use data_encoding::HEXLOWER_PERMISSIVE;
 
-use super::token::leading;
-use super::{Secret, inside, tokens, write};
+use super::{BYTES_MIN, Secret, inside, tokens, write};
 use crate::alias::Aliases;
+use crate::bytes::{is_hex, is_text_in_hex, leading, run};
 
 /// A secret that is in an encoding.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,19 +46,29 @@ const LINE_MIN: usize = 60;
 /// in a run of letters: a path or a word before the first of them is letters as well. A blob is
 /// Base64 from its beginning.
 pub(super) fn find(text: &[u8], depth: usize, is_blob: bool, found: &mut Vec<Secret>) {
-    runs(text, BASE64_MIN, is_base64, &mut |run| base64(text, run, depth, is_blob, found));
+    runs(text, BASE64_MIN, is_base64, &mut |run| {
+        let letters = text.get(run.clone()).unwrap_or_default();
+        // These twenty-two letters of sixty-four make no text that a token is in: it is hexadecimal
+        // or nothing.
+        match leading(letters, is_hex) == letters.len() && !is_blob {
+            true => run.end,
+            false => base64(text, run, depth, is_blob, found),
+        }
+    });
     if !is_blob {
-        runs(text, HEX_MIN, |it| it.is_ascii_hexdigit(), &mut |run| hex(text, run, depth, found));
+        runs(text, HEX_MIN, is_hex, &mut |run| hex(text, run, depth, found));
         runs(text, BASE32_MIN, is_base32, &mut |run| base32(text, run, depth, found));
     }
 }
 
+#[inline]
 fn is_base32(it: u8) -> bool {
     matches!(it, b'A'..=b'Z' | b'2'..=b'7')
 }
 
+#[inline]
 fn is_base64(it: u8) -> bool {
-    it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'-' | b'_')
+    it.is_ascii_alphanumeric() | matches!(it, b'+' | b'/' | b'-' | b'_')
 }
 
 /// Calls `visit` with each run of at least `least` letters; it says where to go on.
@@ -67,22 +78,9 @@ fn runs(
     is_letter: impl Fn(u8) -> bool + Copy,
     visit: &mut dyn FnMut(Range<usize>) -> usize,
 ) {
-    let mut floor = 0;
-    let mut probe = least - 1;
-    while let Some(byte) = text.get(probe) {
-        if !is_letter(*byte) {
-            floor = probe + 1;
-            probe += least;
-            continue;
-        }
-        let before = text.get(floor..probe).unwrap_or_default();
-        let start = probe - before.iter().rev().take_while(|it| is_letter(**it)).count();
-        let mut end = probe + leading(text.get(probe..).unwrap_or_default(), is_letter);
-        if end - start >= least {
-            end = end.max(visit(start..end));
-        }
-        floor = end;
-        probe = floor + least;
+    let mut from = 0;
+    while let Some(it) = run(text, from, least, is_letter) {
+        from = it.end.max(visit(it));
     }
 }
 
@@ -169,12 +167,12 @@ impl<'t> Lines<'t> {
 /// Looks into a run of hexadecimal digits, and returns where it ends.
 fn hex(text: &[u8], run: Range<usize>, depth: usize, found: &mut Vec<Secret>) -> usize {
     let digits = text.get(run.clone()).unwrap_or_default();
-    let value = |it: &u8| char::from(*it).to_digit(16).and_then(|it| u8::try_from(it).ok());
     for skipped in 0..2 {
         let (pairs, left) = digits.get(skipped..).unwrap_or_default().as_chunks::<2>();
-        let decoded: Option<Vec<u8>> =
-            pairs.iter().map(|[high, low]| Some(value(high)? << 4 | value(low)?)).collect();
-        let Some(decoded) = decoded else { continue };
+        if !is_text_in_hex(pairs, BYTES_MIN) {
+            continue;
+        }
+        let Ok(decoded) = HEXLOWER_PERMISSIVE.decode(pairs.as_flattened()) else { continue };
         let secrets = secrets(&decoded, depth);
         if let Some(first) = secrets.first() {
             let kind = first.kind;

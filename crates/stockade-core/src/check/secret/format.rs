@@ -62,8 +62,9 @@ pub(super) const BYTES_MIN: usize = 20;
 const LONG: usize = 8192;
 
 /// What the first [`BYTES_MIN`] bytes of every token are made of.
+#[inline]
 pub(super) fn is_token_byte(it: u8) -> bool {
-    it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-' | b'.' | b'/' | b'$')
+    it.is_ascii_alphanumeric() | matches!(it, b'_' | b'-' | b'.' | b'/' | b'$')
 }
 
 macro_rules! formats {

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::format::{BYTES_MIN, Class, FORMATS, Format, Part, is_token_byte};
+use crate::bytes::leading;
 
 /// The formats by their first byte, longest prefix first.
 static BY_FIRST: LazyLock<Vec<Vec<&Format>>> = LazyLock::new(|| {
@@ -74,16 +75,6 @@ pub(super) fn is_whole(word: &[u8]) -> Option<&'static str> {
     let formats = BY_FIRST.get(first).map_or(&[][..], |it| it);
     let is = |it: &&&Format| matched(word, 0, it, &mut Ends::default()) == Some(word.len());
     formats.iter().find(is).map(|it| it.kind)
-}
-
-/// How many bytes at the front are of a kind. Runs are long, and of sixteen bytes compared without a
-/// branch between them a compiler makes a few instructions.
-pub(super) fn leading(text: &[u8], has: impl Fn(u8) -> bool) -> usize {
-    let (blocks, _) = text.as_chunks::<16>();
-    let all = |it: &&[u8; 16]| it.iter().fold(true, |all, it| all & has(*it));
-    let whole = 16 * blocks.iter().take_while(all).count();
-    let rest = text.get(whole..).unwrap_or_default();
-    whole + rest.iter().take_while(|it| has(**it)).count()
 }
 
 /// Looks at every word of a long run, and returns where the last token ended.
