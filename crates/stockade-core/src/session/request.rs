@@ -117,7 +117,7 @@ impl Turn<'_> {
         let mut shadowed = None;
         if from == Side::Client && &*waiting.method == "tools/call" {
             let (decided, stopped) = self.decide(&judgement, digest.as_deref(), &mut waiting);
-            if decided.hidden && original.is_none() {
+            if decided.hidden && !self.policy.shadow {
                 return self.hidden(&id, &waiting, digest, &judgement, &decided.by);
             }
             by = Some(decided.by.rule.clone());

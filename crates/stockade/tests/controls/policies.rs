@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::approvals::{approvals, waiting};
 use crate::harness::{
-    Gateway, Home, Probe, Script, call, is_refusal, request, say, text, tool, wait_for,
+    Gateway, Home, Probe, Script, Step, call, is_refusal, request, say, text, tool, wait_for,
 };
+use crate::lock::{Place, listed, names};
 
 crate::rows![
     l08_a_policy_is_tested_by_cases,
@@ -23,6 +24,7 @@ crate::rows![
     l08_in_shadow_everything_is_decided_and_nothing_is_done,
     l08_in_shadow_over_http_as_well,
     l08_what_is_no_policy_holds_in_shadow,
+    l08_a_lock_and_a_clock_hold_in_shadow,
     l08_a_rule_may_be_in_shadow_alone,
     l08_shadow_ends_when_the_file_says_so,
     l08_a_rule_has_one_name,
@@ -505,12 +507,28 @@ fn l08_what_is_no_policy_holds_in_shadow() {
     assert!(probe.next().unwrap().get("error").is_some());
     let twice = json!({ "jsonrpc": "2.0", "id": 2, "method": "notifications/initialized" });
     assert!(probe.ask(&twice).get("error").is_some());
-    assert_eq!(fake.count("tools/list"), 0);
+    assert_eq!((fake.count("tools/list"), fake.count("notifications/initialized")), (0, 1));
     // A ledger that is gone.
     fs::rename(home.ledger(), home.path().join("moved")).unwrap();
     let answered = probe.offer(format!("{}\n", call(3, "say", json!({}))).as_bytes());
     assert!(answered.is_err() || probe.ended().code == Some(2));
     assert_eq!(fake.count("tools/call"), 0);
+}
+
+fn l08_a_lock_and_a_clock_hold_in_shadow() {
+    let honest = Script::default().with(tool("wipe")).on_tool("hang", [Step::Hang]);
+    let place = Place::approved(&honest);
+    place.home.policy(&format!("{SHADOW}\n[limits]\ncall_timeout_s = 1\n"));
+    let mut probe = place.run().begin();
+    assert!(!is_refusal(&probe.ask(&call(1, "wipe", json!({})))));
+    let late = probe.ask(&call(2, "hang", json!({})));
+    assert!(text(&late).contains("took too long"), "{late}");
+    let mut other = honest.clone();
+    other.tools[0]["description"] = json!("Wipes everything.");
+    place.fake.becomes(&other);
+    assert_eq!(names(&listed(&mut probe, "tools")), ["echo", "hang"]);
+    let answer = probe.ask(&call(3, "wipe", json!({})));
+    assert!(is_refusal(&answer) && text(&answer).contains("not what was approved"), "{answer}");
 }
 
 fn l08_a_rule_may_be_in_shadow_alone() {
@@ -586,7 +604,7 @@ fn l08_a_rule_has_one_name() {
 }
 
 /// The policies to begin with, by name.
-fn names(home: &Home) -> Vec<String> {
+fn begun_with(home: &Home) -> Vec<String> {
     let (code, out, _) = told(&policy(home, &["init"]));
     assert_eq!(code, Some(0));
     out.lines().filter_map(|it| it.split_whitespace().next()).map(str::to_owned).collect()
@@ -594,7 +612,7 @@ fn names(home: &Home) -> Vec<String> {
 
 fn l08_each_policy_to_begin_with_does_what_its_cases_say() {
     let home = Home::new();
-    let names = names(&home);
+    let names = begun_with(&home);
     assert_eq!(names.len(), 10, "{names:?}");
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     for name in &names {
