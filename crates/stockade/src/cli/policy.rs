@@ -378,6 +378,8 @@ when = "args.size > 10"
 
         what the checks find in the call
           hidden_unicode  high  deny  stockade.toml:4  /params/arguments/text: 1 character that nobody sees, the first U+200B
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
         exit 0
         "#);
     }
@@ -420,6 +422,8 @@ when = "args.size > 10"
 
         what the checks find in the call
           path_outside_roots  high  deny  stockade.toml:4  /params/arguments/path: path, by its name: the path is outside every root  <- decides
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
         exit 0
         "#);
         let file = "[rules]\nhidden_unicode = \"fix\"\n";
@@ -443,6 +447,8 @@ when = "args.size > 10"
 
         what the checks find in the answer
           error_detail  medium  fix  built in  /result/content/0/text: a path of the host  <- decides
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
         exit 0
         "#);
     }
@@ -462,6 +468,8 @@ when = "args.size > 10"
           default   deny   stockade.toml:1  no rule matches  <- decides
 
         the checks find nothing in the call
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
         exit 0
         ");
     }

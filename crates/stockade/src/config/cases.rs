@@ -181,6 +181,10 @@ fn made(text: &str, path: &Path, reader: &mut Reader) -> Option<Cases> {
     }
     let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
     let file = CasesFile::read(&root, reader)?;
+    // What is written wrong is told first, or it would be told as missing too.
+    if !reader.problems.is_empty() {
+        return None;
+    }
     let beside = |name: &String| path.parent().unwrap_or(Path::new("")).join(name);
     let value = |it: &Option<At<String>>| it.as_ref().map(|it| it.value.clone());
     let tools = match &file.tools {
@@ -193,7 +197,7 @@ fn made(text: &str, path: &Path, reader: &mut Reader) -> Option<Cases> {
             Tools::None
         }
     };
-    if file.cases.is_none() && reader.problems.is_empty() {
+    if file.cases.is_none() {
         reader.wrong(0..0, "there are no `[[cases]]`".to_owned(), "nothing is tested");
     }
     let (client, principal) = (value(&file.client), value(&file.principal));

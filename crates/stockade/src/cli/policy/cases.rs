@@ -255,7 +255,7 @@ fn as_expected(
     let rules = came.rules.iter().map(|it| format!("{it} ({})", place_of(resolved, it)));
     let rules: Vec<_> = rules.collect();
     let by = if rules.is_empty() { String::new() } else { format!(" by {}", rules.join(", ")) };
-    let why: String = came.why.iter().map(|it| format!("\n      {it}")).collect();
+    let why: String = came.why.iter().map(|it| format!("\n  {it}")).collect();
     Err(format!("expected {expected}, and it is {}{by}{why}", came.done.name()))
 }
 

@@ -220,10 +220,18 @@ impl<'a> Explained<'a> {
         });
         columns(cells.collect(), out)?;
         self.tell_found("the call", &self.came.call, out)?;
-        let Some(answer) = &self.came.answer else { return Ok(()) };
-        writeln!(out, "\nthe answer: {}", answer.done.name())?;
-        self.tell_of(answer, out)?;
-        self.tell_found("the answer", answer, out)
+        if let Some(answer) = &self.came.answer {
+            writeln!(out, "\nthe answer: {}", answer.done.name())?;
+            self.tell_of(answer, out)?;
+            self.tell_found("the answer", answer, out)?;
+        }
+        if self.came.listed.is_none() {
+            writeln!(
+                out,
+                "\nthe tool's definition was not given (`--tools`): what arguments are, their names say"
+            )?;
+        }
+        Ok(())
     }
 
     fn tell_of(&self, came: &Came, out: &mut dyn Write) -> io::Result<()> {
