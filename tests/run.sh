@@ -80,6 +80,7 @@ step_with "node python3" "partners" tests/partners/run.sh "${partners[@]}"
 step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
 step_with "node python3" "approvals" tests/partners/run.sh --approvals
 step_with "node python3 git" "servers" tests/servers/run.sh
+step_with "node python3 git" "policies" tests/servers/run.sh --policies
 step_with "node python3" "escape" tests/escape/run.py
 step_with "node python3" "conformance" conformance
 if [ -n "$fuzz_pid" ]; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers at their pinned versions, once, and runs them. All arguments are run.py's:
 #   STOCKADE=target/debug/stockade tests/servers/run.sh [SERVER…]
+# With --policies it is policies.py that runs, which tries the policies to begin with.
 set -euo pipefail
 [ -x "${STOCKADE:-}" ] || { echo "missing: STOCKADE, a built program (cargo build)" >&2; exit 2; }
 STOCKADE=$(realpath "$STOCKADE")
@@ -21,4 +22,8 @@ for list in requirements.txt requirements-1.txt; do
     cp "$list" "$venv/.installed"
   fi
 done
-STOCKADE=$STOCKADE exec python3 run.py "$@"
+export STOCKADE
+if [ "${1:-}" = --policies ]; then
+  exec python3 policies.py "${@:2}"
+fi
+exec python3 run.py "$@"

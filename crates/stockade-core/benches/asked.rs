@@ -88,6 +88,7 @@ fn asking() -> Policy {
         tools: vec![any("pay")],
         conditions: Vec::new(),
         when: None,
+        shadow: false,
     });
     let limits = Limits { approvals_max: 100_000, approval_timeout_s: 86_400, ..Limits::default() };
     Policy { limits, ..policy }

@@ -28,6 +28,7 @@ fn rule(tool: &str, argument: Option<Test>, when: Option<&str>) -> ToolRule {
         tools: vec![parse(tool)],
         conditions: conditions.collect(),
         when: when.map(|it| When::parse(it).unwrap()),
+        shadow: false,
     }
 }
 

@@ -166,6 +166,14 @@ impl Judgement {
         Self { verdict: self.verdict.and(other), ..self }
     }
 
+    /// What comes of it where a policy decides in shadow: the message goes on as it came in. Only the
+    /// session knows that, and writes down what would have been done.
+    #[must_use]
+    pub(crate) fn in_shadow(self, original: Message) -> Self {
+        let findings = self.findings;
+        Self { message: original, findings, verdict: Verdict::Allow, mended: false }
+    }
+
     /// Adds findings that are not about the message itself.
     #[must_use]
     pub(crate) fn with(self, found: Vec<Finding>, policy: &Policy) -> Self {

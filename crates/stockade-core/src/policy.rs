@@ -177,6 +177,8 @@ pub struct ToolRule {
     pub conditions: Vec<Condition>,
     /// And what else must be so.
     pub when: Option<When>,
+    /// What it decides is written down, and not enforced.
+    pub shadow: bool,
 }
 
 /// What is said about the tools of one server.
@@ -230,6 +232,8 @@ pub struct Decision {
     pub hidden: bool,
     /// It is the decision about a client without a name, which is the stricter one.
     pub unnamed: bool,
+    /// What the strictest of the rules in shadow would have done, where that is stricter.
+    pub shadowed: Option<(Effect, Reason)>,
 }
 
 impl Decision {
@@ -310,6 +314,10 @@ pub struct Policy {
     pub plants: bool,
     /// Whether a server's process is ended that lets a call take too long.
     pub kills_overdue: bool,
+    /// What is decided is written down, and nothing of it is enforced.
+    pub shadow: bool,
+    /// blake3 of the file that this is made from, where there is one.
+    pub digest: Option<Arc<str>>,
 }
 
 /// What is said of what flows through some tools of some servers.
@@ -369,6 +377,7 @@ impl Policy {
     fn call_as(&self, call: &CallFacts<'_>) -> Decision {
         let mut by: Option<(Effect, Reason)> = None;
         let mut questions = Vec::new();
+        let mut shadowed: Option<(Effect, Reason)> = None;
         for (rule, outcome) in self.weigh(call) {
             let (effect, reason) = match outcome {
                 Outcome::Matches => (rule.effect, said(&rule.origin, rule.effect, "")),
@@ -382,6 +391,12 @@ impl Policy {
                 | Outcome::OtherArgument(_)
                 | Outcome::NotNow => continue,
             };
+            if rule.shadow {
+                if shadowed.as_ref().is_none_or(|(before, _)| *before < effect) {
+                    shadowed = Some((effect, reason));
+                }
+                continue;
+            }
             if effect == Effect::Ask {
                 questions.push(reason.clone());
             }
@@ -405,7 +420,8 @@ impl Policy {
             Effect::Ask => Verdict::Ask(questions),
             Effect::Deny => Verdict::Deny(by.clone()),
         };
-        Decision { verdict, by, hidden: !self.lists(call.tool), unnamed: false }
+        let shadowed = shadowed.filter(|(it, _)| *it > effect);
+        Decision { verdict, by, hidden: !self.lists(call.tool), unnamed: false, shadowed }
     }
 
     /// What came of each rule for this call, in the order of the file. [`Self::call`] is made of
@@ -426,7 +442,7 @@ impl Policy {
         let server = &self.tools.server;
         let reads = name::undisguised(tool);
         let mut opened = false;
-        for rule in &self.tools.rules {
+        for rule in self.tools.rules.iter().filter(|it| !it.shadow) {
             let always = rule.conditions.is_empty() && rule.when.is_none();
             match (rule.effect, rule.is_about(server, tool)) {
                 (Effect::Deny, true) if always => return false,

@@ -63,9 +63,16 @@ pub struct Record {
     /// `allow`, `ask` or `deny`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<&'static str>,
-    /// The rule that decided, of the checks or of the policy file.
+    /// What would have been done, where the policy decides in shadow and enforces nothing of it:
+    /// `fix`, `ask` or `deny`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would: Option<&'static str>,
+    /// The rule that decided, of the checks or of the policy file; or that would have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// blake3 of the policy file that it was decided by, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<str>>,
     /// The limit that it ran into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Box<Limited>>,

@@ -16,6 +16,7 @@ mod plant;
 mod request;
 mod roots;
 mod server;
+mod shadow;
 mod turn;
 mod waiting;
 mod watch;

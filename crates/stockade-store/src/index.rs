@@ -18,7 +18,7 @@ use crate::files::{self, Dir, Line, Lines, Name};
 use crate::read::Record;
 
 /// Raised whenever the tables change; an index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long to wait for another process that brings the index up to date.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ const TABLES: &str = "
     CREATE TABLE records (
         at TEXT NOT NULL, segment INTEGER NOT NULL, seq INTEGER NOT NULL, byte INTEGER NOT NULL,
         kind TEXT, session TEXT, call TEXT, server TEXT, client TEXT, principal TEXT,
-        tool TEXT, method TEXT, decision TEXT, rule TEXT
+        tool TEXT, method TEXT, decision TEXT, rule TEXT, would TEXT
     );
     CREATE INDEX records_by_time ON records (at, segment, seq);
     CREATE INDEX records_by_session ON records (session, at);
@@ -42,6 +42,9 @@ const TABLES: &str = "
 const OPEN: &str = "(records.kind IS 'decision' AND records.call IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM records AS ends WHERE ends.call = records.call
     AND ends.session IS records.session AND ends.kind = 'outcome'))";
+
+/// What stands for whatever there is.
+const ANY: &str = "any";
 
 /// Which records to find. What is `None` does not matter; the others must all hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct Filter {
     pub decision: Option<String>,
     /// The rule that decided.
     pub rule: Option<String>,
+    /// What would have been done, of a policy in shadow; `any`, whatever that is.
+    pub would: Option<String>,
     /// At this time or later.
     pub since: Option<SystemTime>,
     /// Before this time.
@@ -132,7 +137,7 @@ struct Known {
 }
 
 /// What becomes a column, in the order of the table.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "kind",
     "session",
     "call",
@@ -143,6 +148,7 @@ const COLUMNS: [&str; 10] = [
     "method",
     "decision",
     "rule",
+    "would",
 ];
 
 impl<'a> Index<'a> {
@@ -270,7 +276,7 @@ fn read_on(
     lines.seek(known.bytes)?;
     let mut insert = tx
         .prepare_cached(
-            "INSERT INTO records VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+            "INSERT INTO records VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
         )
         .map_err(failed)?;
     let mut damaged = 0_u64;
@@ -373,6 +379,7 @@ fn select(filter: &Filter) -> (String, Vec<Value>) {
         ("rule =", filter.rule.clone()),
         ("at >=", filter.since.map(time)),
         ("at <", filter.until.map(time)),
+        ("would =", filter.would.clone().filter(|it| it != ANY)),
     ];
     let mut sql = format!(
         "SELECT name, seq, byte, {OPEN} FROM records \
@@ -390,6 +397,9 @@ fn select(filter: &Filter) -> (String, Vec<Value>) {
     if filter.open {
         sql.push_str(" AND ");
         sql.push_str(OPEN);
+    }
+    if filter.would.as_deref() == Some(ANY) {
+        sql.push_str(" AND would IS NOT NULL");
     }
     sql.push_str(" ORDER BY at DESC, segment DESC, seq DESC");
     (sql, values)

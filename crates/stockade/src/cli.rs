@@ -67,7 +67,7 @@ enum Command {
     Example(example::Example),
     /// Judge the source of servers, tool definitions or texts, without a server
     Scan(scan::Scan),
-    /// Check a policy, or explain what it decides
+    /// Check and test a policy, explain what it decides, or have one to begin with
     Policy(policy::PolicyArgs),
     /// Answer the questions of guards, and see what is allowed for later
     Approvals(approvals::Approvals),

@@ -6,6 +6,7 @@
 //! read unless it is named: a project that was just cloned must not be able to weaken what its user
 //! decided (CVE-2025-59536 was such a file).
 
+pub mod cases;
 pub mod file;
 pub mod problem;
 mod read;

@@ -8,7 +8,7 @@
 pub mod egress;
 pub mod gateway;
 pub mod link;
-mod links;
+pub(crate) mod links;
 pub mod memory;
 pub mod process;
 pub mod roots;

@@ -11,3 +11,4 @@ pub mod failure;
 pub mod guard;
 pub mod lock;
 pub mod prepared;
+pub mod rehearsal;

@@ -15,6 +15,7 @@ fn rule(effect: Effect, tools: &str) -> ToolRule {
         tools: tools.split(' ').filter(|it| !it.is_empty()).map(parse).collect(),
         conditions: Vec::new(),
         when: None,
+        shadow: false,
     }
 }
 

@@ -1,11 +1,11 @@
 //! An answer: held against the request that it answers, judged, and learnt from.
 
-use super::Effect;
 use super::effects::reason;
 use super::elicited::has_own_state;
 use super::pinned::Pinned;
 use super::turn::Turn;
 use super::waiting::Waiting;
+use super::{Effect, shadow};
 use crate::check;
 use crate::finding::Finding;
 use crate::json::Json;
@@ -66,6 +66,7 @@ impl Turn<'_> {
             }
         };
         let (touched, found) = self.seen(&waiting);
+        let as_it_came = self.policy.shadow.then(|| message.clone());
         let mut judgement = self.judge(message, &waiting).with(found, self.policy);
         if from == Side::Server
             && let Err(reason) = self.spent(&original, &waiting)
@@ -73,13 +74,19 @@ impl Turn<'_> {
             judgement = judgement.and(Verdict::Deny(reason));
         }
         let findings = Noted::all(from, judgement.findings(), self.policy);
+        // By what was seen, also where nothing is done about it.
+        let clean = findings.is_empty() && !judgement.mended() && !held && !has_canary;
+        let mut would = None;
+        if let Some(original) = as_it_came {
+            let (it, said) = shadow::let_go(judgement, original, self.policy.asks_nobody);
+            (judgement, would) = (it, Some(said));
+        }
         let mended = judgement.mended() || held || has_canary;
         let verdict = judgement.verdict().name();
         let mut detail = original_error(&original, judgement.findings());
         if has_canary {
             detail.push_str("a canary was planted");
         }
-        let clean = findings.is_empty() && !mended;
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
         if !whole && from == Side::Server && &*waiting.method == "tools/list" {
             // A tool that was taken out of the list, or whose list was refused, can be called all
@@ -96,6 +103,9 @@ impl Turn<'_> {
                     (it.findings, it.mended, it.says) = (findings, mended, detail);
                     it.touched = touched;
                     it.decision = (!clean).then_some(verdict);
+                    if let Some(would) = would {
+                        would.note(it);
+                    }
                 });
                 self.effects.push(Effect::Send(cleared));
             }

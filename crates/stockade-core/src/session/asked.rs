@@ -148,6 +148,7 @@ impl Turn<'_> {
         };
         let mut asked = self.exchange(record::Kind::Question, &waiting);
         asked.arguments_digest.clone_from(&record.arguments_digest);
+        asked.policy.clone_from(&record.policy);
         asked.approved_digest = Some(digest.clone());
         asked.rule = reasons.first().map(|it| it.rule.clone());
         asked.says = question.reasons.join("; ");

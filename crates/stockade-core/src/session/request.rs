@@ -11,7 +11,7 @@ use super::elicited::has_own_state;
 use super::memory::Refused;
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
-use super::{Effect, Session, roots};
+use super::{Effect, Session, roots, shadow};
 use crate::json::Json;
 use crate::judge::Judgement;
 use crate::message::{Id, Kind, Message, Side};
@@ -92,6 +92,7 @@ impl Turn<'_> {
         };
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
+        let mut original = self.policy.shadow.then(|| message.clone());
         let seeded = if from == Side::Client { self.seeds() } else { Ok(()) };
         let mut judgement = self.judge(message, &waiting);
         if called(judgement.message(), &waiting.method) != waiting.tool_name.as_deref() {
@@ -105,19 +106,23 @@ impl Turn<'_> {
         }
         if let Some(reason) = self.unpinned(judgement.message(), &waiting) {
             judgement = judgement.and(Verdict::Deny(reason));
+            // A lock is what somebody has approved, and no policy.
+            original = None;
         }
         if let Err(refused) = seeded {
             judgement = judgement.and(Verdict::Deny(refused.reason));
         }
         let mut by = None;
         let mut limit = None;
+        let mut shadowed = None;
         if from == Side::Client && &*waiting.method == "tools/call" {
             let (decided, stopped) = self.decide(&judgement, digest.as_deref(), &mut waiting);
-            if decided.hidden {
+            if decided.hidden && !self.policy.shadow {
                 return self.hidden(&id, &waiting, digest, &judgement, &decided.by);
             }
             by = Some(decided.by.rule.clone());
             limit = stopped;
+            shadowed = decided.shadowed;
             judgement = judgement.and(decided.verdict);
         }
         if from == Side::Client {
@@ -128,11 +133,22 @@ impl Turn<'_> {
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
         record.rule = by.filter(|it| !it.is_empty());
-        record.mended = judgement.mended() || answered;
+        record.policy.clone_from(&self.policy.digest);
         if answered {
             record.says = "the roots in it are those of the policy".to_owned();
         }
         record.findings = Noted::all(from, judgement.findings(), self.policy);
+        if let Some(it) = shadowed {
+            shadow::of_rule(it, self.policy.asks_nobody).note_beside(&judgement, &mut record);
+        }
+        if let Some(original) = original {
+            let (it, would) = shadow::let_go(judgement, original, self.policy.asks_nobody);
+            would.note(&mut record);
+            let limit = limit.as_ref().filter(|it| Some(&it.name) == record.rule.as_ref());
+            record.limit = limit.cloned().map(Box::new);
+            judgement = it;
+        }
+        record.mended = judgement.mended() || answered;
         record.decision = Some(judgement.verdict().name());
         match judgement.clear() {
             Ok(cleared) => {
@@ -181,7 +197,13 @@ impl Turn<'_> {
             }
             Err(refused) => Err(refused),
         };
-        if left.is_ok() && matches!(judgement.verdict(), Verdict::Allow) {
+        let goes_on = match judgement.verdict() {
+            Verdict::Allow => true,
+            // In shadow nobody is asked, and what would be asked about goes on.
+            Verdict::Ask(_) => self.policy.shadow,
+            Verdict::Deny(_) => false,
+        };
+        if left.is_ok() && goes_on {
             left = self.spend_and_read(judgement.message(), roles, waiting);
         }
         match left {
@@ -332,6 +354,7 @@ impl Turn<'_> {
         record.findings = Noted::all(Side::Client, judgement.findings(), self.policy);
         record.decision = Some("deny");
         record.rule = Some(by.rule.clone());
+        record.policy.clone_from(&self.policy.digest);
         record.says.clone_from(&by.internal);
         self.effects.push(Effect::Record(Box::new(record)));
         self.outcome(waiting, Status::Refused, |_| ());

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::effects::reason;
 use super::waiting::Waiting;
-use super::{Effect, Session};
+use super::{Effect, Session, shadow};
 use crate::canary::Canaries;
 use crate::fence::Fence;
 use crate::judge::{Cleared, Judgement, judge};
@@ -179,8 +179,14 @@ impl Turn<'_> {
             Ok(it) => it,
             Err(says) => return self.violation(from, message.method().unwrap_or_default(), says),
         };
-        let judgement = self.judge(message, &waiting);
+        let original = self.policy.shadow.then(|| message.clone());
+        let mut judgement = self.judge(message, &waiting);
         let findings = Noted::all(from, judgement.findings(), self.policy);
+        let mut would = None;
+        if let Some(original) = original {
+            let (it, said) = shadow::let_go(judgement, original, self.policy.asks_nobody);
+            (judgement, would) = (it, Some(said));
+        }
         let mended = judgement.mended();
         let verdict = judgement.verdict().name();
         let cleared = judgement.clear();
@@ -190,6 +196,9 @@ impl Turn<'_> {
             (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
             if let Err(judgement) = &cleared {
                 record.says = reason(judgement.verdict(), self.policy.asks_nobody).internal;
+            }
+            if let Some(would) = would {
+                would.note(&mut record);
             }
             self.effects.push(Effect::Record(Box::new(record)));
         }

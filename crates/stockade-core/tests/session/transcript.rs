@@ -5,7 +5,7 @@
 //! ```text
 //! # A comment.
 //! policy: default secret=deny tools=deny:delete_*     what is judged by, from here on (root=PATH,
-//!                                                     asks=nobody, asks=client)
+//!                                                     asks=nobody, asks=client, shadow=all)
 //! client> {"jsonrpc":"2.0","id":1,"method":"ping"}    what a side says
 //! server garbled: says                                what its transport could not take in
 //! client left: why
@@ -271,7 +271,7 @@ fn session(server: &Arc<Server>, number: usize) -> Session {
 }
 
 /// `default` or `transparent`, then what differs: `RULE=ACTION`, `tools=EFFECT:PATTERN`,
-/// `otherwise=EFFECT`, `root=PATH`, `client-root=PATH`.
+/// `otherwise=EFFECT`, `root=PATH`, `client-root=PATH`, `shadow=all`, `shadow=EFFECT:PATTERN`.
 fn policy(words: &str) -> Policy {
     let mut words = words.split_whitespace();
     let mut policy = match words.next() {
@@ -282,7 +282,8 @@ fn policy(words: &str) -> Policy {
     let effect = |name: &str| *policy::Effect::ALL.iter().find(|it| it.name() == name).expect(name);
     for word in words {
         match word.split_once('=').expect(word) {
-            ("tools", rule) => {
+            ("shadow", "all") => policy.shadow = true,
+            ("tools" | "shadow", rule) => {
                 let (name, pattern) = rule.split_once(':').expect(word);
                 let any = |it: &str| Pattern::parse(it, Reading::Wide).unwrap();
                 policy.tools.rules.push(ToolRule {
@@ -292,6 +293,7 @@ fn policy(words: &str) -> Policy {
                     tools: vec![any(pattern)],
                     conditions: Vec::new(),
                     when: None,
+                    shadow: word.starts_with("shadow"),
                 });
             }
             ("root", path) => policy.roots.push(path.to_owned()),
@@ -327,6 +329,7 @@ fn recorded(record: &Record) -> String {
         add(record.revision.unwrap_or_default());
     }
     add(record.decision.unwrap_or_default());
+    add(&record.would.map(|it| format!("would {it}")).unwrap_or_default());
     if let Some(status) = record.status {
         add(serde_json::to_value(status).unwrap().as_str().unwrap());
         add(&record.duration_ms.filter(|it| *it > 0).map_or(String::new(), |it| format!("{it}ms")));

@@ -32,12 +32,14 @@ const KINDS: [&str; 17] = [
     "ledger.removed",
 ];
 const DECISIONS: [&str; 3] = ["allow", "ask", "deny"];
+const WOULD: [&str; 4] = ["fix", "ask", "deny", "any"];
 
 /// Look into the ledger, and check that nobody changed it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockade audit verify
-  stockade audit query --tool write_file --decision deny --since 1d")]
+  stockade audit query --tool write_file --decision deny --since 1d
+  stockade audit query --would deny")]
 pub(super) struct Audit {
     #[command(subcommand)]
     command: Command,
@@ -83,9 +85,12 @@ struct Query {
     /// What was decided
     #[arg(long, value_parser = DECISIONS)]
     decision: Option<String>,
-    /// The rule that decided
+    /// The rule that decided, or in shadow would have
     #[arg(long)]
     rule: Option<String>,
+    /// What the policy would have done, and has not: it decides in shadow
+    #[arg(long, value_parser = WOULD)]
+    would: Option<String>,
     /// No older than this: 90s, 15m, 12h or 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
     since: Option<Duration>,
@@ -198,6 +203,7 @@ impl Query {
             method: self.method,
             decision: self.decision,
             rule: self.rule,
+            would: self.would,
             since: self.since.and_then(|age| SystemTime::now().checked_sub(age)),
             until: None,
             text: self.text,
@@ -221,6 +227,7 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
     }
     let value: serde_json::Value = serde_json::from_str(&record.json).unwrap_or_default();
     let text = |name: &str| match value.get(name) {
+        Some(serde_json::Value::String(text)) if name == "would" => format!("would {text}"),
         // What somebody said may have had more lines than this has.
         Some(serde_json::Value::String(text)) => text.trim_end().replace(['\n', '\r'], " "),
         Some(other) => other.to_string(),
@@ -235,6 +242,7 @@ fn show(out: &mut impl Write, record: &Record, format: Format, is_open: bool) ->
         "destination",
         "address",
         "decision",
+        "would",
         "status",
         "rule",
         "says",

@@ -1,22 +1,29 @@
-//! `stockade policy`: is the file right, and what would it do?
+//! `stockade policy`: is the file right, what would it do, and does it do what it should?
+
+mod cases;
+mod explain;
+mod listed;
+mod recorded;
+mod starter;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use stockade_core::check;
-use stockade_core::json::Document;
-use stockade_core::message::Side;
-use stockade_core::policy::{CallFacts, Decision, Outcome};
 
+use self::explain::ExplainArgs;
 use super::{Format, learn, printed};
 use crate::config::{ConfigError, Flags, Resolved, Root, Search, Server};
 use crate::failure::{Exit, Failure};
 
-/// Checks the policy, and explains what it does with a call.
+/// Checks a policy, tests it, explains what it does with a call, and has one to begin with.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  stockade policy init filesystem --root ~/notes > notes.toml
+  stockade policy test notes.test.toml")]
 pub(super) struct PolicyArgs {
     #[command(subcommand)]
     command: PolicyCommand,
@@ -26,6 +33,8 @@ pub(super) struct PolicyArgs {
 enum PolicyCommand {
     #[command(flatten)]
     Read(Reading),
+    Test(cases::TestArgs),
+    Init(starter::InitArgs),
     Learn(learn::LearnArgs),
 }
 
@@ -33,7 +42,7 @@ enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 enum Reading {
     Check(CheckArgs),
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
 }
 
 /// Says whether a policy file is right, and what is wrong with it: problems of form are shown first,
@@ -53,35 +62,6 @@ pub(super) struct CheckArgs {
     format: Format,
 }
 
-/// Says what the tables about tools would have happen to a call, and which of them decides. What the
-/// rules about messages (`stockade explain`) would find in it is not asked.
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  stockade policy explain --tool delete_file
-  stockade policy explain --tool read_file --args '{\"path\": \"/etc/passwd\"}' ./stockade.toml")]
-pub(super) struct ExplainArgs {
-    /// The file; without it, the one that would be used.
-    file: Option<PathBuf>,
-    /// The tool that is called.
-    #[arg(long, value_name = "NAME")]
-    tool: String,
-    /// The server of the file that is called.
-    #[arg(long, value_name = "NAME")]
-    server: Option<String>,
-    /// The arguments of the call.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    args: String,
-    /// What the client calls itself, as `when` knows it.
-    #[arg(long, value_name = "NAME")]
-    client: Option<String>,
-    /// Who is signed in, as `when` knows them.
-    #[arg(long, value_name = "NAME")]
-    principal: Option<String>,
-    /// How to say it.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
 /// What a wrong file or wrong arguments end with.
 const USAGE: u8 = 2;
 
@@ -92,6 +72,8 @@ const USAGE: u8 = 2;
 pub(super) fn run(args: &PolicyArgs) -> Result<ExitCode, Failure> {
     let reading = match &args.command {
         PolicyCommand::Read(it) => it,
+        PolicyCommand::Test(it) => return it.run(),
+        PolicyCommand::Init(it) => return it.run(),
         PolicyCommand::Learn(it) => return learn::run(it),
     };
     let mut out = Vec::new();
@@ -102,15 +84,15 @@ pub(super) fn run(args: &PolicyArgs) -> Result<ExitCode, Failure> {
 }
 
 fn run_to(reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    let (file, server, format) = match reading {
-        Reading::Check(it) => (&it.file, &it.server, it.format),
-        Reading::Explain(it) => (&it.file, &it.server, it.format),
+    let (file, server, roots, format) = match reading {
+        Reading::Check(it) => (&it.file, &it.server, &[][..], it.format),
+        Reading::Explain(it) => (&it.file, &it.server, &it.roots[..], it.format),
     };
     let search = Search::new(file.as_deref());
     if let Some(note) = std::env::current_dir().ok().and_then(|it| search.overlooks(&it)) {
         writeln!(err, "note: {note}")?;
     }
-    let flags = Flags { server: server.clone(), ..Flags::default() };
+    let flags = Flags { server: server.clone(), roots: roots.to_vec(), ..Flags::default() };
     let resolved = match Resolved::read(&search, &flags) {
         Ok(it) => it,
         Err(error) => {
@@ -127,21 +109,7 @@ fn run_to(reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Re
             }
             check(&resolved, format, out)?;
         }
-        Reading::Explain(it) => {
-            let arguments = match Document::parse(it.args.clone().into(), &Default::default()) {
-                Ok(arguments) if arguments.root().is_object() => Ok(arguments),
-                Ok(_) => Err("not an object".to_owned()),
-                Err(error) => Err(error.to_string()),
-            };
-            match arguments {
-                Ok(arguments) => explain(&resolved, it, &arguments, out)?,
-                Err(why) => {
-                    writeln!(err, "error: `--args` is not what a call has: {why}")?;
-                    writeln!(err, "help: write an object, as in `--args '{{\"path\": \"/a\"}}'`")?;
-                    return Ok(USAGE);
-                }
-            }
-        }
+        Reading::Explain(it) => return it.explain(&resolved, out, err),
     }
     Ok(0)
 }
@@ -254,97 +222,25 @@ fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-fn explain(
-    resolved: &Resolved,
-    args: &ExplainArgs,
-    arguments: &Document,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let policy = &resolved.policy;
-    let call = CallFacts {
-        tool: &args.tool,
-        arguments: Some(arguments.root()),
-        client: args.client.as_deref(),
-        principal: args.principal.as_deref(),
-        roots: &policy.roots,
-    };
-    let decision = policy.call(&call);
-    let call = if decision.unnamed { CallFacts { client: None, ..call } } else { call };
-    let rules: Vec<Row> = policy
-        .weigh(&call)
-        .map(|(rule, outcome)| Row {
-            cells: [
-                rule.origin.id.clone(),
-                rule.effect.name().to_owned(),
-                rule.origin.place.clone(),
-            ],
-            outcome: words(&outcome),
-            decides: rule.origin.id == decision.by.rule,
-        })
-        .chain([default(resolved, &decision)])
-        .collect();
-    let checks: Vec<[String; 4]> = check::rules()
-        .map(|rule| {
-            let stance = |from| policy.stance(from, rule).name().to_owned();
+/// Where the rule stands that goes by this name in a decision.
+fn place_of(resolved: &Resolved, rule: &str) -> String {
+    let tools = &resolved.policy.tools;
+    let origins = tools.rules.iter().map(|it| &it.origin).chain([&tools.default_origin]);
+    if let Some(it) = origins.into_iter().find(|it| it.id == rule) {
+        return it.place.clone();
+    }
+    let of_quota = |id: &str| rule.strip_prefix(id).is_some_and(|it| it.starts_with('.'));
+    if let Some(it) = resolved.policy.quotas.iter().find(|it| of_quota(&it.origin.id)) {
+        return it.origin.place.clone();
+    }
+    match check::rule(rule) {
+        Some(rule) => {
             let severity = format!("severity.{}", rule.severity.name());
             let key = [format!("rules.{}", rule.id), severity, "preset".to_owned()];
             let place = key.iter().map(|it| resolved.place(it)).find(|it| *it != "built in");
-            let place = place.unwrap_or("built in").to_owned();
-            [rule.id.to_owned(), stance(Side::Client), stance(Side::Server), place]
-        })
-        .collect();
-    if args.format == Format::Json {
-        return writeln!(out, "{}", report(args, &decision, &rules, &checks));
-    }
-    writeln!(out, "{}: {}", args.tool, decision.verdict.name())?;
-    writeln!(out, "  {}", decision.by.internal)?;
-    if decision.unnamed {
-        writeln!(
-            out,
-            "  as for a client without a name: what a client calls itself opens nothing"
-        )?;
-    }
-    if decision.hidden {
-        writeln!(out, "  the tool is not listed, and its call is answered as an unknown tool's")?;
-    }
-    writeln!(out, "\nrules about tools, the strictest that matches decides")?;
-    let cells = rules.iter().map(|it| {
-        let [id, effect, place] = it.cells.clone();
-        let decides = if it.decides { "  <- decides" } else { "" };
-        vec![id, effect, place, format!("{}{decides}", it.outcome)]
-    });
-    columns(cells.collect(), out)?;
-    writeln!(out, "\nchecks of what is said: from the client, from the server")?;
-    columns(checks.into_iter().map(|it| it.to_vec()).collect(), out)
-}
-
-/// A rule about tools, and what came of it.
-struct Row {
-    /// Its id, its effect, and where it is.
-    cells: [String; 3],
-    outcome: String,
-    decides: bool,
-}
-
-fn default(resolved: &Resolved, decision: &Decision) -> Row {
-    let tools = &resolved.policy.tools;
-    let origin = tools.default_origin.clone();
-    let decides = origin.id == decision.by.rule;
-    let outcome = if decides { "no rule matches" } else { "a rule matches" };
-    let cells = [origin.id, tools.default.name().to_owned(), origin.place];
-    Row { cells, outcome: outcome.to_owned(), decides }
-}
-
-fn words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::OtherServer => "another server".to_owned(),
-        Outcome::OtherTool => "another tool".to_owned(),
-        Outcome::OtherArgument(name) if name.is_empty() => "other arguments".to_owned(),
-        Outcome::OtherArgument(name) => format!("another `{name}`"),
-        Outcome::NotNow => "`when` is false".to_owned(),
-        Outcome::Matches => "matches".to_owned(),
-        Outcome::Disguised(reads) => format!("the name reads as `{reads}`, which denies"),
-        Outcome::Fails(why) => format!("`when` fails, which denies: {why}"),
+            place.unwrap_or("built in").to_owned()
+        }
+        None => resolved.place(rule).to_owned(),
     }
 }
 
@@ -363,33 +259,10 @@ fn columns(rows: Vec<Vec<String>>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn report(args: &ExplainArgs, decision: &Decision, rules: &[Row], checks: &[[String; 4]]) -> Value {
-    let rules = rules.iter().map(|it| {
-        let [id, effect, place] = &it.cells;
-        let (outcome, decides) = (&it.outcome, it.decides);
-        json!({
-            "id": id, "effect": effect, "place": place, "outcome": outcome, "decides": decides,
-        })
-    });
-    let checks = checks.iter().map(|[id, client, server, place]| {
-        json!({ "rule": id, "client": client, "server": server, "place": place })
-    });
-    json!({
-        "tool": args.tool,
-        "server": args.server,
-        "verdict": decision.verdict.name(),
-        "by": decision.by.rule,
-        "why": decision.by.internal,
-        "listed": !decision.hidden,
-        "unnamed": decision.unnamed,
-        "rules": rules.collect::<Vec<_>>(),
-        "checks": checks.collect::<Vec<_>>(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::Value;
 
     use super::*;
 
@@ -455,7 +328,7 @@ when = "args.size > 10"
         1 | x = 1
           | ^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
+          = help: one of `preset`, `mode`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
         exit 2
         "#);
     }
@@ -483,19 +356,16 @@ when = "args.size > 10"
     #[test]
     fn a_program_is_told_the_same() {
         insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
-        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `mode`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
         exit 2
         "#);
     }
 
-    /// Of each kind one: a rule of the file, and one that nobody has said anything about.
-    const SHOWN: [&str; 3] = ["hidden_unicode", "confusable", "error_detail"];
-
     #[test]
     fn a_denied_call_is_explained() {
-        let said = run_on(FILE, &["explain", "--tool", "rm_all"]);
-        let (call, checks) = said.split_once("  hidden_unicode").unwrap();
-        insta::assert_snapshot!(call, @"
+        let args = r#"{"text": "a\u200bb"}"#;
+        let said = run_on(FILE, &["explain", "--tool", "rm_all", "--args", args]);
+        insta::assert_snapshot!(said, @r#"
         rm_all: deny
           tools[1] (stockade.toml:9) denies it
           the tool is not listed, and its call is answered as an unknown tool's
@@ -506,16 +376,12 @@ when = "args.size > 10"
           tools[2]  ask    stockade.toml:12  `when` fails, which denies: there is no `size`
           default   ask    stockade.toml:1   a rule matches
 
-        checks of what is said: from the client, from the server
-        ");
-        let checks = format!("  hidden_unicode{checks}");
-        let words = checks.lines().map(|it| it.split_whitespace().collect::<Vec<_>>());
-        let rules: Vec<_> = words.filter(|it| it.first() != Some(&"exit")).collect();
-        assert_eq!(rules.len(), stockade_core::check::rules().count(), "{checks}");
-        let shown: Vec<_> = rules.iter().filter(|it| SHOWN.contains(&it[0])).collect();
-        assert_eq!(*shown[0], ["hidden_unicode", "deny", "deny", "stockade.toml:4"]);
-        assert_eq!(*shown[1], ["confusable", "deny", "fix", "built", "in"]);
-        assert_eq!(*shown[2], ["error_detail", "allow", "fix", "built", "in"]);
+        what the checks find in the call
+          hidden_unicode  high  deny  stockade.toml:4  /params/arguments/text: 1 character that nobody sees, the first U+200B
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
+        exit 0
+        "#);
     }
 
     #[test]
@@ -531,8 +397,59 @@ when = "args.size > 10"
             "client": "deny", "place": "stockade.toml:4", "rule": "hidden_unicode", "server": "deny",
         });
         assert_eq!(checks[0], of_file);
-        insta::assert_snapshot!(told.to_string(), @r#"
-        {"by":"tools[0]","listed":true,"rules":[{"decides":true,"effect":"allow","id":"tools[0]","outcome":"matches","place":"stockade.toml:5"},{"decides":false,"effect":"deny","id":"tools[1]","outcome":"another tool","place":"stockade.toml:9"},{"decides":false,"effect":"ask","id":"tools[2]","outcome":"`when` is false","place":"stockade.toml:12"},{"decides":false,"effect":"ask","id":"default","outcome":"a rule matches","place":"stockade.toml:1"}],"server":null,"tool":"read_file","unnamed":false,"verdict":"allow","why":"tools[0] (stockade.toml:5) allows it"}
+        assert_eq!((&told["verdict"], &told["listed"]), (&json!("allow"), &json!(true)));
+        assert_eq!(told["by"], json!([{ "rule": "tools[0]", "place": "stockade.toml:5" }]));
+        assert_eq!(told["sent"], json!({ "path": "/usr/a", "size": 3 }));
+        let rule = json!({
+            "id": "tools[2]", "effect": "ask", "place": "stockade.toml:12", "decides": false,
+            "outcome": "`when` is false",
+        });
+        assert_eq!(told["rules"][2], rule);
+    }
+
+    #[test]
+    fn a_call_that_the_checks_decide_is_explained() {
+        let line = ["explain", "--tool", "read_file", "--args", r#"{"path": "/etc/passwd"}"#];
+        insta::assert_snapshot!(run_on(FILE, &line), @r#"
+        read_file: deny
+          path_outside_roots at /params/arguments/path: path, by its name: the path is outside every root
+
+        rules about tools, the strictest that matches decides
+          tools[0]  allow  stockade.toml:5   another `path`
+          tools[1]  deny   stockade.toml:9   another tool
+          tools[2]  ask    stockade.toml:12  `when` fails, which denies: there is no `size`
+          default   ask    stockade.toml:1   a rule matches
+
+        what the checks find in the call
+          path_outside_roots  high  deny  stockade.toml:4  /params/arguments/path: path, by its name: the path is outside every root  <- decides
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
+        exit 0
+        "#);
+        let file = "[rules]\nhidden_unicode = \"fix\"\n";
+        let line = ["explain", "--tool", "say", "--args", r#"{"text": "a\u200bb"}"#];
+        let answer = r#"{"isError": true, "content": [{"type": "text", "text": "cannot open /home/ada/x.py"}]}"#;
+        let line = [&line[..], &["--answer", answer]].concat();
+        insta::assert_snapshot!(run_on(file, &line), @r#"
+        say: fix
+          hidden_unicode (stockade.toml:2) mends it
+          it goes on as {"text":"ab"}
+
+        rules about tools, the strictest that matches decides
+          default  allow  built in  no rule matches
+
+        what the checks find in the call
+          hidden_unicode  high  fix  stockade.toml:2  /params/arguments/text: 1 character that nobody sees, the first U+200B  <- decides
+
+        the answer: fix
+          error_detail (built in) mends it
+          it goes on as {"content":[{"text":"cannot open [path withheld] (reference rehearsal.2)","type":"text"}],"isError":true}
+
+        what the checks find in the answer
+          error_detail  medium  fix  built in  /result/content/0/text: a path of the host  <- decides
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
+        exit 0
         "#);
     }
 
@@ -541,8 +458,7 @@ when = "args.size > 10"
         let file = "default = \"deny\"\n[[tools]]\neffect = \"allow\"\ntool = \"*\"\n\
             when = \"client == 'desk'\"\n";
         let said = run_on(file, &["explain", "--tool", "t", "--client", "desk"]);
-        let said: Vec<_> = said.lines().take_while(|it| !it.starts_with("checks")).collect();
-        insta::assert_snapshot!(said.join("\n"), @"
+        insta::assert_snapshot!(said, @"
         t: deny
           default (stockade.toml:1) denies it
           as for a client without a name: what a client calls itself opens nothing
@@ -550,6 +466,11 @@ when = "args.size > 10"
         rules about tools, the strictest that matches decides
           tools[0]  allow  stockade.toml:2  `when` is false
           default   deny   stockade.toml:1  no rule matches  <- decides
+
+        the checks find nothing in the call
+
+        the tool's definition was not given (`--tools`): what arguments are, their names say
+        exit 0
         ");
     }
 

@@ -203,7 +203,12 @@ impl Shared {
             (Where::Here(_), None) => String::new(),
             (Where::There(_), _) => "a remote server, which no sandbox here holds".to_owned(),
         };
-        let held = [&[held, pinned], &told[..]].concat().join("; ");
+        let shadow = resolved.policy.shadow.then(|| {
+            let place = resolved.place("mode");
+            format!("in shadow: nothing of what the policy decides is done ({place})")
+        });
+        let held: Vec<String> = shadow.into_iter().chain([held, pinned]).chain(told).collect();
+        let held = held.join("; ");
         let (state, read) = (self.state.clone(), self.read()?);
         let keep = move |confine: &mut Confinement| {
             let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
@@ -600,6 +605,7 @@ pub(super) fn note(
         session: Arc::clone(&parties.session),
         principal: Arc::clone(&parties.principal),
         server: Arc::clone(&guard.server.name),
+        policy: guard.policy().digest.clone().filter(|_| kind == Kind::Start),
         says,
         ..Record::default()
     };
@@ -659,26 +665,34 @@ pub(super) fn watch(
                     guard.record(&Record { kind: Kind::Lock, server, says, ..Record::default() });
             }
             let changed = changed.map(|it| match it {
-                Change::Replaced(_) => "the policy was replaced".to_owned(),
-                Change::Refused(error) => format!(
-                    "the policy file cannot be used; what held before still does\n{}",
-                    error.render(false)
+                Change::Replaced(policy) if policy.shadow => (
+                    "the policy was replaced, and is in shadow: nothing of what it decides is done"
+                        .to_owned(),
+                    policy.digest.clone(),
                 ),
+                Change::Replaced(policy) => {
+                    ("the policy was replaced".to_owned(), policy.digest.clone())
+                }
+                Change::Refused(error) => {
+                    let says = "the policy file cannot be used; what held before still does";
+                    (format!("{says}\n{}", error.render(false)), None)
+                }
             });
             let replaced = replaced.iter().map(|it| {
                 let rest = if has_policy { "" } else { ", and the policy is not read again" };
-                format!(
+                let says = format!(
                     "`{}` was replaced by somebody outside: a server that runs now may write what is \
                      there{rest}",
                     it.display()
-                )
+                );
+                (says, None)
             });
-            for says in replaced.chain(changed) {
+            for (says, policy) in replaced.chain(changed) {
                 anstream::eprintln!("note: {says}");
-                let server = Arc::clone(&guard.server.name);
+                let (kind, server) = (Kind::Policy, Arc::clone(&guard.server.name));
                 // A ledger that cannot be written stops the next call.
                 let _recorded =
-                    guard.record(&Record { kind: Kind::Policy, server, says, ..Record::default() });
+                    guard.record(&Record { kind, server, policy, says, ..Record::default() });
             }
         }
     });

@@ -105,6 +105,33 @@ impl Choice for Pinning {
     }
 }
 
+/// Whether what is decided is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    #[default]
+    Enforce,
+    /// It is written down, and nothing of it is done.
+    Shadow,
+}
+
+impl Standing {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+impl Choice for Standing {
+    const KIND: &'static str = "mode";
+    fn all() -> Vec<(&'static str, Self)> {
+        [Self::Enforce, Self::Shadow].map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 /// Who is asked where a rule asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -142,6 +169,13 @@ table! {
         /// What holds where nothing else is said: `default`, where every rule does what its page
         /// says, or `transparent`, which mends, asks and denies nothing and records everything.
         preset: Preset = r#""default""#,
+        /// `enforce`, or `shadow`: then the policy decides as always and nothing of it is done. What it
+        /// would have mended, asked or denied goes on as it came and is written down so (`stockade
+        /// audit query --would any`); nobody is asked anything. It is said when a guard starts. What is
+        /// no policy holds all the same: that messages can be read in one way, the protocol, the lock,
+        /// how long a call may take, who may come in, the sandbox and whom it may reach, and that
+        /// nothing passes that cannot be recorded.
+        mode: Standing = r#""enforce""#,
         /// What is done with a tool call that no `[[tools]]` is about: `allow`, `ask` or `deny`.
         /// It must be said where there are `[[tools]]`; without any it is `allow`.
         default: Effect = r#""deny""#,
@@ -360,6 +394,12 @@ table! {
     Tool {
         /// `allow`, `ask` or `deny`. What is denied by name alone is not listed either.
         effect: Effect = r#""ask""#,
+        /// What it goes by where it has decided: `tools.NAME`, in refusals, records and tests. Without,
+        /// it is called by its place, `tools[0]`.
+        name: String = r#""writes""#,
+        /// Whether it decides in shadow: what it would have asked or denied is written down, and the
+        /// other rules decide. An allow cannot.
+        shadow: bool = "true",
         /// The tools, as globs. `"*"` is any.
         tool: OneOrMany = r#"["write_*", "move_file"]"#,
         /// The servers, as globs. Any, where it is not said.

@@ -15,11 +15,11 @@ use super::file::{
 pub fn text() -> String {
     let mut out = String::new();
     words(&mut out, File::WORDS);
-    let top = ["preset", "default", "roots", "client_roots", "hosts"];
+    let top = ["preset", "mode", "default", "roots", "client_roots", "hosts"];
     for key in File::KEYS.iter().filter(|it| top.contains(&it.name)) {
         out += "\n";
         words(&mut out, key.words);
-        let mark = if key.name == "preset" { "" } else { "#" };
+        let mark = if matches!(key.name, "preset" | "mode") { "" } else { "#" };
         out += &format!("{mark}{} = {}\n", key.name, key.example);
     }
     head(&mut out, "", "[rules]", key("rules"));

@@ -24,7 +24,8 @@ use stockade_wire::error::WireError;
 use stockade_wire::http::connection::HttpUpstream;
 
 use super::file::{
-    Argument, At, File, HttpTable, Mode, Named, OneOrMany, Pinning, Preset, ServerTable, Tool,
+    Argument, At, File, HttpTable, Mode, Named, OneOrMany, Pinning, Preset, ServerTable, Standing,
+    Tool,
 };
 use super::read::{Reader, nearest};
 use super::source::line;
@@ -142,6 +143,7 @@ impl Resolved {
             text: &text,
             reader: Reader::default(),
             settings: Vec::new(),
+            named: Vec::new(),
             flags,
         };
         let made = making.file(&file)?;
@@ -158,6 +160,9 @@ impl Resolved {
         said.map_or("built in", |it| it.place.as_str())
     }
 }
+
+/// So long may the name of a rule be.
+const NAME_BYTES_MAX: usize = 40;
 
 /// Shorter ones would be files without end.
 const SEGMENT_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 30;
@@ -176,6 +181,8 @@ struct Making<'a> {
     text: &'a str,
     reader: Reader,
     settings: Vec<Setting>,
+    /// What rules are called.
+    named: Vec<String>,
     flags: &'a Flags,
 }
 
@@ -189,6 +196,7 @@ impl Making<'_> {
         if let Some(it) = &file.preset {
             self.setting("preset", preset.name(), &it.span);
         }
+        let shadow = self.shadow(file);
         let servers = self.servers(file);
         let server = self.server(&servers)?;
         let name = self.flags.server.clone().unwrap_or_default();
@@ -216,7 +224,11 @@ impl Making<'_> {
             quotas: self.quotas(file),
             roles: self.role_rules(file),
             canaries,
-            plants,
+            // A canary in an answer is a mend of it.
+            plants: plants && !shadow,
+            shadow,
+            digest: (!self.path.is_empty())
+                .then(|| blake3::hash(self.text.as_bytes()).to_hex().as_str().into()),
             kills_overdue: sandbox.kill_overdue,
         };
         let sandbox = self.sandbox(file, table);
@@ -237,6 +249,14 @@ impl Making<'_> {
             pinning: self.pinning(file),
             settings: Vec::new(),
             source: None,
+        })
+    }
+
+    /// Whether nothing of what is decided is done.
+    fn shadow(&mut self, file: &File) -> bool {
+        file.mode.as_ref().is_some_and(|it| {
+            self.setting("mode", it.value.name(), &it.span);
+            it.value == Standing::Shadow
         })
     }
 
@@ -301,7 +321,10 @@ impl Making<'_> {
     /// Reads a rule. Nothing, when something is wrong with it: that is noted then.
     fn tool(&mut self, at: &At<Tool>, id: String, server: Option<&str>) -> Option<ToolRule> {
         let tool = &at.value;
-        let origin = self.origin(&id, &at.span);
+        let origin = self.origin(&self.rule_name(tool, id), &at.span);
+        if let Some(name) = &tool.name {
+            self.named(&origin.id, name);
+        }
         if tool.effect.is_none() {
             self.missing(&at.span, "effect", "`allow`, `ask` or `deny`");
         }
@@ -327,7 +350,38 @@ impl Making<'_> {
         let conditions = conditions.collect();
         let when = tool.when.as_ref().and_then(|it| self.when(it));
         tool.effect.as_ref()?;
-        Some(ToolRule { origin, effect, servers, tools: names?, conditions, when })
+        let shadow = tool.shadow.as_ref().filter(|it| it.value);
+        if let (Some(it), Effect::Allow) = (shadow, effect) {
+            let says = "an allow in shadow would allow nothing".to_owned();
+            self.reader.wrong(it.span.clone(), says, "of an allow");
+            self.reader.help("a rule in shadow asks or denies".to_owned());
+        }
+        let shadow = shadow.is_some();
+        Some(ToolRule { origin, effect, servers, tools: names?, conditions, when, shadow })
+    }
+
+    /// What a rule goes by: its name, if it has one, or its place.
+    fn rule_name(&self, tool: &Tool, id: String) -> String {
+        match (&tool.name, id.rsplit_once('[')) {
+            (Some(name), Some((list, _))) => format!("{list}.{}", name.value),
+            (None, _) | (_, None) => id,
+        }
+    }
+
+    /// What a rule is called is said to peers, and must mean one rule.
+    fn named(&mut self, id: &str, name: &At<String>) {
+        let fits = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || "-_".contains(it);
+        if name.value.is_empty()
+            || name.value.len() > NAME_BYTES_MAX
+            || !name.value.chars().all(fits)
+        {
+            let says = "this is not the name of a rule".to_owned();
+            self.reader.wrong(name.span.clone(), says, "small letters, digits, `-` and `_`");
+        } else if self.named.iter().any(|it| it == id) {
+            let says = format!("two rules are called `{}`", name.value);
+            self.reader.wrong(name.span.clone(), says, "the second");
+        }
+        self.named.push(id.to_owned());
     }
 
     fn missing(&mut self, span: &Range<usize>, key: &str, help: &str) {

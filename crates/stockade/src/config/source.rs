@@ -102,14 +102,23 @@ fn read(path: &Path) -> Result<Source, ConfigError> {
     if writable(&file.metadata().map_err(failed)?) {
         return Err(ConfigError::Writable { path: path.to_owned() });
     }
+    Ok(Source { path: path.to_owned(), text: contents(path, file)?.into() })
+}
+
+/// The text of a file that decides nothing.
+pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+    contents(path, File::open(path).map_err(failed)?)
+}
+
+fn contents(path: &Path, file: File) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(ConfigError::TooLong { path: path.to_owned(), bytes_max: FILE_BYTES_MAX });
     }
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| ConfigError::NotUtf8 { path: path.to_owned() })?;
-    Ok(Source { path: path.to_owned(), text: text.into() })
+    String::from_utf8(bytes).map_err(|_| ConfigError::NotUtf8 { path: path.to_owned() })
 }
 
 #[cfg(unix)]

@@ -22,7 +22,7 @@ const STEPS_MAX: usize = 16 * 1024;
 const LINKS_MAX: usize = 40;
 
 /// Looks where these paths lead, as one that starts at any of the roots.
-pub(super) fn look(paths: BTreeSet<String>, roots: &[String]) -> Leads {
+pub(crate) fn look(paths: BTreeSet<String>, roots: &[String]) -> Leads {
     let mut leads = Leads::default();
     if paths.is_empty() {
         return leads;

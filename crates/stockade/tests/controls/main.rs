@@ -42,6 +42,7 @@ mod lock_starts;
 mod network;
 mod output;
 mod own;
+mod policies;
 mod processes;
 mod protocol;
 mod quotas;
@@ -87,6 +88,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("corpora", corpora::ROWS),
     ("output", output::ROWS),
     ("ledger", ledger::ROWS),
+    ("policies", policies::ROWS),
     ("processes", processes::ROWS),
     ("launch", launch::ROWS),
     ("network", network::ROWS),
