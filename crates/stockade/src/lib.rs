@@ -1,13 +1,16 @@
 //! Guards MCP servers: the commands, what they are configured by, and the edges
 //! to the outside. What is judged, and how, is in `stockade-core`.
 
+pub mod alerts;
 pub mod approvals;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod desktop;
 pub mod edge;
 pub mod engine;
 pub mod failure;
 pub mod guard;
 pub mod lock;
 pub mod prepared;
+pub mod webhook;

@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod alerts;
 mod approvals;
 mod arguments;
 mod attacked;
@@ -54,6 +55,7 @@ mod secrets;
 mod sources;
 mod timeouts;
 mod touched;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -73,6 +75,8 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
+    ("webhook", webhook::ROWS),
+    ("alerts", alerts::ROWS),
     ("elicited", elicited::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
