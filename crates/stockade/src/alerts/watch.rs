@@ -1,5 +1,5 @@
 //! Which records are alerts. No I/O and no clock. What is remembered of what peers choose has a limit:
-//! of a sort of alert there are [`SORT_MAX`] in a time, and the last of them says so.
+//! of a sort of alert there are `SORT_MAX` in a time, and the last of them says so.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

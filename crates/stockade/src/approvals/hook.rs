@@ -14,6 +14,7 @@ use http::{Response, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 use stockade_core::check::{clipped, visible};
+use stockade_wire::error::WireError;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
@@ -41,6 +42,9 @@ const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// So long is a name in an answer, in characters.
 const BY_CHARS: usize = 80;
+
+/// Hears that an address is not reached.
+pub type Down<'a> = dyn Fn(&str) + Send + Sync + 'a;
 
 /// An answer, as it is sent.
 #[derive(Debug, Deserialize)]
@@ -73,22 +77,23 @@ enum Says {
 }
 
 /// Asks, for as long as there is for an answer. Nothing, where that address answers nothing at all.
+/// `down` hears why it was not reached, which is tried again.
 ///
 /// # Errors
 /// Why what came was no answer.
-pub async fn ask(hook: &Hook, shown: &Shown) -> Result<Option<Given>, String> {
+pub async fn ask(hook: &Hook, shown: &Shown, down: &Down<'_>) -> Result<Option<Given>, String> {
     let until = Instant::now() + Duration::from_millis(shown.left_ms);
-    match timeout_at(until, asked(hook, shown)).await {
+    match timeout_at(until, asked(hook, shown, down)).await {
         Ok(answered) => answered,
         Err(_) => Ok(None),
     }
 }
 
-async fn asked(hook: &Hook, shown: &Shown) -> Result<Option<Given>, String> {
+async fn asked(hook: &Hook, shown: &Shown, down: &Down<'_>) -> Result<Option<Given>, String> {
     let name = Name::new().map_err(|it| it.to_string())?;
     let body = question(shown);
     // Under one name it is one question, however often it is sent.
-    let response = reached(|| hook.post(&name, body.clone(), ANSWER_BYTES_MAX)).await;
+    let mut response = reached(down, || hook.post(&name, body.clone(), ANSWER_BYTES_MAX)).await?;
     let mut place = match response.status() {
         StatusCode::OK => return given(hook, &name, shown, &response).map(Some),
         StatusCode::ACCEPTED => place(hook, response.headers())?,
@@ -97,7 +102,7 @@ async fn asked(hook: &Hook, shown: &Shown) -> Result<Option<Given>, String> {
     };
     loop {
         sleep(again(response.headers())).await;
-        let response = reached(|| hook.get(&place, &name, ANSWER_BYTES_MAX)).await;
+        response = reached(down, || hook.get(&place, &name, ANSWER_BYTES_MAX)).await?;
         match response.status() {
             StatusCode::OK => return given(hook, &name, shown, &response).map(Some),
             StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
@@ -112,18 +117,24 @@ async fn asked(hook: &Hook, shown: &Shown) -> Result<Option<Given>, String> {
 
 /// What comes back, once something does: an address that is not reached, or says that it cannot now,
 /// is asked again.
-async fn reached<F, E>(send: impl Fn() -> F) -> Response<Bytes>
+async fn reached<F>(down: &Down<'_>, send: impl Fn() -> F) -> Result<Response<Bytes>, String>
 where
-    F: Future<Output = Result<Response<Bytes>, E>>,
+    F: Future<Output = Result<Response<Bytes>, WireError>>,
 {
     let mut wait = WAIT;
     loop {
-        if let Ok(response) = send().await {
-            let status = response.status();
-            if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
-                return response;
+        let why = match send().await {
+            Ok(response) => {
+                let status = response.status();
+                if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+                    return Ok(response);
+                }
+                format!("HTTP status {status}")
             }
-        }
+            Err(error @ WireError::FrameTooLong { .. }) => return Err(error.to_string()),
+            Err(error) => error.in_full(),
+        };
+        down(&why);
         sleep(wait).await;
         wait = (wait * 2).min(WAIT_MAX);
     }

@@ -65,7 +65,14 @@ impl Ways {
             let (hook, shown, guard) = (Arc::clone(hook), shown.clone(), Arc::clone(guard));
             let told = Arc::clone(&self.told);
             asking.spawn(async move {
-                hook::ask(&hook, &shown).await.unwrap_or_else(|why| {
+                let down = |why: &str| {
+                    let at = hook.authority();
+                    tell(
+                        &told,
+                        &format!("the webhook at {at} is not asked, and tried again: {why}"),
+                    );
+                };
+                hook::ask(&hook, &shown, &down).await.unwrap_or_else(|why| {
                     refused(&guard, &shown, &hook, &why, &told);
                     None
                 })
