@@ -217,6 +217,8 @@ pub enum Kind {
     Touched,
     /// Something is not as it was approved, or was approved.
     Lock,
+    /// Somebody is told of something at once, or could not be.
+    Alert,
 }
 
 /// What a server's process touched in some time: each thing once, sorted, and of each sort no more
@@ -420,6 +422,7 @@ mod tests {
             Kind::Touched,
             Kind::Roots,
             Kind::Lock,
+            Kind::Alert,
         ] {
             assert!(!of(kind).can_wait(), "{kind:?}");
         }

@@ -1,5 +1,5 @@
-//! What is said to systemd over the bus of a user. Nothing here knows what a scope is good for, or
-//! believes that there is one: [`scope`](crate::scope) asks the kernel. It is the guard that speaks,
+//! The bus of a user: where it is, and what is said to systemd over it. Nothing here knows what a scope
+//! is good for, or believes that there is one: `scope.rs` asks the kernel. It is the guard that speaks,
 //! or the doctor, and never a process that holds a server.
 
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub(crate) enum Unasked {
 
 /// Where this user's bus may be: a socket of the user's own. A client that starts a server often
 /// leaves it no variable that would say so, and then it is where it always is.
-pub(crate) fn places() -> Vec<PathBuf> {
+pub fn places() -> Vec<PathBuf> {
     let said = env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
     let said = said.split(';').filter_map(|it| file_of(it.parse().ok()?));
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(|it| Path::new(&it).join("bus"));
@@ -112,8 +112,11 @@ fn ask(at: &Path, name: &str, pid: u32) -> Result<(), Unasked> {
     }
 }
 
-/// A socket that takes nobody would have a connection wait.
-fn connected(at: &Path) -> io::Result<UnixStream> {
+/// A connection to the bus that is there. A socket that takes nobody would have it wait.
+///
+/// # Errors
+/// When nobody takes it at once.
+pub fn connected(at: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(at)?)?;

@@ -58,7 +58,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("a server's processes can be ended for certain on Linux only");
 
-mod bus;
+pub mod bus;
 mod cell;
 mod cgroup;
 mod child;

@@ -8,7 +8,8 @@ const LAST_MS: u64 = 253_402_300_799_999;
 
 const DAY_MS: u64 = 86_400_000;
 
-pub(crate) fn now_ms() -> u64 {
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
     ms(SystemTime::now())
 }
 
@@ -18,7 +19,8 @@ pub(crate) fn ms(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).map_or(LAST_MS, |it| it.min(LAST_MS))
 }
 
-pub(crate) fn text(ms: u64) -> String {
+/// A time as the ledger writes it: RFC 3339, UTC, in milliseconds.
+pub fn text(ms: u64) -> String {
     let mut out = Vec::with_capacity(24);
     write(&mut out, ms);
     String::from_utf8(out).unwrap_or_default()

@@ -41,6 +41,7 @@ mod shared;
 mod verify;
 
 pub use chain::RECORD_BYTES_MAX;
+pub use clock::{now_ms, text as time_text};
 pub use error::{Error, FieldsError};
 pub use index::{Filter, Found, query};
 pub use keep::Keep;

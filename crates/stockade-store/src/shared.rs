@@ -154,6 +154,28 @@ impl Shared {
         })
     }
 
+    /// Whether something is noted of `who` for the first time within that time. Of several who ask at
+    /// once, one is told so. What is older is forgotten.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or written.
+    pub fn first(&self, who: &str, what: &str, within_s: u64) -> Result<bool, Error> {
+        self.first_at(who, what, within_s, clock::now_ms())
+    }
+
+    fn first_at(&self, who: &str, what: &str, within_s: u64, now_ms: u64) -> Result<bool, Error> {
+        let since = now_ms.saturating_sub(within_s.saturating_mul(1000));
+        let mut is_first = false;
+        let noted = self.change(|transaction| {
+            transaction
+                .execute("DELETE FROM noted WHERE who = ?1 AND at < ?2", (who, integer(since)))?;
+            let add = "INSERT OR IGNORE INTO noted VALUES (?1, ?2, '', ?3)";
+            is_first = transaction.execute(add, (who, what, integer(now_ms)))? > 0;
+            Ok(Ok::<(), Infallible>(()))
+        });
+        noted.map(|_| is_first)
+    }
+
     /// A text that is nobody else's, and always the same.
     ///
     /// # Errors
@@ -337,6 +359,24 @@ mod tests {
         assert_eq!(noted("p", "untrusted", 600).or(noted("q", "private", 600)), None);
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(noted("p", "private", 0), None);
+    }
+
+    #[test]
+    fn of_all_who_note_something_one_is_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        let first = |what, now_ms| Shared::new(&place).first_at("p", what, 60, now_ms).unwrap();
+        assert_eq!([first("a", 1000), first("b", 1000)], [true, true]);
+        assert_eq!(
+            [first("a", 60_999), first("a", 61_001), first("a", 61_002)],
+            [false, true, false]
+        );
+        let firsts: usize = std::thread::scope(|scope| {
+            let note = || usize::from(Shared::new(&place).first("q", "c", 60).unwrap());
+            let all: Vec<_> = (0..16).map(|_| scope.spawn(note)).collect();
+            all.into_iter().map(|it| it.join().unwrap()).sum()
+        });
+        assert_eq!(firsts, 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod connection;
+mod exchange;
 pub mod headers;
 pub mod pool;
 pub mod resume;

@@ -3,18 +3,21 @@
 //!
 //! A guard has a [`desk`] that carries its questions to the [`service`] and brings the answers back;
 //! what the service knows is the [`hub`], a state without I/O. Standing [`grants`] are kept there. A
-//! question as a person reads it is [`shown`].
+//! question as a person reads it is [`shown`]. By what other [`ways`] a guard has people hear of it, a
+//! webhook ([`hook`]) among them, is in its policy.
 //!
 //! Everything here fails closed: a service that is gone, that is not the person's own, or that
 //! cannot be started, is a no. See `docs/approvals.md` for what holds, and against whom.
 
 pub mod desk;
 pub mod grants;
+pub mod hook;
 pub mod hub;
 mod peer;
 pub mod place;
 pub mod service;
 pub mod shown;
+pub mod ways;
 
 use serde::{Deserialize, Serialize};
 use stockade_core::approval::{Answer, Question};
@@ -55,6 +58,9 @@ pub struct Asked {
     pub identity: String,
     /// What is known of it, for a person.
     pub known: Vec<String>,
+    /// Whether the guard has other ways to ask, besides the client, once it is shown.
+    #[serde(default)]
+    pub elsewhere: bool,
 }
 
 /// An answer, as somebody gives it.
@@ -90,7 +96,7 @@ pub enum Told {
         /// What.
         answer: Answer,
     },
-    /// To a guard: this question is shown now, and its client may show it as well.
+    /// To a guard: this question is shown now, and the guard may ask it elsewhere as well.
     Wanted(Box<Shown>),
     /// What waits, oldest first.
     Waiting(Vec<Shown>),

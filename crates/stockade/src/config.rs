@@ -17,7 +17,7 @@ pub mod watch;
 
 pub use file::{Backend, Pinning};
 pub use problem::{ConfigError, Problem, Problems};
-pub use resolve::{Flags, Http, Resolved, Root, Sandbox, Server, Setting, Target};
+pub use resolve::{Flags, Http, Resolved, Root, Sandbox, Server, Setting, Target, Ways};
 pub use source::{Search, Source, home};
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use stockade_core::policy::Policy;
 use stockade_core::record::{self, Record};
 use stockade_core::root::directories;
 use stockade_core::session::{Effect, Event, Parties, Server, Session};
-use stockade_store::Ledger;
+use stockade_store::{Ledger, Position};
 use stockade_wire::error::WireError;
 use tokio::sync::Semaphore;
 
@@ -40,7 +40,9 @@ use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
 use self::vigil::Vigil;
+use crate::alerts::Alerts;
 use crate::approvals::desk::{Answers, Desk};
+use crate::approvals::ways::Ways;
 use crate::config::watch::Live;
 use crate::lock::shown::Shown;
 
@@ -73,6 +75,10 @@ pub struct Guard {
     reached: OnceLock<()>,
     /// Where it is kept what the server shows in place of what was approved.
     shown: OnceLock<Shown>,
+    /// Who tells at once what happens, if somebody does.
+    alerts: OnceLock<Arc<Alerts>>,
+    /// By what other ways people hear of what asks.
+    ways: OnceLock<Ways>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
@@ -113,6 +119,8 @@ impl Guard {
             unreachable,
             reached,
             shown,
+            alerts: OnceLock::new(),
+            ways: OnceLock::new(),
             refused,
             sessions,
             secret,
@@ -158,9 +166,18 @@ impl Guard {
     /// When the ledger does not take it. It takes nothing after that.
     pub fn record(&self, record: &Record) -> Result<(), Unrecorded> {
         if record.can_be_counted() && !self.tally.lets_through(record, self.now_ms()) {
+            self.see(record, None);
             return Ok(());
         }
-        self.append(record)
+        let at = self.append(record)?;
+        self.see(record, Some(at));
+        Ok(())
+    }
+
+    fn see(&self, record: &Record, at: Option<Position>) {
+        if let Some(alerts) = self.alerts.get() {
+            alerts.see(record, at);
+        }
     }
 
     /// Writes down the numbers of what was counted that are due.
@@ -168,7 +185,7 @@ impl Guard {
     /// # Errors
     /// When the ledger takes nothing more, whether or not there is a number.
     pub fn tend(&self) -> Result<(), Unrecorded> {
-        self.tally.due(self.now_ms()).iter().try_for_each(|it| self.append(it))?;
+        self.tally.due(self.now_ms()).iter().try_for_each(|it| self.append(it).map(drop))?;
         self.check()
     }
 
@@ -177,10 +194,10 @@ impl Guard {
     /// # Errors
     /// When the ledger does not take them.
     pub fn settle(&self) -> Result<(), Unrecorded> {
-        self.tally.rest().iter().try_for_each(|it| self.append(it))
+        self.tally.rest().iter().try_for_each(|it| self.append(it).map(drop))
     }
 
-    fn append(&self, record: &Record) -> Result<(), Unrecorded> {
+    fn append(&self, record: &Record) -> Result<Position, Unrecorded> {
         let appended = match record.can_wait() {
             true => self.ledger.append_soon(record),
             false => self.ledger.append(record),
@@ -195,7 +212,15 @@ impl Guard {
         if let Err(stockade_store::Error::Fields(why)) = &appended {
             let _first = self.refused.set(why.to_string());
         }
-        appended.map(drop).map_err(Unrecorded)
+        appended.map_err(|it| self.unwritten(it))
+    }
+
+    /// Has somebody told that the ledger takes nothing more.
+    pub fn unwritten(&self, error: stockade_store::Error) -> Unrecorded {
+        if let Some(alerts) = self.alerts.get() {
+            alerts.unwritten(&memory::told(&error));
+        }
+        Unrecorded(error)
     }
 
     /// Whether anything can still be recorded.
@@ -205,9 +230,9 @@ impl Guard {
     pub fn check(&self) -> Result<(), Unrecorded> {
         if let Some(cause) = self.refused.get() {
             let cause = cause.clone();
-            return Err(Unrecorded(stockade_store::Error::Poisoned { cause }));
+            return Err(self.unwritten(stockade_store::Error::Poisoned { cause }));
         }
-        self.ledger.check().map_err(Unrecorded)
+        self.ledger.check().map_err(|it| self.unwritten(it))
     }
 
     /// Why the server was not reached, for the record. A certificate that is not trusted or a port
@@ -246,6 +271,27 @@ impl Guard {
         }
     }
 
+    /// Has what happens be told at once, where somebody is to hear of it.
+    pub fn alerts_by(self: &Arc<Self>, alerts: &Arc<Alerts>) {
+        alerts.recorded_by(self);
+        self.alerts.get_or_init(|| Arc::clone(alerts));
+    }
+
+    /// Has people hear of what asks by other ways as well.
+    pub fn asks_by(&self, ways: Ways) {
+        self.ways.get_or_init(|| ways);
+    }
+
+    /// Those ways, if there are some.
+    pub fn ways(&self) -> Option<&Ways> {
+        self.ways.get()
+    }
+
+    /// Who tells it.
+    pub fn alerts(&self) -> Option<&Arc<Alerts>> {
+        self.alerts.get()
+    }
+
     /// The policy and its file.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
@@ -279,6 +325,17 @@ fn tell(record: &Record) {
             noted.rule
         );
     }
+}
+
+/// How long a message is, of an event that is one.
+fn length(event: &Event) -> Option<usize> {
+    if let Event::Heard { bytes, .. } | Event::Answered { bytes, .. } = event {
+        return Some(bytes.len());
+    }
+    if let Event::Said(message) | Event::Looked { message, .. } = event {
+        return Some(message.bytes().len());
+    }
+    None
 }
 
 /// A message of a client, with what is to be looked at before it is judged.
@@ -337,6 +394,7 @@ impl Conversation {
     /// Has a person be asked, where the policy asks. Whoever carries the conversation takes in what is
     /// answered.
     pub fn asks_at(&self, desk: Desk, answers: Answers) {
+        desk.asks_elsewhere(&self.guard);
         if self.desk.set(desk).is_ok() {
             *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
             self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_questions();
@@ -394,6 +452,9 @@ impl Conversation {
             // What fails in the ledger by itself must not be found out by the next call alone:
             // whoever waits then would wait until it takes too long.
             self.guard.check()?;
+        }
+        if let (Some(alerts), Some(bytes)) = (self.guard.alerts.get(), length(&event)) {
+            alerts.sees_bytes(bytes);
         }
         let _look = self.guard.vigil.look();
         let effects = self.on(event);

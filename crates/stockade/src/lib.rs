@@ -1,10 +1,12 @@
 //! Guards MCP servers: the commands, what they are configured by, and the edges
 //! to the outside. What is judged, and how, is in `stockade-core`.
 
+pub mod alerts;
 pub mod approvals;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod desktop;
 pub mod edge;
 pub mod engine;
 pub mod failure;
@@ -12,3 +14,4 @@ pub mod guard;
 pub mod lock;
 pub mod prepared;
 pub mod rehearsal;
+pub mod webhook;

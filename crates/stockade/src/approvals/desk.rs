@@ -18,7 +18,9 @@ use tokio::time::timeout;
 use super::place::{Place, PlaceError};
 use super::service::{line, next};
 use super::shown::in_a_client;
-use super::{Asked, Given, LINE_BYTES_MAX, Said, Told};
+use super::ways::{Asking, Elsewhere};
+use super::{Asked, Given, LINE_BYTES_MAX, Said, Shown, Told};
+use crate::guard::Guard;
 
 /// How long a connection stays when nothing waits.
 const IDLE: Duration = Duration::from_secs(5);
@@ -47,6 +49,7 @@ enum Order {
     Ask(Box<Question>),
     Unask(String),
     Give(Given),
+    Elsewhere(Arc<Guard>),
 }
 
 impl Desk {
@@ -54,7 +57,9 @@ impl Desk {
     pub fn open(place: Place, about: Arc<About>) -> (Self, Answers) {
         let (orders, receiver) = mpsc::unbounded_channel();
         let (events, answers) = mpsc::unbounded_channel();
-        let clerk = Clerk { place, about, events, open: HashMap::new(), line: None, told: false };
+        let (open, elsewhere) = (HashMap::new(), HashMap::new());
+        let (line, told, guard, asking) = (None, false, None, Asking::new());
+        let clerk = Clerk { place, about, events, open, line, told, guard, elsewhere, asking };
         tokio::spawn(clerk.work(receiver));
         (Self(orders), answers)
     }
@@ -63,6 +68,11 @@ impl Desk {
     pub fn ask(&self, question: Box<Question>) {
         // Whoever has ended answers nothing, which is a no in time.
         let _ended = self.0.send(Order::Ask(question));
+    }
+
+    /// Has people hear of what is asked by the other ways that this guard has as well.
+    pub fn asks_elsewhere(&self, guard: &Arc<Guard>) {
+        let _ended = self.0.send(Order::Elsewhere(Arc::clone(guard)));
     }
 
     /// What a client has said. It counts where it comes first.
@@ -87,6 +97,11 @@ struct Clerk {
     line: Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>,
     /// Whoever started the guard was told that nobody can be asked.
     told: bool,
+    /// Whose other ways are used.
+    guard: Option<Arc<Guard>>,
+    /// What is asked by them, by the call.
+    elsewhere: HashMap<String, Elsewhere>,
+    asking: Asking,
 }
 
 impl Clerk {
@@ -105,8 +120,15 @@ impl Clerk {
                     Some(Order::Ask(question)) => self.ask(*question).await,
                     Some(Order::Unask(call)) => self.unask(call).await,
                     Some(Order::Give(given)) => self.say(&Said::Give(given)).await,
+                    Some(Order::Elsewhere(guard)) => self.guard = Some(guard),
                     None => return,
                 },
+                Some(Ok(Some(given))) = self.asking.join_next(), if !self.asking.is_empty() => {
+                    // What nobody waits for any more was only just asked.
+                    if self.elsewhere.contains_key(&given.id) {
+                        self.say(&Said::Give(given)).await;
+                    }
+                }
                 told = heard => match told {
                     Ok(Some(told)) => self.told(told),
                     Ok(None) | Err(_) => self.lost("the service of approvals has ended"),
@@ -126,10 +148,12 @@ impl Clerk {
             }
         }
         let About { identity, known } = (*self.about).clone();
-        self.say(&Said::Ask(Box::new(Asked { question, identity, known }))).await;
+        let elsewhere = self.guard.as_ref().is_some_and(|it| it.ways().is_some());
+        self.say(&Said::Ask(Box::new(Asked { question, identity, known, elsewhere }))).await;
     }
 
     async fn unask(&mut self, call: String) {
+        self.elsewhere.remove(&call);
         if self.open.remove(&call).is_some() {
             self.say(&Said::Unask(call)).await;
         }
@@ -146,22 +170,38 @@ impl Clerk {
 
     fn told(&mut self, told: Told) {
         if let Told::Wanted(shown) = told {
-            let says = in_a_client(&shown);
-            // A conversation that has ended asks nobody.
-            let _ended = self.events.send(Event::Wanted { call: shown.id, says });
+            self.wanted(*shown);
             return;
         }
         // What else a guard is told is whether an answer of its client has come first, which the
         // answer that counts says as well.
         let Told::Answered { id, digest, answer } = told else { return };
+        self.elsewhere.remove(&id);
         if self.open.remove(&id).is_some() {
             self.event(id, digest, answer);
+        }
+    }
+
+    /// A question is shown now: whoever else is asked, is asked now.
+    fn wanted(&mut self, shown: Shown) {
+        if !self.open.contains_key(&shown.id) {
+            return;
+        }
+        if let Some((guard, ways)) = self.guard.as_ref().and_then(|it| Some((it, it.ways()?))) {
+            let asked = || ways.ask(&shown, guard, &mut self.asking);
+            self.elsewhere.entry(shown.id.clone()).or_insert_with(asked);
+        }
+        if shown.asked.question.elicits {
+            let says = in_a_client(&shown);
+            // A conversation that has ended asks nobody.
+            let _ended = self.events.send(Event::Wanted { call: shown.id, says });
         }
     }
 
     /// Whoever was asked is gone: nobody has said yes.
     fn lost(&mut self, why: &str) {
         self.line = None;
+        self.elsewhere.clear();
         for (id, digest) in std::mem::take(&mut self.open) {
             self.event(id, digest, Answer::none(why));
         }

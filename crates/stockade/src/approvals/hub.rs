@@ -74,10 +74,11 @@ impl Waiting {
         }
     }
 
-    /// Has the client of the call that is shown be asked as well. Of calls that say the same it is
-    /// one client at a time, and about one call.
+    /// Has the client of the call that is shown be asked as well, and whoever else its guard asks. Of
+    /// calls that say the same it is one client at a time, and about one call.
     fn wanted(&self, now_ms: u64) -> Option<Deed> {
-        let (guard, _) = self.calls.first().filter(|_| self.asked.question.elicits)?;
+        let asks = self.asked.question.elicits || self.asked.elsewhere;
+        let (guard, _) = self.calls.first().filter(|_| asks)?;
         let shown = Shown { times: 1, ..self.shown(now_ms) };
         Some(Deed::Tell(*guard, Told::Wanted(Box::new(shown))))
     }

@@ -12,7 +12,7 @@ use super::{Format, State, printed};
 use crate::failure::{Exit, Failure};
 
 /// What records are about.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     "start",
     "stop",
     "question",
@@ -28,6 +28,7 @@ const KINDS: [&str; 17] = [
     "touched",
     "roots",
     "lock",
+    "alert",
     "ledger.recovered",
     "ledger.removed",
 ];

@@ -1,6 +1,7 @@
 //! `stockade run`, and what it shares with `stockade serve`.
 
 mod approved;
+mod told;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 use stockade_wire::upstream::Upstream;
 use stockade_wire::{memory, stdio};
 
+pub(super) use self::told::last;
 use super::State;
 use super::hold::{Hold, hold, not_started, passed_on, too_many};
 use super::locked::{Follows, Locked, Standing};
@@ -28,6 +30,7 @@ use super::own::{Kept, led, reserve};
 use super::prepare::{Consent, Settled, failed, settle};
 use crate::approvals::desk::{About, Desk};
 use crate::approvals::place::Place;
+use crate::approvals::ways::Ways;
 use crate::config::watch::{Change, EVERY, Live};
 use crate::config::{Flags, Resolved, Search, Target};
 use crate::failure::{Exit, Failure};
@@ -176,15 +179,22 @@ impl Shared {
             return Ok(None);
         }
         let standing = locked.standing()?;
-        let ledger = self.ledger(&resolved)?;
         let name = resolved.server.as_ref().map(|it| it.name.clone());
         let name = name.unwrap_or_else(|| server.name());
+        let alerts = self.alerts(&resolved, &name, plan.is_some())?;
+        let ledger = self.ledger(&resolved).inspect_err(|_| told::unopened(alerts.as_deref()))?;
         let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
         let live = Arc::new(Live::new(search, flags, &resolved));
         let memory = self.memory()?;
         let guard = Guard::new(Arc::new(Server::new(&name)), live, ledger, memory);
         let guard = Arc::new(guard.here(matches!(server, Where::Here(_))));
         guard.keeps_in(locked.shown());
+        if let Some(alerts) = &alerts {
+            guard.alerts_by(alerts);
+        }
+        if let Some(ways) = Ways::new(&resolved.ways).map_err(told::no_hook)? {
+            guard.asks_by(ways);
+        }
         let (pinned, follows) = match standing {
             Standing::Free => ("nothing of it is pinned".to_owned(), None),
             Standing::Held(pins) => {
@@ -194,6 +204,7 @@ impl Shared {
             }
             Standing::Unknown(blocked) | Standing::Other(blocked) => {
                 let pinned = format!("not started, and blocked: {}", blocked.why);
+                alerts.iter().for_each(|it| it.blocked());
                 guard.server.block(Arc::new(blocked));
                 (pinned, None)
             }
@@ -451,8 +462,11 @@ impl Run {
         let (upstream, client_roots) = (self.upstream.as_deref(), roots(&self.client_roots)?);
         let ready = self.shared.ready(upstream, &self.command, &client_roots)?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
+        let told = Arc::clone(&ready.guard);
         // One thread is enough for one client, and starts faster than two.
-        ended(runtime(1)?, guard(ready))
+        let end = ended(runtime(1)?, guard(ready));
+        last(&told);
+        end
     }
 }
 
@@ -614,7 +628,7 @@ pub(super) fn note(
 
 /// Has the ledger sign what is in it.
 pub(super) fn seal(guard: &Guard) -> Result<(), Failure> {
-    guard.ledger().checkpoint().map_err(|it| unrecorded(Unrecorded(it)))
+    guard.ledger().checkpoint().map_err(|it| unrecorded(guard.unwritten(it)))
 }
 
 /// What is said when the ledger takes nothing more.
@@ -637,8 +651,13 @@ pub(super) fn watch(
     kept: Arc<Mutex<Kept>>,
     follows: Option<Follows>,
 ) -> Result<(), Failure> {
+    let alerts = guard.alerts().cloned();
+    let late = move || {
+        told::stuck(alerts.as_deref());
+        stuck();
+    };
     guard
-        .watched(stuck)
+        .watched(late)
         .map_err(|it| Failure::new(Exit::Usage, "the system gives no thread").from(it))?;
     let guard = Arc::clone(guard);
     let follows = follows.map(Arc::new);

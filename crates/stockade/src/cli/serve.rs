@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use stockade_core::check::visible;
@@ -12,7 +13,7 @@ use stockade_core::session::Parties;
 use tokio::net::TcpListener;
 
 use super::printed;
-use super::run::{Ready, Shared, Where, ended, note, runtime, seal, stop, unrecorded, watch};
+use super::run::{Ready, Shared, Where, ended, last, note, runtime, seal, stop, unrecorded, watch};
 use crate::edge::{Door, Key};
 use crate::failure::{Exit, Failure};
 use crate::guard::gateway::{Gateway, ROUTES, Upstream, local, remote};
@@ -73,7 +74,9 @@ impl Serve {
         }
         let ready = self.shared.ready(self.upstream.as_deref(), &self.command, &[])?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
+        let told = Arc::clone(&ready.guard);
         if let Some(blocked) = ready.guard.server.blocked() {
+            last(&told);
             let says = format!("the server was not started: {}", visible(&blocked.why));
             return Err(Failure::new(Exit::Denied, says).help(visible(&blocked.release)));
         }
@@ -81,7 +84,9 @@ impl Serve {
             anstream::eprintln!("note: roots of clients count behind `stockade run` alone");
         }
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        ended(runtime(threads)?, self.serve(ready))
+        let end = ended(runtime(threads)?, self.serve(ready));
+        last(&told);
+        end
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
@@ -112,7 +117,7 @@ impl Serve {
             }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };
-        let gateway = Gateway::new(std::sync::Arc::clone(&guard), door, upstream);
+        let gateway = Gateway::new(Arc::clone(&guard), door, upstream);
         let access = match text {
             Some(text) => format!("key {text}"),
             None => "no key: every program on this machine may use this server".to_owned(),

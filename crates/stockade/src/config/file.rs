@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::Problem;
 pub use super::read::{At, Key, Named, OneOrMany};
 use super::read::{Choice, Reader, Said, table};
+use crate::alerts::Kind;
 
 /// What holds where a file says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +160,13 @@ impl Choice for Mode {
     }
 }
 
+impl Choice for Kind {
+    const KIND: &'static str = "sort of alert";
+    fn all() -> Vec<(&'static str, Self)> {
+        Self::ALL.map(|it| (it.name(), it)).to_vec()
+    }
+}
+
 table! {
     /// What a policy says. Exactly one file is read: the one that `--policy` names, or else
     /// `$XDG_CONFIG_HOME/stockade/stockade.toml`. A `stockade.toml` in the working directory is not
@@ -207,6 +215,8 @@ table! {
         limits: Named<usize> = "",
         /// Who is asked where a rule asks.
         approvals: ApprovalsTable = "",
+        /// What somebody is told at once.
+        alerts: AlertsTable = "",
         /// How much of some tools.
         quotas: Vec<At<QuotaTable>> = "",
         /// What flows through some tools.
@@ -246,6 +256,52 @@ table! {
         /// only the client knows: turn it on for clients that you know, and not where a model could
         /// answer.
         client: bool = "false",
+        /// Whether the desktop shows that a call waits, and which: over the bus of this user
+        /// (`org.freedesktop.Notifications`). It is not answered there. Read when a guard starts.
+        desktop: bool = "false",
+        /// An address that is asked as well.
+        webhook: WebhookTable = "",
+    }
+}
+
+table! {
+    /// An address of your own that something is told, by HTTP POST with a signature (Standard Webhooks).
+    /// It may be of a private network: it is yours, and not a server's. Redirects are not followed.
+    /// Read when a guard starts.
+    WebhookTable {
+        /// Where. `https`, or `http` on this machine.
+        url: String = r#""https://hooks.example/stockade""#,
+        /// Where the secret is that both sides have, which is not in a policy: `env:NAME`, a variable
+        /// of the guard's environment, or `file:/PATH`, a file that nobody else may read and that lies
+        /// in no root. `whsec_` and Base64, or any text of 24 bytes or more.
+        secret: String = r#""env:STOCKADE_WEBHOOK_SECRET""#,
+    }
+}
+
+table! {
+    /// What somebody is told at once, and how. There are none where nothing of it is said. Read when a
+    /// guard starts. See `docs/alerts.md`.
+    AlertsTable {
+        /// What is told: `denials`, many requests that were denied in a minute; `drift`, something that
+        /// is not as it was approved; `host`, one that a server's process was refused, or reached for
+        /// the first time; `canary`; `ledger`, that it cannot be written; `volume`, more than is said
+        /// below. All of it, where nothing is said.
+        on: Vec<At<Kind>> = r#"["denials", "drift", "host", "canary", "ledger", "volume"]"#,
+        /// How many denials in a minute are many. Without, 20.
+        denials_per_minute: usize = "20",
+        /// More tool calls in a minute than this are told. Without, none are too many.
+        calls_per_minute: usize = "120",
+        /// The same of bytes, of both sides together.
+        bytes_per_minute: usize = "50000000",
+        /// How long the same is not told again, in seconds. Without, 600.
+        again_s: usize = "600",
+        /// An address that is told.
+        webhook: WebhookTable = "",
+        /// A syslog that is (RFC 5424): a socket of this machine, `udp://HOST:PORT` or
+        /// `tcp://HOST:PORT`. What goes over a network can be read there.
+        syslog: String = r#""/dev/log""#,
+        /// Whether the desktop shows it.
+        desktop: bool = "true",
     }
 }
 

@@ -6,8 +6,8 @@ use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
 use super::file::{
-    ApprovalsTable, Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable, QuotaTable,
-    RoleTable, SandboxTable, ServerTable, Tool,
+    AlertsTable, ApprovalsTable, Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable,
+    QuotaTable, RoleTable, SandboxTable, ServerTable, Tool, WebhookTable,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
@@ -40,6 +40,18 @@ pub fn text() -> String {
     }
     head(&mut out, "", "[approvals]", ApprovalsTable::WORDS);
     values(&mut out, ApprovalsTable::KEYS, &[]);
+    let asked = "An address that is asked as well. The question has the arguments, whole.";
+    head(&mut out, "#", "[approvals.webhook]", &format!("{asked}\n{}", WebhookTable::WORDS));
+    keys(&mut out, WebhookTable::KEYS, &[]);
+    head(&mut out, "#", "[alerts]", AlertsTable::WORDS);
+    keys(&mut out, AlertsTable::KEYS, &["webhook"]);
+    head(
+        &mut out,
+        "#",
+        "[alerts.webhook]",
+        "An address that is told, as `[approvals.webhook]` is.",
+    );
+    keys(&mut out, WebhookTable::KEYS, &[]);
     head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
     keys(&mut out, QuotaTable::KEYS, &[]);
     head(&mut out, "#", "[[roles]]", RoleTable::WORDS);
@@ -85,7 +97,7 @@ fn head(out: &mut String, mark: &str, head: &str, about: &str) {
 
 /// The keys of a table with what holds anyway, but for the examples.
 fn values(out: &mut String, keys: &[Key], examples: &[&str]) {
-    for key in keys {
+    for key in keys.iter().filter(|it| !it.example.is_empty()) {
         words(out, key.words);
         let mark = if examples.contains(&key.name) { "#" } else { "" };
         *out += &format!("{mark}{} = {}\n", key.name, key.example);

@@ -1,6 +1,7 @@
 //! From what was written to what runs: defaults, then the file, then the command line, each value
 //! with the place it came from. Nothing is half taken: a file with one thing wrong gives no policy.
 
+mod alerts;
 mod flow;
 mod input;
 mod quota;
@@ -30,6 +31,8 @@ use super::file::{
 use super::read::{Reader, nearest};
 use super::source::line;
 use super::{ConfigError, Problems, Search, Source};
+use crate::alerts::Wanted;
+pub use alerts::Ways;
 pub use root::Root;
 pub use sandbox::{Sandbox, with_hosts};
 
@@ -110,6 +113,10 @@ pub struct Resolved {
     pub ledger: Options,
     /// What is done with a server that is in no lock.
     pub pinning: Pinning,
+    /// What somebody is told at once, if anything is.
+    pub alerts: Option<Wanted>,
+    /// By what other ways people hear of what asks.
+    pub ways: Ways,
     /// Every value that is not the default, and the default of every limit.
     pub settings: Vec<Setting>,
     /// The file that was read.
@@ -247,6 +254,8 @@ impl Making<'_> {
             http: self.http(file),
             ledger: self.ledger(file),
             pinning: self.pinning(file),
+            alerts: self.alerts(file),
+            ways: self.ways(file),
             settings: Vec::new(),
             source: None,
         })

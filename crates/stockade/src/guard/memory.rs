@@ -48,7 +48,7 @@ impl session::Memory for Memory {
 }
 
 /// An error with what it is from.
-fn told(error: &stockade_store::Error) -> String {
+pub(super) fn told(error: &stockade_store::Error) -> String {
     let mut says = error.to_string();
     let mut from = std::error::Error::source(error);
     while let Some(it) = from {

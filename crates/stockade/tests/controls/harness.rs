@@ -7,8 +7,10 @@ pub(crate) mod fake_http;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod manager;
+pub(crate) mod notifications;
 pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod receiver;
 pub(crate) mod tls;
 
 use std::process::ExitCode;

@@ -558,7 +558,7 @@ fn l04_what_cannot_be_recorded_does_not_pass() {
 }
 
 /// What a ledger may grow to in these rows.
-const ROOM: u64 = 32 << 10;
+pub(crate) const ROOM: u64 = 32 << 10;
 
 /// One line says what happened, where and why, and one what to do.
 #[track_caller]

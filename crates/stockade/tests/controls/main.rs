@@ -17,6 +17,7 @@
     reason = "these are tests, which clippy.toml sees only inside of `#[test]`"
 )]
 
+mod alerts;
 mod approvals;
 mod arguments;
 mod attacked;
@@ -55,6 +56,7 @@ mod secrets;
 mod sources;
 mod timeouts;
 mod touched;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -74,6 +76,8 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
+    ("webhook", webhook::ROWS),
+    ("alerts", alerts::ROWS),
     ("elicited", elicited::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),

@@ -43,14 +43,14 @@ const NOBODY: u32 = 65534;
 const HELLO: &str = "hello?\r\n\r\n";
 
 /// Somebody outside, who notes everybody that comes.
-struct Canary {
+pub(crate) struct Canary {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Canary {
     /// Answers every request.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::answering("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ncanary", "")
     }
 
@@ -96,12 +96,12 @@ impl Canary {
         Self { address, heard }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// What each connection has said.
-    fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
 
@@ -112,13 +112,13 @@ impl Canary {
 }
 
 /// Where a server is that tries.
-struct Place {
-    home: Home,
+pub(crate) struct Place {
+    pub(crate) home: Home,
     dir: PathBuf,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = Home::new();
         let dir = home.path().join("server");
         fs::create_dir(&dir).unwrap();
@@ -163,14 +163,14 @@ impl Place {
     }
 
     /// `stockade run`, in front of the same as an MCP server.
-    fn run(&self, options: &[&str]) -> Probe {
+    pub(crate) fn run(&self, options: &[&str]) -> Probe {
         let mut command = self.home.stockade(["run"]);
         command.args(self.home.state()).args(self.options()).args(options);
         Probe::of(command.args(self.server(&["serve"]))).begin()
     }
 
     #[track_caller]
-    fn tried(&self, probe: &mut Probe, tries: &[Value]) -> Vec<String> {
+    pub(crate) fn tried(&self, probe: &mut Probe, tries: &[Value]) -> Vec<String> {
         self.tries(tries);
         let _none = fs::remove_file(self.dir.join("outcomes.json"));
         let answer = probe.ask(&call("try", "try", json!({})));
@@ -197,7 +197,7 @@ fn all_reach(tries: &[Value], outcomes: &[String]) {
     }
 }
 
-fn get(host: &str) -> String {
+pub(crate) fn get(host: &str) -> String {
     format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
