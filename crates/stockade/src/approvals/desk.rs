@@ -1,8 +1,9 @@
 //! The guard's side: carries questions to the service of approvals, and brings the answers back as
-//! events of the session. One task and one connection for a conversation; the connection is made by
-//! the first question, and let go when nothing waits.
+//! events of the session. One task and one connection for all conversations of a guard; the connection
+//! is made by the first question, and let go when nothing waits.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,17 +37,28 @@ pub struct About {
 }
 
 /// Where a conversation leaves its questions. There are no more of them than the session lets wait.
-#[derive(Clone, Debug)]
-pub struct Desk(mpsc::UnboundedSender<Order>);
+#[derive(Clone)]
+pub struct Desk {
+    orders: mpsc::UnboundedSender<Order>,
+    ear: Ear,
+}
+
+/// Whom of a conversation it is told what was answered. It must not wait: others are told after it.
+type Ear = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// What comes back.
 pub type Answers = mpsc::UnboundedReceiver<Event>;
 
-#[derive(Debug)]
 enum Order {
-    Ask(Box<Question>),
+    Ask(Box<Question>, Ear),
     Unask(String),
     Give(Given),
+}
+
+/// What was asked and is not answered.
+struct Open {
+    digest: String,
+    ear: Ear,
 }
 
 impl Desk {
@@ -54,36 +66,49 @@ impl Desk {
     pub fn open(place: Place, about: Arc<About>) -> (Self, Answers) {
         let (orders, receiver) = mpsc::unbounded_channel();
         let (events, answers) = mpsc::unbounded_channel();
-        let clerk = Clerk { place, about, events, open: HashMap::new(), line: None, told: false };
+        let clerk = Clerk { place, about, open: HashMap::new(), line: None, told: false };
         tokio::spawn(clerk.work(receiver));
-        (Self(orders), answers)
+        // A conversation that has ended takes in nothing.
+        let ear: Ear = Arc::new(move |event| drop(events.send(event)));
+        (Self { orders, ear }, answers)
+    }
+
+    /// The same desk for another conversation, where `ear` hears what is answered.
+    #[must_use]
+    pub fn heard_by(&self, ear: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self { orders: self.orders.clone(), ear: Arc::new(ear) }
     }
 
     /// Has a person be asked.
     pub fn ask(&self, question: Box<Question>) {
         // Whoever has ended answers nothing, which is a no in time.
-        let _ended = self.0.send(Order::Ask(question));
+        let _ended = self.orders.send(Order::Ask(question, Arc::clone(&self.ear)));
     }
 
     /// What a client has said. It counts where it comes first.
     pub fn give(&self, call: String, digest: String, approved: bool, says: &str) {
         let (channel, says) = ("client".to_owned(), says.to_owned());
         let given = Given { id: call, digest, times: 1, approved, grant: None, channel, says };
-        let _ended = self.0.send(Order::Give(given));
+        let _ended = self.orders.send(Order::Give(given));
     }
 
     /// Nobody waits for this any more.
     pub fn unask(&self, call: String) {
-        let _ended = self.0.send(Order::Unask(call));
+        let _ended = self.orders.send(Order::Unask(call));
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
     }
 }
 
 struct Clerk {
     place: Place,
     about: Arc<About>,
-    events: mpsc::UnboundedSender<Event>,
-    /// What was asked and is not answered: the digest, by the call.
-    open: HashMap<String, String>,
+    /// What was asked and is not answered, by the call.
+    open: HashMap<String, Open>,
     line: Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>,
     /// Whoever started the guard was told that nobody can be asked.
     told: bool,
@@ -102,7 +127,7 @@ impl Clerk {
             };
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Ask(question)) => self.ask(*question).await,
+                    Some(Order::Ask(question, ear)) => self.ask(*question, ear).await,
                     Some(Order::Unask(call)) => self.unask(call).await,
                     Some(Order::Give(given)) => self.say(&Said::Give(given)).await,
                     None => return,
@@ -116,9 +141,9 @@ impl Clerk {
         }
     }
 
-    async fn ask(&mut self, question: Question) {
+    async fn ask(&mut self, question: Question, ear: Ear) {
         let (id, digest) = (question.id.clone(), question.digest.clone());
-        self.open.insert(id, digest);
+        self.open.insert(id, Open { digest, ear });
         if self.line.is_none() {
             match self.place.connect_or_start().await {
                 Ok(stream) => self.line = Some(halves(stream)),
@@ -147,23 +172,24 @@ impl Clerk {
     fn told(&mut self, told: Told) {
         if let Told::Wanted(shown) = told {
             let says = in_a_client(&shown);
-            // A conversation that has ended asks nobody.
-            let _ended = self.events.send(Event::Wanted { call: shown.id, says });
+            if let Some(it) = self.open.get(&shown.id) {
+                (it.ear)(Event::Wanted { call: shown.id, says });
+            }
             return;
         }
         // What else a guard is told is whether an answer of its client has come first, which the
         // answer that counts says as well.
         let Told::Answered { id, digest, answer } = told else { return };
-        if self.open.remove(&id).is_some() {
-            self.event(id, digest, answer);
+        if let Some(it) = self.open.remove(&id) {
+            (it.ear)(Event::Decided { call: id, digest, answer });
         }
     }
 
     /// Whoever was asked is gone: nobody has said yes.
     fn lost(&mut self, why: &str) {
         self.line = None;
-        for (id, digest) in std::mem::take(&mut self.open) {
-            self.event(id, digest, Answer::none(why));
+        for (call, Open { digest, ear }) in std::mem::take(&mut self.open) {
+            ear(Event::Decided { call, digest, answer: Answer::none(why) });
         }
     }
 
@@ -178,11 +204,6 @@ impl Clerk {
             anstream::eprintln!("note: {}", visible(&why));
         }
         self.lost(&why);
-    }
-
-    fn event(&self, call: String, digest: String, answer: Answer) {
-        // A conversation that has ended waits for nothing.
-        let _ended = self.events.send(Event::Decided { call, digest, answer });
     }
 }
 

@@ -18,6 +18,7 @@
 )]
 
 mod approvals;
+mod approvals_http;
 mod arguments;
 mod attacked;
 mod channels;
@@ -73,6 +74,7 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
+    ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
