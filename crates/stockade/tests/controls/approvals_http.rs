@@ -913,8 +913,8 @@ fn p10_what_a_server_asks_comes_back_to_it() {
             second["params"]["requestState"] = asked["result"]["requestState"].clone();
             second["params"]["inputResponses"] = json!({ "city": city(), "name": name() });
             probe.ask(&second);
-            let calls = fake.messages().into_iter().filter(|it| it["method"] == "tools/call");
-            let back = &calls.last().unwrap()["params"];
+            let mut calls = fake.messages().into_iter().filter(|it| it["method"] == "tools/call");
+            let back = &calls.next_back().unwrap()["params"];
             assert_eq!(back["inputResponses"], json!({ "city": city(), "name": name() }));
             assert_eq!(back["requestState"], "of the server");
         } else {

@@ -198,7 +198,7 @@ impl Late {
             match (message.to(), message.about().or(said.id()), said.kind()) {
                 (Side::Client, Some(id), Kind::Request) if message.about().is_none() => {
                     let id = id.clone();
-                    if self.on_a_stream(message).is_err() {
+                    if !self.on_a_stream(message) {
                         rest.extend(self.nobody(&id));
                     }
                 }
@@ -219,15 +219,15 @@ impl Late {
     }
 
     /// What a server asks, once a person has let it: where its request came on nothing says any more,
-    /// so it is the stream of what was begun last.
-    fn on_a_stream(&self, message: Cleared) -> Result<(), Cleared> {
+    /// so it is the stream of what was begun last, if there is any.
+    fn on_a_stream(&self, message: Cleared) -> bool {
         let exchanges = lock(&self.exchanges);
         let streams = || exchanges.iter().rev().filter(|it| lock(&it.post.letters).is_stream);
         let answers = streams().find(|it| it.id.is_some()).or_else(|| streams().next());
-        let Some(post) = answers.map(|it| Arc::clone(&it.post)) else { return Err(message) };
+        let Some(post) = answers.map(|it| Arc::clone(&it.post)) else { return false };
         drop(exchanges);
         post.put(message);
-        Ok(())
+        true
     }
 
     /// Nobody reads what the server asks: it is told so.

@@ -110,7 +110,8 @@ struct Waiter {
     /// The connection that the client waits on, until its answer has begun. A client of the legacy
     /// era may close it, and has not cancelled by that.
     connection: Option<Weak<()>>,
-    sender: mpsc::Sender<Cleared>,
+    /// Boxed: a queue is made with room for many messages, and most requests get one.
+    sender: mpsc::Sender<Box<Cleared>>,
 }
 
 impl Waiter {
@@ -423,8 +424,8 @@ impl Line {
                     told = receiver.recv() => match told {
                         // It was cancelled, and is not sent any more.
                         None => return answer::events(stream::empty()),
-                        Some(last) if is_last(&last) => return deliver(&back(last), modern),
-                        Some(other) if early.len() < WAITING_MAX => early.push_back(other),
+                        Some(last) if is_last(&last) => return deliver(&back(*last), modern),
+                        Some(other) if early.len() < WAITING_MAX => early.push_back(*other),
                         Some(_) => (),
                     },
                 }
@@ -444,7 +445,7 @@ impl Line {
             // it has the head of an answer is it seen to go.
             None if conversation.look(|it| it.asks_about(&waits.id).is_some()) => None,
             None => match receiver.recv().await {
-                Some(first) => Some(first),
+                Some(first) => Some(*first),
                 // It was cancelled, and is not answered (2025-11-25, "Cancellation").
                 None => return answer::events(stream::empty()),
             },
@@ -466,7 +467,7 @@ impl Line {
                 let next = match early.pop_front() {
                     Some(next) => Some(next),
                     None => tokio::select! {
-                        next = receiver.recv() => next,
+                        next = receiver.recv() => next.map(|it| *it),
                         () = channel.left(), if modern => None,
                     },
                 };
@@ -667,14 +668,14 @@ impl Router {
             // A client that does not read must not hold up the others of this process: what it was
             // only told by the way gives way, and its answer waits by itself.
             Some(Waiter { sender, shared: true, .. }) => {
-                if let Err(TrySendError::Full(message)) = sender.try_send(message)
+                if let Err(TrySendError::Full(message)) = sender.try_send(Box::new(message))
                     && is_last(&message)
                 {
                     tokio::spawn(async move { sender.send(message).await });
                 }
             }
             Some(Waiter { sender, .. }) => {
-                let _nobody = sender.send(message).await;
+                let _nobody = sender.send(Box::new(message)).await;
             }
             // An answer is for who asked, and for no other stream (2025-11-25, "Streamable HTTP ›
             // Listening for Messages from the Server").
