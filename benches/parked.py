@@ -7,8 +7,10 @@ approvals, and what calls that do not wait lose by them, in one run.
 `run` is one client on standard input and output; `serve` is one key over HTTP, in a session and
 without, in front of a process and of a remote server, each parked call on a connection of its own, as
 clients have them. The memory is what the guard has more when all wait than when none does, divided by
-their number; the rate is that of one client that calls `echo` one after the other, beside the same
-before anything waited. Where a call waits behind `serve`, its connection is in the figure.
+their number; `idle` is the same of as many connections on which nothing waits, of another guard, and
+what a call that waits costs beside its connection is the difference. The rate is that of one client that
+calls `echo` one after the other, and the CPU what each such call costs the guard, beside the same before
+anything waited, once the service has taken in all questions.
 """
 
 import asyncio
@@ -90,6 +92,14 @@ def service(state):
     raise SystemExit("no service of approvals")
 
 
+async def at_rest(pid):
+    """Returns when a process has done nothing for a second."""
+    before = None
+    while (now := spent(pid)) != before:
+        before = now
+        await asyncio.sleep(1)
+
+
 def message(number, tool, modern):
     params = {"name": tool, "arguments": {"text": f"{number} " + "x" * 200}}
     if modern:
@@ -159,6 +169,12 @@ class Http:
         await reader.readexactly(length)
         return head
 
+    async def idle(self, asked):
+        line, self.line = self.line, await asyncio.open_connection("127.0.0.1", self.port)
+        await self.ask(asked)
+        self.parked.append(self.line)
+        self.line = line
+
     async def park(self, asked):
         connection = await asyncio.open_connection("127.0.0.1", self.port)
         self.post(connection[1], asked)
@@ -167,13 +183,20 @@ class Http:
         self.parked.append(connection)
 
 
+def spent(pid):
+    """The time of a processor that a process has had, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def rate(client, first):
-    """How many calls pass in a second, one after the other."""
-    until, number = time.monotonic() + SECONDS, first
+    """How many calls pass in a second, one after the other, and what one costs the guard."""
+    began, until, number = spent(client.pid), time.monotonic() + SECONDS, first
     while time.monotonic() < until:
         await client.ask(message(number, "echo", client.modern))
         number += 1
-    return (number - first) / SECONDS
+    calls = number - first
+    return calls / SECONDS, (spent(client.pid) - began) / calls
 
 
 async def started(home, kind, remote, modern):
@@ -199,6 +222,23 @@ async def started(home, kind, remote, modern):
     return Http(guard, modern, int(address.split(":")[-1].split("/")[0]), key), children
 
 
+async def connections(remote, modern):
+    """What a connection costs on which nothing waits, in KiB."""
+    with tempfile.TemporaryDirectory() as directory:
+        client, children = await started(Path(directory), "serve", remote, modern)
+        await client.begin()
+        for _ in range(200):
+            await client.ask(message(2, "echo", modern))
+        before = resident(client.pid)
+        for number in range(CALLS):
+            await client.idle(message(10**6 + number, "echo", modern))
+        after = resident(client.pid)
+        for child in children:
+            child.kill()
+            await child.wait()
+        return (after - before) / CALLS / 1024
+
+
 async def measure(kind, remote, modern):
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
@@ -213,13 +253,16 @@ async def measure(kind, remote, modern):
         before = resident(client.pid), resident(asked)
         for number in range(CALLS):
             await client.park(message(10**6 + number, "pay", modern))
-        await asyncio.sleep(1)
+        await at_rest(asked)
         after = resident(client.pid), resident(asked)
         busy = await rate(client, 10**7)
+        idle = 0.0
+        if kind == "serve":
+            idle = await connections(remote, modern)
         guard, desk = ((b - a) / CALLS / 1024 for a, b in zip(before, after))
         where = "remote" if remote else "process"
         era = "2026-07-28" if modern else "2025-11-25"
-        print(f"{kind:6} {where:8} {era:11} {guard:10.1f} {desk:12.1f} {guard + desk:8.1f} {busy / alone:7.2f}", flush=True)
+        print(f"{kind:6} {where:8} {era:11} {guard:8.1f} {idle:8.1f} {desk:8.1f} {guard - idle + desk:8.1f} {busy[0] / alone[0]:7.2f} {busy[1] / alone[1]:7.2f}", flush=True)
         for child in children:
             child.kill()
             await child.wait()
@@ -227,7 +270,7 @@ async def measure(kind, remote, modern):
 
 async def main():
     print(f"{CALLS} calls wait; KiB for each, and the rate of others beside that where none waits")
-    print(f"{'':6} {'before':8} {'revision':11} {'guard':>10} {'service':>12} {'both':>8} {'rate':>7}")
+    print(f"{'':6} {'before':8} {'revision':11} {'guard':>8} {'idle':>8} {'service':>8} {'a call':>8} {'rate':>7} {'CPU':>7}")
     for kind, remote, modern in [
         ("run", False, False), ("serve", False, False), ("serve", False, True),
         ("serve", True, False), ("serve", True, True),
