@@ -1,10 +1,12 @@
 """Approvals, played to the end with the official clients in front of a real server: a call that waits
 for a person is allowed in the client's form, denied there, answered too late, and allowed from now on
-in the terminal for a client that has no forms. What reaches the server is written down before it.
+in the terminal for a client that has no forms; by `stockade run`, and over HTTP by `stockade serve`. What
+reaches the server is written down before it.
 
 Usage: STOCKADE=target/release/stockade tests/partners/run.sh --approvals
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -52,7 +54,7 @@ def must(holds, what, seen=""):
 
 
 class Place:
-    def __init__(self, directory, server):
+    def __init__(self, directory, server, over_http):
         self.heard = directory / "heard"
         self.heard.touch()
         policy = directory / "policy.toml"
@@ -63,7 +65,24 @@ class Place:
         options = ["--policy", str(policy), "--server", "partner", "--sandbox", "none"]
         # What the server is sent, to the letter, before it gets it.
         noted = ["bash", "-c", 'tee -a "$0" | "$@"', str(self.heard), *server]
-        self.guarded = [STOCKADE, "run", *options, "--", *noted]
+        self.gateway = None
+        if not over_http:
+            self.guarded = [STOCKADE, "run", *options, "--", *noted]
+            return
+        serve = [STOCKADE, "serve", "--listen", "127.0.0.1:0", *options, "--", *noted]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.gateway = subprocess.Popen(serve, env=self.env, text=True, **pipes)
+        address, key = self.gateway.stdout.readline(), self.gateway.stdout.readline()
+        self.env["KEY"] = key.split()[-1]
+        self.guarded = [address.split()[-1]]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.gateway:
+            self.gateway.terminate()
+            self.gateway.wait(timeout=30)
 
     def calls(self):
         """The texts that the server was to echo."""
@@ -177,18 +196,21 @@ def play_terminal(command, place):
 
 def main():
     wrong = 0
-    for server, behind in SERVERS.items():
-        for client, command in CLIENTS.items():
-            try:
-                with tempfile.TemporaryDirectory() as directory:
-                    place = Place(Path(directory), behind)
-                    command = list(map(str, command))
-                    play_forms(command, place, client in MODERN)
-                    play_terminal(command, place)
-                print(f"{client:10} {server:12} allowed, denied, too late, dismissed; granted", flush=True)
-            except (Wrong, subprocess.TimeoutExpired) as error:
-                wrong += 1
-                print(f"{client:10} {server:12} WRONG: {error}", flush=True)
+    plays = itertools.product(SERVERS.items(), CLIENTS.items(), (False, True))
+    for (server, behind), (client, command), over_http in plays:
+        what = f"{client:10} {server:12} {'http' if over_http else 'lines':6}"
+        try:
+            with (
+                tempfile.TemporaryDirectory() as directory,
+                Place(Path(directory), behind, over_http) as place,
+            ):
+                command = list(map(str, command))
+                play_forms(command, place, client in MODERN)
+                play_terminal(command, place)
+            print(f"{what} allowed, denied, too late, dismissed; granted", flush=True)
+        except (Wrong, subprocess.TimeoutExpired) as error:
+            wrong += 1
+            print(f"{what} WRONG: {error}", flush=True)
     return 1 if wrong else 0
 
 

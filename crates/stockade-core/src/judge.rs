@@ -32,11 +32,15 @@ pub struct Judgement {
 ///
 /// ```compile_fail
 /// # fn transport(message: stockade_core::message::Message) {
-/// stockade_core::judge::Cleared(message);
+/// stockade_core::judge::Cleared { message, about: None };
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Cleared(Message);
+pub struct Cleared {
+    message: Message,
+    /// The request that it is about, of what Stockade says itself and that has no such name in it.
+    about: Option<Id>,
+}
 
 /// Judges `message` as `facts` and `policy` have it.
 pub fn judge(mut message: Message, facts: &Facts<'_>, policy: &Policy) -> Judgement {
@@ -188,7 +192,7 @@ impl Judgement {
     /// The judgement itself, if it may not in any case.
     pub(crate) fn approved(self) -> Result<Cleared, Box<Self>> {
         match self.verdict {
-            Verdict::Allow | Verdict::Ask(_) => Ok(Cleared(self.message)),
+            Verdict::Allow | Verdict::Ask(_) => Ok(Cleared::judged(self.message)),
             Verdict::Deny(_) => Err(Box::new(self)),
         }
     }
@@ -199,45 +203,60 @@ impl Judgement {
     /// The judgement itself, if it may not.
     pub fn clear(self) -> Result<Cleared, Box<Self>> {
         match self.verdict {
-            Verdict::Allow => Ok(Cleared(self.message)),
+            Verdict::Allow => Ok(Cleared::judged(self.message)),
             Verdict::Ask(_) | Verdict::Deny(_) => Err(Box::new(self)),
         }
     }
 }
 
 impl Cleared {
+    fn judged(message: Message) -> Self {
+        Self { message, about: None }
+    }
+
     /// What Stockade says itself, in the place of `from`.
     pub(crate) fn own(from: Side, value: &Value) -> Result<Self, Malformed> {
-        Message::own(from, value).map(Self)
+        Message::own(from, value).map(Self::judged)
+    }
+
+    /// The same, about a request of whoever it goes to.
+    pub(crate) fn about_a_request(self, id: &Id) -> Self {
+        Self { about: Some(id.clone()), ..self }
     }
 
     /// An answer that was judged before, but for its id.
     pub(crate) fn seen(from: Side, id: Id, bytes: Bytes) -> Self {
-        Self(Message::seen(from, id, bytes))
+        Self::judged(Message::seen(from, id, bytes))
     }
 
     /// The side it goes to.
     pub fn to(&self) -> Side {
-        self.0.from().other()
+        self.message.from().other()
     }
 
     /// The message.
     pub fn message(&self) -> &Message {
-        &self.0
+        &self.message
+    }
+
+    /// The request of the side that it goes to on whose behalf Stockade says this itself: that it
+    /// waits, or a question about it. It belongs on the stream of that request and on no other.
+    pub fn about(&self) -> Option<&Id> {
+        self.about.as_ref()
     }
 
     /// The same message with another name for the request that it is about, where a server knows
     /// that request by a name of the guard's. Nothing else can differ.
     #[must_use]
     pub fn renamed(self, from: &Id, to: &Id) -> Self {
-        match self.0.renamed(from, to) {
-            Ok(message) => Self(message),
+        match self.message.renamed(from, to) {
+            Ok(message) => Self { message, ..self },
             Err(_) => self,
         }
     }
 
     /// What is sent: the bytes that were judged, or, of a message that was mended, the new ones.
     pub fn bytes(&self) -> &Bytes {
-        self.0.bytes()
+        self.message.bytes()
     }
 }

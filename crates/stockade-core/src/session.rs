@@ -12,6 +12,7 @@ mod elicited;
 mod flow;
 mod memory;
 mod pinned;
+mod places;
 mod plant;
 mod request;
 mod roots;
@@ -29,9 +30,11 @@ use bytes::Bytes;
 use self::asked::Asked;
 use self::client::Client;
 pub use self::effects::META_LIMIT;
+pub use self::elicited::own_state;
 use self::flow::Flow;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
+pub use self::places::Places;
 use self::plant::Planted;
 pub use self::roots::CHANGED;
 use self::roots::Roots;
@@ -262,6 +265,21 @@ impl Session {
         self.asked.heeded = true;
     }
 
+    /// Has this conversation and others have these places together for what waits for a person.
+    pub fn shares(&mut self, places: Arc<Places>) {
+        self.asked.places = places;
+    }
+
+    /// The question that a request of the client waits for, if it waits for a person.
+    pub fn asks_about(&self, id: &Id) -> Option<&str> {
+        self.asked.question(id)
+    }
+
+    /// The states under which calls are to come again, with what was said to the question about them.
+    pub fn handed(&self) -> impl Iterator<Item = &str> {
+        self.asked.handed.keys().map(String::as_str)
+    }
+
     /// How many requests wait for a person, those included that their client is to send again.
     pub fn asked(&self) -> usize {
         self.asked.len()
@@ -300,6 +318,11 @@ impl Session {
     /// How many requests wait for an answer, of the other side or of a person.
     pub fn waiting(&self) -> usize {
         self.waiting.len() + self.asked.parked.len()
+    }
+
+    /// Whether anything waits, for an answer or to come again: time ends it.
+    pub fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty() || self.asked() > 0
     }
 
     /// Whether a request of the client waits for an answer.

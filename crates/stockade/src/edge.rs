@@ -31,7 +31,8 @@ pub struct Door {
     hosts: Vec<String>,
     /// `Origin`, where there is one, must be one of these.
     origins: Vec<String>,
-    key: Option<Key>,
+    /// Who comes in has one of these. Where there is no such list, everybody comes in.
+    keys: Option<Vec<Key>>,
     anonymous: Principal,
 }
 
@@ -83,12 +84,12 @@ impl Turned {
 }
 
 impl Door {
-    /// The door of a listener at `address`: its own names, its own pages, and `key`.
+    /// The door of a listener at `address`: its own names, its own pages, and `keys`.
     pub fn new(
         address: SocketAddr,
         more_hosts: &[String],
         more_origins: &[String],
-        key: Option<Key>,
+        keys: Option<Vec<Key>>,
     ) -> Self {
         let port = address.port();
         let names = ["127.0.0.1", "localhost", "[::1]"];
@@ -96,7 +97,12 @@ impl Door {
         let mut origins: Vec<String> = hosts.iter().map(|it| format!("http://{it}")).collect();
         hosts.extend(more_hosts.iter().map(|it| it.to_ascii_lowercase()));
         origins.extend(more_origins.iter().map(|it| it.to_ascii_lowercase()));
-        Self { hosts, origins, key, anonymous: Principal("anonymous".into()) }
+        Self { hosts, origins, keys, anonymous: Principal("anonymous".into()) }
+    }
+
+    /// How many principals it can tell apart.
+    pub fn principals(&self) -> usize {
+        self.keys.as_ref().map_or(1, Vec::len)
     }
 
     /// Lets a request in, or says why not.
@@ -135,10 +141,11 @@ impl Door {
         if request.method() == Method::POST && !is_json(headers) {
             return Err(Turned::Origin);
         }
-        match &self.key {
-            None => Ok(self.anonymous.clone()),
-            Some(key) => key.check(only(headers, &AUTHORIZATION)).ok_or(Turned::Key),
-        }
+        let Some(keys) = &self.keys else { return Ok(self.anonymous.clone()) };
+        // All of them are looked at, so the time it takes does not say which.
+        let given = only(headers, &AUTHORIZATION);
+        let found = keys.iter().fold(None, |found, it| it.check(given).or(found));
+        found.ok_or(Turned::Key)
     }
 
     /// The answer to a request that stays outside.
@@ -197,7 +204,8 @@ mod tests {
     use super::*;
 
     fn door() -> Door {
-        Door::new("127.0.0.1:8420".parse().unwrap(), &[], &[], Some(Key::named("k", "secret")))
+        let keys = vec![Key::named("k", "secret"), Key::named("l", "another")];
+        Door::new("127.0.0.1:8420".parse().unwrap(), &[], &[], Some(keys))
     }
 
     fn admit(method: &str, headers: &[(&str, &str)]) -> Result<Principal, Turned> {
@@ -268,5 +276,8 @@ mod tests {
         }
         assert_eq!(admit("GET", &[HOME, KEY, KEY]), Err(Turned::Key));
         assert_eq!(admit("GET", &[HOME, KEY]), Ok(Principal("k".into())));
+        let other = ("authorization", "Bearer another");
+        assert_eq!(admit("GET", &[HOME, other]), Ok(Principal("l".into())));
+        assert_eq!(admit("GET", &[HOME, KEY, other]), Err(Turned::Key));
     }
 }

@@ -30,7 +30,7 @@ use stockade_core::meter::Meter;
 use stockade_core::policy::Policy;
 use stockade_core::record::{self, Record};
 use stockade_core::root::directories;
-use stockade_core::session::{Effect, Event, Parties, Server, Session};
+use stockade_core::session::{Effect, Event, Parties, Places, Server, Session};
 use stockade_store::{Ledger, Position};
 use stockade_wire::error::WireError;
 use tokio::sync::Semaphore;
@@ -395,9 +395,33 @@ impl Conversation {
     /// answered.
     pub fn asks_at(&self, desk: Desk, answers: Answers) {
         desk.asks_elsewhere(&self.guard);
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
+        self.asks_by(desk);
+    }
+
+    /// The same, where the desk itself says who takes it in.
+    pub fn asks_by(&self, desk: Desk) {
         if self.desk.set(desk).is_ok() {
-            *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
             self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_questions();
+        }
+    }
+
+    /// Has it and others have these places together for what waits for a person.
+    pub fn shares(&self, places: Arc<Places>) {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).shares(places);
+    }
+
+    /// Who talks in it.
+    pub fn parties(&self) -> Parties {
+        self.look(|it| it.parties().clone())
+    }
+
+    /// Nobody wants an answer any more, and nobody is asked: what waits for a person must not be
+    /// approved while the rest comes to its end.
+    pub fn asks_no_more(&self, why: &str) {
+        if self.look(|it| it.asked()) > 0 {
+            // There is nobody left to be told.
+            let _sends = self.take(Event::Left(Side::Client, why.to_owned()));
         }
     }
 

@@ -1,5 +1,6 @@
 // The official TypeScript SDK, version 1 or 2, as a client that asks what it is told to, a line of
-// JSON each, and prints what it sees. Usage: asks.mjs 1|2|2-auto COMMAND [ARGUMENT…]
+// JSON each, and prints what it sees. Usage: asks.mjs 1|2|2-auto COMMAND [ARGUMENT…]; or URL, and the
+// bearer key in KEY.
 //
 // With FORMS in the environment it shows forms to its person, who has said before what to answer.
 
@@ -11,13 +12,19 @@ const sdk = {
   1: async () => [
     (await import("@modelcontextprotocol/sdk/client/index.js")).Client,
     (await import("@modelcontextprotocol/sdk/client/stdio.js")).StdioClientTransport,
+    (await import("@modelcontextprotocol/sdk/client/streamableHttp.js")).StreamableHTTPClientTransport,
   ],
   2: async () => [
     (await import("@modelcontextprotocol/client")).Client,
     (await import("@modelcontextprotocol/client/stdio")).StdioClientTransport,
+    (await import("@modelcontextprotocol/client")).StreamableHTTPClientTransport,
   ],
 };
-const [Client, Transport] = await sdk[version]();
+const [Client, Stdio, Http] = await sdk[version]();
+const headers = { authorization: `Bearer ${process.env.KEY}` };
+const transport = command.startsWith("http://")
+  ? new Http(new URL(command), { requestInit: { headers } })
+  : new Stdio({ command, args, env: process.env, stderr: "ignore" });
 const client = new Client(
   { name: `asks-ts${version}`, version: "1.0.0" },
   {
@@ -35,7 +42,7 @@ if (process.env.FORMS) {
   const schema = async () => (await import("@modelcontextprotocol/sdk/types.js")).ElicitRequestSchema;
   client.setRequestHandler(version === "1" ? await schema() : "elicitation/create", form);
 }
-await client.connect(new Transport({ command, args, env: process.env, stderr: "ignore" }));
+await client.connect(transport);
 
 const does = {
   who: async () => [client.getServerVersion(), client.getInstructions() ?? null],

@@ -1,5 +1,5 @@
 """The official Python SDK as a client that asks what it is told to, a line of JSON each, and prints
-what it sees. Usage: asks.py legacy|auto COMMAND [ARGUMENT…]
+what it sees. Usage: asks.py legacy|auto COMMAND [ARGUMENT…]; or URL, and the bearer key in KEY.
 
 With FORMS in the environment it shows forms to its person, who has said before what to answer.
 """
@@ -9,9 +9,11 @@ import json
 import os
 import sys
 
+import httpx2
 import mcp_types as types
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 
 
 def plain(it):
@@ -19,7 +21,12 @@ def plain(it):
 
 
 async def main(mode, command, *args):
-    server = StdioServerParameters(command=command, args=list(args), env=dict(os.environ))
+    if command.startswith("http://"):
+        headers, timeout = {"authorization": f"Bearer {os.environ['KEY']}"}, httpx2.Timeout(30, read=300)
+        http = httpx2.AsyncClient(headers=headers, timeout=timeout)
+        server = streamable_http_client(command, http_client=http)
+    else:
+        server = StdioServerParameters(command=command, args=list(args), env=dict(os.environ))
     info = types.Implementation(name="asks-py", version="1.0.0")
     person = {"after": 0, "shown": []}
 

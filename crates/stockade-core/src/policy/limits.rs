@@ -82,7 +82,8 @@ limits! {
     flow_window_s = 1800, 1 to 604_800;
     /// How long a call may wait for a person, in seconds. Then it is denied.
     approval_timeout_s = 300, 1 to 86_400;
-    /// How many calls of a session may wait for a person. They are not under way meanwhile.
+    /// How many calls may wait for a person, of all that one guard has; behind `serve`, a key may have
+    /// no more than an even share of them. They are not under way meanwhile.
     approvals_max = 100, 1 to 100_000;
     /// How long a message may be that a person is asked about, in bytes: nobody reads more.
     approval_bytes_max = 64 << 10, 256 to 1 << 24;

@@ -4,12 +4,14 @@
 //! has no more against it than the one that asked. Whatever else happens, it is not.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Effect;
 use super::elicited::{Elicited, Handed};
+use super::places::{Place, Places};
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
@@ -34,6 +36,7 @@ fn takes(parameters: &Parameters) -> Vec<String> {
 pub(super) struct Asked {
     /// Whoever carries the conversation does something about them.
     pub(super) heeded: bool,
+    pub(super) places: Arc<Places>,
     pub(super) parked: HashMap<(Side, Id), Box<Parked>>,
     /// Those that were answered with the question, by the state under which they come again.
     pub(super) handed: HashMap<String, Handed>,
@@ -57,6 +60,7 @@ pub(super) struct Parked {
     /// What its decision will be written down with.
     pub(super) record: Record,
     pub(super) until_ms: u64,
+    _place: Place,
     told_ms: u64,
     /// How often its client was told that it waits.
     told: u32,
@@ -67,6 +71,15 @@ impl Asked {
     pub(super) fn has(&self, from: Side, id: &Id) -> bool {
         // The key is owned, and most conversations have nothing here.
         !self.parked.is_empty() && self.parked.contains_key(&(from, id.clone()))
+    }
+
+    /// What a request of the client is asked about under.
+    pub(super) fn question(&self, id: &Id) -> Option<&str> {
+        if self.parked.is_empty() {
+            return None;
+        }
+        let parked = self.parked.get(&(Side::Client, id.clone()));
+        parked.map(|it| it.question.as_str())
     }
 
     /// How many there are, also of those that are to come again.
@@ -89,23 +102,26 @@ impl Turn<'_> {
         };
         let limits = &self.policy.limits;
         let message = judgement.message();
-        let why = if !self.session.asked.heeded || self.policy.asks_nobody {
+        let place = if !self.session.asked.heeded || self.policy.asks_nobody {
             return Err(Box::new((waiting, judgement, record)));
-        } else if self.session.asked.len() >= limits.approvals_max {
-            Some(("approvals_max", "too many calls wait for a person"))
         } else if message.bytes().len() > limits.approval_bytes_max {
-            Some(("approval_bytes_max", "it is longer than a person would read"))
+            Err(("approval_bytes_max", "it is longer than a person would read"))
         } else {
-            None
+            let (places, who) = (&self.session.asked.places, &self.session.parties.principal);
+            let place = places.take(who, limits.approvals_max);
+            place.ok_or(("approvals_max", "too many calls wait for a person"))
         };
-        if let Some((limit, why)) = why {
-            let verdict = Verdict::Deny(Reason {
-                rule: format!("limits.{limit}"),
-                external: why.to_owned(),
-                internal: why.to_owned(),
-            });
-            return Err(Box::new((waiting, Box::new(judgement.and(verdict)), record)));
-        }
+        let place = match place {
+            Ok(place) => place,
+            Err((limit, why)) => {
+                let verdict = Verdict::Deny(Reason {
+                    rule: format!("limits.{limit}"),
+                    external: why.to_owned(),
+                    internal: why.to_owned(),
+                });
+                return Err(Box::new((waiting, Box::new(judgement.and(verdict)), record)));
+            }
+        };
         let from = message.from();
         let reasons = reasons.clone();
         let digest = approval::digest(message);
@@ -164,6 +180,7 @@ impl Turn<'_> {
             reasons,
             record,
             until_ms: self.now_ms.saturating_add(expires_in_ms),
+            _place: place,
             told_ms: self.now_ms,
             told: 0,
         };
@@ -171,7 +188,7 @@ impl Turn<'_> {
         self.effects.push(Effect::Ask(Box::new(question)));
         let mut parked = Box::new(parked);
         if let Some(progress) = parked.progress(from, self.now_ms) {
-            self.own(Side::Client, &progress);
+            self.own_about(id, &progress);
         }
         self.session.asked.parked.insert((from, id.clone()), parked);
         Ok(())
@@ -185,7 +202,7 @@ impl Turn<'_> {
         let Some((from, id)) = key else { return self.decided_meanwhile(call, digest, answer) };
         let Some(parked) = parked.remove(&(from, id.clone())) else { return };
         let mut parked = *parked;
-        self.elicit_no_more(&parked);
+        self.elicit_no_more(&id, &parked);
         parked.record.approver.clone_from(&answer.approver);
         parked.record.channel.clone_from(&answer.channel);
         parked.record.duration_ms = Some(self.now_ms.saturating_sub(parked.waiting.since_ms));
@@ -315,7 +332,7 @@ impl Turn<'_> {
         }
         let parked = self.session.asked.parked.remove(&(from, id.clone()));
         if let Some(parked) = &parked {
-            self.elicit_no_more(parked);
+            self.elicit_no_more(id, parked);
             self.undecided(parked, "it was cancelled before anybody had answered");
             self.outcome(&parked.waiting, Status::Cancelled, |_| ());
             self.effects.push(Effect::Unask(parked.question.clone()));
@@ -353,17 +370,18 @@ impl Turn<'_> {
         for (_, key) in late {
             let Some(parked) = self.session.asked.parked.remove(&key) else { continue };
             let call = parked.question.clone();
-            self.elicit_no_more(&parked);
+            self.elicit_no_more(&key.1, &parked);
             self.unapproved(key.0, &key.1, *parked, "nobody has answered in time", "");
             self.effects.push(Effect::Unask(call));
         }
         let parked = self.session.asked.parked.iter_mut();
         let due = parked.filter(|(_, it)| now_ms.saturating_sub(it.told_ms) >= PROGRESS_MS);
-        let mut due: Vec<(u64, Value)> = due
-            .filter_map(|((from, _), it)| Some((it.waiting.number, it.progress(*from, now_ms)?)))
-            .collect();
-        due.sort_by_key(|(number, _)| *number);
-        due.iter().for_each(|(_, it)| self.own(Side::Client, it));
+        let told = |((from, id), it): (&(Side, Id), &mut Box<Parked>)| {
+            Some((it.waiting.number, id.clone(), it.progress(*from, now_ms)?))
+        };
+        let mut due: Vec<(u64, Id, Value)> = due.filter_map(told).collect();
+        due.sort_by_key(|(number, ..)| *number);
+        due.iter().for_each(|(_, id, it)| self.own_about(id, it));
     }
 }
 

@@ -112,6 +112,12 @@ impl Turn<'_> {
     pub(super) fn own(&mut self, to: Side, value: &Value) {
         self.effects.extend(Cleared::own(to.other(), value).ok().map(Effect::Send));
     }
+
+    /// Says something to the client about its request `id`.
+    pub(super) fn own_about(&mut self, id: &Id, value: &Value) {
+        let own = Cleared::own(Side::Server, value).map(|it| it.about_a_request(id));
+        self.effects.extend(own.ok().map(Effect::Send));
+    }
 }
 
 /// Why a verdict that is not "allow" was given. Where nobody can be asked, a question is a denial;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Effect;
 use super::asked::Parked;
-use super::turn::Turn;
+use super::turn::{Turn, cancelled};
 use super::waiting::Waiting;
 use crate::approval::{self, Answer};
 use crate::json::{Edit, Json};
@@ -49,10 +49,15 @@ pub(super) struct Handed {
     answer: Option<(String, Answer)>,
 }
 
+/// The state in a message, where it is one of the guard's, or wants to be.
+pub fn own_state(message: &Message) -> Option<&str> {
+    let state = message.get("requestState").and_then(Json::str);
+    state.filter(|it| it.starts_with(OWN_STATES))
+}
+
 /// Whether a message has a state of the guard's.
 pub(super) fn has_own_state(message: &Message) -> bool {
-    let state = message.get("requestState").and_then(Json::str);
-    state.is_some_and(|it| it.starts_with(OWN_STATES))
+    own_state(message).is_some()
 }
 
 impl Turn<'_> {
@@ -88,7 +93,7 @@ impl Turn<'_> {
             parked.elicited = Elicited::Open;
             let id = format!("{OWN_IDS}{call}");
             let ask = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-            return self.own(Side::Client, &ask);
+            return self.own_about(&key.1, &ask);
         }
         let Some(parked) = self.session.asked.parked.remove(&key) else { return };
         self.hand(&key.1, parked, &json!({ "method": method, "params": params }));
@@ -218,9 +223,10 @@ impl Turn<'_> {
     }
 
     /// The client is not to answer any more, if it was asked.
-    pub(super) fn elicit_no_more(&mut self, parked: &Parked) {
+    pub(super) fn elicit_no_more(&mut self, id: &Id, parked: &Parked) {
         if parked.elicited == Elicited::Open {
-            self.cancel(Side::Client, &Id::Text(format!("{OWN_IDS}{}", parked.question)));
+            let question = format!("{OWN_IDS}{}", parked.question);
+            self.own_about(id, &cancelled(&Id::Text(question)));
         }
     }
 

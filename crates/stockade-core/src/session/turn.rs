@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::effects::reason;
 use super::waiting::Waiting;
@@ -321,9 +321,7 @@ impl Turn<'_> {
 
     /// Says, in the guard's own words, that a request is not wanted any more.
     pub(super) fn cancel(&mut self, to: Side, id: &Id) {
-        let params = json!({ "requestId": id.to_value() });
-        let method = "notifications/cancelled";
-        self.own(to, &json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+        self.own(to, &cancelled(id));
     }
 
     pub(super) fn judge(&self, message: Message, waiting: &Waiting) -> Judgement {
@@ -360,4 +358,9 @@ impl Turn<'_> {
     pub(super) fn asked(&self) -> usize {
         self.session.waiting.keys().filter(|(side, _)| *side == Side::Server).count()
     }
+}
+
+pub(super) fn cancelled(id: &Id) -> Value {
+    let params = json!({ "requestId": id.to_value() });
+    json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params })
 }

@@ -1,8 +1,9 @@
 //! The guard's side: carries questions to the service of approvals, and brings the answers back as
-//! events of the session. One task and one connection for a conversation; the connection is made by
-//! the first question, and let go when nothing waits.
+//! events of the session. One task and one connection for all conversations of a guard; the connection
+//! is made by the first question, and let go when nothing waits.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,18 +39,29 @@ pub struct About {
 }
 
 /// Where a conversation leaves its questions. There are no more of them than the session lets wait.
-#[derive(Clone, Debug)]
-pub struct Desk(mpsc::UnboundedSender<Order>);
+#[derive(Clone)]
+pub struct Desk {
+    orders: mpsc::UnboundedSender<Order>,
+    ear: Ear,
+}
+
+/// Whom of a conversation it is told what was answered. It must not wait: others are told after it.
+type Ear = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// What comes back.
 pub type Answers = mpsc::UnboundedReceiver<Event>;
 
-#[derive(Debug)]
 enum Order {
-    Ask(Box<Question>),
+    Ask(Box<Question>, Ear),
     Unask(String),
     Give(Given),
     Elsewhere(Arc<Guard>),
+}
+
+/// What was asked and is not answered.
+struct Open {
+    digest: String,
+    ear: Ear,
 }
 
 impl Desk {
@@ -59,41 +71,54 @@ impl Desk {
         let (events, answers) = mpsc::unbounded_channel();
         let (open, elsewhere) = (HashMap::new(), HashMap::new());
         let (line, told, guard, asking) = (None, false, None, Asking::new());
-        let clerk = Clerk { place, about, events, open, line, told, guard, elsewhere, asking };
+        let clerk = Clerk { place, about, open, line, told, guard, elsewhere, asking };
         tokio::spawn(clerk.work(receiver));
-        (Self(orders), answers)
+        // A conversation that has ended takes in nothing.
+        let ear: Ear = Arc::new(move |event| drop(events.send(event)));
+        (Self { orders, ear }, answers)
+    }
+
+    /// The same desk for another conversation, where `ear` hears what is answered.
+    #[must_use]
+    pub fn heard_by(&self, ear: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self { orders: self.orders.clone(), ear: Arc::new(ear) }
     }
 
     /// Has a person be asked.
     pub fn ask(&self, question: Box<Question>) {
         // Whoever has ended answers nothing, which is a no in time.
-        let _ended = self.0.send(Order::Ask(question));
+        let _ended = self.orders.send(Order::Ask(question, Arc::clone(&self.ear)));
     }
 
     /// Has people hear of what is asked by the other ways that this guard has as well.
     pub fn asks_elsewhere(&self, guard: &Arc<Guard>) {
-        let _ended = self.0.send(Order::Elsewhere(Arc::clone(guard)));
+        let _ended = self.orders.send(Order::Elsewhere(Arc::clone(guard)));
     }
 
     /// What a client has said. It counts where it comes first.
     pub fn give(&self, call: String, digest: String, approved: bool, says: &str) {
         let (channel, says) = ("client".to_owned(), says.to_owned());
         let given = Given { id: call, digest, times: 1, approved, grant: None, channel, says };
-        let _ended = self.0.send(Order::Give(given));
+        let _ended = self.orders.send(Order::Give(given));
     }
 
     /// Nobody waits for this any more.
     pub fn unask(&self, call: String) {
-        let _ended = self.0.send(Order::Unask(call));
+        let _ended = self.orders.send(Order::Unask(call));
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
     }
 }
 
 struct Clerk {
     place: Place,
     about: Arc<About>,
-    events: mpsc::UnboundedSender<Event>,
-    /// What was asked and is not answered: the digest, by the call.
-    open: HashMap<String, String>,
+    /// What was asked and is not answered, by the call.
+    open: HashMap<String, Open>,
     line: Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>,
     /// Whoever started the guard was told that nobody can be asked.
     told: bool,
@@ -117,7 +142,7 @@ impl Clerk {
             };
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Ask(question)) => self.ask(*question).await,
+                    Some(Order::Ask(question, ear)) => self.ask(*question, ear).await,
                     Some(Order::Unask(call)) => self.unask(call).await,
                     Some(Order::Give(given)) => self.say(&Said::Give(given)).await,
                     Some(Order::Elsewhere(guard)) => self.guard = Some(guard),
@@ -138,9 +163,9 @@ impl Clerk {
         }
     }
 
-    async fn ask(&mut self, question: Question) {
+    async fn ask(&mut self, question: Question, ear: Ear) {
         let (id, digest) = (question.id.clone(), question.digest.clone());
-        self.open.insert(id, digest);
+        self.open.insert(id, Open { digest, ear });
         if self.line.is_none() {
             match self.place.connect_or_start().await {
                 Ok(stream) => self.line = Some(halves(stream)),
@@ -177,24 +202,21 @@ impl Clerk {
         // answer that counts says as well.
         let Told::Answered { id, digest, answer } = told else { return };
         self.elsewhere.remove(&id);
-        if self.open.remove(&id).is_some() {
-            self.event(id, digest, answer);
+        if let Some(it) = self.open.remove(&id) {
+            (it.ear)(Event::Decided { call: id, digest, answer });
         }
     }
 
     /// A question is shown now: whoever else is asked, is asked now.
     fn wanted(&mut self, shown: Shown) {
-        if !self.open.contains_key(&shown.id) {
-            return;
-        }
+        let Some(open) = self.open.get(&shown.id) else { return };
         if let Some((guard, ways)) = self.guard.as_ref().and_then(|it| Some((it, it.ways()?))) {
             let asked = || ways.ask(&shown, guard, &mut self.asking);
             self.elsewhere.entry(shown.id.clone()).or_insert_with(asked);
         }
         if shown.asked.question.elicits {
             let says = in_a_client(&shown);
-            // A conversation that has ended asks nobody.
-            let _ended = self.events.send(Event::Wanted { call: shown.id, says });
+            (open.ear)(Event::Wanted { call: shown.id, says });
         }
     }
 
@@ -202,8 +224,8 @@ impl Clerk {
     fn lost(&mut self, why: &str) {
         self.line = None;
         self.elsewhere.clear();
-        for (id, digest) in std::mem::take(&mut self.open) {
-            self.event(id, digest, Answer::none(why));
+        for (call, Open { digest, ear }) in std::mem::take(&mut self.open) {
+            ear(Event::Decided { call, digest, answer: Answer::none(why) });
         }
     }
 
@@ -218,11 +240,6 @@ impl Clerk {
             anstream::eprintln!("note: {}", visible(&why));
         }
         self.lost(&why);
-    }
-
-    fn event(&self, call: String, digest: String, answer: Answer) {
-        // A conversation that has ended waits for nothing.
-        let _ended = self.events.send(Event::Decided { call, digest, answer });
     }
 }
 

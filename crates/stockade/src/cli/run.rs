@@ -426,7 +426,7 @@ impl Where {
     }
 
     /// What a person is told of it who is asked about its calls, and what tells it from others.
-    fn for_a_person(&self, held: &str) -> About {
+    pub(super) fn for_a_person(&self, held: &str) -> About {
         let (kind, what) = match self {
             Self::Here(it) => {
                 let words = it.spec.command.iter().map(|it| it.to_string_lossy().into_owned());

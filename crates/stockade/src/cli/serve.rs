@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 
 use super::printed;
 use super::run::{Ready, Shared, Where, ended, last, note, runtime, seal, stop, unrecorded, watch};
+use crate::approvals::desk::Desk;
+use crate::approvals::place::Place;
 use crate::edge::{Door, Key};
 use crate::failure::{Exit, Failure};
 use crate::guard::gateway::{Gateway, ROUTES, Upstream, local, remote};
@@ -34,6 +36,10 @@ pub(super) struct Serve {
     /// How clients show who they are
     #[arg(long, value_enum, default_value_t)]
     auth: Auth,
+    /// A key for this person: rules, limits, grants and questions are by the name. May be repeated
+    /// [default: one key, by the name `key`]
+    #[arg(long = "key", value_name = "NAME", value_parser = named)]
+    keys: Vec<String>,
     /// Print every route, and end
     #[arg(long)]
     print_routes: bool,
@@ -46,6 +52,18 @@ pub(super) struct Serve {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port, as in `127.0.0.1:8420`".to_owned())
+}
+
+fn named(text: &str) -> Result<String, String> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "._@-".contains(it);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(is_plain) {
+        return Err("a name of at most 64 letters, digits, `.`, `_`, `@` and `-`".to_owned());
+    }
+    // What is allowed there would be allowed here.
+    if ["local", "anonymous"].contains(&text) {
+        return Err("the name of whoever has no key".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -72,6 +90,16 @@ impl Serve {
                  127.0.0.1 or [::1]",
             ));
         }
+        let mut names: Vec<&String> = self.keys.iter().collect();
+        names.sort();
+        if names.windows(2).any(|it| matches!(it, [one, other] if one == other)) {
+            let says = "two keys by one name";
+            return Err(Failure::new(Exit::Usage, says).help("name each person once"));
+        }
+        if self.auth == Auth::None && !self.keys.is_empty() {
+            let says = "`--key` with `--auth none`, where nobody shows a key";
+            return Err(Failure::new(Exit::Usage, says).help("leave one of them away"));
+        }
         let ready = self.shared.ready(self.upstream.as_deref(), &self.command, &[])?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
         let told = Arc::clone(&ready.guard);
@@ -90,7 +118,7 @@ impl Serve {
     }
 
     async fn serve(&self, ready: Ready) -> Result<ExitCode, Failure> {
-        let Ready { guard, resolved, server, held, kept, follows, show_stderr, .. } = ready;
+        let Ready { guard, resolved, server, held, kept, follows, show_stderr, state, .. } = ready;
         let failed = |it| {
             Failure::new(Exit::Usage, format!("cannot listen on `{}`", self.listen))
                 .from(it)
@@ -100,16 +128,33 @@ impl Serve {
         let address = listener.local_addr().map_err(failed)?;
         let no_key =
             |it| Failure::new(Exit::Usage, "the system has no randomness to give").from(it);
-        let key = match self.auth {
-            Auth::None => None,
-            Auth::Key => Some(Key::random().map_err(no_key)?),
+        let (keys, access) = match (self.auth, &self.keys[..]) {
+            (Auth::None, _) => {
+                let open = "no key: every program on this machine may use this server".to_owned();
+                (None, vec![open])
+            }
+            (Auth::Key, []) => {
+                let (key, text) = Key::random("key").map_err(no_key)?;
+                (Some(vec![key]), vec![format!("key {text}")])
+            }
+            (Auth::Key, names) => {
+                let keys = names.iter().map(|name| {
+                    let (key, text) = Key::random(name)?;
+                    Ok((key, format!("key {name} {text}")))
+                });
+                let (keys, texts) =
+                    keys.collect::<Result<Vec<_>, _>>().map_err(no_key)?.into_iter().unzip();
+                (Some(keys), texts)
+            }
         };
-        let (key, text) = key.unzip();
-        let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, key);
+        let door = Door::new(address, &resolved.http.hosts, &resolved.http.origins, keys);
         let parties = Parties { session: "".into(), principal: "".into() };
         watch(&guard, kept, follows)?;
         let says = format!("listening on {address}; {}", server.told(&held));
         note(&guard, &parties, Kind::Start, says)?;
+        let about = Arc::new(server.for_a_person(&held));
+        // Each conversation says for itself who hears what is answered in it.
+        let (desk, _) = Desk::open(Place::below(state), about);
         let upstream = match server {
             Where::Here(it) => {
                 anstream::eprintln!("note: {held}");
@@ -117,13 +162,10 @@ impl Serve {
             }
             Where::There(http) => Upstream::Remote(remote::Upstream::new(http)),
         };
-        let gateway = Gateway::new(Arc::clone(&guard), door, upstream);
-        let access = match text {
-            Some(text) => format!("key {text}"),
-            None => "no key: every program on this machine may use this server".to_owned(),
-        };
+        desk.asks_elsewhere(&guard);
+        let gateway = Gateway::new(Arc::clone(&guard), door, upstream, desk);
         let mut out = io::stdout();
-        let told = writeln!(out, "listening on http://{address}/mcp\n{access}");
+        let told = writeln!(out, "listening on http://{address}/mcp\n{}", access.join("\n"));
         if !printed(told.and_then(|()| out.flush()))? {
             return Err(Failure::new(Exit::Usage, "nobody reads the address and the key")
                 .help("they are on standard output: read it, or send it to a file"));

@@ -1,4 +1,4 @@
-//! The bearer key of a listener. Only its hash is kept.
+//! A bearer key of a listener. Only its hash is kept.
 
 use subtle::ConstantTimeEq;
 
@@ -12,15 +12,15 @@ pub struct Key {
 }
 
 impl Key {
-    /// A new key of 256 random bits, and its text, which is nowhere else.
+    /// A new key of 256 random bits, which belongs to `name`, and its text, which is nowhere else.
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn random() -> Result<(Self, String), getrandom::Error> {
+    pub fn random(name: &str) -> Result<(Self, String), getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         let text = format!("sk_stockade_{}", hex(&bytes));
-        Ok((Self::named("key", &text), text))
+        Ok((Self::named(name, &text), text))
     }
 
     /// The key `text`, which belongs to `name`.

@@ -6,7 +6,9 @@
 
 pub mod answer;
 pub mod channel;
+mod late;
 pub mod local;
+mod mail;
 mod quiet;
 pub mod remote;
 pub mod sessions;
@@ -32,7 +34,7 @@ use stockade_core::meter::Meter;
 use stockade_core::policy::Limits;
 use stockade_core::record::{self, Record};
 use stockade_core::revision::{self, HEADER_MISMATCH, Revision};
-use stockade_core::session::{Era, Parties};
+use stockade_core::session::{Era, Parties, Places};
 use stockade_wire::binding;
 use stockade_wire::http::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use tokio::net::TcpListener;
@@ -42,6 +44,7 @@ use self::quiet::quietly;
 use self::sessions::{Detached, Session, Sessions};
 use super::process::StartError;
 use super::{Conversation, Guard, Unrecorded};
+use crate::approvals::desk::Desk;
 use crate::edge::{Door, Principal};
 
 /// How often it is looked whether something takes too long.
@@ -64,6 +67,9 @@ pub struct Gateway {
     upstream: Upstream,
     sessions: Arc<Sessions>,
     conversations: AtomicU64,
+    /// Where questions go, and how many of them there may be.
+    desk: Desk,
+    places: Arc<Places>,
     /// Counts the calls of each principal, in all its sessions and outside of them.
     meters: Mutex<HashMap<Arc<str>, Arc<Meter>>>,
 }
@@ -99,11 +105,11 @@ struct Unreached {
 }
 
 impl Gateway {
-    /// A gateway behind `door`.
-    pub fn new(guard: Arc<Guard>, door: Door, upstream: Upstream) -> Arc<Self> {
+    /// A gateway behind `door`, whose questions go to `desk`.
+    pub fn new(guard: Arc<Guard>, door: Door, upstream: Upstream, desk: Desk) -> Arc<Self> {
         let (sessions, conversations) = (Arc::<Sessions>::default(), AtomicU64::new(0));
-        let meters = Mutex::default();
-        Arc::new(Self { guard, door, upstream, sessions, conversations, meters })
+        let (meters, places) = (Mutex::default(), Arc::new(Places::shared_by(door.principals())));
+        Arc::new(Self { guard, door, upstream, sessions, conversations, desk, places, meters })
     }
 
     /// Serves what comes in, until `stop`. Then every session ends.
@@ -187,8 +193,9 @@ impl Gateway {
         let sessions = self.sessions.all();
         let sessions = join_all(sessions.iter().map(|it| it.close("the guard ends")));
         let shared = async {
-            if let Upstream::Local(upstream) = &self.upstream {
-                upstream.close().await;
+            match &self.upstream {
+                Upstream::Remote(upstream) => upstream.close(),
+                Upstream::Local(upstream) => upstream.close().await,
             }
         };
         tokio::join!(sessions, shared);
@@ -290,18 +297,14 @@ impl Gateway {
         }
         match &self.upstream {
             Upstream::Remote(upstream) => {
-                let parties = self.parties(principal);
-                let guard = Arc::clone(&self.guard);
-                let meter = self.meter(principal);
-                let conversation = Arc::new(Conversation::metered(guard, parties, meter));
                 let headers = upstream.headers(&head.headers);
-                remote::modern(upstream, conversation, message, headers).await
+                let begin = || self.conversation(principal);
+                remote::modern(upstream, principal, &self.desk, begin, message, headers).await
             }
             Upstream::Local(upstream) => {
-                let parties = || self.parties(principal);
-                let (meter, id) = (self.meter(principal), message.id().cloned());
-                let answered =
-                    upstream.modern(&self.guard, principal, meter, parties, message).await;
+                let (begin, id) = (|| self.conversation(principal), message.id().cloned());
+                let (guard, desk) = (&self.guard, &self.desk);
+                let answered = upstream.modern(guard, principal, desk, begin, message).await;
                 answered
                     .unwrap_or_else(|it| self.unreached(principal, id.as_ref(), &not_started(&it)))
             }
@@ -342,13 +345,12 @@ impl Gateway {
 
     /// A session that has not begun, with a way to the server.
     async fn begin(&self, principal: &Principal) -> Result<Session, Unreached> {
-        let parties = self.parties(principal);
-        let (guard, meter) = (Arc::clone(&self.guard), self.meter(principal));
-        let conversation = Arc::new(Conversation::metered(guard, parties.clone(), meter));
-        let talk = Arc::clone(&conversation);
+        let conversation = self.conversation(principal);
+        let (parties, talk) = (conversation.parties(), Arc::clone(&conversation));
         let line = match &self.upstream {
             Upstream::Remote(upstream) if !upstream.http().is_sse() => {
-                return Ok(Session::remote(principal.clone(), conversation, upstream.session()));
+                let (principal, http) = (principal.clone(), upstream.session());
+                return Ok(Session::remote(principal, conversation, http, &self.desk));
             }
             Upstream::Remote(upstream) => {
                 let line = local::Line::sse(upstream.http(), talk).await;
@@ -362,7 +364,7 @@ impl Gateway {
                 line.map_err(|it| not_started(&it))?
             }
         };
-        Ok(Session::local(principal.clone(), conversation, line))
+        Ok(Session::local(principal.clone(), conversation, line, &self.desk))
     }
 
     /// An array of messages, which is one input in revision 2025-03-26 and an error in all others.
@@ -459,6 +461,14 @@ impl Gateway {
         let id = headers.get(SESSION_ID).ok_or(StatusCode::BAD_REQUEST)?;
         let id = id.to_str().map_err(|_| StatusCode::BAD_REQUEST)?;
         self.sessions.get(id, principal).ok_or(StatusCode::NOT_FOUND)
+    }
+
+    /// A conversation that has not begun.
+    fn conversation(&self, principal: &Principal) -> Arc<Conversation> {
+        let (guard, meter) = (Arc::clone(&self.guard), self.meter(principal));
+        let conversation = Conversation::metered(guard, self.parties(principal), meter);
+        conversation.shares(Arc::clone(&self.places));
+        Arc::new(conversation)
     }
 
     fn parties(&self, principal: &Principal) -> Parties {

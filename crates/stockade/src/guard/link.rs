@@ -167,8 +167,9 @@ impl Link {
         let in_order = id.is_none() || lock(&self.way).is_none();
         let (link, talk, out) = (Arc::clone(self), Arc::clone(conversation), outbox.clone());
         // Boxed, since carrying what comes back may lead here again.
+        let headers = params(said, &conversation.guard().server);
         let exchange: Boxed<'_, ()> =
-            Box::pin(async move { link.exchange(&talk, &out, &message).await });
+            Box::pin(async move { link.exchange(&talk, &out, &message, headers).await });
         match id {
             Some(id) if !in_order => {
                 let (link, running) = (Arc::clone(self), id.clone());
@@ -191,14 +192,14 @@ impl Link {
     }
 
     /// Sends one message to a remote server, and takes in what comes back for it.
-    async fn exchange(
+    pub(super) async fn exchange(
         self: &Arc<Self>,
         conversation: &Arc<Conversation>,
         outbox: &Outbox,
         message: &Cleared,
+        headers: SendHeaders,
     ) {
         let said = message.message();
-        let headers = params(said, &conversation.guard().server);
         let sent = self.send(conversation, outbox, message, &headers).await;
         if sent.is_ok() {
             conversation.guard().reached();

@@ -180,7 +180,7 @@ fn u01_who_says_no_and_who_says_nothing() {
 }
 
 /// The service of a home, which is nobody's child.
-fn service(home: &Home) -> i32 {
+pub(crate) fn service(home: &Home) -> i32 {
     let state = home.path().join("state");
     let found = || {
         let output = Command::new("pgrep").args(["-f", "approvals service --stay"]).output();

@@ -24,6 +24,7 @@ crate::rows![
     h02_only_our_own_pages_may_ask,
     h03_only_this_machine_is_listened_to,
     h05_no_route_forgets_the_key,
+    h05_each_person_has_a_key,
     h06_an_empty_list_is_nobody,
     h07_an_upstream_must_prove_who_it_is,
     h11_no_header_of_the_client_goes_further,
@@ -331,6 +332,37 @@ fn h05_no_route_forgets_the_key() {
     assert_eq!(fake.heard(), "");
     let records = format!("{:?}", home.records());
     assert!(!records.contains(&key), "the key is not written down");
+}
+
+fn h05_each_person_has_a_key() {
+    let home = Home::new();
+    let fake = home.fake(Script::default());
+    let people = ["--key", "anna", "--key", "ben@example.com"];
+    let gateway =
+        Gateway::start(Gateway::command(&home).args(people).arg("--").args(fake.command()));
+    for name in ["anna", "ben@example.com"] {
+        let answer = gateway.connect_as(name).post_modern(&call(1, "echo", json!({})));
+        assert!(!is_refusal(&answer.message()), "{answer:?}");
+        let of = |it: &Value| it["principal"] == name && it["tool"] == "echo";
+        assert!(home.records_of("decision").iter().any(of), "{name}");
+    }
+    // The name is no key.
+    let mut connection = Connection::to(gateway.address);
+    connection.keep("authorization", "Bearer anna");
+    assert_eq!(connection.post_modern(&call(1, "echo", json!({}))).status, 401);
+    drop(gateway);
+    for wrong in [
+        &["--key", "anna", "--key", "anna"][..],
+        &["--key", ""],
+        &["--key", "anna ben"],
+        &["--key", "local"],
+        &["--key", "anna", "--auth", "none"],
+    ] {
+        let mut command = Gateway::command(&home);
+        let output = command.args(wrong).arg("--").args(fake.command()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?} {output:?}");
+        assert!(output.stdout.is_empty(), "{wrong:?} {output:?}");
+    }
 }
 
 fn h06_an_empty_list_is_nobody() {

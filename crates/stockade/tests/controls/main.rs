@@ -19,6 +19,7 @@
 
 mod alerts;
 mod approvals;
+mod approvals_http;
 mod arguments;
 mod attacked;
 mod channels;
@@ -78,6 +79,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
     ("webhook", webhook::ROWS),
     ("alerts", alerts::ROWS),
+    ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),

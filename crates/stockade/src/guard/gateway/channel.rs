@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -21,6 +22,59 @@ const EVENTS_MAX: usize = 256;
 const BYTES_MAX: usize = 1 << 20;
 /// Proxies close connections on which nothing happens; a comment is something.
 const QUIET: Duration = Duration::from_secs(15);
+/// So many streams that may still be taken up again are kept for a session.
+const STREAMS_MAX: usize = 16;
+
+/// The streams of one session.
+#[derive(Debug)]
+pub struct Streams {
+    /// What their names begin with.
+    mark: &'static str,
+    numbers: AtomicU64,
+    /// Those that can be taken up again.
+    kept: Mutex<Vec<Arc<Channel>>>,
+}
+
+impl Streams {
+    /// None yet. Their names begin with `mark`.
+    pub fn new(mark: &'static str) -> Self {
+        Self { mark, numbers: AtomicU64::new(0), kept: Mutex::default() }
+    }
+
+    /// A stream for one answer; one that can be taken up again, where the revision has that.
+    pub fn open(&self, resumes: bool) -> Arc<Channel> {
+        if !resumes {
+            return Channel::new("");
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let channel = Channel::new(&format!("{}{number}", self.mark));
+        let mut kept = self.kept();
+        if kept.len() >= STREAMS_MAX {
+            // What waits for a person can take long, and the answer is still to come.
+            let ended = kept.iter().position(|it| it.is_closed()).unwrap_or_default();
+            kept.remove(ended);
+        }
+        kept.push(Arc::clone(&channel));
+        channel
+    }
+
+    /// The stream that an event was on, and the number of the event.
+    pub fn find(&self, event: &str) -> Option<(Arc<Channel>, u64)> {
+        let (name, number) = event.rsplit_once('-')?;
+        let number = number.parse().ok()?;
+        let found = self.kept().iter().find(|it| it.name == name).cloned()?;
+        Some((found, number))
+    }
+
+    /// None is taken up again. Whoever writes to one writes the last of it, and closes it.
+    pub fn forget(&self) {
+        self.kept().clear();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Arc<Channel>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A stream of events, between its writer and its reader.
 #[derive(Debug)]
@@ -65,21 +119,34 @@ impl Channel {
                     return;
                 }
                 if !state.reading || state.has_room(message.len()) {
-                    state.last += 1;
-                    let number = state.last;
-                    let id = (!self.name.is_empty()).then(|| format!("{}-{number}", self.name));
-                    let event =
-                        Outgoing { id: id.as_deref(), data: message, ..Outgoing::default() };
-                    let encoded = encode(&event);
-                    state.bytes += encoded.len();
-                    state.kept.push_back((number, encoded));
-                    state.trim();
+                    self.add(&mut state, message);
                     break;
                 }
             }
             room.await;
         }
         self.written.notify_one();
+    }
+
+    /// Writes a message at once. Where there is no room for it, the oldest gives way.
+    pub fn put(&self, message: &Bytes) {
+        let mut state = self.state();
+        if !state.closed {
+            self.add(&mut state, message);
+            drop(state);
+            self.written.notify_one();
+        }
+    }
+
+    fn add(&self, state: &mut State, message: &Bytes) {
+        state.last += 1;
+        let number = state.last;
+        let id = (!self.name.is_empty()).then(|| format!("{}-{number}", self.name));
+        let event = Outgoing { id: id.as_deref(), data: message, ..Outgoing::default() };
+        let encoded = encode(&event);
+        state.bytes += encoded.len();
+        state.kept.push_back((number, encoded));
+        state.trim();
     }
 
     /// Writes an event of another name than `message`.
@@ -98,6 +165,10 @@ impl Channel {
         self.state().closed = true;
         self.written.notify_one();
         self.read.notify_waiters();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     /// Whether somebody reads it.

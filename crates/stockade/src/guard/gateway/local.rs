@@ -8,17 +8,16 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::{future, stream};
 use http::StatusCode;
 use stockade_core::judge::Cleared;
 use stockade_core::message::{Frame, Id, Kind, Message, Side};
-use stockade_core::meter::Meter;
 use stockade_core::record::{self, Record};
 use stockade_core::revision::{META_LOG_LEVEL, META_SUBSCRIPTION, Revision};
-use stockade_core::session::{Event, Parties};
+use stockade_core::session::{Event, Parties, Session};
 use stockade_sandbox::Spec;
 use stockade_wire::error::WireError;
 use stockade_wire::frame::Frames;
@@ -33,7 +32,9 @@ use tokio::time::timeout;
 use super::super::process::{Process, StartError};
 use super::super::{Conversation, Guard};
 use super::answer::{self, Answer};
-use super::channel::Channel;
+use super::channel::{Channel, Streams};
+use super::mail::Mail;
+use crate::approvals::desk::Desk;
 use crate::edge::Principal;
 use crate::prepared::Checked;
 
@@ -45,8 +46,6 @@ const REQUESTS_MAX: usize = 1024;
 const BACKLOG_BYTES: u32 = 16 << 20;
 /// What one message that waits there counts for at least.
 const BACKLOG_STEP: u32 = 4 << 10;
-/// So many streams that may still be taken up again are kept for a session.
-const CHANNELS_MAX: usize = 16;
 
 /// How to start the server, and the process that all modern requests share.
 #[derive(Debug)]
@@ -74,6 +73,7 @@ struct Inner {
     /// leave their messages here.
     backlog: Semaphore,
     router: Arc<Router>,
+    mail: Mail,
 }
 
 /// Why a message did not go out.
@@ -87,14 +87,13 @@ enum Unsent {
 }
 
 /// Who waits for what the process says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Router {
     /// Whether one channel takes everything, answers among it (HTTP+SSE).
     one: AtomicBool,
     exchanges: Mutex<HashMap<Id, Waiter>>,
-    channels: Mutex<Vec<(String, Arc<Channel>)>>,
+    streams: Streams,
     unasked: Mutex<Option<Arc<Channel>>>,
-    streams: AtomicU64,
 }
 
 /// Who waits for the answer to a request.
@@ -111,7 +110,8 @@ struct Waiter {
     /// The connection that the client waits on, until its answer has begun. A client of the legacy
     /// era may close it, and has not cancelled by that.
     connection: Option<Weak<()>>,
-    sender: mpsc::Sender<Cleared>,
+    /// Boxed: a queue is made with room for many messages, and most requests get one.
+    sender: mpsc::Sender<Box<Cleared>>,
 }
 
 impl Waiter {
@@ -171,12 +171,13 @@ impl Upstream {
         if let Some(watch) = started.process.watch() {
             conversation.watched_by(Arc::clone(watch));
         }
-        let router = Arc::new(Router::default());
+        let router = Arc::new(Router::new());
         let inner = Arc::new(Inner {
             process: Some(started.process),
             way: Way::Stdio(started.input),
             backlog: backlog(),
             router: Arc::clone(&router),
+            mail: Mail::default(),
         });
         tokio::spawn(listen(conversation, Arc::downgrade(&inner), router, started.output));
         Ok(Line(inner))
@@ -190,8 +191,8 @@ impl Upstream {
         &self,
         guard: &Arc<Guard>,
         principal: &Principal,
-        meter: Arc<Meter>,
-        parties: impl FnOnce() -> Parties,
+        desk: &Desk,
+        begin: impl FnOnce() -> Arc<Conversation>,
         message: Message,
     ) -> Result<Answer, StartError> {
         let id = message.id().cloned();
@@ -200,10 +201,10 @@ impl Upstream {
             match shared.get(&principal.0).filter(|(_, line)| !line.is_closed()) {
                 Some((conversation, line)) => (Arc::clone(conversation), line.clone()),
                 None => {
-                    let parties = parties();
-                    let talk = Conversation::metered(Arc::clone(guard), parties.clone(), meter);
-                    let conversation = Arc::new(talk);
+                    let conversation = begin();
+                    let parties = conversation.parties();
                     let line = self.start(guard, &parties, Arc::clone(&conversation)).await?;
+                    line.asks(&conversation, desk);
                     let entry = (Arc::clone(&conversation), line.clone());
                     shared.insert(Arc::clone(&principal.0), entry);
                     (conversation, line)
@@ -237,6 +238,7 @@ impl Upstream {
     pub async fn close(&self) {
         let shared: Vec<_> = self.shared.lock().await.drain().collect();
         future::join_all(shared.iter().map(|(_, (conversation, line))| async {
+            conversation.asks_no_more("the guard ends");
             line.close().await;
             // What still waits is written down as lost; there is nobody left to be told.
             let _sends = conversation.take(Event::Left(Side::Client, "the guard ends".to_owned()));
@@ -248,7 +250,7 @@ impl Upstream {
     pub fn passed(&self) {
         // Held while a process is started. What is late then is late at the next look as well.
         let Ok(shared) = self.shared.try_lock() else { return };
-        let waiting = shared.values().filter(|(talk, _)| talk.look(|it| it.waiting()) > 0);
+        let waiting = shared.values().filter(|(talk, _)| talk.look(Session::is_waited_for));
         for (conversation, line) in waiting {
             let (conversation, line) = (Arc::clone(conversation), line.clone());
             tokio::spawn(async move { line.passed(&conversation).await });
@@ -266,12 +268,47 @@ impl Line {
         conversation: Arc<Conversation>,
     ) -> Result<Self, WireError> {
         let (session, events) = SseSession::open(http, SendHeaders::NONE).await?;
-        let router = Arc::new(Router::default());
+        let router = Arc::new(Router::new());
         let way = Way::Sse(Arc::new(session));
-        let (backlog, route) = (backlog(), Arc::clone(&router));
-        let inner = Arc::new(Inner { process: None, way, backlog, router: route });
+        let (backlog, route, mail) = (backlog(), Arc::clone(&router), Mail::default());
+        let inner = Arc::new(Inner { process: None, way, backlog, router: route, mail });
         tokio::spawn(listen(conversation, Arc::downgrade(&inner), router, events));
         Ok(Self(inner))
+    }
+
+    /// Has a person be asked about what is said in the conversation that this carries.
+    pub fn asks(&self, conversation: &Arc<Conversation>, desk: &Desk) {
+        let (line, talk) = (Arc::downgrade(&self.0), Arc::downgrade(conversation));
+        conversation.asks_by(desk.heard_by(move |event| {
+            let (Some(line), Some(talk)) = (line.upgrade(), talk.upgrade()) else { return };
+            if line.mail.add(event) {
+                tokio::spawn(async move {
+                    let line = Self(line);
+                    while let Some(event) = line.0.mail.next() {
+                        line.decided(&talk, event).await;
+                    }
+                });
+            }
+        }));
+    }
+
+    /// Takes in what people say: what they approve goes to the process, and what they do not is
+    /// refused.
+    async fn decided(&self, conversation: &Conversation, event: Event) {
+        let sends = conversation.take(event).unwrap_or_else(|_| conversation.abandon());
+        for message in sends {
+            let told = match message.to() {
+                Side::Client => Some(message),
+                Side::Server => match self.send(conversation, &message).await {
+                    // Of one that has ended its output says so, to everybody who waits.
+                    Ok(()) | Err(Unsent::Gone) => None,
+                    Err(why) => Self::unsent(conversation, &message, &why).unwrap_or_default(),
+                },
+            };
+            if let Some(message) = told {
+                self.0.router.deliver(message).await;
+            }
+        }
     }
 
     /// The way to the server.
@@ -352,8 +389,10 @@ impl Line {
         let listens = message.method() == Some("subscriptions/listen");
         let logs = message.meta(META_LOG_LEVEL).is_some();
         let waiter = Waiter { token, shared: modern, listens, logs, connection, sender };
-        let calls_max = conversation.guard().policy().limits.calls_in_flight_max;
-        let says = match self.0.router.enter(&id, waiter, calls_max.max(REQUESTS_MAX)) {
+        let limits = conversation.guard().policy().limits;
+        // What waits for a person takes no room from what does not.
+        let max = limits.calls_in_flight_max.max(REQUESTS_MAX).saturating_add(limits.approvals_max);
+        let says = match self.0.router.enter(&id, waiter, max) {
             Entered::Yes => None,
             Entered::Twice => Some("the id of a request that is still waiting"),
             Entered::TooMany => Some("more requests than may wait at a time"),
@@ -385,8 +424,8 @@ impl Line {
                     told = receiver.recv() => match told {
                         // It was cancelled, and is not sent any more.
                         None => return answer::events(stream::empty()),
-                        Some(last) if is_last(&last) => return deliver(&back(last), modern),
-                        Some(other) if early.len() < WAITING_MAX => early.push_back(other),
+                        Some(last) if is_last(&last) => return deliver(&back(*last), modern),
+                        Some(other) if early.len() < WAITING_MAX => early.push_back(*other),
                         Some(_) => (),
                     },
                 }
@@ -402,36 +441,42 @@ impl Line {
         }
         let first = match early.pop_front() {
             Some(first) => Some(first),
-            None => receiver.recv().await,
+            // A client that is told nothing for minutes, not even a status, gives up. And only where
+            // it has the head of an answer is it seen to go.
+            None if conversation.look(|it| it.asks_about(&waits.id).is_some()) => None,
+            None => match receiver.recv().await {
+                Some(first) => Some(*first),
+                // It was cancelled, and is not answered (2025-11-25, "Cancellation").
+                None => return answer::events(stream::empty()),
+            },
         };
-        let Some(first) = first else {
-            // It was cancelled, and is not answered (2025-11-25, "Cancellation").
-            return answer::events(stream::empty());
-        };
-        if is_last(&first) {
-            return deliver(&back(first), modern);
+        if let Some(last) = first.as_ref().filter(|it| is_last(it)) {
+            return deliver(&back(last.clone()), modern);
         }
-        let channel = self.channel(conversation);
+        let resumes = conversation.look(|it| it.revision()).is_some_and(Revision::resumes);
+        let channel = self.0.router.streams.open(resumes);
         let stream = channel.read(None);
         self.0.router.begin(&waits.id);
+        if let Some(first) = first {
+            early.push_front(first);
+        }
         tokio::spawn(async move {
-            let mut next = Some(first);
-            while let Some(message) = next {
+            loop {
+                // A modern client that closes the stream has cancelled (2026-07-28,
+                // "Cancellation"), whether or not the server has more to say.
+                let next = match early.pop_front() {
+                    Some(next) => Some(next),
+                    None => tokio::select! {
+                        next = receiver.recv() => next.map(|it| *it),
+                        () = channel.left(), if modern => None,
+                    },
+                };
+                let Some(message) = next else { break };
                 let last = is_last(&message);
                 channel.push(back(message).bytes()).await;
                 if last {
                     break;
                 }
-                next = early.pop_front();
-                if next.is_some() {
-                    continue;
-                }
-                // A modern client that closes the stream has cancelled (2026-07-28,
-                // "Cancellation"), whether or not the server has more to say.
-                next = tokio::select! {
-                    next = receiver.recv() => next,
-                    () = channel.left(), if modern => None,
-                };
             }
             channel.close();
             drop(waits);
@@ -461,7 +506,9 @@ impl Line {
         };
         for message in sends {
             match message.to() {
-                Side::Client => return Ok(Some(message)),
+                Side::Client if is_last(&message) => return Ok(Some(message)),
+                // That it waits for a person.
+                Side::Client => self.0.router.deliver(message).await,
                 Side::Server => match self.send(conversation, &message).await {
                     Ok(()) => (),
                     Err(Unsent::Gone) => {
@@ -498,29 +545,9 @@ impl Line {
         }
     }
 
-    /// A stream for one answer; one that can be taken up again, where the revision has that.
-    fn channel(&self, conversation: &Conversation) -> Arc<Channel> {
-        if !conversation.look(|it| it.revision()).is_some_and(Revision::resumes) {
-            return Channel::new("");
-        }
-        let router = &self.0.router;
-        let name = router.streams.fetch_add(1, Ordering::Relaxed).to_string();
-        let channel = Channel::new(&name);
-        let mut channels = lock(&router.channels);
-        if channels.len() >= CHANNELS_MAX {
-            channels.remove(0);
-        }
-        channels.push((name, Arc::clone(&channel)));
-        channel
-    }
-
     /// What the process says without being asked, or a broken stream taken up after an event.
     pub fn listen(&self, after: Option<&str>) -> Answer {
-        let broken = after.and_then(|it| it.rsplit_once('-')).and_then(|(name, number)| {
-            let channels = lock(&self.0.router.channels);
-            let channel = channels.iter().find(|(it, _)| it == name)?;
-            Some((Arc::clone(&channel.1), number.parse().ok()?))
-        });
+        let broken = after.and_then(|it| self.0.router.streams.find(it));
         let (channel, after) = match broken {
             Some((channel, number)) => (channel, Some(number)),
             None if after.is_some() => return answer::empty(StatusCode::NOT_FOUND),
@@ -579,6 +606,11 @@ impl Drop for Waits {
 }
 
 impl Router {
+    fn new() -> Self {
+        let (one, exchanges, unasked) = Default::default();
+        Self { one, exchanges, streams: Streams::new(""), unasked }
+    }
+
     /// Enters a request, unless one of its id waits already, or `max` wait.
     fn enter(&self, id: &Id, waiter: Waiter, max: usize) -> Entered {
         let mut exchanges = lock(&self.exchanges);
@@ -621,12 +653,13 @@ impl Router {
 
     /// Gives a message to who waits for it.
     async fn deliver(&self, message: Cleared) {
-        let addressed = match message.message().kind() {
-            Kind::Result | Kind::Error => {
+        let addressed = match (message.about(), message.message().kind()) {
+            (Some(id), _) => lock(&self.exchanges).get(id).cloned(),
+            (None, Kind::Result | Kind::Error) => {
                 let id = message.message().id();
                 id.and_then(|it| lock(&self.exchanges).remove(it))
             }
-            Kind::Request | Kind::Notification => {
+            (None, Kind::Request | Kind::Notification) => {
                 let message = message.message();
                 self.ended(message).or_else(|| self.interested(message))
             }
@@ -635,18 +668,19 @@ impl Router {
             // A client that does not read must not hold up the others of this process: what it was
             // only told by the way gives way, and its answer waits by itself.
             Some(Waiter { sender, shared: true, .. }) => {
-                if let Err(TrySendError::Full(message)) = sender.try_send(message)
+                if let Err(TrySendError::Full(message)) = sender.try_send(Box::new(message))
                     && is_last(&message)
                 {
                     tokio::spawn(async move { sender.send(message).await });
                 }
             }
             Some(Waiter { sender, .. }) => {
-                let _nobody = sender.send(message).await;
+                let _nobody = sender.send(Box::new(message)).await;
             }
             // An answer is for who asked, and for no other stream (2025-11-25, "Streamable HTTP ›
             // Listening for Messages from the Server").
-            None if is_last(&message) && !self.one.load(Ordering::Relaxed) => (),
+            None if (is_last(&message) || message.about().is_some())
+                && !self.one.load(Ordering::Relaxed) => {}
             None => {
                 let unasked = lock(&self.unasked).get_or_insert_with(|| Channel::new("")).clone();
                 unasked.push(message.bytes()).await;
@@ -681,9 +715,7 @@ impl Router {
 
     fn close(&self) {
         lock(&self.exchanges).clear();
-        for (_, channel) in lock(&self.channels).drain(..) {
-            channel.close();
-        }
+        self.streams.forget();
         if let Some(channel) = lock(&self.unasked).take() {
             channel.close();
         }

@@ -1,8 +1,8 @@
 //! The gateway in front of a remote server: each exchange with the client is one with the server,
 //! so an answer can only go to whom it belongs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use hyper::body::Frame;
 use stockade_core::judge::Cleared;
 use stockade_core::message::{Id, Kind, Message, Side};
 use stockade_core::revision::Revision;
-use stockade_core::session::Event;
+use stockade_core::session::{Event, own_state};
 use stockade_wire::error::WireError;
 use stockade_wire::events::Events;
 use stockade_wire::http::client::HttpSession;
@@ -21,13 +21,16 @@ use stockade_wire::http::connection::HttpUpstream;
 use stockade_wire::http::headers::{PARAM, SendHeaders};
 use stockade_wire::http::pool::Lease;
 use stockade_wire::sse::server::{Outgoing, encode};
-use stockade_wire::upstream::Reply;
-use tokio::sync::oneshot;
+use stockade_wire::upstream::{Reply, Upstream as Way};
 
 use super::super::Conversation;
-use super::super::link::agree;
+use super::super::link::{Link, Outbox, agree};
 use super::answer::{self, Answer};
+use super::channel::Channel;
+use super::late::{Handed, Late, Told};
 use super::local::unreadable;
+use crate::approvals::desk::Desk;
+use crate::edge::Principal;
 
 /// A remote server, and the connections to it.
 #[derive(Debug)]
@@ -35,85 +38,13 @@ pub struct Upstream {
     http: HttpUpstream,
     /// The conversations of requests that belong to no session.
     talks: Mutex<Vec<Weak<Late>>>,
-}
-
-/// Who is told when a request of a conversation takes too long.
-#[derive(Debug)]
-pub struct Late {
-    conversation: Arc<Conversation>,
-    exchanges: Mutex<Vec<(u64, Id, oneshot::Sender<Cleared>)>>,
-    numbers: AtomicU64,
-}
-
-/// Waits for being told that a request takes too long.
-#[derive(Debug)]
-pub struct Told {
-    late: Arc<Late>,
-    number: u64,
-    told: oneshot::Receiver<Cleared>,
-}
-
-impl Late {
-    /// For the requests of a conversation.
-    pub fn new(conversation: Arc<Conversation>) -> Arc<Self> {
-        Arc::new(Self { conversation, exchanges: Mutex::default(), numbers: AtomicU64::new(0) })
-    }
-
-    fn wait(self: &Arc<Self>, id: &Id) -> Told {
-        let (sender, told) = oneshot::channel();
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        lock(&self.exchanges).push((number, id.clone(), sender));
-        Told { late: Arc::clone(self), number, told }
-    }
-
-    /// Ends what takes too long. Answers what the server is to be told.
-    pub fn passed(&self) -> Vec<Cleared> {
-        let talk = &self.conversation;
-        if talk.look(|it| it.waiting()) == 0 {
-            return Vec::new();
-        }
-        let sends = talk.take(Event::Passed).unwrap_or_else(|_| talk.abandon());
-        let (client, server): (Vec<_>, Vec<_>) =
-            sends.into_iter().partition(|it| it.to() == Side::Client);
-        for message in client {
-            let mut exchanges = lock(&self.exchanges);
-            let id = message.message().id();
-            let who = exchanges.iter().rposition(|(_, it, _)| Some(it) == id);
-            if let Some((_, _, sender)) = who.map(|it| exchanges.swap_remove(it)) {
-                let _gone = sender.send(message);
-            }
-        }
-        server
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        // Nobody waits any more, who would be woken by the end of the sender.
-        self.told.close();
-        lock(&self.late.exchanges).retain(|(it, _, _)| *it != self.number);
-    }
-}
-
-/// Returns when it takes too long.
-async fn told(late: &mut Option<Told>) -> Cleared {
-    if let Some(waits) = late
-        && let Ok(message) = (&mut waits.told).await
-    {
-        return message;
-    }
-    *late = None;
-    std::future::pending().await
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    handed: Arc<Handed>,
 }
 
 impl Upstream {
     /// The server that `http` reaches.
     pub fn new(http: HttpUpstream) -> Self {
-        Self { http, talks: Mutex::default() }
+        Self { http, talks: Mutex::default(), handed: Arc::default() }
     }
 
     /// What connects to it.
@@ -128,14 +59,44 @@ impl Upstream {
 
     /// Ends what takes too long. Closing its stream is what tells the server.
     pub fn passed(&self) {
-        let talks: Vec<_> = {
-            let mut talks = lock(&self.talks);
-            talks.retain(|it| it.strong_count() > 0);
-            talks.iter().filter_map(Weak::upgrade).collect()
-        };
-        for late in talks {
+        for late in self.talks() {
             late.passed();
         }
+        self.handed.forget();
+    }
+
+    /// Ends what waits for a person.
+    pub fn close(&self) {
+        for late in self.talks() {
+            late.close("the guard ends");
+        }
+    }
+
+    fn talks(&self) -> Vec<Arc<Late>> {
+        let mut talks = self.talks.lock().unwrap_or_else(PoisonError::into_inner);
+        talks.retain(|it| it.strong_count() > 0);
+        talks.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// What a request belongs to that describes itself: a conversation of its own, or the one in which
+    /// this principal was asked what it now answers.
+    fn talk(
+        &self,
+        principal: &Principal,
+        desk: &Desk,
+        begin: impl FnOnce() -> Arc<Conversation>,
+        message: &Message,
+    ) -> Arc<Late> {
+        let state = own_state(message).filter(|_| message.kind() == Kind::Request);
+        if let Some(late) = state.and_then(|it| self.handed.take(it, principal)) {
+            return late;
+        }
+        let handed = (Arc::clone(&self.handed), principal.clone());
+        let late = Late::new(begin(), Arc::new(self.session()), Some(handed));
+        late.asks(desk);
+        let mut talks = self.talks.lock().unwrap_or_else(PoisonError::into_inner);
+        talks.push(Arc::downgrade(&late));
+        late
     }
 
     /// What of a client's headers the server may see: those that repeat arguments, which were
@@ -154,16 +115,16 @@ impl Upstream {
 /// One message that describes itself, and all that comes back for it.
 pub async fn modern(
     upstream: &Upstream,
-    conversation: Arc<Conversation>,
+    principal: &Principal,
+    desk: &Desk,
+    begin: impl FnOnce() -> Arc<Conversation>,
     message: Message,
     headers: SendHeaders,
 ) -> Answer {
+    let late = upstream.talk(principal, desk, begin, &message);
     let id = message.id().cloned();
-    let withdraw = Withdraw(Some((Arc::clone(&conversation), id.clone())));
-    let session = Arc::new(upstream.session());
-    let late = Late::new(Arc::clone(&conversation));
-    lock(&upstream.talks).push(Arc::downgrade(&late));
-    let exchange = Exchange { conversation, session, headers, id, late, modern: true };
+    let withdraw = Withdraw(Some((Arc::clone(late.conversation()), id.clone())));
+    let exchange = Exchange { headers, id, late, modern: true };
     let answer = exchange.run(Event::Said(Box::new(message))).await;
     withdraw.into_answer(answer)
 }
@@ -171,15 +132,11 @@ pub async fn modern(
 /// One exchange: what the client sent, and what comes back for it.
 #[derive(Debug)]
 pub struct Exchange {
-    /// What it is part of.
-    pub conversation: Arc<Conversation>,
-    /// The way to the server.
-    pub session: Arc<HttpSession>,
     /// What goes with the message.
     pub headers: SendHeaders,
     /// Its id, of a request.
     pub id: Option<Id>,
-    /// Who is told when it takes too long.
+    /// What it is part of, and the way to the server.
     pub late: Arc<Late>,
     /// Whether the status says what kind of error it is.
     pub modern: bool,
@@ -188,21 +145,34 @@ pub struct Exchange {
 impl Exchange {
     /// Judges the message, sends it on, and judges what comes back.
     pub async fn run(self, said: Event) -> Answer {
-        let said = self.conversation.looked(said).await;
-        let sends = match self.conversation.take(said) {
+        let (talk, session) = (self.late.conversation(), self.late.session());
+        let cancelled =
+            cancelled(&said).filter(|it| talk.look(|talk| talk.asks_about(it).is_some()));
+        let said = talk.looked(said).await;
+        // Before anything is judged: from then on somebody may answer.
+        let mut late = self.id.as_ref().map(|it| self.late.wait(Some(it)));
+        let sends = match talk.take(said) {
             Ok(sends) => sends,
             Err(unrecorded) => return answer::unrecorded(self.id.as_ref(), &unrecorded),
         };
-        agree(&self.conversation, &self.session);
-        let mut late = self.id.as_ref().map(|it| self.late.wait(it));
+        if let Some(id) = cancelled {
+            self.late.end(&id);
+        }
+        // A request that is neither sent on nor answered waits for a person.
+        if sends.iter().all(|it| it.about().is_some())
+            && let Some(told) = late.take()
+        {
+            return self.hold(&sends, told);
+        }
+        agree(talk, session);
         let mut answer = answer::empty(StatusCode::ACCEPTED);
         for message in sends {
             answer = match message.to() {
                 Side::Client => answer::refused(self.deliver(&message, StatusCode::OK), &message),
                 Side::Server => {
                     let reply = tokio::select! {
-                        reply = self.session.send(&message, &self.headers) => reply,
-                        message = told(&mut late) => {
+                        reply = session.send(&message, &self.headers) => reply,
+                        message = told(late.as_ref()) => {
                             return self.deliver(&message, StatusCode::OK);
                         }
                     };
@@ -210,7 +180,7 @@ impl Exchange {
                         Ok(reply) => self.replied(reply, late.take()),
                         Err(WireError::Timeout { .. }) => self.expired(),
                         Err(error) => {
-                            let why = self.conversation.guard().unreached(&error);
+                            let why = talk.guard().unreached(&error);
                             self.unanswered(&why, StatusCode::BAD_GATEWAY)
                         }
                     }
@@ -218,6 +188,62 @@ impl Exchange {
             };
         }
         answer
+    }
+
+    /// Answers a request that waits for a person with a stream, on which its client is told so, and
+    /// asked. It begins at once: a client that is told nothing for minutes, not even a status, gives
+    /// up.
+    fn hold(self, sends: &[Cleared], told: Told) -> Answer {
+        let resumes = self.late.conversation().look(|it| it.revision());
+        let channel = self.late.streams().open(resumes.is_some_and(Revision::resumes));
+        sends.iter().for_each(|it| channel.put(it.bytes()));
+        let Some(stream) = channel.read(None) else {
+            return answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        // By itself: until 2025-11-25, a client that goes away has not cancelled.
+        tokio::spawn(self.held(told, channel));
+        answer::events(stream)
+    }
+
+    /// Carries a request that waits for a person, until it is answered.
+    async fn held(self, told: Told, channel: Arc<Channel>) {
+        told.is_stream();
+        let link = Arc::new(Link::known(Way::Http(Arc::clone(self.late.session()))));
+        let outbox = Outbox::Events(Arc::clone(&channel));
+        let mut sent: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
+        loop {
+            let answered = async {
+                match &mut sent {
+                    Some(sent) => sent.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = answered => break,
+                message = told.next() => match message {
+                    // It was cancelled, and is not answered.
+                    None => break,
+                    Some(message) if message.to() == Side::Server => {
+                        let (link, outbox) = (Arc::clone(&link), outbox.clone());
+                        let talk = Arc::clone(self.late.conversation());
+                        let headers = self.headers.clone();
+                        sent = Some(Box::pin(async move {
+                            link.exchange(&talk, &outbox, &message, headers).await;
+                        }));
+                    }
+                    Some(message) => {
+                        channel.put(message.bytes());
+                        if answers(&message).is_some() {
+                            break;
+                        }
+                    }
+                },
+                // Closing the stream is what cancels, which is taken in elsewhere ([`Withdraw`]); the
+                // connection to the server is dropped with it.
+                () = channel.left(), if self.modern => break,
+            }
+        }
+        channel.close();
     }
 
     fn replied(&self, reply: Reply, late: Option<Told>) -> Answer {
@@ -238,7 +264,7 @@ impl Exchange {
             let passed = if status.is_success() { StatusCode::ACCEPTED } else { status };
             return answer::empty(passed);
         };
-        match self.conversation.take(Event::Answered { id: id.clone(), bytes }) {
+        match self.late.conversation().take(Event::Answered { id: id.clone(), bytes }) {
             Ok(sends) => match sends.iter().find(|it| it.to() == Side::Client) {
                 Some(message) => {
                     lease.settle();
@@ -264,7 +290,7 @@ impl Exchange {
     /// The request takes too long. The connection that it was on is dropped with it.
     fn expired(&self) -> Answer {
         let Some(id) = &self.id else { return answer::empty(StatusCode::GATEWAY_TIMEOUT) };
-        match self.conversation.take(Event::Expired { id: id.clone() }) {
+        match self.late.conversation().take(Event::Expired { id: id.clone() }) {
             Ok(sends) => match sends.iter().find(|it| it.to() == Side::Client) {
                 Some(message) => self.deliver(message, StatusCode::OK),
                 None => answer::empty(StatusCode::GATEWAY_TIMEOUT),
@@ -278,7 +304,7 @@ impl Exchange {
         let status = if status.is_success() { StatusCode::BAD_GATEWAY } else { status };
         let Some(id) = &self.id else { return answer::empty(status) };
         let event = Event::Unanswered { id: id.clone(), why: why.to_owned() };
-        match self.conversation.take(event) {
+        match self.late.conversation().take(event) {
             Ok(sends) => match sends.first() {
                 Some(message) => answer::json(status, message.bytes().clone()),
                 None => answer::empty(status),
@@ -289,45 +315,47 @@ impl Exchange {
 
     /// A stream of what comes back, judged piece by piece.
     fn stream(&self, events: Events, late: Option<Told>) -> Answer {
-        let (conversation, session) = (Arc::clone(&self.conversation), Arc::clone(&self.session));
-        answer::events(judged(conversation, session, events, self.id.clone(), late))
+        answer::events(judged(Arc::clone(&self.late), events, self.id.clone(), late))
     }
 }
 
 /// What the server sends on a stream, judged piece by piece. `id` is the request that the stream
 /// answers, if it answers one.
 pub fn judged(
-    conversation: Arc<Conversation>,
-    session: Arc<HttpSession>,
+    talk: Arc<Late>,
     events: Events,
     id: Option<Id>,
     late: Option<Told>,
 ) -> impl stream::Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send + 'static {
-    let state = Some((conversation, session, events, id, late));
+    late.as_ref().into_iter().for_each(Told::is_stream);
+    let state = Some((talk, events, id, late));
     stream::unfold(state, |state| async move {
-        let (conversation, session, mut events, id, mut late) = state?;
+        let (talk, mut events, id, late) = state?;
+        let conversation = talk.conversation();
         loop {
             let next = tokio::select! {
                 next = events.next_or_primer() => next,
-                message = told(&mut late) => {
-                    return Some((Ok(Frame::data(named(&None, None, message.bytes()))), None));
+                message = told(late.as_ref()) => {
+                    let encoded = named(&None, None, message.bytes());
+                    let last = answers(&message).is_some();
+                    let rest = (!last).then_some((talk, events, id, late));
+                    return Some((Ok(Frame::data(encoded)), rest));
                 }
             };
             let Ok(Some(next)) = next else {
-                let last = ended(&conversation, id.as_ref())?;
+                let last = ended(conversation, id.as_ref())?;
                 return Some((Ok(Frame::data(last)), None));
             };
             if next.data.is_empty() {
                 // An event without data primes the client for resumption (2025-11-25).
                 let encoded = named(&next.id, next.retry, b"");
-                let rest = Some((conversation, session, events, id, late));
-                return Some((Ok(Frame::data(encoded)), rest));
+                return Some((Ok(Frame::data(encoded)), Some((talk, events, id, late))));
             }
             let heard = Event::Heard { from: Side::Server, bytes: next.data };
             let again = heard.clone();
             let Ok(mut sends) = conversation.take(heard) else { return None };
             if let Some(id) = id.as_ref().filter(|_| sends.is_empty())
-                && unreadable(&conversation, &again)
+                && unreadable(conversation, &again)
             {
                 let why = "the server said what cannot be read".to_owned();
                 let unanswered = Event::Unanswered { id: id.clone(), why };
@@ -344,17 +372,33 @@ pub fn judged(
                     }
                     Side::Server => {
                         // A refusal of what the server asked; if it cannot be told, it times out.
-                        let _told = session.send(&message, &SendHeaders::default()).await;
+                        let _told = talk.session().send(&message, &SendHeaders::default()).await;
                     }
                 }
             }
             if !out.is_empty() {
                 let bytes = Bytes::from(out);
-                let rest = Some((conversation, session, events, id, late));
-                return Some((Ok(Frame::data(bytes)), rest));
+                return Some((Ok(Frame::data(bytes)), Some((talk, events, id, late))));
             }
         }
     })
+}
+
+/// Returns when something is said to a request from elsewhere than the server.
+async fn told(late: Option<&Told>) -> Cleared {
+    if let Some(waits) = late
+        && let Some(message) = waits.next().await
+    {
+        return message;
+    }
+    std::future::pending().await
+}
+
+/// The request that is not wanted any more.
+fn cancelled(said: &Event) -> Option<Id> {
+    let Event::Said(message) = said else { return None };
+    let cancels = message.method() == Some("notifications/cancelled");
+    message.get("requestId").filter(|_| cancels).and_then(Id::read)
 }
 
 /// The request that a message answers.

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderValue, StatusCode};
 use stockade_core::message::{Kind, Message, Side};
 use stockade_core::revision::Revision;
-use stockade_core::session::Event;
+use stockade_core::session::{Event, Session as Judged};
 use stockade_wire::error::WireError;
 use stockade_wire::http::client::HttpSession;
 use stockade_wire::http::headers::{SESSION_ID, SendHeaders};
@@ -24,8 +24,10 @@ use super::super::Conversation;
 use super::super::link::{Link, Outbox};
 use super::answer::{self, Answer};
 use super::channel::Channel;
+use super::late::Late;
 use super::local::Line;
-use super::remote::{self, Exchange, Late};
+use super::remote::{self, Exchange};
+use crate::approvals::desk::Desk;
 use crate::edge::{Principal, hex};
 
 /// A session on which nothing happens for so long ends.
@@ -71,7 +73,7 @@ pub struct Session {
 /// Where the server of a session is.
 #[derive(Debug)]
 enum Way {
-    Remote(Arc<HttpSession>, Arc<Late>),
+    Remote(Arc<Late>),
     Local(Line),
 }
 
@@ -91,7 +93,7 @@ impl Sessions {
     pub fn passed(&self) {
         let begun: Vec<_> = lock(&self.places).values().flatten().cloned().collect();
         let open: Vec<_> = self.all_open().values().cloned().collect();
-        let waits = |it: &Arc<Session>| it.conversation.look(|it| it.waiting()) > 0;
+        let waits = |it: &Arc<Session>| it.conversation.look(Judged::is_waited_for);
         for session in begun.into_iter().chain(open).filter(waits) {
             tokio::spawn(async move { session.passed().await });
         }
@@ -141,7 +143,7 @@ impl Sessions {
         let (name, data) = (Name::Endpoint, address.as_bytes());
         channel.announce(encode(&Outgoing { name, data, ..Outgoing::default() }));
         let link = Arc::new(match &session.way {
-            Way::Remote(http, _) => Link::known(Upstream::Http(Arc::clone(http))),
+            Way::Remote(late) => Link::known(Upstream::Http(Arc::clone(late.session()))),
             Way::Local(line) => {
                 line.attach(&channel);
                 Link::known(line.way().clone())
@@ -150,6 +152,9 @@ impl Sessions {
         let Some(stream) = channel.read(None) else {
             return answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
         };
+        if let Way::Remote(late) = &session.way {
+            late.attach(&channel, &link);
+        }
         *lock(&session.sse) = Some((Arc::clone(&channel), link));
         let sessions = Arc::clone(self);
         tokio::spawn(async move {
@@ -205,13 +210,21 @@ impl Session {
         principal: Principal,
         conversation: Arc<Conversation>,
         http: HttpSession,
+        desk: &Desk,
     ) -> Self {
-        let late = Late::new(Arc::clone(&conversation));
-        Self::new(principal, conversation, Way::Remote(Arc::new(http), late))
+        let late = Late::new(Arc::clone(&conversation), Arc::new(http), None);
+        late.asks(desk);
+        Self::new(principal, conversation, Way::Remote(late))
     }
 
     /// A session with a process of its own.
-    pub fn local(principal: Principal, conversation: Arc<Conversation>, line: Line) -> Self {
+    pub fn local(
+        principal: Principal,
+        conversation: Arc<Conversation>,
+        line: Line,
+        desk: &Desk,
+    ) -> Self {
+        line.asks(&conversation, desk);
         Self::new(principal, conversation, Way::Local(line))
     }
 
@@ -229,10 +242,8 @@ impl Session {
     pub async fn message(self: &Arc<Self>, message: Message) -> Answer {
         let id = message.id().cloned().filter(|_| message.kind() == Kind::Request);
         match &self.way {
-            Way::Remote(http, late) => {
+            Way::Remote(late) => {
                 let exchange = Exchange {
-                    conversation: Arc::clone(&self.conversation),
-                    session: Arc::clone(http),
                     headers: SendHeaders::default(),
                     id,
                     late: Arc::clone(late),
@@ -269,15 +280,22 @@ impl Session {
     /// What the server says without being asked, or a broken stream taken up after an event.
     pub async fn listen(self: &Arc<Self>, after: Option<&str>) -> Answer {
         match &self.way {
-            Way::Remote(http, _) => match http.listen(after, SendHeaders::NONE).await {
-                Ok(Some(events)) => {
-                    let (talk, http) = (Arc::clone(&self.conversation), Arc::clone(http));
-                    answer::events(remote::judged(talk, http, events, None, None))
+            Way::Remote(late) => {
+                // Of what waited for a person, the stream is the guard's own.
+                if let Some((channel, after)) = after.and_then(|it| late.streams().find(it)) {
+                    let stream = channel.read(Some(after)).map(answer::events);
+                    return stream.unwrap_or_else(|| answer::empty(StatusCode::CONFLICT));
                 }
-                Ok(None) => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
-                Err(WireError::SessionLost) => answer::empty(StatusCode::NOT_FOUND),
-                Err(_) => answer::empty(StatusCode::BAD_GATEWAY),
-            },
+                match late.session().listen(after, SendHeaders::NONE).await {
+                    Ok(Some(events)) => {
+                        let told = Some(late.wait(None));
+                        answer::events(remote::judged(Arc::clone(late), events, None, told))
+                    }
+                    Ok(None) => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+                    Err(WireError::SessionLost) => answer::empty(StatusCode::NOT_FOUND),
+                    Err(_) => answer::empty(StatusCode::BAD_GATEWAY),
+                }
+            }
             Way::Local(line) => line.listen(after),
         }
     }
@@ -292,10 +310,10 @@ impl Session {
                 let _closed = link.take(&self.conversation, &outbox, Event::Passed).await;
             }
             (Way::Local(line), None) => line.passed(&self.conversation).await,
-            (Way::Remote(http, late), None) => {
+            (Way::Remote(late), None) => {
                 for message in late.passed() {
                     // A server that cannot be told goes on in vain.
-                    let _told = http.send(&message, &SendHeaders::default()).await;
+                    let _told = late.session().send(&message, &SendHeaders::default()).await;
                 }
             }
         }
@@ -305,8 +323,14 @@ impl Session {
     pub async fn close(&self, why: &str) {
         match &self.way {
             // A server that cannot be told ends the session when it likes.
-            Way::Remote(http, _) => drop(http.close(SendHeaders::NONE).await),
-            Way::Local(line) => line.close().await,
+            Way::Remote(late) => {
+                late.close(why);
+                drop(late.session().close(SendHeaders::NONE).await);
+            }
+            Way::Local(line) => {
+                self.conversation.asks_no_more(why);
+                line.close().await;
+            }
         }
         if let Some((channel, _)) = lock(&self.sse).take() {
             channel.close();

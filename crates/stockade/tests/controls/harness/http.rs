@@ -21,6 +21,8 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     /// The bearer key; nothing, when it was started without.
     pub(crate) key: Option<String>,
+    /// What it said when it was ready.
+    said: String,
 }
 
 /// A connection to it.
@@ -62,7 +64,8 @@ impl Gateway {
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
-        while said.lines().count() < 2 && output.read_line(&mut said).unwrap() > 0 {}
+        let keys = command.get_args().filter(|it| *it == "--key").count().max(1);
+        while said.lines().count() < 1 + keys && output.read_line(&mut said).unwrap() > 0 {}
         let word =
             |mark: &str| Some(said.split_once(mark)?.1.split_whitespace().next()?.to_owned());
         let Some(url) = word("listening on http://") else {
@@ -78,7 +81,8 @@ impl Gateway {
             String::from_utf8_lossy(&bytes).into_owned()
         });
         let address = url.trim_end_matches("/mcp").parse().unwrap();
-        Self { child, errors: Some(errors), address, key: word("\nkey ") }
+        let key = word("\nkey ");
+        Self { child, errors: Some(errors), address, key, said }
     }
 
     /// In front of a process.
@@ -101,6 +105,15 @@ impl Gateway {
         if let Some(key) = &self.key {
             connection.keep("authorization", &format!("Bearer {key}"));
         }
+        connection
+    }
+
+    /// A connection that presents the key of this person.
+    pub(crate) fn connect_as(&self, name: &str) -> Connection {
+        let (_, key) = self.said.split_once(&format!("\nkey {name} ")).expect(name);
+        let mut connection = Connection::to(self.address);
+        let key = key.lines().next().unwrap();
+        connection.keep("authorization", &format!("Bearer {key}"));
         connection
     }
 
@@ -239,11 +252,16 @@ impl Connection {
             std::iter::from_fn(|| self.chunk()).collect()
         } else {
             let length = response.header("content-length").map_or(0, |it| it.parse().unwrap());
-            let mut body = vec![0; length];
-            self.stream.read_exact(&mut body).unwrap();
-            String::from_utf8(body).unwrap()
+            self.bytes(length)
         };
         response
+    }
+
+    /// So many bytes of a body that comes in one piece.
+    pub(crate) fn bytes(&mut self, length: usize) -> String {
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
     }
 
     /// Reads the head of an answer; nothing, when the other side has closed the connection.
