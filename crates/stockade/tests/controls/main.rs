@@ -42,6 +42,7 @@ mod lock_starts;
 mod network;
 mod output;
 mod own;
+mod page;
 mod processes;
 mod protocol;
 mod quotas;
@@ -74,6 +75,7 @@ pub(crate) use rows;
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
     ("elicited", elicited::ROWS),
+    ("page", page::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
