@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ use crate::approvals::{
 use crate::harness::probe::command;
 use crate::harness::process::{is_dead, kill, with_mark};
 use crate::harness::{
-    Connection, Gateway, Home, Probe, Response, Script, call, is_refusal, text, tool, wait_for,
-    within,
+    Connection, Gateway, Home, PATIENCE, Probe, Response, Script, call, is_refusal, text, tool,
+    wait_for, within,
 };
 
 crate::rows![
@@ -117,11 +117,13 @@ impl Events {
     /// The next line that has this in it.
     #[track_caller]
     fn until(&mut self, mut has: impl FnMut(&Value) -> bool) -> Value {
+        let end = Instant::now() + PATIENCE;
         loop {
             let line = self.next().expect("the stream goes on");
             if has(&line) {
                 return line;
             }
+            assert!(Instant::now() < end, "it did not come; the last was {line}");
         }
     }
 

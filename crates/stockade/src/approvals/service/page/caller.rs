@@ -104,7 +104,8 @@ mod linux {
         #[test]
         fn the_other_end_of_a_connection_is_found() {
             for at in ["127.0.0.1:0", "[::1]:0"] {
-                let listener = TcpListener::bind(at).unwrap();
+                // Not every machine has the second.
+                let Ok(listener) = TcpListener::bind(at) else { continue };
                 let here = listener.local_addr().unwrap();
                 let client = TcpStream::connect(here).unwrap();
                 let (_server, from) = listener.accept().unwrap();
