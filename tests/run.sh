@@ -76,6 +76,7 @@ fi
 step_with "python3" "kills" tests/kills/run.py --rounds "$kills"
 step_with "python3" "schemas" tests/schemas/run.sh
 step_with "chromium python3" "browser" tests/browser/run.sh
+step_with "chromium node" "approvals page" tests/page/run.sh
 step_with "node python3" "partners" tests/partners/run.sh "${partners[@]}"
 step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
 step_with "node python3" "approvals" tests/partners/run.sh --approvals

@@ -19,6 +19,9 @@ pub mod service;
 pub mod shown;
 pub mod ways;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use stockade_core::approval::{Answer, Question};
 
@@ -46,6 +49,8 @@ pub enum Said {
     Grants,
     /// And to have one of them no more.
     Revoke(String),
+    /// Somebody wants to answer in a browser, on a page that is served at this address.
+    Open(SocketAddr),
 }
 
 /// A question, and what its guard knows beside it.
@@ -113,8 +118,16 @@ pub enum Told {
     Done(String),
     /// It is not, and why.
     Refused(String),
-    /// The standing grants.
+    /// The standing grants: where they were wanted, and to whoever watches, when they change.
     Grants(Vec<Grant>),
+    /// The page is there.
+    Opened {
+        /// Its address, with a code that lets one browser in, once.
+        url: String,
+        /// A file that leads there, for a browser that is started: whoever sees its command line has
+        /// no code.
+        file: PathBuf,
+    },
 }
 
 /// Something that waits for a person: one question, however many calls it is about; or a flood.

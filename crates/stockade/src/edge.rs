@@ -105,6 +105,13 @@ impl Door {
         self.keys.as_ref().map_or(1, Vec::len)
     }
 
+    /// The door of a listener that is reached under its own address and no name, and has pages of its
+    /// own alone: whoever listens under `localhost` at the same port may be somebody else.
+    pub fn narrow(address: SocketAddr) -> Self {
+        let (hosts, origins) = (vec![address.to_string()], vec![format!("http://{address}")]);
+        Self { hosts, origins, key: None, anonymous: Principal("anonymous".into()) }
+    }
+
     /// Lets a request in, or says why not.
     ///
     /// # Errors
@@ -184,7 +191,7 @@ impl Door {
 }
 
 /// The value of a header that occurs once.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
         (Some(only), None) => only.to_str().ok(),

@@ -89,6 +89,24 @@ impl Bounds {
         };
         Some(Self { arguments, for_s })
     }
+
+    /// The same with some of them otherwise.
+    ///
+    /// # Errors
+    /// The first that is none of the tool's or of the call's.
+    pub fn with(
+        mut self,
+        asked: &Asked,
+        otherwise: impl IntoIterator<Item = (String, Bound)>,
+    ) -> Result<Self, String> {
+        for (name, bound) in otherwise {
+            if !self.arguments.contains_key(&name) && !asked.question.takes.contains(&name) {
+                return Err(name);
+            }
+            self.arguments.insert(name, bound);
+        }
+        Ok(self)
+    }
 }
 
 impl Bound {

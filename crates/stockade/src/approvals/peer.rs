@@ -33,16 +33,20 @@ pub(super) fn is_no_server(stream: &UnixStream) -> Result<Peer, String> {
 
 #[cfg(target_os = "linux")]
 fn comes_from_no_server(peer: &Peer) -> Result<(), String> {
+    let Some(first) = peer.pid.filter(|it| *it > 0) else {
+        return Err("it is in another namespace of processes".to_owned());
+    };
+    is_below_none(parent(first).ok_or("it is gone")?)
+}
+
+/// That this process is none of Stockade's, nor below one. 0 is the parent of the first process of all.
+#[cfg(target_os = "linux")]
+pub(super) fn is_below_none(mut pid: i32) -> Result<(), String> {
     use std::fs::metadata;
     use std::os::unix::fs::MetadataExt;
 
     let file = |path: &str| metadata(path).ok().map(|it| (it.dev(), it.ino()));
     let own = file("/proc/self/exe").ok_or("this program cannot be found")?;
-    let Some(first) = peer.pid.filter(|it| *it > 0) else {
-        return Err("it is in another namespace of processes".to_owned());
-    };
-    let mut pid = parent(first).ok_or("it is gone")?;
-    // The parent of the first process of all is 0.
     while pid > 0 {
         // What cannot be looked at is another user's, and that is no guard of this one.
         if file(&format!("/proc/{pid}/exe")) == Some(own) {

@@ -2,9 +2,9 @@
 //! process holds, and a socket. The service is started by whoever needs it first.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -163,6 +163,24 @@ impl Place {
     pub(super) fn leave(&self) {
         // Whoever comes next removes it as well.
         let _gone = fs::remove_file(self.directory().join("socket"));
+        self.close_page();
+    }
+
+    /// Writes the file that leads a browser to the page.
+    pub(super) fn open_page(&self, text: &str) -> io::Result<PathBuf> {
+        let file = self.directory().join("open.html");
+        let new = file.with_extension("new");
+        let mut options = File::options();
+        let mut written = options.create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        written.write_all(text.as_bytes())?;
+        fs::rename(&new, &file)?;
+        Ok(file)
+    }
+
+    /// Takes that file away.
+    pub(super) fn close_page(&self) {
+        // The code in it does not let anybody in any more.
+        let _gone = fs::remove_file(self.directory().join("open.html"));
     }
 }
 

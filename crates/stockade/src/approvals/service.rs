@@ -3,6 +3,8 @@
 //! has nothing that it would have to keep but standing grants: if it is killed, everything that waits
 //! is denied.
 
+mod page;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +20,7 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
+use self::page::Page;
 use super::grants::Grants;
 use super::hub::{Deed, Hub, Now, Whom};
 use super::peer::{self, Peer};
@@ -48,6 +51,7 @@ pub async fn serve(place: &Place) -> Result<(), ServiceError> {
             grants: Grants::read(place.grants()).map_err(ServiceError::Grants)?,
             peers: HashMap::new(),
             ledger: None,
+            page: None,
         }),
         place: place.clone(),
         numbers: AtomicU64::new(0),
@@ -95,7 +99,7 @@ struct Service {
     state: Mutex<State>,
     place: Place,
     numbers: AtomicU64,
-    /// Somebody has gone.
+    /// Somebody has gone, or has come by the page.
     changed: Notify,
     began: Instant,
 }
@@ -106,6 +110,8 @@ struct State {
     peers: HashMap<Whom, Connected>,
     /// Opened when there is something to write.
     ledger: Option<Ledger>,
+    /// Served when somebody has wanted it.
+    page: Option<Arc<Page>>,
 }
 
 /// Somebody who is connected.
@@ -168,7 +174,7 @@ impl Service {
     }
 
     async fn listen(
-        &self,
+        self: &Arc<Self>,
         whom: Whom,
         peer: &Peer,
         no_server: Result<(), String>,
@@ -180,7 +186,7 @@ impl Service {
         }
     }
 
-    fn take(&self, whom: Whom, peer: &Peer, no_server: &Result<(), String>, said: Said) {
+    fn take(self: &Arc<Self>, whom: Whom, peer: &Peer, no_server: &Result<(), String>, said: Said) {
         let now = self.now();
         let mut state = self.state();
         match said {
@@ -217,10 +223,17 @@ impl Service {
             }
             Said::Revoke(id) => {
                 let revoked = match no_server {
-                    Ok(()) => self.revoke(&mut state, &id, peer),
+                    Ok(()) => self.revoke(&mut state, &id, peer, "terminal"),
                     Err(why) => Err(self.refused(&mut state, &id, peer, why)),
                 };
                 state.tell(whom, revoked.map_or_else(Told::Refused, Told::Done));
+            }
+            Said::Open(address) => {
+                let opened = match no_server {
+                    Ok(()) => self.open(&mut state, address),
+                    Err(why) => Err(self.refused(&mut state, "the page", peer, why)),
+                };
+                state.tell(whom, opened.unwrap_or_else(Told::Refused));
             }
         }
     }
@@ -263,6 +276,7 @@ impl Service {
         let (says, mut deeds) = state.hub.give(given, &who, now)?;
         if let Some(grant) = &granted {
             deeds.extend(state.hub.granted(grant, now));
+            deeds.push(Deed::Show(Told::Grants(state.grants.all(now.unix_s))));
         }
         state.carry(deeds);
         Ok(match granted {
@@ -271,13 +285,23 @@ impl Service {
         })
     }
 
-    fn revoke(&self, state: &mut State, id: &str, peer: &Peer) -> Result<String, String> {
-        let grant = state.grants.revoke(id)?;
+    fn revoke(
+        &self,
+        state: &mut State,
+        id: &str,
+        peer: &Peer,
+        channel: &str,
+    ) -> Result<String, String> {
+        let revoked = state.grants.revoke(id);
+        // Also one that could not be removed does not stand any more.
+        state.carry(vec![Deed::Show(Told::Grants(state.grants.all(self.now().unix_s)))]);
+        let grant = revoked?;
         let who = name(peer);
         let record = Record {
             tool: Some(grant.tool.clone()),
             server: grant.server.as_str().into(),
             principal: grant.principal.as_str().into(),
+            channel: Some(channel.to_owned()),
             ..grants_record(&who, format!("grant {id} was revoked"))
         };
         self.record(state, &record)?;

@@ -116,6 +116,7 @@ pub fn pretty(value: &Value) -> String {
     escaped(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-fn quoted(text: &str) -> String {
+/// A text in quotation marks, in which everything can be seen.
+pub fn quoted(text: &str) -> String {
     escaped(&Value::from(text).to_string())
 }

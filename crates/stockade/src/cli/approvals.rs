@@ -1,5 +1,6 @@
 //! `stockade approvals`: the questions of every guard of this user, and their answers.
 
+mod open;
 mod watch;
 
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ const LINE_BYTES_MAX: usize = 1 << 30;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockade approvals watch
+  stockade approvals open
   stockade approvals allow s8f3a9c1e.5
   stockade approvals allow s8f3a9c1e.5 --always --for 7d --arg path=within:/home/me/notes")]
 pub(super) struct Approvals {
@@ -48,6 +50,8 @@ enum Command {
     },
     /// Show what waits and what comes, and answer it here
     Watch,
+    /// Open a page in the browser that shows what waits and what comes, and answer it there
+    Open(open::Open),
     /// Allow one call; with --always, also the calls like it that are to come
     Allow(Allow),
     /// Deny one call
@@ -134,7 +138,7 @@ impl Command {
             | Self::Deny { .. }
             | Self::Grants { .. }
             | Self::Revoke { .. } => true,
-            Self::Watch | Self::Service { .. } => false,
+            Self::Watch | Self::Open(_) | Self::Service { .. } => false,
         }
     }
 }
@@ -175,6 +179,7 @@ impl Approvals {
     async fn ask(&self, place: &Place) -> Result<ExitCode, Failure> {
         match &self.command {
             Command::Watch => watch::watch(place).await,
+            Command::Open(open) => open.open(place).await,
             Command::List { format } => {
                 let waiting = match Service::there(place).await? {
                     Some(mut service) => service.waiting().await?,
@@ -216,22 +221,16 @@ impl Allow {
         }
         let bounds = proposed(shown, self.for_s.unwrap_or(DAY_S))?;
         let question = &shown.asked.question;
-        let is_none = |name: &&String| {
-            !bounds.arguments.contains_key(*name) && !question.takes.contains(name)
-        };
-        if let Some(name) = self.bounds.iter().map(|(name, _)| name).find(is_none) {
+        let takes = question.takes.iter().chain(bounds.arguments.keys());
+        let mut takes: Vec<String> = takes.map(|it| format!("`{}`", visible(it))).collect();
+        let with = bounds.with(&shown.asked, self.bounds.iter().cloned());
+        with.map(Some).map_err(|name| {
             let tool = visible(question.tool.as_deref().unwrap_or_default());
-            let says = format!("`{tool}` has no argument `{}`", visible(name));
-            let takes = question.takes.iter().chain(bounds.arguments.keys());
-            let mut takes: Vec<String> = takes.map(|it| format!("`{}`", visible(it))).collect();
+            let says = format!("`{tool}` has no argument `{}`", visible(&name));
             takes.sort();
             takes.dedup();
-            let help = format!("what it has: {}", takes.join(", "));
-            return Err(Failure::new(Exit::Usage, says).help(help));
-        }
-        let mut arguments = bounds.arguments;
-        arguments.extend(self.bounds.iter().cloned());
-        Ok(Some(Bounds { arguments, ..bounds }))
+            Failure::new(Exit::Usage, says).help(format!("what it has: {}", takes.join(", ")))
+        })
     }
 }
 

@@ -62,12 +62,12 @@ pub(crate) fn approvals(home: &Home, args: &[&str]) -> Output {
     command.args(args).args(home.state()).stdin(Stdio::null()).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn complained(output: &Output) -> String {
+pub(crate) fn complained(output: &Output) -> String {
     assert!(!output.status.success(), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -98,19 +98,19 @@ pub(crate) fn sent(fake: &Fake, name: &str) -> Vec<Value> {
     fake.messages().into_iter().filter(is).collect()
 }
 
-fn pay(id: u64, sum: u64) -> Value {
+pub(crate) fn pay(id: u64, sum: u64) -> Value {
     let mut pay = call(id, "pay", json!({ "to": "somebody", "sum": sum }));
     pay["params"]["_meta"]["progressToken"] = json!(format!("t{id}"));
     pay
 }
 
-fn listed(home: &Home, fake: &Fake) -> Probe {
+pub(crate) fn listed(home: &Home, fake: &Fake) -> Probe {
     let mut probe = Probe::run(home, fake).begin();
     probe.ask(&request("list", "tools/list", json!({})));
     probe
 }
 
-fn decision(home: &Home, id: &str) -> Value {
+pub(crate) fn decision(home: &Home, id: &str) -> Value {
     let decisions = home.records_of("decision");
     decisions.into_iter().find(|it| it["call"] == id).expect(id)
 }

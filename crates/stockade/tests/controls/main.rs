@@ -45,6 +45,7 @@ mod network;
 mod output;
 mod own;
 mod policies;
+mod page;
 mod processes;
 mod protocol;
 mod quotas;
@@ -81,6 +82,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("alerts", alerts::ROWS),
     ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
+    ("page", page::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),

@@ -84,7 +84,11 @@ impl Desk {
             }
             Told::Refused(says) => drop(print(&format!("! {}\n", visible(&says)))?),
             // What was done is told by what is settled.
-            Told::Done(_) | Told::Grants(_) | Told::Answered { .. } | Told::Wanted(_) => (),
+            Told::Done(_)
+            | Told::Grants(_)
+            | Told::Answered { .. }
+            | Told::Wanted(_)
+            | Told::Opened { .. } => (),
         }
         Ok(())
     }
