@@ -3,6 +3,7 @@
 use super::Effect;
 use super::effects::reason;
 use super::elicited::has_own_state;
+use super::held::Kept;
 use super::pinned::Pinned;
 use super::turn::Turn;
 use super::waiting::Waiting;
@@ -72,6 +73,14 @@ impl Turn<'_> {
         {
             judgement = judgement.and(Verdict::Deny(reason));
         }
+        let review = self.review(judgement.message(), &waiting);
+        judgement = judgement.and(review);
+        if from == Side::Server
+            && matches!(judgement.verdict(), Verdict::Allow)
+            && let Err(refused) = self.spend_tokens(judgement.message(), &waiting)
+        {
+            judgement = judgement.and(Verdict::Deny(refused.reason));
+        }
         let findings = Noted::all(from, judgement.findings(), self.policy);
         let mended = judgement.mended() || held || has_canary;
         let verdict = judgement.verdict().name();
@@ -79,6 +88,7 @@ impl Turn<'_> {
         if has_canary {
             detail.push_str("a canary was planted");
         }
+        detail.push_str(&Self::exchanged(&original, &waiting));
         let clean = findings.is_empty() && !mended;
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
         if !whole && from == Side::Server && &*waiting.method == "tools/list" {
@@ -100,11 +110,18 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
+                let status = Some(status);
+                let kept = Kept { status, findings, mended, touched, says: detail };
+                let held = self.hold(&id, waiting, judgement, kept);
+                let Err(unheld) = held else { return };
+                let (waiting, judgement, kept) = *unheld;
+                let verdict = judgement.verdict().name();
                 let reason = reason(judgement.verdict(), self.policy.asks_nobody);
                 self.outcome(&waiting, Status::Refused, |it| {
-                    (it.findings, it.mended, it.touched) = (findings, mended, touched);
+                    (it.findings, it.mended) = (kept.findings, kept.mended);
+                    it.touched = kept.touched;
                     (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));
-                    it.says = format!("{}{}", reason.internal, detail);
+                    it.says = format!("{}{}", reason.internal, kept.says);
                 });
                 self.refuse(asker, &id, &waiting, &reason);
             }

@@ -14,15 +14,14 @@ use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
 use crate::argument::Parameters;
-use crate::check;
 use crate::judge::{Cleared, Judgement};
 use crate::message::{Id, Message, Side};
 use crate::policy::{CallFacts, Reason, Verdict};
-use crate::record::{self, Noted, Record, Status};
+use crate::record::{self, Record, Status};
 
 /// How often a client is told that its call still waits. Clients give up after a minute of silence,
 /// some after less.
-const PROGRESS_MS: u64 = 5000;
+pub(super) const PROGRESS_MS: u64 = 5000;
 
 /// What a tool's arguments are called, for whoever grants some of them.
 fn takes(parameters: &Parameters) -> Vec<String> {
@@ -111,20 +110,6 @@ impl Turn<'_> {
         let digest = approval::digest(message);
         let expires_in_ms = ms(limits.approval_timeout_s);
         let (arguments, beside) = approval::parts(message);
-        let mut seen: Vec<String> = Vec::new();
-        for it in Noted::all(from, judgement.findings(), self.policy) {
-            let place = check::redacted_pointer(&it.place);
-            // What is found in a call as a whole has no place in it.
-            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
-            let line = format!("{} ({}){at}: {} ({})", it.rule, it.severity, it.says, it.action);
-            if !seen.contains(&line) {
-                seen.push(line);
-            }
-        }
-        let more = judgement.findings().len().saturating_sub(Noted::MAX);
-        if more > 0 {
-            seen.push(format!("and {more} more, which are not listed"));
-        }
         let question = Question {
             id: waiting.call.clone(),
             digest: digest.clone(),
@@ -140,7 +125,7 @@ impl Turn<'_> {
             beside,
             mended: judgement.mended(),
             reasons: reasons.iter().map(|it| it.internal.clone()).collect(),
-            findings: seen,
+            findings: self.lines(&judgement),
             claims: waiting.tool.as_ref().map_or_else(Claims::default, |it| it.says.clone()),
             takes: waiting.tool.as_ref().map_or_else(Vec::new, |it| takes(&it.parameters)),
             elicits: self.elicits(&waiting),
@@ -240,18 +225,21 @@ impl Turn<'_> {
         let is_call = from == Side::Client && &*waiting.method == "tools/call";
         if is_call {
             let roots = self.roots();
-            let decision = self.policy.call(&CallFacts {
+            let call = CallFacts {
                 tool: waiting.tool_name.as_deref().unwrap_or_default(),
                 arguments: judgement.message().get("arguments"),
                 client: Some(&waiting.client.name),
                 principal: Some(&self.session.parties.principal),
                 roots: &roots,
-            });
+            };
+            let decision = self.policy.call_of(&call, self.risk(waiting).as_ref());
             if decision.hidden {
                 return Err("the policy does not show this tool by now".to_owned());
             }
             judgement = judgement.and(decision.verdict);
         }
+        let review = self.review(judgement.message(), waiting);
+        judgement = judgement.and(review);
         let roles = self.roles(judgement.message(), waiting);
         if from == Side::Client {
             let found = self.toxic(roles, waiting).map_err(|it| it.reason.internal)?;
@@ -280,6 +268,9 @@ impl Turn<'_> {
             // It is paid for when it is sent: what nobody approves costs nothing, and reads nothing.
             let left = self.spend_and_read(judgement.message(), roles, waiting);
             left.map_err(|it| it.reason.internal)?;
+        } else {
+            let paid = self.spend_tokens(judgement.message(), waiting);
+            paid.map_err(|it| it.reason.internal)?;
         }
         judgement.approved().map_err(|_| "it may not be sent".to_owned())
     }
@@ -369,16 +360,22 @@ impl Turn<'_> {
 impl Parked {
     /// What its client is told while it waits, if it wants to be told.
     fn progress(&mut self, from: Side, now_ms: u64) -> Option<Value> {
-        let token = self.waiting.token.as_ref().filter(|_| from == Side::Client)?;
-        // It must grow ("Progress"), and stay below what a server will begin to count with.
-        let progress = f64::from(self.told) * 1e-6;
+        let progress = progress(from, &self.waiting, self.told)?;
         (self.told, self.told_ms) = (self.told.saturating_add(1), now_ms);
-        let says = format!("waits for a person to approve it (reference {})", self.waiting.call);
-        let params =
-            json!({ "progressToken": token.to_value(), "progress": progress, "message": says });
-        let method = "notifications/progress";
-        Some(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
+        Some(progress)
     }
+}
+
+/// What the client of a request is told that waits for a person, for the `told`th time.
+pub(super) fn progress(from: Side, waiting: &Waiting, told: u32) -> Option<Value> {
+    let token = waiting.token.as_ref().filter(|_| from == Side::Client)?;
+    // It must grow ("Progress"), and stay below what a server will begin to count with.
+    let progress = waiting.progress + f64::from(told) * 1e-6;
+    let says = format!("waits for a person to approve it (reference {})", waiting.call);
+    let params =
+        json!({ "progressToken": token.to_value(), "progress": progress, "message": says });
+    let method = "notifications/progress";
+    Some(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
 }
 
 fn joined(told: &str, why: &str) -> String {

@@ -10,6 +10,7 @@ use stockade_core::check;
 use stockade_core::json::Document;
 use stockade_core::message::Side;
 use stockade_core::policy::{CallFacts, Decision, Outcome};
+use stockade_core::risk::Risk;
 
 use super::{Format, learn, printed};
 use crate::config::{ConfigError, Flags, Resolved, Root, Search, Server};
@@ -282,6 +283,7 @@ fn explain(
             decides: rule.origin.id == decision.by.rule,
         })
         .chain([default(resolved, &decision)])
+        .chain(risks(resolved, &args.tool, &decision))
         .collect();
     let checks: Vec<[String; 4]> = check::rules()
         .map(|rule| {
@@ -333,6 +335,20 @@ fn default(resolved: &Resolved, decision: &Decision) -> Row {
     let outcome = if decides { "no rule matches" } else { "a rule matches" };
     let cells = [origin.id, tools.default.name().to_owned(), origin.place];
     Row { cells, outcome: outcome.to_owned(), decides }
+}
+
+/// What the tool does, as far as its name says, and what is done about that where no rule matches.
+fn risks(resolved: &Resolved, tool: &str, decision: &Decision) -> Vec<Row> {
+    let policy = &resolved.policy;
+    let Some(risks) = &policy.risks else { return Vec::new() };
+    let risk = policy.risk(tool, Risk::of_name(tool));
+    let rows = risk.acts().filter_map(|(act, why)| {
+        let (_, effect, origin) = risks.effects.iter().find(|(it, ..)| *it == act)?;
+        let cells = [origin.id.clone(), effect.name().to_owned(), origin.place.clone()];
+        let outcome = format!("{}: {why}", act.says());
+        Some(Row { cells, outcome, decides: origin.id == decision.by.rule })
+    });
+    rows.collect()
 }
 
 fn words(outcome: &Outcome) -> String {
@@ -455,7 +471,7 @@ when = "args.size > 10"
         1 | x = 1
           | ^ unknown key
           |
-          = help: one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
+          = help: one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `risk`, `sampling`, `elicitation`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
         exit 2
         "#);
     }
@@ -483,7 +499,7 @@ when = "args.size > 10"
     #[test]
     fn a_program_is_told_the_same() {
         insta::assert_snapshot!(run_on("x = 1", &["check", "--format", "json"]), @r#"
-        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
+        {"errors":[{"bytes":[0,1],"help":"one of `preset`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `quotas`, `roles`, `risk`, `sampling`, `elicitation`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`","label":"unknown key","line":1,"path":"stockade.toml","says":"there is no key `x`"}],"ok":false}
         exit 2
         "#);
     }

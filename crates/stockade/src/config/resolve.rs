@@ -4,6 +4,7 @@
 mod flow;
 mod input;
 mod quota;
+mod review;
 mod root;
 mod sandbox;
 
@@ -215,6 +216,9 @@ impl Making<'_> {
             limits,
             quotas: self.quotas(file),
             roles: self.role_rules(file),
+            risks: self.risks(file),
+            sampling: self.sampling(file),
+            elicitation: self.elicitation(file),
             canaries,
             plants,
             kills_overdue: sandbox.kill_overdue,

@@ -26,6 +26,7 @@ mod containers;
 mod corpora;
 mod docker;
 mod doctor;
+mod elicitation;
 mod elicited;
 mod floods;
 mod flows;
@@ -46,7 +47,9 @@ mod processes;
 mod protocol;
 mod quotas;
 mod results;
+mod risk;
 mod roots;
+mod sampling;
 mod sandbox;
 mod scan;
 mod scopes;
@@ -74,6 +77,9 @@ pub(crate) use rows;
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
     ("elicited", elicited::ROWS),
+    ("risk", risk::ROWS),
+    ("sampling", sampling::ROWS),
+    ("elicitation", elicitation::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),
