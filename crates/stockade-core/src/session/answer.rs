@@ -5,6 +5,7 @@ use super::effects::reason;
 use super::elicited::has_own_state;
 use super::held::Kept;
 use super::pinned::Pinned;
+use super::review::asks;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::check;
@@ -112,7 +113,12 @@ impl Turn<'_> {
             Err(judgement) => {
                 let status = Some(status);
                 let kept = Kept { status, findings, mended, touched, says: detail };
-                let held = self.hold(&id, waiting, judgement, kept);
+                // What a tool has answered is nobody's to wait for: what asks about that is denied.
+                let waits = from == Side::Client || asks(judgement.message(), &waiting.method);
+                let held = match waits {
+                    true => self.hold(&id, waiting, judgement, kept),
+                    false => Err(Box::new((waiting, judgement, kept))),
+                };
                 let Err(unheld) = held else { return };
                 let (waiting, judgement, kept) = *unheld;
                 let verdict = judgement.verdict().name();

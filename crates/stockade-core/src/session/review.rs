@@ -158,6 +158,11 @@ impl Turn<'_> {
     }
 }
 
+/// Whether a server asks something of a model or of a person in a message of its.
+pub(super) fn asks(message: &Message, method: &str) -> bool {
+    !questions(message, method).is_empty()
+}
+
 /// The questions of a server in a message of its.
 fn questions<'m>(message: &'m Message, method: &str) -> Vec<Subject<'m>> {
     let asks = match message.kind() {
