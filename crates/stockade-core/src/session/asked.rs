@@ -14,8 +14,9 @@ use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
 use crate::argument::Parameters;
+use crate::json::Edit;
 use crate::judge::{Cleared, Judgement};
-use crate::message::{Id, Message, Side};
+use crate::message::{Id, Kind, Message, Side};
 use crate::policy::{CallFacts, Reason, Verdict};
 use crate::record::{self, Record, Status};
 
@@ -173,7 +174,7 @@ impl Turn<'_> {
         parked.record.approver.clone_from(&answer.approver);
         parked.record.channel.clone_from(&answer.channel);
         parked.record.duration_ms = Some(self.now_ms.saturating_sub(parked.waiting.since_ms));
-        if digest != parked.digest {
+        if digest != answer.is_about(&parked.digest) {
             return self.unapproved(from, &id, parked, "what was approved is another call", "");
         }
         if !answer.approved {
@@ -183,11 +184,26 @@ impl Turn<'_> {
             };
             return self.unapproved(from, &id, parked, told, &answer.says);
         }
-        match self.again(from, &mut parked) {
+        if let Some(to) = &answer.edited {
+            match self.changed(from, &parked.bytes, to) {
+                Ok(message) => {
+                    parked.record.approved_digest = Some(approval::digest(&message));
+                    parked.record.mended = true;
+                    parked.bytes = Bytes::copy_from_slice(message.bytes());
+                }
+                Err(why) => {
+                    let told = "it was approved, and may not be";
+                    return self.unapproved(from, &id, parked, told, &why);
+                }
+            }
+        }
+        let is_edited = answer.edited.is_some();
+        match self.again(from, &mut parked, is_edited) {
             Ok(cleared) => {
                 let Parked { mut waiting, mut record, .. } = parked;
                 record.decision = Some("allow");
-                record.says = joined("approved", &answer.says);
+                let approved = if is_edited { "approved, and changed" } else { "approved" };
+                record.says = joined(approved, &answer.says);
                 self.effects.push(Effect::Record(Box::new(record)));
                 (waiting.since_ms, waiting.heard_ms) = (self.now_ms, self.now_ms);
                 self.watch(from, &waiting);
@@ -200,7 +216,12 @@ impl Turn<'_> {
 
     /// Judges a request once more: it was approved by what was known when it was asked about. The
     /// policy may be another by now, and so may the tool.
-    fn again(&mut self, from: Side, parked: &mut Parked) -> Result<Cleared, String> {
+    fn again(
+        &mut self,
+        from: Side,
+        parked: &mut Parked,
+        is_edited: bool,
+    ) -> Result<Cleared, String> {
         if self.policy.asks_nobody {
             return Err("the policy has nobody be asked by now".to_owned());
         }
@@ -253,7 +274,7 @@ impl Turn<'_> {
             Verdict::Deny(reason) => return Err(reason.internal.clone()),
             Verdict::Ask(reasons) => {
                 // Who has said yes was told of these alone.
-                let new = reasons.iter().find(|it| !parked.reasons.contains(it));
+                let new = reasons.iter().find(|it| !was_told(&parked.reasons, it, is_edited));
                 if let Some(new) = new {
                     return Err(format!("nobody was asked about this: {}", new.internal));
                 }
@@ -273,6 +294,21 @@ impl Turn<'_> {
             paid.map_err(|it| it.reason.internal)?;
         }
         judgement.approved().map_err(|_| "it may not be sent".to_owned())
+    }
+
+    /// A message with what somebody has put into it in place of what could be changed.
+    pub(super) fn changed(&self, from: Side, bytes: &Bytes, to: &Value) -> Result<Message, String> {
+        let limits = self.policy.limits.json();
+        let message = Message::parse(from, bytes.clone(), &limits).map_err(|it| it.says)?;
+        let at = match (message.kind(), message.method()) {
+            (Kind::Request, Some("sampling/createMessage")) => message.body(),
+            (Kind::Request, _) => message.get("inputResponses"),
+            (Kind::Result, _) => message.get("inputRequests").or_else(|| message.body()),
+            (Kind::Error | Kind::Notification, _) => None,
+        };
+        let at = at.filter(|_| to.is_object()).ok_or("nothing of it can be changed")?;
+        let edit = Edit { at: at.number(), to: Some(to.clone()) };
+        message.edited(&[edit], &limits).map_err(|it| it.says)
     }
 
     /// A request that waited for a person does not go on.
@@ -376,6 +412,12 @@ pub(super) fn progress(from: Side, waiting: &Waiting, told: u32) -> Option<Value
         json!({ "progressToken": token.to_value(), "progress": progress, "message": says });
     let method = "notifications/progress";
     Some(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
+}
+
+/// Whether somebody was told of a reason. Of a text that they have changed themselves, the rule is enough:
+/// what a reason says of it is of the one before.
+pub(super) fn was_told(asked: &[Reason], now: &Reason, is_edited: bool) -> bool {
+    asked.iter().any(|it| it == now || is_edited && it.rule == now.rule)
 }
 
 fn joined(told: &str, why: &str) -> String {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Effect;
-use super::asked::{PROGRESS_MS, progress};
+use super::asked::{PROGRESS_MS, progress, was_told};
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{Answer, Claims, Question};
@@ -166,8 +166,10 @@ impl Turn<'_> {
     pub(super) fn decided_answer(&mut self, call: &str, digest: &str, answer: &Answer) -> bool {
         let held = &mut self.session.held.answers;
         let key = held.iter().find(|(_, it)| it.question == call).map(|(it, _)| it.clone());
-        let Some((key, answered)) = key.and_then(|it| held.remove_entry(&it)) else { return false };
-        if digest != answered.digest {
+        let Some((key, mut answered)) = key.and_then(|it| held.remove_entry(&it)) else {
+            return false;
+        };
+        if digest != answer.is_about(&answered.digest) {
             self.withheld(&key, *answered, "what was approved is another answer", answer);
             return true;
         }
@@ -179,7 +181,17 @@ impl Turn<'_> {
             self.withheld(&key, *answered, told, answer);
             return true;
         }
-        match self.answer_again(key.0.other(), &answered) {
+        let is_edited = answer.edited.is_some();
+        let changed = answer.edited.as_ref().map(|to| {
+            let message = self.changed(key.0.other(), &answered.bytes, to)?;
+            answered.digest = self::digest(&message, &answered.waiting);
+            answered.bytes = Bytes::copy_from_slice(message.bytes());
+            answered.kept.mended = true;
+            Ok(())
+        });
+        let again = changed.unwrap_or(Ok(()));
+        let again = again.and_then(|()| self.answer_again(key.0.other(), &answered, is_edited));
+        match again {
             Ok(cleared) => {
                 let Answered { waiting, kept, digest, since_ms, .. } = *answered;
                 let now_ms = self.now_ms;
@@ -188,7 +200,8 @@ impl Turn<'_> {
                         (kept.findings, kept.mended, kept.touched);
                     (it.decision, it.approved_digest) = (Some("allow"), Some(digest));
                     (it.approver, it.channel) = (answer.approver.clone(), answer.channel.clone());
-                    it.says = joined(&joined(&kept.says, "approved"), &answer.says);
+                    let approved = if is_edited { "approved, and changed" } else { "approved" };
+                    it.says = joined(&joined(&kept.says, approved), &answer.says);
                     it.duration_ms = Some(now_ms.saturating_sub(since_ms));
                 });
                 self.effects.push(Effect::Send(cleared));
@@ -202,7 +215,12 @@ impl Turn<'_> {
     }
 
     /// Judges an answer once more, by the policy of this moment.
-    fn answer_again(&mut self, from: Side, answered: &Answered) -> Result<Cleared, String> {
+    fn answer_again(
+        &mut self,
+        from: Side,
+        answered: &Answered,
+        is_edited: bool,
+    ) -> Result<Cleared, String> {
         if self.policy.asks_nobody {
             return Err("the policy has nobody be asked by now".to_owned());
         }
@@ -220,7 +238,8 @@ impl Turn<'_> {
             Verdict::Allow => (),
             Verdict::Deny(reason) => return Err(reason.internal.clone()),
             Verdict::Ask(reasons) => {
-                if let Some(new) = reasons.iter().find(|it| !answered.reasons.contains(it)) {
+                let told = |it: &&Reason| was_told(&answered.reasons, it, is_edited);
+                if let Some(new) = reasons.iter().find(|it| !told(it)) {
                     return Err(format!("nobody was asked about this: {}", new.internal));
                 }
             }

@@ -208,6 +208,7 @@ impl Replay {
             approver: Some("somebody".to_owned()),
             channel: Some("terminal".to_owned()),
             says: String::new(),
+            edited: None,
         };
         Event::Decided { call: call.to_owned(), digest: digest.to_owned(), answer }
     }

@@ -15,6 +15,7 @@ crate::rows![
     u05_what_is_too_much_is_taken_out,
     u05_a_person_sees_the_question_and_decides,
     u05_a_person_sees_the_answer_and_decides,
+    u05_a_person_changes_what_is_asked_and_answered,
     u05_a_model_is_asked_no_more_than_the_budget,
     u05_a_server_that_is_not_listed_asks_no_model,
     u05_what_nobody_answers_does_not_pass,
@@ -280,6 +281,78 @@ fn u05_a_person_sees_the_answer_and_decides() {
         assert!(approvals(&home, &[command, &question(&home)]).status.success());
         assert_eq!(is_refusal(&probe.answer(id)), command == "deny");
     }
+    probe.end();
+}
+
+/// `stockade approvals allow ID --edit`, with an editor that puts one text in place of another.
+fn edits(home: &Home, from: &str, to: &str) -> std::process::Output {
+    let mut command = home.stockade(["approvals", "allow", &question(home), "--edit"]);
+    command.args(home.state()).env("EDITOR", format!("sed -i s/{from}/{to}/"));
+    command.stdin(std::process::Stdio::null()).output().unwrap()
+}
+
+fn u05_a_person_changes_what_is_asked_and_answered() {
+    let home = Home::new();
+    home.policy(&format!("{ASK}reply = \"ask\"\n"));
+    let fake = model(&home, &modest());
+    let mut changed = modest();
+    changed["messages"][0]["content"]["text"] = json!("Sum it up: CHANGED");
+    let mut probe = can(&home, &[], &fake, models());
+    probe.ask(&call(1, "ask", json!({})));
+    questions(&home, 1);
+    // What is no JSON any more allows nothing, and the question still waits.
+    assert!(!edits(&home, "{", "x").status.success());
+    reached_nobody(&mut probe);
+    let output = edits(&home, "MARKED", "CHANGED");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(reached(&mut probe), changed);
+    probe.send(&answered("it is RAW"));
+    questions(&home, 1);
+    assert!(edits(&home, "RAW", "well").status.success());
+    assert_eq!(told(&fake)["result"], reply("it is well"));
+    probe.end();
+    let decided = home.records().into_iter().filter(|it| it["channel"] == "terminal");
+    let decided: Vec<Value> = decided.collect();
+    assert_eq!(decided.len(), 2);
+    for it in &decided {
+        assert!(it["says"].as_str().unwrap().contains("approved, and changed"), "{it}");
+        assert_eq!(it["mended"], true, "{it}");
+    }
+    let asked = &home.records_of("question")[0]["approved_digest"];
+    assert_ne!(decided[0]["approved_digest"], *asked, "what was sent has a digest of its own");
+    // The same in a result, and in the call that brings the answer.
+    let mut probe = Probe::run(&home, &fake);
+    probe.send(&modern_of(call(1, "modern-ask", json!({})), models()));
+    questions(&home, 1);
+    assert!(edits(&home, "MARKED", "CHANGED").status.success());
+    let answer = probe.answer(1);
+    assert_eq!(answer["result"]["inputRequests"]["q"]["params"], changed, "{answer}");
+    probe.send(&again(2, "it is RAW"));
+    questions(&home, 1);
+    assert!(edits(&home, "RAW", "well").status.success());
+    // The server asks once more, which is another question.
+    questions(&home, 1);
+    assert!(approvals(&home, &["deny", &question(&home)]).status.success());
+    assert!(is_refusal(&probe.answer(2)));
+    let heard = fake.messages();
+    let last = heard.iter().rfind(|it| it["method"] == "tools/call").unwrap();
+    assert_eq!(last["params"]["inputResponses"]["q"], reply("it is well"));
+    // What was put there is judged like anything else.
+    probe.send(&again(3, "it is RAW"));
+    questions(&home, 1);
+    assert!(edits(&home, "RAW", "4539148803436467").status.success());
+    let refused = probe.answer(3);
+    assert!(is_refusal(&refused), "{refused}");
+    assert!(!fake.heard().contains("4539148803436467"));
+    probe.end();
+    // Arguments of a tool are nobody's to change.
+    home.policy("default = \"ask\"\n");
+    let mut probe = can(&home, &[], &fake, models());
+    probe.send(&call(1, "echo", json!({ "text": "RAW" })));
+    questions(&home, 1);
+    assert!(!edits(&home, "RAW", "well").status.success());
+    assert!(approvals(&home, &["deny", &question(&home)]).status.success());
+    assert!(is_refusal(&probe.answer(1)));
     probe.end();
 }
 
