@@ -74,6 +74,21 @@ impl Question {
     pub fn asks_no_more(&self) -> bool {
         self.beside.as_object().is_none_or(|it| it.keys().all(|name| name == "_meta"))
     }
+
+    /// What of it can be changed by whoever allows it: what a server asks of a model, and what goes back
+    /// to a server. Nothing that a call of a tool says: its arguments are the model's to choose.
+    pub fn editable(&self) -> Option<&Value> {
+        let is_text = self.method == "sampling/createMessage" || self.method.starts_with("answer ");
+        let text = || is_text.then_some(&self.arguments);
+        self.beside.get("inputResponses").or_else(text).filter(|it| it.is_object())
+    }
+}
+
+/// What names a question of which somebody has changed what can be: it, and what stands there instead.
+/// A guard that does not know of changes takes it for the name of another question.
+pub fn edited_digest(digest: &str, to: &Value) -> String {
+    let canonical = serde_json_canonicalizer::to_vec(&json!([digest, to])).unwrap_or_default();
+    format!("edited:{}", blake3::hash(&canonical).to_hex())
 }
 
 /// What a server says about one of its tools: for whoever is asked, beside what is known.
@@ -127,12 +142,21 @@ pub struct Answer {
     /// Anything else, in words.
     #[serde(default)]
     pub says: String,
+    /// What is to be sent in place of what [`Question::editable`] was.
+    #[serde(default)]
+    pub edited: Option<Value>,
 }
 
 impl Answer {
+    /// What it must be an answer to, where `digest` is what was asked about.
+    pub(crate) fn is_about(&self, digest: &str) -> String {
+        self.edited.as_ref().map_or_else(|| digest.to_owned(), |to| edited_digest(digest, to))
+    }
+
     /// Nobody has said anything, and why. That is a no.
     pub fn none(why: &str) -> Self {
-        Self { approved: false, approver: None, channel: None, says: why.to_owned() }
+        let (approver, channel, says) = (None, None, why.to_owned());
+        Self { approved: false, approver, channel, says, edited: None }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::approval;
 use crate::argument::Parameters;
 use crate::json::Json;
 use crate::name;
+use crate::risk::Risk;
 use crate::role::Roles;
 use crate::schema::Schema;
 
@@ -31,6 +32,8 @@ pub struct Definition {
     pub parameters: Parameters,
     /// What it probably is in a flow of data.
     pub roles: Roles,
+    /// What it probably does.
+    pub risk: Risk,
 }
 
 /// What a tool does not do, as its server says in its annotations. That is held against what it was
@@ -78,7 +81,20 @@ impl Definition {
         let (claims, says) = (Claims::read(tool), approval::Claims::read(tool));
         let roles = Roles::of(tool);
         let parameters = Parameters::read(tool, roles);
-        Some(Self { name, digest, arguments, result, headers, claims, says, parameters, roles })
+        let risk = Risk::of(tool);
+        let definition = Self {
+            name,
+            digest,
+            arguments,
+            result,
+            headers,
+            claims,
+            says,
+            parameters,
+            roles,
+            risk,
+        };
+        Some(definition)
     }
 }
 

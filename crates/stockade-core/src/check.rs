@@ -125,6 +125,9 @@ checks! {
     script_link High client: Allow server: Fix,
     media_type High client: Allow server: Fix,
     secret_question High client: Allow server: Deny,
+    url_question High client: Allow server: Deny,
+    sampling_request High client: Allow server: Fix,
+    reply_data High client: Deny server: Allow,
 }
 
 /// Stands for a check that failed: a rule that cannot look is a rule that was broken.
@@ -328,7 +331,9 @@ mod tests {
     use crate::catalog::Definition;
     use crate::json::{Document, Json};
     use crate::message::Side;
-    use crate::policy::{Commands, InputRule, InputRules, Pattern, Permitted, Reading, Sql};
+    use crate::policy::{
+        Commands, InputRule, InputRules, Pattern, Permitted, Reading, Sampling, Sql,
+    };
     use crate::subject::{Capabilities, Channel};
 
     /// A rule's page holds its tests: blocks under "Fires" and "Quiet", of JSON of some subject.
@@ -429,11 +434,30 @@ mod tests {
             definition: definition.as_ref(),
             reads_as: with.root().get("reads_as").and_then(crate::json::Json::str),
             client_can: Capabilities::read(with.root().get("client_can")),
+            sampling: &sampling(with.root()),
             roots: &roots,
             text_bytes_max: limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap()),
             ..Facts::alone(from)
         };
         run(&[subject], &facts)
+    }
+
+    /// What a policy says of questions to a model: `sampling`, as in the file.
+    fn sampling(with: crate::json::Json<'_>) -> Sampling {
+        let said = |name| with.get("sampling").and_then(|it| it.get(name));
+        let is = |name| said(name).and_then(crate::json::Json::bool).unwrap_or_default();
+        let models = said("models").map(|it| {
+            it.items().map(|it| Pattern::parse(it.str().unwrap(), Reading::Narrow).unwrap())
+        });
+        let most = said("max_tokens").and_then(crate::json::Json::i64);
+        let usual = Sampling::default();
+        Sampling {
+            tools: is("tools"),
+            include_context: is("include_context"),
+            max_tokens: most.map_or(usual.max_tokens, |it| it.try_into().unwrap()),
+            models: models.map(Iterator::collect),
+            ..usual
+        }
     }
 
     /// What a policy says of arguments: `arguments` and `hosts`, as in the file.

@@ -124,7 +124,7 @@ impl fmt::Display for Place {
 pub enum Mend {
     /// By another value in its place.
     Replace(Value),
-    /// By leaving this element of a list away.
+    /// By leaving this element of a list, or this member of an object, away.
     Remove,
 }
 
@@ -206,7 +206,7 @@ impl<'f> Findings<'f> {
         self.push(at, says.into(), Some(Mend::Replace(to.into())));
     }
 
-    /// An element of a list that the list is better without.
+    /// An element of a list, or a member of an object, that it is better without.
     pub fn add_removable(&mut self, at: At<'_>, says: impl Into<String>) {
         self.push(at, says.into(), Some(Mend::Remove));
     }

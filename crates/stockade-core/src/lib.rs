@@ -23,6 +23,7 @@ mod name;
 pub mod policy;
 pub mod record;
 pub mod revision;
+pub mod risk;
 pub mod role;
 pub mod root;
 pub mod schema;

@@ -9,6 +9,8 @@ pub mod input;
 pub mod limits;
 pub mod pattern;
 pub mod quota;
+pub mod review;
+pub mod risk;
 pub mod when;
 
 use std::cmp::Ordering;
@@ -22,6 +24,7 @@ use crate::finding::{Finding, Mend, Place, Rule, Severity};
 use crate::json::Json;
 use crate::message::Side;
 use crate::name;
+use crate::risk::{Act, Risk};
 use crate::role::Roles;
 use crate::root::Admission;
 
@@ -29,6 +32,8 @@ pub use input::{Commands, InputRule, InputRules, Permitted, Sql};
 pub use limits::Limits;
 pub use pattern::{Condition, Pattern, Reading, Test};
 pub use quota::{Budget, Period, Quota, Unit};
+pub use review::{Elicitation, Sampling};
+pub use risk::Risks;
 pub use when::When;
 
 /// What a policy says about a rule.
@@ -308,6 +313,12 @@ pub struct Policy {
     pub quotas: Vec<Quota>,
     /// What some tools are, in place of what is guessed.
     pub roles: Vec<RoleRule>,
+    /// What is done with calls by what their tools do. Nothing: nothing.
+    pub risks: Option<Risks>,
+    /// What a server may ask of the client's model.
+    pub sampling: Sampling,
+    /// What a server may ask of the person at the client.
+    pub elicitation: Elicitation,
     /// What nobody has a reason to say.
     pub canaries: Arc<Canaries>,
     /// Whether something of that sort is put into what tools answer.
@@ -320,15 +331,26 @@ pub struct Policy {
     pub digest: Option<Arc<str>>,
 }
 
-/// What is said of what flows through some tools of some servers.
+/// What is said of what flows through some tools of some servers, and of what they do.
 #[derive(Clone, Debug)]
 pub struct RoleRule {
+    /// Where.
+    pub origin: Origin,
     /// Of which servers.
     pub servers: Vec<Pattern>,
     /// Through which tools.
     pub tools: Vec<Pattern>,
-    /// What.
-    pub roles: Roles,
+    /// What flows through them.
+    pub roles: Option<Roles>,
+    /// What they do.
+    pub acts: Option<Vec<Act>>,
+}
+
+impl RoleRule {
+    fn is_about(&self, server: &str, tool: &str) -> bool {
+        let fits = |list: &[Pattern], name: &str| list.iter().any(|it| it.fits(name));
+        fits(&self.servers, server) && fits(&self.tools, tool)
+    }
 }
 
 /// So much is told of what a check saw.
@@ -361,20 +383,26 @@ impl Policy {
         }
     }
 
-    /// What is to be done with a tool call, by what is said about tools alone.
+    /// What is to be done with a call of a tool of which nothing but its name is known, by what is
+    /// said about tools alone.
+    pub fn call(&self, call: &CallFacts<'_>) -> Decision {
+        self.call_of(call, None)
+    }
+
+    /// The same of a tool that does this.
     ///
     /// A client can call itself anything. So what is decided is never milder than for a client
     /// without a name: else whoever knows the right one could open what is closed to others.
-    pub fn call(&self, call: &CallFacts<'_>) -> Decision {
-        let named = self.call_as(call);
+    pub fn call_of(&self, call: &CallFacts<'_>, risk: Option<&Risk>) -> Decision {
+        let named = self.call_as(call, risk);
         let asks = |it: &ToolRule| it.when.as_ref().is_some_and(When::asks_for_client);
         if call.client.is_none_or(str::is_empty) || !self.tools.rules.iter().any(asks) {
             return named;
         }
-        named.or_unnamed(self.call_as(&CallFacts { client: None, ..*call }))
+        named.or_unnamed(self.call_as(&CallFacts { client: None, ..*call }, risk))
     }
 
-    fn call_as(&self, call: &CallFacts<'_>) -> Decision {
+    fn call_as(&self, call: &CallFacts<'_>, risk: Option<&Risk>) -> Decision {
         let mut by: Option<(Effect, Reason)> = None;
         let mut questions = Vec::new();
         let mut shadowed: Option<(Effect, Reason)> = None;
@@ -414,7 +442,17 @@ impl Policy {
             }
             (self.tools.default, reason)
         };
-        let (effect, by) = by.unwrap_or_else(default);
+        let by_default = by.is_none();
+        let (mut effect, mut by) = by.unwrap_or_else(default);
+        if by_default && self.risks.is_some() {
+            let risk = risk.cloned().unwrap_or_else(|| Risk::of_name(call.tool));
+            let risky = self.risky(call.tool, &risk).filter(|(it, _)| *it >= effect);
+            if let Some((strictest, reasons)) = risky {
+                by = reasons.first().filter(|_| strictest > effect).cloned().unwrap_or(by);
+                questions.extend(reasons.into_iter().filter(|_| strictest == Effect::Ask));
+                effect = strictest;
+            }
+        }
         let verdict = match effect {
             Effect::Allow => Verdict::Allow,
             Effect::Ask => Verdict::Ask(questions),
@@ -497,11 +535,8 @@ impl Policy {
 
     /// What is said of what flows through a tool: everything, of all that is about it.
     pub fn roles(&self, tool: &str) -> Option<Roles> {
-        let fits = |list: &[Pattern], name: &str| list.iter().any(|it| it.fits(name));
-        let is_about =
-            |it: &&RoleRule| fits(&it.servers, &self.tools.server) && fits(&it.tools, tool);
-        let each = self.roles.iter().filter(is_about).map(|it| it.roles);
-        each.reduce(Roles::and)
+        let said = self.roles.iter().filter(|it| it.is_about(&self.tools.server, tool));
+        said.filter_map(|it| it.roles).reduce(Roles::and)
     }
 
     /// What is said about how much of a tool.
@@ -551,7 +586,8 @@ impl ToolRule {
     }
 }
 
-fn said(origin: &Origin, effect: Effect, why: &str) -> Reason {
+/// Why something is done, by what was said where.
+pub(crate) fn said(origin: &Origin, effect: Effect, why: &str) -> Reason {
     let verb = match effect {
         Effect::Allow => "allows it",
         Effect::Ask => "asks",

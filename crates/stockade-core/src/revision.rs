@@ -46,6 +46,8 @@ pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 pub const HEADER_MISMATCH: i64 = -32020;
 /// A revision that the server does not speak (2026-07-28).
 pub const UNSUPPORTED_VERSION: i64 = -32022;
+/// Somebody is to open an address first (2025-11-25, "URL Elicitation Required Error").
+pub const ELICITATION_REQUIRED: i64 = -32042;
 /// The code of Stockade's own refusals, outside the range that JSON-RPC reserves.
 pub const REFUSED: i64 = -31000;
 

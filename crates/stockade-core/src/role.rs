@@ -87,6 +87,11 @@ impl Roles {
         if asks { self } else { Self(self.0 & !(BY_ADDRESS | Role::Public.bit())) }
     }
 
+    /// Whether others can read what it is given wherever it goes, and not for an address alone.
+    pub(crate) fn tells(self) -> bool {
+        self.has(Role::Public) && self.0 & BY_ADDRESS == 0
+    }
+
     /// What either is.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -300,7 +305,7 @@ fn guess<'p>(
 /// So much of a description is looked at: whoever describes a tool can make it as long as a message.
 const SENTENCE_BYTES_MAX: usize = 400;
 
-fn first_sentence(text: &str) -> &str {
+pub(crate) fn first_sentence(text: &str) -> &str {
     let text = text.trim_start();
     let end = text.find(['.', '\n', ';']).unwrap_or(text.len()).min(SENTENCE_BYTES_MAX);
     text.get(..text.floor_char_boundary(end)).unwrap_or_default()
@@ -308,7 +313,7 @@ fn first_sentence(text: &str) -> &str {
 
 /// The words of a name or a sentence, in lower case. Of a name (`getFileInfo`) a capital letter begins
 /// one as well.
-fn words(text: &str, is_name: bool) -> Vec<String> {
+pub(crate) fn words(text: &str, is_name: bool) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut before_lower = false;
@@ -327,7 +332,7 @@ fn words(text: &str, is_name: bool) -> Vec<String> {
 }
 
 /// A word without what makes several of it, or another person of it.
-fn stem(word: &str) -> String {
+pub(crate) fn stem(word: &str) -> String {
     if let Some(it) = word.strip_suffix("ies") {
         return format!("{it}y");
     }

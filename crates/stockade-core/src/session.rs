@@ -10,11 +10,13 @@ mod client;
 mod effects;
 mod elicited;
 mod flow;
+mod held;
 mod memory;
 mod pinned;
 mod places;
 mod plant;
 mod request;
+mod review;
 mod roots;
 mod server;
 mod shadow;
@@ -32,6 +34,7 @@ use self::client::Client;
 pub use self::effects::META_LIMIT;
 pub use self::elicited::own_state;
 use self::flow::Flow;
+use self::held::Held;
 use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
 pub use self::places::Places;
@@ -210,6 +213,7 @@ pub struct Session {
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
     asked: Asked,
+    held: Held,
     /// What nobody else knows.
     secret: Option<[u8; 32]>,
     aliases: Aliases,
@@ -233,6 +237,7 @@ impl Session {
             watch: None,
             roots: Roots::default(),
             asked: Asked::default(),
+            held: Held::default(),
             secret: None,
             aliases: Aliases::default(),
         }
@@ -280,9 +285,15 @@ impl Session {
         self.asked.handed.keys().map(String::as_str)
     }
 
+    /// Has a person be asked about answers as well: whoever carries the conversation keeps the way open
+    /// to who waits for one.
+    pub fn heeds_answers(&mut self) {
+        self.held.heeded = true;
+    }
+
     /// How many requests wait for a person, those included that their client is to send again.
     pub fn asked(&self) -> usize {
-        self.asked.len()
+        self.asked.len() + self.held.len()
     }
 
     /// Whether the client was asked for its roots and has not answered.
@@ -317,7 +328,7 @@ impl Session {
 
     /// How many requests wait for an answer, of the other side or of a person.
     pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.asked.parked.len()
+        self.waiting.len() + self.asked.parked.len() + self.held.len()
     }
 
     /// Whether anything waits, for an answer or to come again: time ends it.
@@ -327,7 +338,9 @@ impl Session {
 
     /// Whether a request of the client waits for an answer.
     pub fn waits_for(&self, id: &Id) -> bool {
-        self.asked.has(Side::Client, id) || self.waiting.contains_key(&(Side::Client, id.clone()))
+        self.asked.has(Side::Client, id)
+            || self.held.has(Side::Client, id)
+            || self.waiting.contains_key(&(Side::Client, id.clone()))
     }
 
     /// Takes in what happens, at `now_ms` of a clock that only goes forward.
@@ -349,7 +362,7 @@ impl Session {
             | Event::Abandoned { id }
             | Event::Expired { id }
             | Event::Unanswered { id, .. }
-                if turn.unasked(Side::Client, &id) => {}
+                if turn.unasked(Side::Client, &id) || turn.unheld(Side::Client, &id) => {}
             Event::Unanswered { id, why } => turn.unanswered(&id, &why),
             Event::Withdrawn { id } => {
                 turn.withdrawn(&id);
@@ -358,19 +371,28 @@ impl Session {
             Event::Abandoned { id } => turn.cancel(Side::Server, &id),
             Event::Left(side, why) => {
                 turn.nobody_asked(side, &why);
+                turn.nothing_held(side, &why);
                 turn.left(side, &why);
             }
             Event::Silent => turn.silent(),
             Event::Expired { id } => turn.expired(&id),
             Event::Wanted { call, says } => turn.elicit(&call, &says),
-            Event::Decided { call, digest, answer } => turn.decided(&call, &digest, &answer),
+            Event::Decided { call, digest, answer } => {
+                if !turn.decided_answer(&call, &digest, &answer) {
+                    turn.decided(&call, &digest, &answer);
+                }
+            }
             Event::Passed => {
                 turn.passed();
                 turn.asked_passed();
+                turn.held_passed();
                 turn.roots_passed();
             }
             Event::Granted { roots, tell } => turn.granted(roots, tell),
-            Event::Replaced { why } => turn.replaced(&why),
+            Event::Replaced { why } => {
+                turn.nothing_held(Side::Server, &why);
+                turn.replaced(&why);
+            }
             Event::Begins => turn.begin(),
         }
         let effects = turn.effects;

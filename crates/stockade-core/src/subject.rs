@@ -16,8 +16,10 @@ use crate::finding::At;
 use crate::json::Json;
 use crate::leads::Leads;
 use crate::message::{ENVELOPE, Kind, Message, Side};
+use crate::policy::Sampling;
 use crate::policy::input::{Inputs, NOTHING};
-use crate::revision::{Capability, METHODS, Revision};
+use crate::policy::review;
+use crate::revision::{Capability, ELICITATION_REQUIRED, METHODS, Revision};
 
 /// What kind of thing a subject is: which way it travels, and who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +133,8 @@ pub struct Facts<'a> {
     pub fence: Option<&'a Fence<'a>>,
     /// What the secrets of this conversation are called. Without, none of them has a number.
     pub aliases: Option<&'a Aliases>,
+    /// What a server may ask of the client's model.
+    pub sampling: &'a Sampling,
 }
 
 impl Facts<'static> {
@@ -152,6 +156,7 @@ impl Facts<'static> {
             canaries: &[],
             fence: None,
             aliases: None,
+            sampling: &review::USUAL,
         }
     }
 }
@@ -216,7 +221,12 @@ pub fn subjects<'a>(message: &'a Message, method: &str) -> Vec<Subject<'a>> {
 fn inside<'a>(message: &'a Message, body: Json<'a>, method: &str) -> Vec<Subject<'a>> {
     let mut found = Found { body, subjects: Vec::new() };
     match (message.kind(), message.from()) {
-        (Kind::Error, _) => found.one(Channel::Error, &[]),
+        (Kind::Error, from) => {
+            if from == Side::Server {
+                found.wanted();
+            }
+            found.one(Channel::Error, &[]);
+        }
         // The specification has objects there, and what is no object has no parts to tell apart.
         _ if !body.is_object() => found.one(Channel::Other, &[]),
         (Kind::Request | Kind::Notification, _) => found.said(method),
@@ -253,10 +263,14 @@ impl<'a> Found<'a> {
                 self.subjects.push(Subject { channel: Channel::Call, json, tool });
                 self.one(Channel::Reply, &["inputResponses"]);
             }
-            "prompts/get" => self.one(Channel::Argument, &["arguments"]),
+            "prompts/get" => {
+                self.one(Channel::Argument, &["arguments"]);
+                self.one(Channel::Reply, &["inputResponses"]);
+            }
             "completion/complete" => self.one(Channel::Argument, &["argument"]),
             "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
                 self.one(Channel::Uri, &["uri"]);
+                self.one(Channel::Reply, &["inputResponses"]);
             }
             "notifications/message" => self.one(Channel::Log, &[]),
             "notifications/progress" => self.one(Channel::Progress, &[]),
@@ -304,6 +318,17 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// What a server of 2025-11-25 wants opened before it does what it was asked for
+    /// (`URLElicitationRequiredError`). It is a question, though it comes as an error.
+    fn wanted(&mut self) {
+        if self.body.get("code").and_then(Json::i64) != Some(ELICITATION_REQUIRED) {
+            return;
+        }
+        let asks = self.body.path(&["data", "elicitations"]).into_iter().flat_map(Json::items);
+        let channel = Channel::Elicitation;
+        self.subjects.extend(asks.map(|json| Subject { channel, json, tool: None }));
+    }
+
     fn one(&mut self, channel: Channel, path: &[&str]) {
         let json = self.body.path(path);
         self.subjects.extend(json.map(|json| Subject { channel, json, tool: None }));
@@ -333,6 +358,16 @@ impl<'a> Found<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// What is asked, of a question: in `inputRequests` the whole request stands, elsewhere what it
+    /// says. By its place and not by its form: a question can have a `params` that nobody reads.
+    pub fn asked(self) -> Json<'a> {
+        let is_whole = match self.json.parent() {
+            Some(it) => it.name() == Some("inputRequests"),
+            None => self.json.get("method").is_some(),
+        };
+        self.json.get("params").filter(|_| is_whole).unwrap_or(self.json)
+    }
+
     /// Visits every string in it, names included.
     pub fn each_text(self, visit: &mut dyn FnMut(At<'a>, &'a str)) {
         for it in self.json.all() {

@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stockade_core::approval::{Answer, Question};
 
 use self::grants::{Bounds, Grant};
@@ -45,6 +46,13 @@ pub enum Said {
     Watch,
     /// Somebody answers.
     Give(Given),
+    /// Somebody allows it with something else in place of what can be changed of it.
+    Edit {
+        /// The answer.
+        given: Given,
+        /// What is to be sent.
+        to: Value,
+    },
     /// Somebody wants to see the standing grants.
     Grants,
     /// And to have one of them no more.

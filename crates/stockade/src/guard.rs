@@ -425,6 +425,12 @@ impl Conversation {
         }
     }
 
+    /// Has a person be asked about answers as well. Whoever carries the conversation keeps the way open
+    /// to who waits for one.
+    pub fn holds_answers(&self) {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_answers();
+    }
+
     /// What is answered, for one who takes it in.
     fn answers(&self) -> Option<Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).take()

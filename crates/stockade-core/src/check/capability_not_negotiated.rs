@@ -27,9 +27,7 @@ impl Check for This {
         if facts.from != Side::Server {
             return;
         }
-        // In `inputRequests` of a result the whole request stands, elsewhere what it says.
-        let asked = subject.json.get("params").filter(|_| facts.method != method);
-        let params = asked.unwrap_or(subject.json);
+        let params = if asked.is_some() { subject.asked() } else { subject.json };
         let lacks = |it: &Capability| !facts.client_can.has(*it);
         if let Some(needed) = revision::needs(method, params).find(lacks) {
             let path = needed.path().join(".");

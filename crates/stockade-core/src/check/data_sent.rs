@@ -23,25 +23,33 @@ impl Check for This {
         if it.str.len() < BYTES_MIN || !it.call.traits().is_open {
             return;
         }
-        let text = it.str;
-        let mut found: Vec<&str> = Vec::new();
-        if !it.is(Kind::Secret) && matches!(super::redacted(text), Cow::Owned(_)) {
-            found.push("a secret");
-        }
-        if text.bytes().any(|it| it.is_ascii_digit()) {
-            found.extend(money::find(text));
-            found.extend(identity::find(text, it.name));
-        }
-        found.extend(marking(text));
-        if contacts::emails(text) >= ADDRESSES_MIN {
-            found.push("a list of e-mail addresses");
-        }
+        let found = found(it.str, it.name, it.is(Kind::Secret));
         if !found.is_empty() {
-            found.dedup();
             let what = format!("it has {} in it, and the tool sends it out", found.join(" and "));
             out.add_told(it.at, what);
         }
     }
+}
+
+/// What of all this is in a text that is the value of `name`.
+pub(super) fn found(text: &str, name: &str, may_be_secret: bool) -> Vec<&'static str> {
+    let mut found: Vec<&'static str> = Vec::new();
+    if text.len() < BYTES_MIN {
+        return found;
+    }
+    if !may_be_secret && matches!(super::redacted(text), Cow::Owned(_)) {
+        found.push("a secret");
+    }
+    if text.bytes().any(|it| it.is_ascii_digit()) {
+        found.extend(money::find(text));
+        found.extend(identity::find(text, name));
+    }
+    found.extend(marking(text));
+    if contacts::emails(text) >= ADDRESSES_MIN {
+        found.push("a list of e-mail addresses");
+    }
+    found.dedup();
+    found
 }
 
 /// Shorter ones have nothing of these in them.

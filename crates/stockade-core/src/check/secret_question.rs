@@ -1,30 +1,88 @@
 #![doc = include_str!("secret_question.md")]
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use super::secret::is_secret_name;
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::finding::At;
 use crate::json::Json;
+use crate::name;
 use crate::subject::{Channel, Subject};
 
 pub(super) struct This;
 
-/// What a form may not ask for, as it is said in it: words one after the other.
+/// What a form may not ask for, as it is said in it: words one after the other. A star stands for any
+/// end of a word. What is written without spaces is found anywhere.
 const SECRETS: &[&str] = &[
-    "password", "passwords", "passphrase", "passcode", "api key", "api keys", "apikey", "access token",
-    "access key", "auth token", "bearer token", "secret key", "private key", "recovery phrase", "seed phrase",
-    "recovery code", "verification code", "one time code", "otp", "2fa code", "pin code", "credentials",
-    "credit card", "card number", "cvv", "cvc", "security code", "client secret", "session cookie",
-    "ssh key", "passwort", "mot de passe", "contraseña", "senha", "пароль", "密码", "パスワード",
+    // English.
+    "password*", "passphrase*", "passcode*", "api key*", "apikey*", "access token*", "access key*",
+    "auth token*", "bearer token*", "refresh token*", "session token*", "personal access token*",
+    "secret key*", "private key*", "recovery phrase*", "seed phrase*", "mnemonic phrase*",
+    "recovery code*", "backup code*", "verification code*", "one time code*", "one time password*", "otp",
+    "2fa code*", "mfa code*", "authenticator code*", "pin code*", "pin number*", "your pin", "credentials",
+    "credit card*", "debit card*", "card number*", "cvv", "cvc", "cvv2", "security code*", "client secret*",
+    "session cookie*", "ssh key*",
+    // German, Dutch, the languages of the north.
+    "passwort*", "kennwort*", "passwoerter", "zugangsdaten", "api schluessel", "api schlussel*",
+    "zugangstoken*", "geheimschlussel*", "privater schlussel", "privaten schlussel", "sicherheitscode*",
+    "bestatigungscode*", "kreditkarte*", "kartennummer*", "prufziffer", "wachtwoord*", "toegangscode*",
+    "creditcardnummer*", "kaartnummer*", "beveiligingscode*", "losenord*", "adgangskode*", "passord*",
+    "kortnummer*", "kodeord*", "sakerhetskod*", "salasana*", "tunnusluku*", "luottokort*", "lykilorð*",
+    // French, Spanish, Portuguese, Italian, Romanian, Catalan.
+    "mot de passe", "mots de passe", "cle api", "cle d api", "cle secrete", "cle privee", "jeton d acces",
+    "code de verification", "code de securite", "carte bancaire", "carte de credit", "numero de carte",
+    "contrasena*", "clave de api", "clave api", "clave secreta", "clave privada", "token de acceso",
+    "codigo de verificacion", "codigo de seguridad", "tarjeta de credito", "numero de tarjeta",
+    "numero de la tarjeta", "senha*", "palavra passe", "chave de api", "chave da api", "chave secreta",
+    "chave privada", "token de acesso", "codigo de verificacao", "codigo de seguranca", "cartao de credito",
+    "numero do cartao", "parola d ordine", "chiave api", "chiave segreta", "chiave privata",
+    "token di accesso", "codice di verifica", "codice di sicurezza", "carta di credito", "numero di carta",
+    "numero della carta", "parola de acces", "parola dvs", "parola ta", "parola contului", "card de credit",
+    "contrasenya*",
+    // Slavic languages, Hungarian, Greek, Turkish.
+    "парол*", "ключ api", "api ключ*", "секретный ключ", "приватный ключ", "закрытый ключ", "токен*",
+    "код подтверждения", "код безопасности", "номер карты", "пин код*", "лозинк*", "шифра за достъп",
+    "haslo", "hasla", "klucz api", "klucz prywatny", "numer karty", "kod weryfikacyjny", "heslo", "hesla",
+    "klic api", "cislo karty", "overovaci kod", "lozink*", "zaporka", "broj kartice", "geslo", "jelszo*",
+    "jelszav*", "bankkartya*", "bankkartyaszam*", "κωδικο* προσβασης", "κωδικος προσβασης",
+    "αριθμος καρτας", "sifre*", "sifreniz*", "parolanizi", "parolaniz*", "api anahtari*", "kart numarasi*",
+    "kredi karti*", "dogrulama kodu*", "guvenlik kodu*",
+    // Vietnamese, Indonesian, Swahili.
+    "mat khau", "khoa api", "ma xac minh", "so the tin dung", "kata sandi", "kunci api", "kode verifikasi",
+    "nomor kartu", "nenosiri", "nywila",
+    // Written without spaces, or with what stands before and behind a word joined to it.
+    "密码", "密碼", "口令", "密钥", "密鑰", "金鑰", "令牌", "验证码", "驗證碼", "信用卡号", "信用卡號", "卡号",
+    "安全码", "パスワード", "暗証番号", "秘密鍵", "認証コード", "確認コード", "カード番号", "apiキー",
+    "비밀번호", "암호", "인증번호", "카드번호", "카드 번호", "api 키", "รหัสผ่าน", "หมายเลขบัตร", "पासवर्ड",
+    "पिन कोड", "एपीआई कुंजी", "كلمة المرور", "كلمة السر", "رمز التحقق", "رقم البطاقة", "مفتاح api", "گذرواژه",
+    "رمز عبور", "סיסמה", "סיסמא", "מפתח api", "מספר כרטיס", "পাসওয়ার্ড", "கடவுச்சொல்",
 ];
 
-/// Of names, besides those that say that their value is a secret.
-const NAMES: &[&str] = &["pin", "otp", "cvv", "cvc", "mnemonic", "seedphrase", "cardnumber"];
+/// Of names and titles, besides those that say that their value is a secret.
+const NAMES: &[&str] = &[
+    "pin", "otp", "cvv", "cvc", "cvv2", "mnemonic", "seedphrase", "cardnumber", "ccnumber", "creditcard",
+    "token", "passwd", "pwd", "passphrase", "passcode", "totp",
+];
 
 /// How somebody asks for what follows, within so many words.
 const ASKING: &[&str] = &[
     "enter", "type", "provide", "give", "paste", "confirm", "send", "share", "supply", "input", "tell", "need",
-    "needs", "require", "requires",
+    "needs", "require", "requires", "geben", "gib", "eingeben", "bestatigen", "nennen", "entrez", "saisissez",
+    "saisir", "indiquez", "fournissez", "introduzca", "introduce", "ingrese", "ingresa", "escribe", "escriba",
+    "indique", "digite", "insira", "informe", "inserisci", "inserire", "digita", "introduceti", "voer", "geef",
+    "ange", "skriv", "indtast", "oppgi", "anna", "syota", "введите", "укажите", "введи", "podaj", "wpisz",
+    "zadejte", "zadajte", "unesite", "adja", "irja", "εισαγετε", "girin", "giriniz", "yazin", "nhap",
+    "masukkan", "weka",
 ];
+/// The same, in languages where the verb stands last.
+const ASKING_AFTER: &[&str] = &["eingeben", "angeben", "mitteilen", "girin", "giriniz", "yazin", "invoeren"];
+/// The same, in text that is written without spaces.
+const ASKING_ANYWHERE: &[&str] =
+    &["输入", "輸入", "提供", "填写", "填寫", "入力", "教えて", "입력", "알려", "กรอก", "ป้อน", "दर्ज", "أدخل", "ادخل", "وارد", "הזן", "הקלד", "লিখুন"];
 const WORDS_BETWEEN: usize = 6;
 
 impl Check for This {
@@ -36,7 +94,7 @@ impl Check for This {
         if subject.channel != Channel::Elicitation {
             return;
         }
-        let question = subject.json.get("params").unwrap_or(subject.json);
+        let question = subject.asked();
         let schema = question.get("requestedSchema");
         let fields = schema.and_then(|it| it.get("properties")).into_iter().flat_map(Json::fields);
         let mut takes_text = false;
@@ -45,9 +103,14 @@ impl Check for This {
                 continue;
             }
             takes_text = true;
-            let titles = ["title", "description"].into_iter().filter_map(|it| field.get(it)?.str());
-            let secret = named(name).then_some(name);
-            if let Some(what) = secret.or_else(|| titles.clone().find_map(said)) {
+            let text = |name| field.get(name).and_then(Json::str);
+            let title = text("title");
+            let titles = ["title", "description"].into_iter().filter_map(text);
+            let secret = [Some(name), title].into_iter().flatten().find(|it| named(it));
+            let hidden = text("format").filter(|it| it.eq_ignore_ascii_case("password"));
+            let what = secret.map(|it| super::visible(&super::clipped(it, 60)));
+            let what = what.or_else(|| titles.clone().find_map(said).map(str::to_owned));
+            if let Some(what) = what.or_else(|| hidden.map(str::to_owned)) {
                 out.add(At::Value(field), format!("the form asks for `{what}`"));
                 return;
             }
@@ -67,33 +130,141 @@ fn is_free(field: Json<'_>) -> bool {
 }
 
 fn named(name: &str) -> bool {
-    let plain: String = name.chars().filter(|it| it.is_alphanumeric()).collect::<String>().to_lowercase();
-    is_secret_name(name) || NAMES.contains(&&*plain)
+    let reads = undisguised(name);
+    let plain: String = reads.chars().filter(|it| it.is_alphanumeric()).collect::<String>().to_lowercase();
+    is_secret_name(&reads) || NAMES.contains(&&*plain)
 }
 
-/// Words in small letters, with a space before and behind each.
+/// A name as it reads: letters that look like those of ASCII are those.
+fn undisguised(text: &str) -> Cow<'_, str> {
+    name::undisguised(text).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Words in small letters and without marks, with a space before and behind each.
 fn words(text: &str) -> String {
+    let plain: String = text.nfkd().filter(|it| !is_combining_mark(*it)).collect();
     let mut words = String::from(" ");
-    for word in text.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty()) {
-        words.extend(word.chars().flat_map(char::to_lowercase));
+    for word in plain.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty()) {
+        words.extend(word.chars().flat_map(char::to_lowercase).map(plainer));
         words.push(' ');
     }
     words
 }
 
+/// A letter without a mark that is part of it.
+fn plainer(it: char) -> char {
+    match it {
+        'ı' => 'i',
+        'ł' => 'l',
+        'đ' => 'd',
+        'ø' => 'o',
+        it => it,
+    }
+}
+
+/// The secrets, by what they are found by: for each the words, whether the last may go on, and whether
+/// it is found anywhere.
+static FOUND: LazyLock<Vec<(&str, String, bool, bool)>> = LazyLock::new(|| {
+    let spaced = |it: char| it.is_ascii() || matches!(it, '\u{80}'..='\u{24f}' | '\u{370}'..='\u{52f}');
+    let each = SECRETS.iter().map(|it| {
+        let is_anywhere = !it.chars().all(spaced);
+        (*it, words(it), it.ends_with('*'), is_anywhere)
+    });
+    each.collect()
+});
+
+/// Where a secret is said in words, and which.
+fn places(words: &str) -> impl Iterator<Item = (usize, usize, bool, &'static str)> {
+    let shown = |it: &'static str| it.trim_end_matches('*');
+    FOUND.iter().flat_map(move |(secret, said, goes_on, is_anywhere)| {
+        let whole = match (is_anywhere, goes_on) {
+            (true, _) => said.trim(),
+            (false, true) => said.trim_end(),
+            (false, false) => said,
+        };
+        let found = words.match_indices(whole).map(|(at, it)| (at, at + it.len()));
+        found.map(move |(from, to)| (from, to, *is_anywhere, shown(secret))).collect::<Vec<_>>()
+    })
+}
+
 /// The secret that a label is about.
 fn said(text: &str) -> Option<&'static str> {
-    let words = words(text);
-    SECRETS.iter().find(|it| words.contains(&format!(" {it} "))).copied()
+    readings(text).iter().find_map(|it| places(it).next().map(|(.., secret)| secret))
 }
 
 /// The secret that a sentence asks for.
 fn asked(text: &str) -> Option<&'static str> {
-    let words = words(text);
-    SECRETS.iter().copied().find(|secret| {
-        words.match_indices(&format!(" {secret} ")).any(|(at, _)| {
-            let before = words.get(..at).unwrap_or_default();
-            before.split(' ').rev().take(WORDS_BETWEEN).any(|it| ASKING.contains(&it))
-        })
+    readings(text).iter().find_map(|words| {
+        let asks = |(from, to, is_anywhere, _): &(usize, usize, bool, &str)| {
+            let before = words.get(..*from).unwrap_or_default();
+            let after = words.get(*to..).unwrap_or_default();
+            let of = |word: &str, list: &[&str]| list.contains(&word);
+            before.split(' ').rev().take(WORDS_BETWEEN + 1).any(|it| of(it, ASKING))
+                || after.split(' ').take(WORDS_BETWEEN).any(|it| of(it, ASKING_AFTER))
+                || *is_anywhere && ASKING_ANYWHERE.iter().any(|it| text.contains(it))
+        };
+        places(words).find(asks).map(|(.., secret)| secret)
     })
+}
+
+/// A text as it stands there, and as it reads.
+fn readings(text: &str) -> Vec<String> {
+    let reads = undisguised(text);
+    let is_other = matches!(reads, Cow::Owned(_));
+    [Some(words(text)), is_other.then(|| words(&reads))].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_asked_for_in_many_languages() {
+        for text in [
+            "Enter your password",
+            "Bitte geben Sie Ihr Passwort ein",
+            "Bitte das Kennwort eingeben",
+            "Saisissez votre mot de passe",
+            "Introduzca su contraseña",
+            "Digite sua senha",
+            "Inserisci il codice di verifica",
+            "Voer uw wachtwoord in",
+            "Введите пароль",
+            "Podaj hasło",
+            "Zadejte heslo",
+            "Adja meg a jelszavát",
+            "Lütfen şifrenizi girin",
+            "Nhập mật khẩu",
+            "Masukkan kata sandi Anda",
+            "请输入您的密码",
+            "パスワードを入力してください",
+            "비밀번호를 입력하세요",
+            "กรุณากรอกรหัสผ่าน",
+            "कृपया पासवर्ड दर्ज करें",
+            "أدخل كلمة المرور",
+            "Please enter your p\u{430}ssw\u{43e}rd",
+            "Please enter your \u{ff50}\u{ff41}\u{ff53}\u{ff53}word",
+        ] {
+            assert!(asked(text).is_some(), "{text}");
+        }
+        for text in [
+            "Your password expires in three days. What shall I call the branch?",
+            "Le mot de passe a été changé. Quelle branche ?",
+            "密码已更改。分支叫什么？",
+            "Which colour?",
+            "Enter the title of the card",
+        ] {
+            assert_eq!(asked(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_disguise_is_known() {
+        for name in ["pаssword", "api_key", "CVV", "PIN", "card-number", "\u{ff30}\u{ff29}\u{ff2e}"] {
+            assert!(named(name), "{name}");
+        }
+        for name in ["name", "colour", "pinboard", "passenger", "card_title"] {
+            assert!(!named(name), "{name}");
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use super::effects::reason;
 use super::elicited::has_own_state;
+use super::held::Kept;
 use super::pinned::Pinned;
+use super::review::asks;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use super::{Effect, shadow};
@@ -73,6 +75,14 @@ impl Turn<'_> {
         {
             judgement = judgement.and(Verdict::Deny(reason));
         }
+        let review = self.review(judgement.message(), &waiting);
+        judgement = judgement.and(review);
+        if from == Side::Server
+            && matches!(judgement.verdict(), Verdict::Allow)
+            && let Err(refused) = self.spend_tokens(judgement.message(), &waiting)
+        {
+            judgement = judgement.and(Verdict::Deny(refused.reason));
+        }
         let findings = Noted::all(from, judgement.findings(), self.policy);
         // By what was seen, also where nothing is done about it.
         let clean = findings.is_empty() && !judgement.mended() && !held && !has_canary;
@@ -87,6 +97,7 @@ impl Turn<'_> {
         if has_canary {
             detail.push_str("a canary was planted");
         }
+        detail.push_str(&Self::exchanged(&original, &waiting));
         let whole = !mended && matches!(judgement.verdict(), Verdict::Allow);
         if !whole && from == Side::Server && &*waiting.method == "tools/list" {
             // A tool that was taken out of the list, or whose list was refused, can be called all
@@ -110,11 +121,23 @@ impl Turn<'_> {
                 self.effects.push(Effect::Send(cleared));
             }
             Err(judgement) => {
+                let status = Some(status);
+                let kept = Kept { status, findings, mended, touched, says: detail };
+                // What a tool has answered is nobody's to wait for: what asks about that is denied.
+                let waits = from == Side::Client || asks(judgement.message(), &waiting.method);
+                let held = match waits {
+                    true => self.hold(&id, waiting, judgement, kept),
+                    false => Err(Box::new((waiting, judgement, kept))),
+                };
+                let Err(unheld) = held else { return };
+                let (waiting, judgement, kept) = *unheld;
+                let verdict = judgement.verdict().name();
                 let reason = reason(judgement.verdict(), self.policy.asks_nobody);
                 self.outcome(&waiting, Status::Refused, |it| {
-                    (it.findings, it.mended, it.touched) = (findings, mended, touched);
+                    (it.findings, it.mended) = (kept.findings, kept.mended);
+                    it.touched = kept.touched;
                     (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));
-                    it.says = format!("{}{}", reason.internal, detail);
+                    it.says = format!("{}{}", reason.internal, kept.says);
                 });
                 self.refuse(asker, &id, &waiting, &reason);
             }

@@ -16,15 +16,15 @@ use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
 use crate::argument::Parameters;
-use crate::check;
+use crate::json::Edit;
 use crate::judge::{Cleared, Judgement};
-use crate::message::{Id, Message, Side};
+use crate::message::{Id, Kind, Message, Side};
 use crate::policy::{CallFacts, Reason, Verdict};
-use crate::record::{self, Noted, Record, Status};
+use crate::record::{self, Record, Status};
 
 /// How often a client is told that its call still waits. Clients give up after a minute of silence,
 /// some after less.
-const PROGRESS_MS: u64 = 5000;
+pub(super) const PROGRESS_MS: u64 = 5000;
 
 /// What a tool's arguments are called, for whoever grants some of them.
 fn takes(parameters: &Parameters) -> Vec<String> {
@@ -127,20 +127,6 @@ impl Turn<'_> {
         let digest = approval::digest(message);
         let expires_in_ms = ms(limits.approval_timeout_s);
         let (arguments, beside) = approval::parts(message);
-        let mut seen: Vec<String> = Vec::new();
-        for it in Noted::all(from, judgement.findings(), self.policy) {
-            let place = check::redacted_pointer(&it.place);
-            // What is found in a call as a whole has no place in it.
-            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
-            let line = format!("{} ({}){at}: {} ({})", it.rule, it.severity, it.says, it.action);
-            if !seen.contains(&line) {
-                seen.push(line);
-            }
-        }
-        let more = judgement.findings().len().saturating_sub(Noted::MAX);
-        if more > 0 {
-            seen.push(format!("and {more} more, which are not listed"));
-        }
         let question = Question {
             id: waiting.call.clone(),
             digest: digest.clone(),
@@ -156,7 +142,7 @@ impl Turn<'_> {
             beside,
             mended: judgement.mended(),
             reasons: reasons.iter().map(|it| it.internal.clone()).collect(),
-            findings: seen,
+            findings: self.lines(&judgement),
             claims: waiting.tool.as_ref().map_or_else(Claims::default, |it| it.says.clone()),
             takes: waiting.tool.as_ref().map_or_else(Vec::new, |it| takes(&it.parameters)),
             elicits: self.elicits(&waiting),
@@ -206,7 +192,7 @@ impl Turn<'_> {
         parked.record.approver.clone_from(&answer.approver);
         parked.record.channel.clone_from(&answer.channel);
         parked.record.duration_ms = Some(self.now_ms.saturating_sub(parked.waiting.since_ms));
-        if digest != parked.digest {
+        if digest != answer.is_about(&parked.digest) {
             return self.unapproved(from, &id, parked, "what was approved is another call", "");
         }
         if !answer.approved {
@@ -216,11 +202,26 @@ impl Turn<'_> {
             };
             return self.unapproved(from, &id, parked, told, &answer.says);
         }
-        match self.again(from, &mut parked) {
+        if let Some(to) = &answer.edited {
+            match self.changed(from, &parked.bytes, to) {
+                Ok(message) => {
+                    parked.record.approved_digest = Some(approval::digest(&message));
+                    parked.record.mended = true;
+                    parked.bytes = Bytes::copy_from_slice(message.bytes());
+                }
+                Err(why) => {
+                    let told = "it was approved, and may not be";
+                    return self.unapproved(from, &id, parked, told, &why);
+                }
+            }
+        }
+        let is_edited = answer.edited.is_some();
+        match self.again(from, &mut parked, is_edited) {
             Ok(cleared) => {
                 let Parked { mut waiting, mut record, .. } = parked;
                 record.decision = Some("allow");
-                record.says = joined("approved", &answer.says);
+                let approved = if is_edited { "approved, and changed" } else { "approved" };
+                record.says = joined(approved, &answer.says);
                 self.effects.push(Effect::Record(Box::new(record)));
                 (waiting.since_ms, waiting.heard_ms) = (self.now_ms, self.now_ms);
                 self.watch(from, &waiting);
@@ -233,7 +234,12 @@ impl Turn<'_> {
 
     /// Judges a request once more: it was approved by what was known when it was asked about. The
     /// policy may be another by now, and so may the tool.
-    fn again(&mut self, from: Side, parked: &mut Parked) -> Result<Cleared, String> {
+    fn again(
+        &mut self,
+        from: Side,
+        parked: &mut Parked,
+        is_edited: bool,
+    ) -> Result<Cleared, String> {
         if self.policy.asks_nobody {
             return Err("the policy has nobody be asked by now".to_owned());
         }
@@ -258,18 +264,21 @@ impl Turn<'_> {
         let is_call = from == Side::Client && &*waiting.method == "tools/call";
         if is_call {
             let roots = self.roots();
-            let decision = self.policy.call(&CallFacts {
+            let call = CallFacts {
                 tool: waiting.tool_name.as_deref().unwrap_or_default(),
                 arguments: judgement.message().get("arguments"),
                 client: Some(&waiting.client.name),
                 principal: Some(&self.session.parties.principal),
                 roots: &roots,
-            });
+            };
+            let decision = self.policy.call_of(&call, self.risk(waiting).as_ref());
             if decision.hidden {
                 return Err("the policy does not show this tool by now".to_owned());
             }
             judgement = judgement.and(decision.verdict);
         }
+        let review = self.review(judgement.message(), waiting);
+        judgement = judgement.and(review);
         let roles = self.roles(judgement.message(), waiting);
         if from == Side::Client {
             let found = self.toxic(roles, waiting).map_err(|it| it.reason.internal)?;
@@ -283,7 +292,7 @@ impl Turn<'_> {
             Verdict::Deny(reason) => return Err(reason.internal.clone()),
             Verdict::Ask(reasons) => {
                 // Who has said yes was told of these alone.
-                let new = reasons.iter().find(|it| !parked.reasons.contains(it));
+                let new = reasons.iter().find(|it| !was_told(&parked.reasons, it, is_edited));
                 if let Some(new) = new {
                     return Err(format!("nobody was asked about this: {}", new.internal));
                 }
@@ -298,8 +307,26 @@ impl Turn<'_> {
             // It is paid for when it is sent: what nobody approves costs nothing, and reads nothing.
             let left = self.spend_and_read(judgement.message(), roles, waiting);
             left.map_err(|it| it.reason.internal)?;
+        } else {
+            let paid = self.spend_tokens(judgement.message(), waiting);
+            paid.map_err(|it| it.reason.internal)?;
         }
         judgement.approved().map_err(|_| "it may not be sent".to_owned())
+    }
+
+    /// A message with what somebody has put into it in place of what could be changed.
+    pub(super) fn changed(&self, from: Side, bytes: &Bytes, to: &Value) -> Result<Message, String> {
+        let limits = self.policy.limits.json();
+        let message = Message::parse(from, bytes.clone(), &limits).map_err(|it| it.says)?;
+        let at = match (message.kind(), message.method()) {
+            (Kind::Request, Some("sampling/createMessage")) => message.body(),
+            (Kind::Request, _) => message.get("inputResponses"),
+            (Kind::Result, _) => message.get("inputRequests").or_else(|| message.body()),
+            (Kind::Error | Kind::Notification, _) => None,
+        };
+        let at = at.filter(|_| to.is_object()).ok_or("nothing of it can be changed")?;
+        let edit = Edit { at: at.number(), to: Some(to.clone()) };
+        message.edited(&[edit], &limits).map_err(|it| it.says)
     }
 
     /// A request that waited for a person does not go on.
@@ -388,16 +415,28 @@ impl Turn<'_> {
 impl Parked {
     /// What its client is told while it waits, if it wants to be told.
     fn progress(&mut self, from: Side, now_ms: u64) -> Option<Value> {
-        let token = self.waiting.token.as_ref().filter(|_| from == Side::Client)?;
-        // It must grow ("Progress"), and stay below what a server will begin to count with.
-        let progress = f64::from(self.told) * 1e-6;
+        let progress = progress(from, &self.waiting, self.told)?;
         (self.told, self.told_ms) = (self.told.saturating_add(1), now_ms);
-        let says = format!("waits for a person to approve it (reference {})", self.waiting.call);
-        let params =
-            json!({ "progressToken": token.to_value(), "progress": progress, "message": says });
-        let method = "notifications/progress";
-        Some(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
+        Some(progress)
     }
+}
+
+/// What the client of a request is told that waits for a person, for the `told`th time.
+pub(super) fn progress(from: Side, waiting: &Waiting, told: u32) -> Option<Value> {
+    let token = waiting.token.as_ref().filter(|_| from == Side::Client)?;
+    // It must grow ("Progress"), and stay below what a server will begin to count with.
+    let progress = waiting.progress + f64::from(told) * 1e-6;
+    let says = format!("waits for a person to approve it (reference {})", waiting.call);
+    let params =
+        json!({ "progressToken": token.to_value(), "progress": progress, "message": says });
+    let method = "notifications/progress";
+    Some(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
+}
+
+/// Whether somebody was told of a reason. Of a text that they have changed themselves, the rule is enough:
+/// what a reason says of it is of the one before.
+pub(super) fn was_told(asked: &[Reason], now: &Reason, is_edited: bool) -> bool {
+    asked.iter().any(|it| it == now || is_edited && it.rule == now.rule)
 }
 
 fn joined(told: &str, why: &str) -> String {

@@ -8,7 +8,7 @@ use super::Effect;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::check;
-use crate::judge::Cleared;
+use crate::judge::{Cleared, Judgement};
 use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
 use crate::record::{self, Limited, Noted, Record, Status};
@@ -50,6 +50,25 @@ impl Turn<'_> {
         record.findings = Noted::all(Side::Server, &found, self.policy);
         fill(&mut record);
         self.effects.push(Effect::Record(Box::new(record)));
+    }
+
+    /// What the checks saw in a message, in a line each, for whoever is asked about it.
+    pub(super) fn lines(&self, judgement: &Judgement) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        for it in Noted::all(judgement.message().from(), judgement.findings(), self.policy) {
+            let place = check::redacted_pointer(&it.place);
+            // What is found in a call as a whole has no place in it.
+            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            let line = format!("{} ({}){at}: {} ({})", it.rule, it.severity, it.says, it.action);
+            if !seen.contains(&line) {
+                seen.push(line);
+            }
+        }
+        let more = judgement.findings().len().saturating_sub(Noted::MAX);
+        if more > 0 {
+            seen.push(format!("and {more} more, which are not listed"));
+        }
+        seen
     }
 
     pub(super) fn violation(&mut self, from: Side, method: &str, says: &str) {

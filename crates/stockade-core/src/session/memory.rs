@@ -85,18 +85,23 @@ impl Turn<'_> {
         if charges.is_empty() {
             return Ok(());
         }
-        let memory = self.session.memory.as_ref();
-        let who = &self.session.parties.principal;
-        let spent = memory.map_or_else(nobody, |it| it.spend(who, &charges));
-        let over = spent.map_err(|it| Box::new(Refused::forgotten(&it)))?;
-        let over = over.and_then(|it| Some((it, charges.get(it.charge)?)));
-        if let Some((over, charge)) = over {
-            return Err(Box::new(Refused::over(&over, charge)));
-        }
+        self.pay(&charges)?;
         // Of what is left to be spent, only the bytes of the answer are not known yet.
         let is_open = |it: &Charge| it.unit == Unit::Bytes;
         waiting.charges = charges.into_iter().filter(is_open).collect();
         Ok(())
+    }
+
+    /// Spends all of it, or nothing where there would be too much of something.
+    pub(super) fn pay(&self, charges: &[Charge]) -> Result<(), Box<Refused>> {
+        let memory = self.session.memory.as_ref();
+        let who = &self.session.parties.principal;
+        let spent = memory.map_or_else(nobody, |it| it.spend(who, charges));
+        let over = spent.map_err(|it| Box::new(Refused::forgotten(&it)))?;
+        match over.and_then(|it| Some((it, charges.get(it.charge)?))) {
+            Some((over, charge)) => Err(Box::new(Refused::over(&over, charge))),
+            None => Ok(()),
+        }
     }
 
     /// Spends what an answer costs. It is here, so one that is too much passes, and the next call

@@ -27,7 +27,10 @@ impl Turn<'_> {
         let (Some(id), Some(method)) = (message.id().cloned(), message.method()) else { return };
         let method: Box<str> = method.into();
         let waits = &self.session.waiting;
-        if waits.contains_key(&(from, id.clone())) || self.session.asked.has(from, &id) {
+        let waits = waits.contains_key(&(from, id.clone()))
+            || self.session.asked.has(from, &id)
+            || self.session.held.has(from, &id);
+        if waits {
             self.violation(from, &method, "the id of a request that is still waiting");
             // Under its own id this would be taken for the answer to the request that waits.
             return self.reply(from, None, -32600, "the id of a request that still waits");
@@ -112,6 +115,8 @@ impl Turn<'_> {
         if let Err(refused) = seeded {
             judgement = judgement.and(Verdict::Deny(refused.reason));
         }
+        let review = self.review(judgement.message(), &waiting);
+        judgement = judgement.and(review);
         let mut by = None;
         let mut limit = None;
         let mut shadowed = None;
@@ -129,9 +134,16 @@ impl Turn<'_> {
             let (it, limited) = self.last(judgement, &mut waiting);
             judgement = it;
             limit = limited.or(limit);
+        } else if matches!(judgement.verdict(), Verdict::Allow)
+            && let Err(refused) = self.spend_tokens(judgement.message(), &waiting)
+        {
+            limit = refused.limited;
+            judgement = judgement.and(Verdict::Deny(refused.reason));
         }
         let mut record = self.exchange(record::Kind::Decision, &waiting);
         record.arguments_digest = digest;
+        record.from = Some(from).filter(|it| *it == Side::Server).map(Side::name);
+        record.says = Self::exchanged(judgement.message(), &waiting);
         record.rule = by.filter(|it| !it.is_empty());
         record.policy.clone_from(&self.policy.digest);
         if answered {
@@ -299,6 +311,7 @@ impl Turn<'_> {
             token: message.meta("progressToken").and_then(Id::read),
             since_ms: self.now_ms,
             heard_ms: self.now_ms,
+            progress: 0.0,
             slot: None,
             charges: Vec::new(),
             asks_for_task: revision.asks_for_tasks()
@@ -324,7 +337,7 @@ impl Turn<'_> {
             principal: Some(&self.session.parties.principal),
             roots: &roots,
         };
-        let mut decision = self.policy.call(&call);
+        let mut decision = self.policy.call_of(&call, self.risk(waiting).as_ref());
         let (arguments, now_ms) = (arguments.unwrap_or_default(), self.now_ms);
         let attempt = Attempt { tool, arguments, policy: self.policy, now_ms };
         match self.session.meter.call(&attempt) {

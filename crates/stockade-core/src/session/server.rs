@@ -18,6 +18,17 @@ pub struct Server {
     /// Its answers that were judged already.
     pub(super) seen: Seen,
     held: RwLock<Held>,
+    /// What its tools were seen doing.
+    did: RwLock<HashMap<String, Did>>,
+}
+
+/// What a tool was seen doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Did {
+    /// It wrote.
+    pub(super) wrote: bool,
+    /// It reached somebody.
+    pub(super) reached: bool,
 }
 
 /// What a server is held to, and what was found to be otherwise.
@@ -104,6 +115,24 @@ impl Server {
     /// The tool that goes by `name`, as it was last listed.
     pub fn tool(&self, name: &str) -> Option<Arc<Definition>> {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner).tool(name).cloned()
+    }
+
+    /// What a tool was seen doing.
+    pub(super) fn did(&self, tool: &str) -> Did {
+        let did = self.did.read().unwrap_or_else(PoisonError::into_inner);
+        did.get(tool).copied().unwrap_or_default()
+    }
+
+    /// Takes note of what a tool was seen doing. Once seen, it stays seen.
+    pub(super) fn does(&self, tool: &str, now: Did) {
+        if now == Did::default() || self.tool(tool).is_none() {
+            // There are as many names as a client makes up.
+            return;
+        }
+        let mut did = self.did.write().unwrap_or_else(PoisonError::into_inner);
+        let before = did.entry(tool.to_owned()).or_default();
+        before.wrote |= now.wrote;
+        before.reached |= now.reached;
     }
 
     /// A tool with another name that `name` reads as, where none goes by `name`.

@@ -14,6 +14,7 @@ use super::waiting::Waiting;
 use super::{Effect, Session, shadow};
 use crate::canary::Canaries;
 use crate::fence::Fence;
+use crate::json::Json;
 use crate::judge::{Cleared, Judgement, judge};
 use crate::leads::Leads;
 use crate::message::{Frame, Id, Kind, Malformed, Message, Side};
@@ -160,7 +161,7 @@ impl Turn<'_> {
             "notifications/cancelled" => {
                 let id = message.get("requestId").and_then(Id::read);
                 // The other side has never heard of it.
-                if id.as_ref().is_some_and(|it| self.unasked(from, it)) {
+                if id.as_ref().is_some_and(|it| self.unasked(from, it) || self.unheld(from, it)) {
                     return;
                 }
                 let ended = id.and_then(|it| Some((it.clone(), self.cancelled(from, it)?)));
@@ -180,7 +181,9 @@ impl Turn<'_> {
             Err(says) => return self.violation(from, message.method().unwrap_or_default(), says),
         };
         let original = self.policy.shadow.then(|| message.clone());
-        let mut judgement = self.judge(message, &waiting);
+        let judgement = self.judge(message, &waiting);
+        let review = self.review(judgement.message(), &waiting);
+        let mut judgement = judgement.and(review);
         let findings = Noted::all(from, judgement.findings(), self.policy);
         let mut would = None;
         if let Some(original) = original {
@@ -220,10 +223,14 @@ impl Turn<'_> {
     fn progressed(&mut self, message: &Message) {
         let token = message.get("progressToken").and_then(Id::read);
         let (asker, now_ms) = (message.from().other(), self.now_ms);
+        let progress = message.get("progress").and_then(Json::f64).filter(|it| it.is_finite());
         let waiting = self.session.waiting.iter_mut();
         waiting
             .filter(|((side, _), it)| *side == asker && it.token.is_some() && it.token == token)
-            .for_each(|(_, it)| it.heard_ms = now_ms);
+            .for_each(|(_, it)| {
+                it.heard_ms = now_ms;
+                it.progress = progress.unwrap_or(it.progress).max(it.progress);
+            });
     }
 
     /// Takes away the request that `by` no longer wants answered.
@@ -271,8 +278,11 @@ impl Turn<'_> {
         let limits = self.policy.limits;
         let ms = |it: usize| u64::try_from(it).unwrap_or(u64::MAX).saturating_mul(1000);
         let (silent, total) = (ms(limits.call_timeout_s), ms(limits.call_total_s));
-        // While the client is asked something, it is not the server that is silent.
-        let asked = self.asked() > 0;
+        // While the client or a person is asked something, it is not the server that is silent.
+        let by_server = |it: &(Side, Id)| it.0 == Side::Server;
+        let asked = self.asked() > 0
+            || self.session.asked.parked.keys().any(by_server)
+            || self.session.held.len() > 0;
         let late = |it: &Waiting| {
             (self.now_ms.saturating_sub(it.heard_ms) >= silent && !asked)
                 || self.now_ms.saturating_sub(it.since_ms) >= total
@@ -350,6 +360,7 @@ impl Turn<'_> {
             canaries: &canaries,
             fence: fence.as_ref(),
             aliases: Some(&self.session.aliases),
+            sampling: &self.policy.sampling,
         };
         judge(message, &facts, self.policy)
     }

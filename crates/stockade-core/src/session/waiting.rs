@@ -28,6 +28,8 @@ pub(super) struct Waiting {
     pub(super) since_ms: u64,
     /// When something was last heard of it.
     pub(super) heard_ms: u64,
+    /// How far it has come, as its server says.
+    pub(super) progress: f64,
     /// The room it takes, of a tool call.
     pub(super) slot: Option<Slot>,
     /// What its answer is charged for.

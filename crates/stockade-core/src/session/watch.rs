@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use super::server::Did;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::catalog::Claims;
@@ -44,6 +45,12 @@ impl Turn<'_> {
         match watch.and_then(|it| it.end(&waiting.call)) {
             Some(Observed { touched, claims }) => {
                 let found = check::observed(claims, &touched);
+                // Of several calls at once it is not known which it was.
+                if let (Some(tool), None) = (&waiting.tool_name, touched.among) {
+                    let (wrote, reached) =
+                        (!touched.written.is_empty(), !touched.reached.is_empty());
+                    self.session.server.does(tool, Did { wrote, reached });
+                }
                 (Some(Box::new(touched)), found)
             }
             None => (None, Vec::new()),

@@ -141,6 +141,9 @@ impl Replay {
         if line == "asks" {
             return self.session.heeds_questions();
         }
+        if line == "holds" {
+            return self.session.heeds_answers();
+        }
         if line == "begins" {
             return self.happens(Event::Begins);
         }
@@ -205,6 +208,7 @@ impl Replay {
             approver: Some("somebody".to_owned()),
             channel: Some("terminal".to_owned()),
             says: String::new(),
+            edited: None,
         };
         Event::Decided { call: call.to_owned(), digest: digest.to_owned(), answer }
     }
@@ -271,7 +275,8 @@ fn session(server: &Arc<Server>, number: usize) -> Session {
 }
 
 /// `default` or `transparent`, then what differs: `RULE=ACTION`, `tools=EFFECT:PATTERN`,
-/// `otherwise=EFFECT`, `root=PATH`, `client-root=PATH`, `shadow=all`, `shadow=EFFECT:PATTERN`.
+/// `otherwise=EFFECT`, `root=PATH`, `client-root=PATH`, `shadow=all`, `shadow=EFFECT:PATTERN`,
+/// `sampling=EFFECT`, `reply=EFFECT`, `form=EFFECT`, `url=EFFECT`.
 fn policy(words: &str) -> Policy {
     let mut words = words.split_whitespace();
     let mut policy = match words.next() {
@@ -303,6 +308,10 @@ fn policy(words: &str) -> Policy {
             ("asks", "client") => policy.asks_client = true,
             ("asks", "nobody") => policy.asks_nobody = true,
             ("otherwise", name) => policy.tools.default = effect(name),
+            ("sampling", name) => policy.sampling.effect = effect(name),
+            ("reply", name) => policy.sampling.reply = effect(name),
+            ("form", name) => policy.elicitation.form = effect(name),
+            ("url", name) => policy.elicitation.url = effect(name),
             (rule, name) => {
                 let action = Action::ALL.iter().find(|it| it.name() == name).expect(word);
                 policy.rules.insert(check::rule(rule).expect(word).id, *action);

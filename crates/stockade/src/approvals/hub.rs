@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use stockade_core::approval::Answer;
+use serde_json::Value;
+use stockade_core::approval::{Answer, edited_digest};
 
 use super::grants::{Grant, Grants, covers};
 use super::{Asked, Given, Shown, Told};
@@ -142,7 +143,7 @@ impl Hub {
         if flood.closed_until_ms > now_ms {
             let (approver, channel) = flood.closed_by.clone().unzip();
             let says = "all of this server were denied for a minute".to_owned();
-            return answer(Answer { approved: false, approver, channel, says });
+            return answer(Answer { approved: false, approver, channel, says, edited: None });
         }
         flood.came_ms.retain(|it| now_ms.saturating_sub(*it) < MINUTE_MS);
         flood.came_ms.push_back(now_ms);
@@ -246,6 +247,7 @@ impl Hub {
             approver: Some(who.to_owned()),
             channel: Some(given.channel.clone()),
             says: given.says.clone(),
+            edited: None,
         };
         let says = |times: usize| {
             let what = if given.approved { "allowed" } else { "denied" };
@@ -277,6 +279,50 @@ impl Hub {
         }
         self.waiting.retain(|it| !it.calls.is_empty());
         Ok((says(times), deeds))
+    }
+
+    /// Somebody allows a question with something else in place of what can be changed of it: one call,
+    /// the one that was shown.
+    ///
+    /// # Errors
+    /// Why that is no answer.
+    pub fn edit(
+        &mut self,
+        given: &Given,
+        to: &Value,
+        who: &str,
+        now: Now,
+    ) -> Result<(String, Vec<Deed>), String> {
+        let at = self.waiting.iter().position(|it| !it.held && it.id() == given.id);
+        let Some(waiting) = at.and_then(|it| self.waiting.get_mut(it)) else {
+            return Err("no such question waits: it was answered, cancelled, or is too old".into());
+        };
+        let question = &waiting.asked.question;
+        if question.digest != given.digest {
+            return Err("the question is another by now; look at it again".into());
+        }
+        if question.editable().is_none() || !to.is_object() || !given.approved {
+            return Err("nothing of it can be changed".into());
+        }
+        let (approver, channel) = (Some(who.to_owned()), Some(given.channel.clone()));
+        let edited = Some(to.clone());
+        let answer = Answer { approved: true, approver, channel, says: given.says.clone(), edited };
+        let digest = edited_digest(&question.digest, to);
+        let says = format!("allowed by {who} ({}), and changed", given.channel);
+        let first = waiting.calls.drain(..1).collect::<Vec<_>>().into_iter();
+        let mut deeds: Vec<Deed> = first
+            .map(|(guard, id)| {
+                let (digest, answer) = (digest.clone(), answer.clone());
+                Deed::Tell(guard, Told::Answered { id, digest, answer })
+            })
+            .collect();
+        deeds.push(Deed::Show(Told::Settled { id: given.id.clone(), says: says.clone() }));
+        if !waiting.calls.is_empty() {
+            deeds.extend(waiting.wanted(now.ms));
+            deeds.extend(show(waiting.shown(now.ms)));
+        }
+        self.waiting.retain(|it| !it.calls.is_empty());
+        Ok((says, deeds))
     }
 
     fn give_flood(
@@ -347,6 +393,7 @@ fn granted(grant: &Grant) -> Answer {
         approver: Some(grant.by.clone()),
         channel: Some(format!("grant {}", grant.id)),
         says: String::new(),
+        edited: None,
     }
 }
 

@@ -221,6 +221,19 @@ impl Service {
                 };
                 state.tell(whom, given.map_or_else(Told::Refused, Told::Done));
             }
+            Said::Edit { given, to } => {
+                let edited = match no_server {
+                    Ok(()) => {
+                        let edited = state.hub.edit(&given, &to, &name(peer), now);
+                        edited.map(|(says, deeds)| {
+                            state.carry(deeds);
+                            says
+                        })
+                    }
+                    Err(why) => Err(self.refused(&mut state, &given.id, peer, why)),
+                };
+                state.tell(whom, edited.map_or_else(Told::Refused, Told::Done));
+            }
             Said::Revoke(id) => {
                 let revoked = match no_server {
                     Ok(()) => self.revoke(&mut state, &id, peer, "terminal"),

@@ -1,5 +1,6 @@
 //! `stockade approvals`: the questions of every guard of this user, and their answers.
 
+mod edit;
 mod open;
 mod watch;
 
@@ -32,6 +33,7 @@ const LINE_BYTES_MAX: usize = 1 << 30;
   stockade approvals watch
   stockade approvals open
   stockade approvals allow s8f3a9c1e.5
+  stockade approvals allow s8f3a9c1e.6 --edit
   stockade approvals allow s8f3a9c1e.5 --always --for 7d --arg path=within:/home/me/notes")]
 pub(super) struct Approvals {
     #[command(subcommand)]
@@ -87,6 +89,10 @@ struct Allow {
     /// otherwise
     #[arg(long)]
     always: bool,
+    /// Change the text before it is sent: what a server asks of a model, or what goes back to a server.
+    /// It is opened as JSON in $VISUAL or $EDITOR
+    #[arg(long, conflicts_with = "always")]
+    edit: bool,
     /// For how long: 30m, 8h, 7d [default: 1d]
     #[arg(long = "for", value_name = "TIME", requires = "always", value_parser = seconds)]
     for_s: Option<u64>,
@@ -205,6 +211,12 @@ impl Approvals {
             }
             Command::Allow(allow) => {
                 let (mut service, shown) = found(place, &allow.id).await?;
+                if allow.edit
+                    && let Some(to) = edit::edited(&shown)?
+                {
+                    let given = given(&shown, true, None, "terminal");
+                    return service.done(&Said::Edit { given, to }).await;
+                }
                 let grant = allow.grant(&shown)?;
                 let given = given(&shown, true, grant, "terminal");
                 service.done(&Said::Give(given)).await

@@ -484,6 +484,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let conversation = Arc::new(Conversation::new(Arc::clone(&guard), parties.clone()));
     let (desk, answers) = Desk::open(Place::below(state), Arc::new(server.for_a_person(&held)));
     conversation.asks_at(desk, answers);
+    conversation.holds_answers();
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         _ if blocked.is_some() => {

@@ -221,6 +221,12 @@ table! {
         quotas: Vec<At<QuotaTable>> = "",
         /// What flows through some tools.
         roles: Vec<At<RoleTable>> = "",
+        /// What is done with a tool call that no `[[tools]]` is about, by what the tool does.
+        risk: RiskTable = "",
+        /// What a server may ask of the client's model.
+        sampling: SamplingTable = "",
+        /// What a server may ask of the person at the client.
+        elicitation: ElicitationTable = "",
         /// Texts that nobody has a reason to say.
         canaries: CanaryTable = "",
         /// Who may come in over HTTP.
@@ -339,8 +345,9 @@ table! {
 }
 
 table! {
-    /// What flows through some tools, in place of what is guessed of their words. Of several that are
-    /// about a tool, each counts. See `stockade explain toxic_flow`.
+    /// What flows through some tools, and what they do, in place of what is guessed of their words. Of
+    /// several that are about a tool, each counts. One of `roles` and `does` is enough. See `stockade
+    /// explain toxic_flow`, and `[risk]`.
     RoleTable {
         /// The tools, as globs. `"*"` is any.
         tool: OneOrMany = r#"["search_*"]"#,
@@ -350,6 +357,79 @@ table! {
         /// `public`, if others read what it is given; `open_world`, if it deals with the world outside
         /// of this machine. `["none"]` is nothing of it.
         roles: Vec<At<String>> = r#"["untrusted", "private"]"#,
+        /// What it does, for `[risk]`: `delete`, `pay`, `execute`, `send`, `write` or `read`. What it was
+        /// seen doing (`--trace`) counts all the same.
+        does: Vec<At<String>> = r#"["read"]"#,
+    }
+}
+
+table! {
+    /// What is done with a call that no `[[tools]]` is about, by what its tool does: `allow`, `ask` or
+    /// `deny`, and of several things the strictest. That is guessed from its name, its description and
+    /// its schema, and from what it was seen doing (`--trace`); what a server says of its tool in
+    /// annotations may add to it, and takes nothing away. A guess that is wrong is put right by `does` in
+    /// `[[roles]]`. It never lets pass what `default` asks about or denies. Without the table nothing is
+    /// asked or denied for what a tool does; with it, what is not named in it is as here.
+    RiskTable {
+        /// It takes something away.
+        delete: Effect = r#""ask""#,
+        /// It spends money.
+        pay: Effect = r#""ask""#,
+        /// It runs commands or code that it is given.
+        execute: Effect = r#""ask""#,
+        /// Others get what it is given.
+        send: Effect = r#""ask""#,
+        /// It changes something, or nothing says that it only reads.
+        write: Effect = r#""allow""#,
+        /// It only reads, as far as anybody can tell.
+        read: Effect = r#""allow""#,
+    }
+}
+
+table! {
+    /// What a server may ask of the client's model (`sampling/createMessage`), as a request or in a
+    /// result that wants input. What is too much is mended or refused by the rule `sampling_request`;
+    /// what is answered is looked at by the rule `reply_data`.
+    SamplingTable {
+        /// What is done with such a question: `allow`, `ask` or `deny`. A person who is asked sees all of
+        /// it. A client of its own may ask its person as well.
+        effect: Effect = r#""allow""#,
+        /// The servers that may ask, as globs. Any, where it is not said.
+        server: OneOrMany = r#""summaries""#,
+        /// What is done with what the model has answered, before it goes to the server: `allow`, `ask`
+        /// or `deny`.
+        reply: Effect = r#""allow""#,
+        /// How many tokens a server may ask for at a time. More becomes this.
+        max_tokens: usize = "8192",
+        /// How many bytes of text a question may have.
+        bytes_max: usize = "1048576",
+        /// How many tokens may be asked for in a day, by all servers together, for each person. What is
+        /// asked for counts, since how many it were only the client knows.
+        tokens_per_day: usize = "200000",
+        /// How often a model may be asked in a day, in the same way.
+        requests_per_day: usize = "200",
+        /// Whether the client may tell its model what it has from this server or from others.
+        include_context: bool = "false",
+        /// Whether the model may be given tools.
+        tools: bool = "false",
+        /// The models that a server may name, as globs. Any, where it is not said; which one answers is
+        /// the client's choice.
+        models: Vec<At<String>> = r#"["claude-*"]"#,
+    }
+}
+
+table! {
+    /// What a server may ask of the person at the client (`elicitation/create`), as a request, in a
+    /// result that wants input, or in an error. A form that asks for a secret is refused by the rule
+    /// `secret_question`, an address that may not be opened by `url_question`.
+    ElicitationTable {
+        /// What is done with a form: `allow`, `ask` or `deny`.
+        form: Effect = r#""allow""#,
+        /// What is done with an address to open: `allow`, `ask` or `deny`. Who is asked sees its host by
+        /// itself. Nothing is opened before, and nothing by Stockade.
+        url: Effect = r#""allow""#,
+        /// The servers that may ask, as globs. Any, where it is not said.
+        server: OneOrMany = r#""calendar""#,
     }
 }
 

@@ -6,8 +6,9 @@ use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
 use super::file::{
-    AlertsTable, ApprovalsTable, Argument, CanaryTable, File, HttpTable, Input, Key, LedgerTable,
-    QuotaTable, RoleTable, SandboxTable, ServerTable, Tool, WebhookTable,
+    AlertsTable, ApprovalsTable, Argument, CanaryTable, ElicitationTable, File, HttpTable, Input, Key,
+    LedgerTable, QuotaTable, RiskTable, RoleTable, SamplingTable, SandboxTable, ServerTable, Tool,
+    WebhookTable,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
@@ -56,6 +57,13 @@ pub fn text() -> String {
     keys(&mut out, QuotaTable::KEYS, &[]);
     head(&mut out, "#", "[[roles]]", RoleTable::WORDS);
     keys(&mut out, RoleTable::KEYS, &[]);
+    head(&mut out, "#", "[risk]", RiskTable::WORDS);
+    keys(&mut out, RiskTable::KEYS, &[]);
+    head(&mut out, "", "[sampling]", SamplingTable::WORDS);
+    let examples = ["server", "tokens_per_day", "requests_per_day", "models"];
+    values(&mut out, SamplingTable::KEYS, &examples);
+    head(&mut out, "", "[elicitation]", ElicitationTable::WORDS);
+    values(&mut out, ElicitationTable::KEYS, &["server"]);
     head(&mut out, "#", "[canaries]", CanaryTable::WORDS);
     keys(&mut out, CanaryTable::KEYS, &[]);
     head(&mut out, "", "[sandbox]", SandboxTable::WORDS);
@@ -165,6 +173,13 @@ mod tests {
         assert_eq!(reference.tools.default, nothing.tools.default);
         assert_eq!((&reference.rules, &reference.roots), (&nothing.rules, &nothing.roots));
         assert_eq!(reference.severities, nothing.severities);
+        let review = |it: &Policy| {
+            let (a, b) = (&it.sampling, &it.elicitation);
+            let most = (a.max_tokens, a.bytes_max, a.tokens_per_day, a.requests_per_day);
+            let effects = [a.effect, a.reply, b.form, b.url];
+            (most, effects, a.tools, a.include_context, it.risks.is_none())
+        };
+        assert_eq!(review(&reference), review(&nothing));
         let asks = |it: &Policy| (it.asks_nobody, it.asks_client);
         assert_eq!(asks(&reference), asks(&nothing));
     }

@@ -5,6 +5,7 @@ mod alerts;
 mod flow;
 mod input;
 mod quota;
+mod review;
 mod root;
 mod sandbox;
 
@@ -230,6 +231,9 @@ impl Making<'_> {
             limits,
             quotas: self.quotas(file),
             roles: self.role_rules(file),
+            risks: self.risks(file),
+            sampling: self.sampling(file),
+            elicitation: self.elicitation(file),
             canaries,
             // A canary in an answer is a mend of it.
             plants: plants && !shadow,

@@ -28,6 +28,7 @@ mod containers;
 mod corpora;
 mod docker;
 mod doctor;
+mod elicitation;
 mod elicited;
 mod floods;
 mod flows;
@@ -50,7 +51,9 @@ mod processes;
 mod protocol;
 mod quotas;
 mod results;
+mod risk;
 mod roots;
+mod sampling;
 mod sandbox;
 mod scan;
 mod scopes;
@@ -83,6 +86,9 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
     ("page", page::ROWS),
+    ("risk", risk::ROWS),
+    ("sampling", sampling::ROWS),
+    ("elicitation", elicitation::ROWS),
     ("containers", containers::ROWS),
     ("docker", docker::ROWS),
     ("protocol", protocol::ROWS),

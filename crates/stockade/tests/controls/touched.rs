@@ -30,6 +30,7 @@ crate::rows![
     x13_learning_writes_and_loosens_nothing,
     c11_a_tool_that_does_what_it_says_it_does_not_is_found,
     c11_what_a_tool_says_decides_nothing,
+    c11_what_a_tool_was_seen_doing_is_asked_about_next_time,
     c11_the_same_behind_a_gateway,
 ];
 
@@ -676,6 +677,21 @@ fn c11_what_a_tool_says_decides_nothing() {
     let last = place.outcomes().pop().unwrap();
     assert_eq!((&last["status"], &last["rule"]), (&json!("refused"), &json!(OBSERVED)), "{last}");
     assert_eq!(list(&last, "written"), place.paths(&["write/lied"]));
+}
+
+fn c11_what_a_tool_was_seen_doing_is_asked_about_next_time() {
+    let place = Place::new(None);
+    place.home.policy("[limits]\napproval_timeout_s = 1\n[risk]\nwrite = \"ask\"\n");
+    let mut probe = place.begin();
+    for (id, passes) in [("1", true), ("2", true), ("3", false)] {
+        let deed = if id == "1" { ("read", "read/deep/file") } else { ("write", "write/x") };
+        let answer = probe.ask(&place.asks(id, "reads", &[deed]));
+        assert_eq!(!is_refusal(&answer), passes, "{id}: {answer}");
+    }
+    probe.end();
+    let asked = place.home.records_of("question");
+    let says = asked[0]["says"].as_str().unwrap();
+    assert!(says.contains("risk.write") && says.contains("it was seen writing"), "{says}");
 }
 
 fn c11_the_same_behind_a_gateway() {

@@ -10,6 +10,7 @@ use stockade_core::json::Document;
 use stockade_core::message::Side;
 use stockade_core::policy::{Action, CallFacts, Decision, Outcome};
 use stockade_core::record::Noted;
+use stockade_core::risk::Risk;
 
 use super::{USAGE, columns, listed, place_of, recorded};
 use crate::cli::{Format, State};
@@ -137,8 +138,16 @@ impl ExplainArgs {
         let looks = !matches!(remote, Some(Target::Url(_)));
         let scene = Scene { policy: &resolved.policy, tools: &tools, looks };
         let rehearsed = rehearse(&scene, call, answer.as_ref());
-        Ok(Some(Explained::new(resolved, call, arguments, rehearsed)))
+        let risk = risk(&tools, call.tool);
+        Ok(Some(Explained::new(resolved, call, arguments, (rehearsed, risk))))
     }
+}
+
+/// What a tool does, as far as its definition says, or else its name.
+fn risk(tools: &[Value], name: &str) -> Risk {
+    let is_it = |it: &&Value| it.get("name").and_then(Value::as_str) == Some(name);
+    let listed = tools.iter().find(is_it).and_then(|it| Document::from_value(it).ok());
+    listed.map_or_else(|| Risk::of_name(name), |it| Risk::of(it.root()))
 }
 
 /// What came of a call, with every rule that was asked.
@@ -161,7 +170,12 @@ struct Row {
 }
 
 impl<'a> Explained<'a> {
-    fn new(resolved: &'a Resolved, call: &Call<'a>, arguments: &Document, came: Rehearsed) -> Self {
+    fn new(
+        resolved: &'a Resolved,
+        call: &Call<'a>,
+        arguments: &Document,
+        (came, risk): (Rehearsed, Risk),
+    ) -> Self {
         let policy = &resolved.policy;
         let facts = CallFacts {
             tool: call.tool,
@@ -190,7 +204,16 @@ impl<'a> Explained<'a> {
             cells: [origin.id, tools.default.name().to_owned(), origin.place],
             outcome: if is_said { "no rule matches" } else { "a rule matches" }.to_owned(),
         };
-        let rows = rules.chain([default]).collect();
+        let risk = policy.risk(call.tool, risk);
+        let risks = policy.risks.iter().flat_map(|risks| {
+            risk.acts().filter_map(|(act, why)| {
+                let (_, effect, origin) = risks.effects.iter().find(|(it, ..)| *it == act)?;
+                let cells = [origin.id.clone(), effect.name().to_owned(), origin.place.clone()];
+                let outcome = format!("{}: {why}", act.says());
+                Some(Row { decides: decides(&origin.id), cells, outcome })
+            })
+        });
+        let rows = rules.chain([default]).chain(risks).collect();
         Self { resolved, call: *call, decision, rows, came }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stockade_core::canary::{self, Canaries};
 use stockade_core::policy::{Effect, RoleRule};
+use stockade_core::risk::Act;
 use stockade_core::role::{Role, Roles};
 
 use super::Making;
@@ -14,17 +15,17 @@ const NONE: &str = "none";
 
 impl Making<'_> {
     pub(super) fn role_rules(&mut self, file: &File) -> Vec<RoleRule> {
-        let written = file.roles.iter().flat_map(|it| &it.value);
-        written.filter_map(|it| self.role_rule(it)).collect()
+        let written = file.roles.iter().flat_map(|it| &it.value).enumerate();
+        written.filter_map(|(n, it)| self.role_rule(it, &format!("roles[{n}]"))).collect()
     }
 
     /// Reads what some tools are. Nothing, when something is wrong with it: that is noted then.
-    fn role_rule(&mut self, at: &At<RoleTable>) -> Option<RoleRule> {
+    fn role_rule(&mut self, at: &At<RoleTable>, id: &str) -> Option<RoleRule> {
         let table = &at.value;
         if table.tool.is_none() {
             self.missing(&at.span, "tool", "names of tools; `\"*\"` is any");
         }
-        if table.roles.is_none() {
+        if table.roles.is_none() && table.does.is_none() {
             self.missing(&at.span, "roles", "what they are; `[\"none\"]` is nothing");
         }
         // It may take something away that was guessed, so its words are read narrowly.
@@ -33,7 +34,25 @@ impl Making<'_> {
             None => self.pattern("*", &at.span, Effect::Allow).into_iter().collect(),
         };
         let tools = table.tool.as_ref().map(|it| self.patterns(&it.value, Effect::Allow));
-        let list = &table.roles.as_ref()?.value;
+        let acts = table.does.as_ref().map(|it| self.acts(&it.value));
+        let roles = table.roles.as_ref().map(|it| self.named_roles(&it.value));
+        let origin = self.origin(id, &at.span);
+        roles.is_some().then_some(()).or(acts.is_some().then_some(()))?;
+        Some(RoleRule { origin, servers, tools: tools?, roles, acts })
+    }
+
+    fn acts(&mut self, list: &[At<String>]) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for at in list {
+            match Act::ALL.iter().find(|it| it.name() == at.value) {
+                Some(it) => acts.push(*it),
+                None => self.reader.unknown("act", at, Act::ALL.iter().map(|it| it.name())),
+            }
+        }
+        acts
+    }
+
+    fn named_roles(&mut self, list: &[At<String>]) -> Roles {
         let mut roles = Roles::default();
         for at in list {
             match Role::ALL.iter().find(|it| it.name() == at.value) {
@@ -49,7 +68,7 @@ impl Making<'_> {
                 }
             }
         }
-        Some(RoleRule { servers, tools: tools?, roles })
+        roles
     }
 
     /// What is watched for, and whether something is planted.
@@ -93,6 +112,7 @@ mod tests {
         for (text, says) in [
             ("[[roles]]\ntool = \"a\"", "`roles` is missing"),
             ("[[roles]]\nroles = [\"none\"]", "`tool` is missing"),
+            ("[[roles]]\ntool = \"a\"\ndoes = [\"red\"]", "there is `read`"),
             ("[[roles]]\ntool = \"a\"\nroles = [\"privat\"]", "there is `private`"),
             ("[[roles]]\ntool = \"a\"\nroles = [\"none\", \"private\"]", "`none` stands alone"),
             ("[canaries]\nwatch = [\"a-b-c-d-e-f-g\"]", "8 letters and digits or more"),
