@@ -28,7 +28,7 @@ pub(super) fn of(name: &str, tool: &[String], has: impl Fn(&str) -> bool) -> Pla
     let is_edit = is(before, EDITS) && TEXTS.contains(last) || EDITED.contains(last);
     // `file_content`, but not `name`, which a file has as well.
     let is_prose = is_content(last) && !["name", "pattern", "patterns"].contains(last);
-    let is_sought = SOUGHT.contains(last) && !(is(&tool, FILES) && !is(&tool, CONTENTS));
+    let is_sought = SOUGHT.contains(last) && (is(&tool, CONTENTS) || !is(&tool, FILES));
     let is_setting = matches!(*last, "value" | "values") && is(&tool, SETS);
     let is_bound = matches!(*last, "params" | "parameters" | "bindings") && is(&tool, DATABASES);
     if is_edit || is_prose || is_sought || is_setting || is_bound {
