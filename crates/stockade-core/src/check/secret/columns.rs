@@ -183,6 +183,13 @@ fn password_column(heading: &[u8], separator: u8) -> Option<Column> {
         is_password_name(name) || is_short(name) || is_hash(name)
     })?;
     let is_sure = !is_short(name(cells(heading, separator).nth(number)?.1));
+    // Of tests, which pass or fail.
+    let is_result = |it: &[u8]| {
+        [&b"fail"[..], b"failed", b"skipped", b"total"].iter().any(|word| word.eq_ignore_ascii_case(it))
+    };
+    if !is_sure && cells(heading, separator).any(|(_, it)| is_result(name(it))) {
+        return None;
+    }
     let has_owner = cells(heading, separator).any(|(_, it)| is_owner(name(it)));
     (is_sure || has_owner).then_some(Column { number, has_owner })
 }

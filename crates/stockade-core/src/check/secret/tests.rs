@@ -412,6 +412,8 @@ fn words_of_every_day_where_a_password_could_stand_stay() {
         "Name\tPassword\nLength\tmin-12",
         "app:8080:prod:web:v1.2.3rc1",
         "| Password | RFC2617 |",
+        "| Host | Pass | Fail |\n|---|---|---|\n| web01 | 10of10 | 0 |",
+        "user,pass,fail\nweb01,10of10,0",
     ] {
         assert_eq!(clean(text), text);
     }
