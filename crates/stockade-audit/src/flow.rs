@@ -18,6 +18,7 @@ mod turn;
 mod types;
 pub(crate) mod value;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -31,7 +32,10 @@ use crate::project::{FuncRef, Project};
 
 /// Steps that one entry may take: far more than a tool of any length needs.
 const BUDGET: u32 = 200_000;
-const CALLS_MAX: usize = 12;
+/// Calls within calls.
+const CALLS_MAX: usize = 16;
+/// Steps that are gone back over where values come from, for one entry.
+const WALK_MAX: usize = 8_000_000;
 const DEPTH_MAX: u32 = 1200;
 
 /// Carries out the functions of one file.
@@ -61,6 +65,11 @@ pub(crate) struct Flow<'p, 's> {
     pub(crate) guessing: bool,
     /// The budget was spent before the end.
     pub(crate) unfinished: bool,
+    /// A call was not gone into, since it was too deep, although something of the caller's went in.
+    pub(crate) too_deep: bool,
+    /// The steps that were gone back, and whether a way was too long to be gone to its end.
+    walked: Cell<usize>,
+    pub(crate) lost: Cell<bool>,
     pub(crate) entries: Vec<Entry<'s>>,
     /// Conditions that are open and only about how the server is set up.
     settings: u32,
@@ -113,6 +122,9 @@ impl<'p, 's> Flow<'p, 's> {
             named: FxHashMap::default(),
             guessing: false,
             unfinished: false,
+            too_deep: false,
+            walked: Cell::new(0),
+            lost: Cell::new(false),
             entries: Vec::new(),
             settings: 0,
         }
@@ -146,6 +158,8 @@ impl<'p, 's> Flow<'p, 's> {
 
     fn fresh(&mut self, file: usize) {
         self.budget = BUDGET;
+        self.walked.set(0);
+        self.unfinished |= self.lost.replace(false);
         self.capabilities.clear();
         // What a tool can do is gathered on its own way; of a guess nobody asks.
         if !self.guessing {
@@ -188,9 +202,12 @@ impl<'p, 's> Flow<'p, 's> {
     ) -> Value {
         let Some(it) = self.project.func(func) else { return Value::default() };
         self.visited.insert(func);
-        let deep = self.calls.len() >= CALLS_MAX
-            || self.calls.iter().filter(|it| **it == func).count() > 1;
-        if deep || self.budget == 0 {
+        let again = self.calls.iter().filter(|it| **it == func).count() > 1;
+        let deep = !again && self.calls.len() >= CALLS_MAX;
+        if deep && !self.atoms_of(args.iter().chain([&receiver])).is_empty() {
+            self.too_deep = true;
+        }
+        if again || deep || self.budget == 0 {
             return self.flow(&args, "call");
         }
         let inner = it.nested && func.0 == self.file;

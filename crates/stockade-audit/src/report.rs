@@ -125,6 +125,8 @@ pub enum Cause {
     OutOfTime,
     /// It branches more than is followed; a part of it was not looked at.
     TooManyWays,
+    /// A function calls others deeper than is followed.
+    CallsTooDeep,
     /// The audit itself failed on it.
     Broken,
 }
@@ -142,6 +144,7 @@ impl fmt::Display for Cause {
             }
             Self::OutOfTime => "time ran out",
             Self::TooManyWays => "branches more than is followed; a part was not looked at",
+            Self::CallsTooDeep => "calls go deeper than is followed; a part was not looked at",
             Self::Broken => "the audit itself failed on it",
         })
     }

@@ -118,7 +118,10 @@ fn all(found: Found, end: Instant) -> Report {
         match it {
             Ok(part) => {
                 if part.unfinished {
-                    failures.push(Failure { path, cause: Cause::TooManyWays });
+                    failures.push(Failure { path: path.clone(), cause: Cause::TooManyWays });
+                }
+                if part.too_deep {
+                    failures.push(Failure { path, cause: Cause::CallsTooDeep });
                 }
                 report.tools.extend(part.tools);
                 report.findings.extend(part.findings);
@@ -179,6 +182,7 @@ struct Part {
     visited: FxHashSet<FuncRef>,
     entries: usize,
     unfinished: bool,
+    too_deep: bool,
 }
 
 impl Part {
@@ -204,7 +208,8 @@ impl Part {
             out.entry(project, &mut flow, &entry);
         }
         out.visited = std::mem::take(&mut flow.visited);
-        out.unfinished = flow.unfinished;
+        out.unfinished = flow.unfinished || flow.lost.get();
+        out.too_deep = flow.too_deep;
         out
     }
 
@@ -224,7 +229,8 @@ impl Part {
         for entry in std::mem::take(&mut flow.entries) {
             out.entry(project, &mut flow, &entry);
         }
-        out.unfinished = flow.unfinished;
+        out.unfinished = flow.unfinished || flow.lost.get();
+        out.too_deep = flow.too_deep;
         out
     }
 

@@ -6,6 +6,7 @@
 //! What an argument is taken for widens nothing: it says which rules look at it.
 
 mod infer;
+mod place;
 mod traits;
 
 use std::cell::OnceCell;
@@ -20,6 +21,7 @@ use crate::role::Roles;
 use crate::subject::{Channel, Facts, Subject};
 
 pub(crate) use infer::{is_ambiguous, last_word};
+pub(crate) use place::Place;
 pub use traits::Traits;
 
 /// What an argument is.
@@ -258,6 +260,11 @@ impl<'a> Called<'a> {
         infer::words(self.tool)
     }
 
+    /// Whether it is given an argument of this name at the top, or may be.
+    fn has(&self, name: &str) -> bool {
+        self.parameters.is_some_and(|it| it.declares(name)) || self.arguments.get(name).is_some()
+    }
+
     /// The values that are judged together with others, by their numbers; found once.
     pub(crate) fn together(&self, find: impl FnOnce() -> HashSet<u32>) -> &HashSet<u32> {
         self.together.get_or_init(find)
@@ -307,6 +314,11 @@ impl Argument<'_> {
     /// Whether it is taken for this.
     pub fn is(&self, kind: Kind) -> bool {
         self.kinds.has(kind)
+    }
+
+    /// Where it leads, if it is a path.
+    pub(crate) fn place(&self) -> Place {
+        place::of(self.name, &self.call.words_of_tool(), |it| self.call.has(it))
     }
 
     /// What was seen, with what it is taken for and why. Some of `what` may be words of the message.

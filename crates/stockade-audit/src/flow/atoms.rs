@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::Flow;
 use super::guard::shared;
 use super::value::{Atom, AtomId, Facts, Kind, Op, Set, Source, Value};
+use super::{Flow, WALK_MAX};
 
 /// The way of a value, from where it is used to where it comes from.
 pub(crate) type Way = Vec<AtomId>;
@@ -153,8 +153,13 @@ impl<'s> Flow<'_, 's> {
         let mut done: Vec<(AtomId, usize)> = Vec::new();
         let mut seen = FxHashSet::default();
         while let Some((id, counts, below, before)) = open.pop() {
-            if !seen.insert((id, counts, below)) || done.len() > STEPS_MAX {
+            if !seen.insert((id, counts, below)) {
                 continue;
+            }
+            self.walked.set(self.walked.get() + 1);
+            if done.len() > STEPS_MAX || self.walked.get() > WALK_MAX {
+                self.lost.set(true);
+                return None;
             }
             let Some(it) = self.at(id) else { continue };
             if it.from & sources == 0 {
@@ -207,6 +212,7 @@ impl<'s> Flow<'_, 's> {
             if maybe
                 && !out.has(class)
                 && self.flows_under(atom, class, u8::MAX, false, facts).is_none()
+                && !self.lost.get()
             {
                 out = out.or(class);
             }
@@ -223,9 +229,10 @@ impl<'s> Flow<'_, 's> {
             if !seen.insert(id) {
                 continue;
             }
+            self.walked.set(self.walked.get() + 1);
             let Some(it) = self.at(id) else { continue };
             known = known.or(it.safe).or(facts.get(&id).copied().unwrap_or_default());
-            if known.has(Set::ALL) || seen.len() > STEPS_MAX {
+            if known.has(Set::ALL) || seen.len() > STEPS_MAX || self.walked.get() > WALK_MAX {
                 return known;
             }
             open.extend(&it.parents);

@@ -294,7 +294,7 @@ fn is_upstream(name: &str, last: &str) -> bool {
 }
 
 /// What holds words for people: nothing in it is run, opened or fetched.
-fn is_content(word: &str) -> bool {
+pub(super) fn is_content(word: &str) -> bool {
     matches!(
         word,
         "content"

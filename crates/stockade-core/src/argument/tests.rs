@@ -104,3 +104,34 @@ fn a_tool_does_what_its_words_say() {
         assert_eq!(traits(name, about, hints).reads, reads, "{name} {about}");
     }
 }
+
+#[test]
+fn what_is_written_or_sought_is_no_path_and_one_of_another_machine_none_of_this() {
+    use super::place::{Place, of};
+    for (tool, names, expected) in [
+        ("edit_file", "oldText newText old_string new_str insert_text replacement", Place::Words),
+        ("grep", "pattern query regex filter", Place::Words),
+        ("find_in_files", "query find replace", Place::Words),
+        ("search_code", "query", Place::Words),
+        ("commit", "message body description", Place::Words),
+        ("set_config", "value", Place::Words),
+        ("query_db", "params", Place::Words),
+        ("ssh_read", "remote_path remoteFile container_dir", Place::Elsewhere),
+        ("docker_run", "workdir working_dir", Place::Elsewhere),
+        ("read_file", "path name it value params old new target options", Place::Here),
+        ("search_files", "pattern query filter", Place::Here),
+        ("glob", "pattern", Place::Here),
+        ("list_directory", "filter", Place::Here),
+        ("docker_compose_run", "workdir", Place::Here),
+        ("run_tests", "workdir", Place::Here),
+        ("rename", "old new", Place::Here),
+    ] {
+        for name in names.split(' ') {
+            assert_eq!(of(name, &super::infer::words(tool), |_| false), expected, "{tool} {name}");
+        }
+    }
+    let of_service = |name: &str, tool: &str| of(name, &super::infer::words(tool), |_| true);
+    assert_eq!(of_service("path", "get_file_contents"), Place::Repository);
+    assert_eq!(of_service("path", "upload_asset"), Place::Here);
+    assert_eq!(of_service("file_path", "get_file_contents"), Place::Here);
+}

@@ -114,13 +114,24 @@ fn disguised(data: &str, declared: &str) -> Option<&'static str> {
         let same = found == class || is_sound(found) && is_sound(class);
         return (!same).then_some(is);
     }
-    let is_text = !head.is_empty() && head.iter().all(|it| it.is_ascii_graphic() || it.is_ascii_whitespace());
     let has_svg = memchr::memmem::find(&head, b"<svg").is_some();
-    match (is_text, has_svg) {
+    match (is_text(&head), has_svg) {
         (_, true) => Some("image/svg+xml"),
         (true, false) => Some("text"),
         (false, false) => None,
     }
+}
+
+/// Whether bytes are text for the most part. A control character, or a letter of another encoding, makes
+/// no picture of it.
+fn is_text(bytes: &[u8]) -> bool {
+    const LETTERS_FOR_EACH: usize = 12;
+    let text = String::from_utf8_lossy(bytes);
+    let is_odd = |it: &char| {
+        *it == char::REPLACEMENT_CHARACTER || it.is_control() && !it.is_ascii_whitespace()
+    };
+    let odd = text.chars().filter(is_odd).count();
+    !bytes.is_empty() && odd * LETTERS_FOR_EACH <= text.chars().count()
 }
 
 /// As much of it as is Base64. A part of a long one may end anywhere.

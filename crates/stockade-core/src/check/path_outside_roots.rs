@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Facts, Findings, Rule, rules};
-use crate::argument::{Argument, Called, Kind, Why, last_word};
+use crate::argument::{Argument, Called, Kind, Place, Why, last_word};
 use crate::finding::At;
 use crate::leads::Lead;
 use crate::root::{bounds, directories, scheme, within};
@@ -67,11 +67,24 @@ fn is_looked_at(it: &Argument<'_>, roots: &[String]) -> bool {
         return false;
     }
     let text = it.str;
-    let is_path = it.is(Kind::Path) && may_be_path(it.name, text)
-        || looks_like_path(text)
-        || may_have_blanks(it) && looks_like_path_with_blanks(text);
-    let is_uri = || looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
-    is_path || !it.is_name() && is_uri()
+    let is_path = it.is(Kind::Path) && may_be_path(it.name, text);
+    let looks =
+        || looks_like_path(text) || may_have_blanks(it) && looks_like_path_with_blanks(text);
+    let is_uri =
+        || !it.is_name() && looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
+    let seems = is_path || looks();
+    // What it leads to matters only where it may lead anywhere.
+    let place = match seems && !it.is_name() && it.why != Why::Policy {
+        true => it.place(),
+        false => Place::Here,
+    };
+    let leads_here = match place {
+        Place::Here => seems,
+        Place::Words => is_path,
+        Place::Elsewhere => false,
+        Place::Repository => looks(),
+    };
+    leads_here || is_uri()
 }
 
 fn held(roots: &[String], text: &str) -> Result<(), String> {

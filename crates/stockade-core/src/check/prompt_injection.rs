@@ -63,35 +63,62 @@ impl Check for This {
 /// The texts of a list or of an object that only together are an order: a model reads them one after the other.
 fn pieces(subject: Subject<'_>, whole: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
     let mut pieces: Vec<(Json<'_>, &str)> = Vec::new();
-    let mut len = 0;
     // The fields of an object that stands in a list are read with those of its neighbours, too.
     let is_list = whole.is_array();
     for item in whole.items().chain(whole.fields().map(|(_, it)| it)) {
         let inner = item.fields().map(|(_, it)| it).filter(|_| is_list);
         let texts = [item].into_iter().chain(inner);
         for json in texts.filter(|it| is_prose(subject, *it)) {
-            let Some(text) = json.str().filter(|it| it.len() <= PIECE_MAX) else { continue };
-            len += text.len() + 1;
-            if len > PIECES_MAX {
-                return;
-            }
-            pieces.push((json, text));
+            let Some(text) = json.str() else { continue };
+            // Of a longer one, the end may be the beginning of an order.
+            let start = text.floor_char_boundary(text.len().saturating_sub(PIECE_MAX));
+            pieces.push((json, text.get(start..).unwrap_or_default()));
         }
     }
-    if pieces.len() < 2 || out.is_full() {
-        return;
+    // Of a long list, each part that is read at once, and each half of it with the next.
+    let mut rest = pieces.as_slice();
+    let mut left = WINDOWS_MAX;
+    while rest.len() >= 2 && left > 0 {
+        left -= 1;
+        let mut len = 0;
+        let fits = rest.iter().take_while(|(_, it)| {
+            len += it.len() + 1;
+            len <= PIECES_MAX
+        });
+        let count = fits.count();
+        let is_order = order_in(subject, rest.get(..count).unwrap_or_default(), facts, out);
+        if count == rest.len() {
+            return;
+        }
+        let next = if is_order { count } else { count.div_ceil(2) };
+        rest = rest.get(next.max(1)..).unwrap_or_default();
     }
+}
+
+/// Pieces that are read one after the other. Whether they are an order.
+fn order_in(
+    subject: Subject<'_>,
+    pieces: &[(Json<'_>, &str)],
+    facts: &Facts<'_>,
+    out: &mut Findings<'_>,
+) -> bool {
+    if pieces.len() < 2 || out.is_full() {
+        return false;
+    }
+    let len: usize = pieces.iter().map(|(_, it)| it.len() + 1).sum();
     // A piece that begins like a sentence is one: labels of a menu are read one by one.
     let mut together = String::with_capacity(len + pieces.len());
-    for (_, text) in &pieces {
+    for (_, text) in pieces {
         let begins = |it: char| it.is_uppercase() || it.is_numeric();
         together.push_str(if text.starts_with(begins) { ". " } else { " " });
         together.push_str(text);
     }
-    let Some(seen) = look(&together).filter(|it| it.severity == Severity::High) else { return };
+    let Some(seen) = look(&together).filter(|it| it.severity == Severity::High) else {
+        return false;
+    };
     // What one of them says alone was found there. It stays out of what the others say.
-    if pieces.iter().any(|(_, it)| look(it).is_some()) {
-        return;
+    if pieces.iter().filter_map(|(it, _)| it.str()).any(|it| look(it).is_some()) {
+        return false;
     }
     let is_fenced = |(json, _): &(Json<'_>, &str)| is_fenced(At::Value(*json), facts);
     for (json, _) in pieces.iter().filter(|it| !is_fenced(it)) {
@@ -104,16 +131,19 @@ fn pieces(subject: Subject<'_>, whole: Json<'_>, facts: &Facts<'_>, out: &mut Fi
         };
         out.add_scored(at, format!("in pieces: {}", seen.says()), scored);
     }
+    true
 }
 
 fn look(text: &str) -> Option<detect::Suspicion> {
     detect::look(detect::Said { text, of: detect::Of::Content, is_own: &|_| false })
 }
 
-/// What is longer is no piece of a sentence.
+/// What is longer is no piece of a sentence, but for its end.
 const PIECE_MAX: usize = 200;
-/// A list that is longer than this together is data.
+/// So much of a list is read at once.
 const PIECES_MAX: usize = 4000;
+/// So many parts of a list are read: what is longer is data.
+const WINDOWS_MAX: usize = 16;
 
 /// Whether a text was mended in an earlier look.
 fn is_fenced(at: At<'_>, facts: &Facts<'_>) -> bool {
@@ -155,8 +185,20 @@ fn is_blob(json: Json<'_>) -> bool {
     }
 }
 
+/// Its text. What is in another encoding arrives as far as it can be read; what is bytes for the most
+/// part has none.
 fn decoded(text: &str) -> Option<String> {
-    String::from_utf8(BASE64.decode(text.as_bytes()).ok()?).ok()
+    const LETTERS_FOR_EACH: usize = 12;
+    let bytes = BASE64.decode(text.as_bytes()).ok()?;
+    let text = String::from_utf8(bytes);
+    text.map_or_else(
+        |it| {
+            let text = String::from_utf8_lossy(it.as_bytes()).into_owned();
+            let lost = text.chars().filter(|it| *it == char::REPLACEMENT_CHARACTER).count();
+            (lost * LETTERS_FOR_EACH <= text.chars().count()).then_some(text)
+        },
+        Some,
+    )
 }
 
 /// Whether a text is read, and not used.

@@ -330,10 +330,23 @@ fn base64(run: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Text, if it is that.
+/// Text, if it is that for the most part: a letter of another encoding or a colour of a terminal in it
+/// makes nothing else of it.
 fn readable(bytes: Vec<u8>) -> Option<String> {
-    let text = String::from_utf8(bytes).ok()?;
-    text.chars().all(|it| !it.is_control() || matches!(it, '\n' | '\t' | '\r')).then_some(text)
+    const LETTERS_FOR_EACH: usize = 12;
+    let is_odd = |it: char| {
+        it == char::REPLACEMENT_CHARACTER || it.is_control() && !matches!(it, '\n' | '\t' | '\r')
+    };
+    let text = match String::from_utf8(bytes) {
+        Ok(it) => it,
+        Err(it) => String::from_utf8_lossy(it.as_bytes()).into_owned(),
+    };
+    let odd = text.chars().filter(|it| is_odd(*it)).count();
+    if odd == 0 {
+        return Some(text);
+    }
+    let is_text = odd * LETTERS_FOR_EACH <= text.chars().count();
+    is_text.then(|| text.replace(is_odd, " "))
 }
 
 /// What numbers stand for: characters in binary or decimal, or Morse.

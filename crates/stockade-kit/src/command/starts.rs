@@ -119,6 +119,9 @@ struct Row {
     starts: &'static str,
     /// The letters of options with a value.
     valued: &'static str,
+    /// Those of them whose value may be left out, or that have none for some: the next word is read as
+    /// their value, and as a word of its own.
+    perhaps: &'static str,
     /// Those whose value is what follows in the same word, or nothing.
     glued: &'static str,
     /// Options that mean themselves although a longer one begins so.
@@ -134,6 +137,7 @@ const PLAIN: Row = Row {
     names: "",
     starts: "",
     valued: "",
+    perhaps: "",
     glued: "",
     fine: "",
     runs: "",
@@ -163,10 +167,21 @@ impl Item<'_> {
 
 impl Row {
     fn judge(&self, name: &str, words: &[&str]) -> Option<String> {
+        let certain: String =
+            self.valued.chars().filter(|it| !self.perhaps.contains(*it)).collect();
+        let found = self.judge_as(name, words, self.valued);
+        found.or_else(|| match self.perhaps {
+            "" => None,
+            _ => self.judge_as(name, words, &certain),
+        })
+    }
+
+    /// With these as the letters of options with a value.
+    fn judge_as(&self, name: &str, words: &[&str], valued: &str) -> Option<String> {
         let said =
             |it: &str| Some(format!("`{it}` of `{name}` starts what it is told, or loads it"));
         let items = match self.form {
-            Form::Long => items(words, self.valued, self.glued),
+            Form::Long => items(words, valued, self.glued),
             Form::Words => {
                 if let Some(it) = words.iter().find(|it| self.is_word_option(it)) {
                     return said(it);

@@ -51,7 +51,7 @@ pub(super) struct Scan {
     #[arg(long, requires = "tools")]
     together: bool,
     /// How to print what is found in sources
-    #[arg(long, value_enum, requires = "sources", default_value_t)]
+    #[arg(long, value_enum, conflicts_with_all = ["tools", "text"], default_value_t)]
     format: As,
     /// Start nothing: of sources nothing ever is
     #[arg(long = "static", requires = "sources")]
@@ -83,14 +83,17 @@ enum FailOn {
     Low,
     Medium,
     High,
+    /// Only findings in sources are that bad
+    Critical,
 }
 
 impl FailOn {
-    fn severity(self) -> Severity {
+    fn severity(self) -> Option<Severity> {
         match self {
-            Self::Low => Severity::Low,
-            Self::Medium => Severity::Medium,
-            Self::High => Severity::High,
+            Self::Low => Some(Severity::Low),
+            Self::Medium => Some(Severity::Medium),
+            Self::High => Some(Severity::High),
+            Self::Critical => None,
         }
     }
 
@@ -100,6 +103,7 @@ impl FailOn {
             Self::Low => stockade_audit::Severity::Low,
             Self::Medium => stockade_audit::Severity::Medium,
             Self::High => stockade_audit::Severity::High,
+            Self::Critical => stockade_audit::Severity::Critical,
         }
     }
 }
@@ -152,7 +156,7 @@ impl Scan {
         printed(out.flush())?;
         Ok(if bad {
             Exit::Usage.into()
-        } else if worst.is_some_and(|it| it >= self.fail_on.severity()) {
+        } else if worst.zip(self.fail_on.severity()).is_some_and(|(it, least)| it >= least) {
             Exit::Findings.into()
         } else {
             ExitCode::SUCCESS

@@ -309,6 +309,9 @@ fn says(text: &str) -> Script {
     };
     let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
     let blob = data_encoding::BASE64.encode(text.as_bytes());
+    // In another encoding, and with a colour of a terminal: text all the same.
+    let odd = [text.as_bytes(), b" \x1b[31mcaf\xe9\0"].concat();
+    let odd = data_encoding::BASE64.encode(&odd);
     let read = |contents: Value| [answer(json!({ "contents": [contents] }))];
     let icon = format!(
         "data:image/svg+xml;base64,{}",
@@ -381,6 +384,7 @@ fn says(text: &str) -> Script {
             "resources/read blob",
             read(json!({ "uri": "a:b", "mimeType": "text/plain", "blob": blob })),
         )
+        .on("resources/read odd blob", read(json!({ "uri": "a:b", "blob": odd })))
         .on("completion/complete", [answer(json!({ "completion": { "values": ["fine", text] } }))])
         .on("tasks/get", [answer(task)])
 }
@@ -397,6 +401,7 @@ fn o05_the_same_payload_is_handled_on_every_way() {
         "argument": { "name": "a", "value": "" } });
     let html = json!({ "uri": "ui://a/b" });
     let (blob, read) = (json!({ "uri": "a:blob" }), json!({ "uri": "a:b" }));
+    let odd = json!({ "uri": "a:odd" });
     for (way, question, expected) in [
         ("instructions", None, Gone),
         ("tool", Some(ask("tools/list", json!({}))), Gone),
@@ -408,6 +413,7 @@ fn o05_the_same_payload_is_handled_on_every_way() {
         ("resources/read", Some(ask("resources/read", read)), Fenced),
         ("resources/read html", Some(ask("resources/read", html)), Fenced),
         ("resources/read blob", Some(ask("resources/read", blob)), Fenced),
+        ("resources/read odd blob", Some(ask("resources/read", odd)), Fenced),
         ("tasks/get", Some(ask("tasks/get", json!({ "taskId": "t1" }))), Fenced),
         ("text", Some(tool("text")), Fenced),
         ("structured", Some(tool("structured")), Fenced),

@@ -162,11 +162,18 @@ fn c14_a_source_is_read_and_nothing_else() {
 
 fn c14_what_is_too_much_is_told() {
     let deep = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
-    let cases: [(&str, Vec<u8>, &str); 5] = [
+    let chain: String =
+        (0..40).map(|it| format!("def f{it}(a):\n    return f{}(a)\n", it + 1)).collect();
+    let calls = format!(
+        "import os\nfrom mcp.server.fastmcp import FastMCP\nmcp = FastMCP('x')\n{chain}def f40(a):\n    \
+         os.system(a)\n@mcp.tool()\ndef t(cmd: str):\n    return f0(cmd)\n"
+    );
+    let cases: [(&str, Vec<u8>, &str); 6] = [
         ("huge.py", vec![b'#'; 2 << 20], "too_large"),
         ("bytes.py", b"x = '\xff\xfe'\n".to_vec(), "not_text"),
         ("deep.py", format!("x = {deep}\n").into_bytes(), "too_deep"),
         ("deep.js", deep.replace("((((((((", "((((((((\n").into_bytes(), "too_deep"),
+        ("calls.py", calls.into_bytes(), "calls_too_deep"),
         ("torn.go", b"package main\nfunc main() { if ((( \n".to_vec(), "syntax"),
     ];
     for (name, bytes, cause) in cases {
@@ -266,4 +273,7 @@ fn c15_what_is_found_is_for_a_person_for_programs_and_for_code_hosts() {
     assert_eq!(scan(&[lower]).status.code(), Some(0));
     assert_eq!(scan(&[lower, "--fail-on", "medium"]).status.code(), Some(0));
     assert_eq!(scan(&[lower, "--fail-on", "low"]).status.code(), Some(1));
+    // What is printed for texts is JSON whatever is said.
+    let refused = scan(&["--text", "-", "--format", "sarif"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::password::{Found, Trust, is_password, is_password_name};
+use super::password::{Found, Trust, is_label, is_password, is_password_name};
 
 /// A heading has so many bytes at most.
 const HEADING_MAX: usize = 512;
@@ -24,11 +24,15 @@ pub(super) fn is_cell(text: &[u8], word: &Range<usize>) -> bool {
 /// The tables that have bars between their cells and a line below their heading.
 pub(super) fn in_tables(text: &[u8], found: &mut Found<'_>) {
     let mut heading: Option<&[u8]> = None;
-    let mut column: Option<usize> = None;
+    let mut column: Option<Column> = None;
     let mut start = 0;
-    for line in text.split(|it| *it == b'\n') {
+    let mut lines = text.split(|it| *it == b'\n').peekable();
+    while let Some(line) = lines.next() {
         let at = start;
         start += line.len() + 1;
+        if !lines.peek().is_some_and(|it| is_rule(it)) && let Some(value) = of_pair(line) {
+            found_in(line, value, at, true, found);
+        }
         if is_rule(line) {
             column = column.or_else(|| heading.and_then(|it| password_column(it, b'|')));
             continue;
@@ -38,7 +42,7 @@ pub(super) fn in_tables(text: &[u8], found: &mut Found<'_>) {
             continue;
         }
         heading = Some(line);
-        if let Some(column) = column {
+        if let Some(column) = &column {
             in_row(line, at, b'|', column, found);
         }
     }
@@ -81,7 +85,7 @@ pub(super) fn in_separated(text: &[u8], word: &Range<usize>, found: &mut Found<'
         if cells(line, separator).count() != count {
             break;
         }
-        in_row(line, at, separator, column, found);
+        in_row(line, at, separator, &column, found);
         at += line.len() + 1;
     }
     at - 1
@@ -114,7 +118,7 @@ pub(super) fn in_html(text: &[u8], word: &Range<usize>, found: &mut Found<'_>) -
         let rest = rest.get(..256).unwrap_or(rest);
         let Some(length) = memchr::memchr(b'<', rest) else { continue };
         let value = trimmed(table, at..at + length);
-        found_in(table, value, word.end, found);
+        found_in(table, value, word.end, true, found);
     }
     word.end + end
 }
@@ -125,15 +129,28 @@ fn html_cells(row: &[u8]) -> impl Iterator<Item = usize> {
         .filter(|it| matches!(row.get(it + 3), Some(b'>' | b' ')))
 }
 
-fn in_row(line: &[u8], at: usize, separator: u8, column: usize, found: &mut Found<'_>) {
-    if let Some((_, cell)) = cells(line, separator).nth(column) {
-        found_in(line, trimmed(line, cell), at, found);
+fn in_row(line: &[u8], at: usize, separator: u8, column: &Column, found: &mut Found<'_>) {
+    if let Some((_, cell)) = cells(line, separator).nth(column.number) {
+        found_in(line, trimmed(line, cell), at, column.has_owner, found);
     }
 }
 
-fn found_in(text: &[u8], value: Range<usize>, at: usize, found: &mut Found<'_>) {
+/// Of a line of two cells, what is beside the name of a password: `| Password | … |`.
+fn of_pair(line: &[u8]) -> Option<Range<usize>> {
+    if !line.contains(&b'|') {
+        return None;
+    }
+    let mut whole = cells(line, b'|').map(|(_, it)| trimmed(line, it)).filter(|it| !it.is_empty());
+    let (name, value, none) = (whole.next()?, whole.next()?, whole.next());
+    let name = line.get(name)?;
+    let is_one = none.is_none() && is_password_name(name) && !name.eq_ignore_ascii_case(b"pass");
+    (is_one && !is_label(line.get(value.clone())?)).then_some(value)
+}
+
+fn found_in(text: &[u8], value: Range<usize>, at: usize, is_sure: bool, found: &mut Found<'_>) {
     let bytes = text.get(value.clone()).unwrap_or_default();
-    if !bytes.contains(&b' ') && is_password(bytes, Trust::Some) {
+    let is_label = || !is_sure && is_label(bytes);
+    if !bytes.contains(&b' ') && is_password(bytes, Trust::Some) && !is_label() {
         found("password", at + value.start..at + value.end);
     }
 }
@@ -141,24 +158,40 @@ fn found_in(text: &[u8], value: Range<usize>, at: usize, found: &mut Found<'_>) 
 /// The line between the heading and the rows.
 fn is_rule(line: &[u8]) -> bool {
     let dashes = line.iter().filter(|it| matches!(it, b'-' | b'=')).count();
-    dashes >= 3 && line.iter().all(|it| b"|+-=: \r\t".contains(it))
+    let is_row = dashes >= 2 && line.contains(&b'|');
+    (dashes >= 3 || is_row) && line.iter().all(|it| b"|+-=: \r\t".contains(it))
+}
+
+/// The column of a table that has passwords.
+struct Column {
+    number: usize,
+    /// Another says whose they are: in a table of features a password is one of them.
+    has_owner: bool,
 }
 
 /// Which column has passwords. What is called a `pass` is one where somebody has it: there are others,
 /// of seasons and of tests.
-fn password_column(heading: &[u8], separator: u8) -> Option<usize> {
+fn password_column(heading: &[u8], separator: u8) -> Option<Column> {
     const OWNERS: [&[u8]; 8] =
         [b"user", b"username", b"user name", b"login", b"account", b"email", b"e-mail", b"host"];
     let name = |cell: Range<usize>| heading.get(trimmed(heading, cell)).unwrap_or_default();
     let is_owner = |it: &[u8]| OWNERS.iter().any(|owner| owner.eq_ignore_ascii_case(it));
     let is_short = |it: &[u8]| it.eq_ignore_ascii_case(b"pass") || it.eq_ignore_ascii_case(b"pwd");
     let is_hash = |it: &[u8]| it.to_ascii_lowercase().ends_with(b"password_hash");
-    let column = cells(heading, separator).position(|(_, cell)| {
+    let number = cells(heading, separator).position(|(_, cell)| {
         let name = name(cell);
         is_password_name(name) || is_short(name) || is_hash(name)
     })?;
-    let is_sure = !is_short(name(cells(heading, separator).nth(column)?.1));
-    (is_sure || cells(heading, separator).any(|(_, it)| is_owner(name(it)))).then_some(column)
+    let is_sure = !is_short(name(cells(heading, separator).nth(number)?.1));
+    // Of tests, which pass or fail.
+    let is_result = |it: &[u8]| {
+        [&b"fail"[..], b"failed", b"skipped", b"total"].iter().any(|word| word.eq_ignore_ascii_case(it))
+    };
+    if !is_sure && cells(heading, separator).any(|(_, it)| is_result(name(it))) {
+        return None;
+    }
+    let has_owner = cells(heading, separator).any(|(_, it)| is_owner(name(it)));
+    (is_sure || has_owner).then_some(Column { number, has_owner })
 }
 
 /// The cells of a line, with their numbers.

@@ -21,6 +21,8 @@ enum Mark {
     Heading,
     /// A password stands behind it.
     Before(Trust),
+    /// The same, in quotation marks or behind a user: people write the word as well.
+    Quoted,
     /// The same, where the word is the first of its line and the password the last.
     Line,
     /// On the rest of the line a password stands behind one of these.
@@ -36,7 +38,13 @@ const MARKS: &[(&str, Mark)] = &[
     ("ass", Mark::Name),
     ("ASS", Mark::Name),
     ("pwd", Mark::Heading),
-    ("curl ", Mark::Pair(&[b" -u ", b" --user ", b" --user="])),
+    (
+        "curl ",
+        Mark::Pair(&[
+            b" -u ", b" -u", b" --user ", b" --user=", b" -su ", b" -sSu ", b" -ku ", b" -sku ", b" -iu ",
+            b" -Lu ", b" -fsSLu ",
+        ]),
+    ),
     ("smbclient ", Mark::Pair(&[b" -U "])),
     ("mysql", Mark::Option(&[b" -p"])),
     ("mariadb", Mark::Option(&[b" -p"])),
@@ -52,7 +60,8 @@ const MARKS: &[(&str, Mark)] = &[
     ("server community ", Mark::Before(Trust::Some)),
     ("masterauth ", Mark::Line),
     ("IDENTIFIED BY ", Mark::Before(Trust::Some)),
-    ("identified by ", Mark::Before(Trust::Some)),
+    ("identified by ", Mark::Quoted),
+    ("Identified by ", Mark::Quoted),
     ("| sudo -S", Mark::Piped),
 ];
 
@@ -77,6 +86,15 @@ pub(super) fn placed(text: &[u8], found: &mut Found<'_>) {
         match mark {
             Mark::Name | Mark::Heading => named(text, it.start(), &mut seen, found),
             Mark::Before(trust) => before(text, it.end(), *trust, found),
+            Mark::Quoted => {
+                let earliest = it.start().saturating_sub(LINE_MAX);
+                let line = text.get(earliest..it.start()).unwrap_or_default();
+                let line = line.rsplit(|it| *it == b'\n').next().unwrap_or_default();
+                let is_quoted = matches!(text.get(it.end()), Some(b'"' | b'\''));
+                if is_quoted || memmem::find(line, b"user ").is_some() {
+                    before(text, it.end(), Trust::Some, found);
+                }
+            }
             Mark::Line => on_line(text, it.range(), found),
             Mark::Piped => piped(text, it.start(), false, found),
             Mark::Option(_) | Mark::Pair(_) if it.start() < line => {}
@@ -153,11 +171,21 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
         Some(b':') if name == b"pass" && is_after(text, word.start, &[b"-passin ", b"-passout "]) => {
             one(text, word.end + 1, Trust::Full, found);
         }
+        Some(b' ') if name.starts_with(b"--") && is_switch(name) => {}
         Some(b' ') if name.starts_with(b"--") => one(text, word.end + 1, Trust::Some, found),
         Some(b' ') if is_after(text, word.start, &[b"ENV ", b"setx "]) => {
             one(text, word.end + 1, Trust::Full, found);
         }
-        Some(b' ') if is_sql_quote() => quoted(text, word.end + 1, found),
+        // `SET PASSWORD FOR bob = '…'`
+        Some(b' ') if text.get(word.end..).is_some_and(|it| it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b" FOR "))) => {
+            let line = line_from(text, word.end);
+            let rest = text.get(line.clone()).unwrap_or_default();
+            if let Some(sign) = memmem::find(rest, b"= ") {
+                quoted(text, line.start + sign + 2, found);
+            }
+        }
+        // Whoever passes something to a program passes no password.
+        Some(b' ') if is_sql_quote() && !name.eq_ignore_ascii_case(b"pass") => quoted(text, word.end + 1, found),
         Some(b' ') if is_after(text, word.start, &[b"enable ", b"set "]) => {
             before(text, word.end + 1, Trust::Some, found);
         }
@@ -178,7 +206,7 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
             let opens = word.start.checked_sub(2).and_then(|it| text.get(it)) == Some(&b'(');
             let rest = text.get(word.end + 1..).unwrap_or_default();
             let between = rest.iter().take(4).take_while(|it| matches!(it, b',' | b' ')).count();
-            if opens && rest.starts_with(b",") {
+            if opens && rest.starts_with(b",") && !name.eq_ignore_ascii_case(b"pass") {
                 quoted(text, word.end + 1 + between, found);
             }
         }
@@ -188,6 +216,15 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
     if word.start >= seen.rows {
         seen.rows = columns::in_separated(text, &word, found);
     }
+}
+
+/// An option about passwords that is given none: `--no-password`, `--disabled-password`.
+fn is_switch(name: &[u8]) -> bool {
+    const BEGINS: [&[u8]; 9] = [
+        b"--no-", b"--disabled-", b"--disable-", b"--without-", b"--skip-", b"--ask-", b"--prompt-",
+        b"--require-", b"--show-",
+    ];
+    BEGINS.iter().any(|it| name.starts_with(it))
 }
 
 /// Whether one of these stands before a place.

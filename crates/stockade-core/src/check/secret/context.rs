@@ -108,7 +108,8 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
             if value.is_parameter {
                 value.end = end_of_parameter(text, &value);
             }
-            if value.is_secret(text, name) {
+            let is_directory = name.eq_ignore_ascii_case(b"pwd") && text.get(value.start) == Some(&b'/');
+            if !is_directory && value.is_secret(text, name) {
                 found("assigned-secret", value.start..value.end);
             }
         } else if let Some(value) = foreign::after(text, at, at + 1) {
@@ -283,6 +284,8 @@ fn end_of_parameter(text: &[u8], value: &Value) -> usize {
 fn least(name: &[u8]) -> (usize, f64) {
     match password::is_password_name(name) || name.to_ascii_lowercase().ends_with(b"pwd") {
         true => (password::LENGTH_MIN, 2.25),
+        // What `fetch` is told is called so, in words.
+        false if name.eq_ignore_ascii_case(b"credentials") => (16, 3.0),
         false => (8, 2.75),
     }
 }
@@ -311,7 +314,8 @@ fn is_identifier(value: &[u8]) -> bool {
 /// Whether the value of a member called `name` is a secret as a whole.
 pub(super) fn is_secret_value(name: &str, value: &str) -> bool {
     let (len_min, bits_min) = least(name.as_bytes());
-    (len_min..=VALUE_MAX).contains(&value.len())
+    let is_directory = name.eq_ignore_ascii_case("pwd") && value.starts_with('/');
+    !is_directory && (len_min..=VALUE_MAX).contains(&value.len())
         && is_secret_name(name.as_bytes())
         && !value.contains(|it: char| it.is_whitespace() || it.is_control())
         && is_random(value.as_bytes(), bits_min)
@@ -319,9 +323,7 @@ pub(super) fn is_secret_value(name: &str, value: &str) -> bool {
 
 /// Digits and letters, few of them often, and not a word for what it should be.
 fn is_random(value: &[u8], bits_min: f64) -> bool {
-    const WORDS: [&[u8]; 3] = [b"password", b"secret", b"token"];
-    let has = |it: &&[u8]| value.windows(it.len()).any(|part| part.eq_ignore_ascii_case(it));
-    if WORDS.iter().any(has) || password::is_path(value) {
+    if password::is_about_one(value) || password::is_path(value) {
         return false;
     }
     let digits = value.iter().filter(|it| it.is_ascii_digit()).count();
@@ -362,4 +364,5 @@ pub(super) fn is_secret_name(name: &[u8]) -> bool {
     name.last().is_some_and(|it| is_last_letter(*it) || matches!(it, b'_' | b'-' | b'.'))
         && ENDS.iter().any(&ends)
         && !HARMLESS.iter().any(ends)
+        && !password::is_about_name(name)
 }

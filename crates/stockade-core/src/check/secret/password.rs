@@ -27,14 +27,8 @@ pub(super) enum Trust {
 
 /// Whether this is a password, and no word that stands for one.
 pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
-    const STANDS: [&[u8]; 26] = [
-        b"password", b"passwd", b"secret", b"token", b"string", b"false", b"true", b"null", b"none",
-        b"optional", b"required", b"prompt", b"hidden", b"enter", b"sha256", b"sha512", b"base64",
-        b"utf8", b"utf-8", b"bcrypt", b"argon2", b"pbkdf2", b"undefined", b"my-", b"the-", b"some-",
-    ];
-    let has = |it: &&[u8]| value.windows(it.len()).any(|part| part.eq_ignore_ascii_case(it));
     let is_word =
-        value.len() < 4 || STANDS.iter().any(has) || is_placeholder(value) || is_path(value);
+        value.len() < 4 || stands_for_one(value) || is_placeholder(value) || is_path(value);
     if is_word || value.iter().all(|it| matches!(it, b'*' | b'-' | b'.' | b'x' | b'X' | b'?' | b'_')) {
         return false;
     }
@@ -47,10 +41,102 @@ pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
     }
 }
 
+/// Whether somebody has written a word for a password instead of one: it is all there is, or what is
+/// beside it is nothing of a password. A part of another word (`Center2024!`) is none.
+fn stands_for_one(value: &[u8]) -> bool {
+    const WORDS: [&[u8]; 23] = [
+        b"string", b"false", b"true", b"null", b"none", b"optional", b"required", b"prompt",
+        b"hidden", b"enter", b"sha256", b"sha512", b"base64", b"utf8", b"utf-8", b"bcrypt",
+        b"scrypt", b"argon2", b"pbkdf2", b"undefined", b"my", b"the", b"some",
+    ];
+    is_about_one(value)
+        || WORDS.iter().any(|word| {
+            let here = |at: &usize| {
+                let part = value.get(*at..at + word.len());
+                part.is_some_and(|it| it.eq_ignore_ascii_case(word)) && is_bounded(value, *at, word.len())
+            };
+            // `my-…`, but not `soap-my`.
+            let is_article = word.len() < 4 || *word == b"some";
+            let found = (0..value.len()).find(here).filter(|at| {
+                !is_article || value.get(at + word.len()) == Some(&b'-')
+            });
+            found.is_some_and(|at| !is_more(value, at..at + word.len()))
+        })
+}
+
+/// The same, of what such a value is called: also within another word.
+pub(super) fn is_about_one(value: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"password", b"passwd", b"secret", b"token"];
+    WORDS.iter().any(|word| {
+        let is = |it: &[u8]| it.eq_ignore_ascii_case(word);
+        let at = value.windows(word.len()).position(is);
+        at.is_some_and(|at| !is_more(value, at..at + word.len()))
+    })
+}
+
+/// Whether a word ends where another begins: at a sign, or where the letters change their case.
+fn is_bounded(value: &[u8], start: usize, length: usize) -> bool {
+    let at = |it: usize| value.get(it).copied().unwrap_or_default();
+    let joins = |a: u8, b: u8| {
+        a.is_ascii_alphabetic() && b.is_ascii_alphabetic()
+            && !(a.is_ascii_lowercase() && b.is_ascii_uppercase())
+    };
+    let end = start + length;
+    (start == 0 || !joins(at(start - 1), at(start))) && !joins(at(end - 1), at(end))
+}
+
+/// Whether what stands beside a word makes a password of both: people add a sign and a number.
+fn is_more(value: &[u8], word: Range<usize>) -> bool {
+    let before = value.get(..word.start).unwrap_or_default();
+    let after = value.get(word.end..).unwrap_or_default();
+    // `&secret1` and `*secret1` are of a program.
+    let leading = before.iter().take_while(|it| b"!&*@$~".contains(it)).count();
+    let rest = || before.iter().skip(leading).chain(after);
+    // An address, or a path of a package, is neither.
+    let is_address = value.contains(&b'/') || value.contains(&b'@') && value.contains(&b'.');
+    let signs = rest().filter(|it| b"!@#$^&*~".contains(it)).count();
+    let others = rest().filter(|it| it.is_ascii_alphanumeric()).count();
+    signs > 0 && others > 0 && !is_address
+}
+
+/// `build-142`, `min-12`, `ERR_4012`, `RFC2617`, `12chars`: the name or the number of something.
+pub(super) fn is_label(value: &[u8]) -> bool {
+    let letters = |value: &[u8]| value.iter().take_while(|it| it.is_ascii_alphabetic()).count();
+    let digits = |value: &[u8]| value.iter().take_while(|it| it.is_ascii_digit()).count();
+    let first = letters(value);
+    let word = value.get(..first).unwrap_or_default();
+    let rest = value.get(first..).unwrap_or_default();
+    let number = rest.strip_prefix(b"-").or_else(|| rest.strip_prefix(b"_"));
+    let is_short = number.is_none() && word.iter().all(u8::is_ascii_uppercase);
+    let number = number.or(is_short.then_some(rest)).unwrap_or_default();
+    let is_numbered = first > 0 && !number.is_empty() && digits(number) == number.len();
+    let count = digits(value);
+    let unit = value.get(count..).unwrap_or_default();
+    let is_count = (1..=3).contains(&count) && unit.len() >= 4 && letters(unit) == unit.len();
+    is_numbered || is_count
+}
+
+/// Of what is wrong with a password, and of where one is kept: `INVALID_PASSWORD`, `existingSecret`.
+pub(super) fn is_about_name(name: &[u8]) -> bool {
+    const BEGINS: [&[u8]; 12] = [
+        b"wrong", b"invalid", b"incorrect", b"bad", b"weak", b"missing", b"expired", b"existing",
+        b"mismatched", b"forgot", b"forgotten", b"unknown",
+    ];
+    const ENDS: [&[u8]; 5] = [b"password", b"passwd", b"secret", b"token", b"credentials"];
+    ENDS.iter().any(|end| {
+        let Some(length) = name.len().checked_sub(end.len()).filter(|_| ends_with(name, end)) else {
+            return false;
+        };
+        let before = name.get(..length).unwrap_or_default();
+        let before = before.strip_suffix(b"_").or_else(|| before.strip_suffix(b"-")).unwrap_or(before);
+        BEGINS.iter().any(|it| ends_with(before, it))
+    })
+}
+
 /// Whether a name says that its value is a password, in the letters of any language of programs.
 pub(super) fn is_password_name(name: &[u8]) -> bool {
     const ENDS: [&[u8]; 4] = [b"password", b"passwd", b"passphrase", b"passwort"];
-    ENDS.iter().any(|it| ends_with(name, it))
+    ENDS.iter().any(|it| ends_with(name, it)) && !is_about_name(name)
         || name.eq_ignore_ascii_case(b"pass")
         || name.ends_with(b"_PASS")
         || name.ends_with(b"_pass")
@@ -84,7 +170,12 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let is_option = called.starts_with(b"--") && equals;
     let rest = text.get(sign + 1..)?;
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
-    let mut blank = rest.iter().take_while(|it| matches!(it, b' ' | b'\t')).count();
+    // `**Password:** …`
+    let before = text.get(..name.start)?;
+    let is_bold = !equals && is_password_name && before.ends_with(b"**") && rest.starts_with(b"**");
+    let mark = if is_bold { 2 } else { 0 };
+    let is_blank = |it: &&u8| matches!(it, b' ' | b'\t') || is_bold && **it == b'`';
+    let mut blank = mark + rest.iter().skip(mark).take_while(is_blank).count();
     if !equals && is_password_name {
         blank += block(rest.get(blank..)?);
     }
@@ -97,16 +188,18 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let value = sign + 1 + blank..sign + 1 + blank + length;
     let behind = text.get(value.end..).unwrap_or_default();
     let behind = behind.iter().find(|it| !matches!(it, b' ' | b'\t'));
-    let is_last = behind.is_none_or(|it| matches!(it, b'\n' | b'\r' | b'#'));
+    let is_last = behind.is_none_or(|it| matches!(it, b'\n' | b'\r' | b'#') || is_bold && *it == b'`');
     let is_parameter = equals
         && matches!(text.get(name.start.wrapping_sub(1)), Some(b';'))
         && matches!(behind, None | Some(b';' | b'"' | b'\'' | b'\n'));
-    let is_line = is_line(text, name.start, is_env);
+    let is_line = is_line(text, name.start - mark, is_env);
+    let is_of_connection =
+        equals && blank == 0 && is_password_name && is_of_connection(text, &name, value.end);
     let bytes = text.get(value.clone())?;
     if is_directory && bytes.starts_with(b"/") || bytes.starts_with(b"$") || bytes.contains(&b':') && !equals && bytes.contains(&b'/') {
         return None;
     }
-    let is_secret = if is_parameter || is_option {
+    let is_secret = if is_parameter || is_option || is_of_connection {
         is_password_name && is_password(bytes, Trust::Some)
     } else if is_line && is_env && equals && blank == 0 && !is_last {
         // What a command is given: `PGPASSWORD=… psql`.
@@ -121,9 +214,27 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
         }
     } else {
         let is_type = bytes.len() < 6 || bytes.contains(&b'.') && !bytes.iter().any(|it| b"!@#$%^&*".contains(it));
+        let is_result = called.eq_ignore_ascii_case(b"pass") && is_label(bytes);
         is_password_name && !is_type && is_password(bytes, Trust::Some) && !is_number(bytes)
+            && !is_result
     };
     is_secret.then_some(value)
+}
+
+/// Whether a name is one of a row for a database: `host=db user=sa password=… dbname=x`.
+fn is_of_connection(text: &[u8], name: &Range<usize>, end: usize) -> bool {
+    const NEAR: usize = 160;
+    const KEYS: [&[u8]; 4] = [b"host=", b"hostaddr=", b"dbname=", b"service="];
+    let before = text.get(name.start.saturating_sub(NEAR)..name.start).unwrap_or_default();
+    let before = before.rsplit(|it| *it == b'\n').next().unwrap_or_default();
+    let after = text.get(end..).unwrap_or_default();
+    let after = after.get(..NEAR).unwrap_or(after);
+    let after = after.split(|it| *it == b'\n').next().unwrap_or_default();
+    let has_key = |part: &[u8]| {
+        part.split(|it| matches!(it, b' ' | b'"' | b'\'')).any(|word| KEYS.iter().any(|it| word.starts_with(it)))
+    };
+    (before.is_empty() || before.ends_with(b" ") || before.ends_with(b"\"") || before.ends_with(b"'"))
+        && (has_key(before) || has_key(after))
 }
 
 /// How long the head of a block of text in YAML is (`|`, `>-`) with the white space before its first line.
@@ -217,5 +328,13 @@ pub(super) fn pgpass(text: &[u8], colon: usize) -> Option<Range<usize>> {
     let start = colon + 1 + end - password.len();
     // `file:line:error:note:text` is from a compiler.
     let trust = if rest.starts_with(b"543") || host == b"*" { Trust::Full } else { Trust::Some };
-    (is_one && is_password(password, trust)).then_some(start..start + password.len())
+    let is_sure = trust == Trust::Full || !is_version(password);
+    (is_one && is_sure && is_password(password, trust)).then_some(start..start + password.len())
+}
+
+/// `v1.2.3rc1`, `8.0-alpine3`
+fn is_version(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"v").unwrap_or(value);
+    let major = value.iter().take_while(|it| it.is_ascii_digit()).count();
+    major > 0 && value.get(major) == Some(&b'.') && value.get(major + 1).is_some_and(u8::is_ascii_digit)
 }

@@ -359,3 +359,87 @@ fn the_password_of_another_host_is_one() {
     let url = "postgres://postgres:postgres@db.internal/app";
     assert_eq!(clean(url), "postgres://postgres:[redacted:password-in-url]@db.internal/app");
 }
+
+#[test]
+fn a_word_within_a_password_does_not_make_it_a_stand_in() {
+    for value in [
+        "Center2024!", "Carpenter#99x", "Trueblood#81", "Nonesuch-77x", "Drawstring91!",
+        "MySecret#2024", "SuperSecret2024!", "Password123!", "xmy-9Kd82!k", "hunter2k7",
+    ] {
+        for (before, after) in [
+            ("DB_PASSWORD=", ""),
+            ("password = \"", "\""),
+            ("sshpass -p ", " ssh h"),
+            ("ALTER USER bob IDENTIFIED BY '", "';"),
+            ("| user | password |\n|-|-|\n| bob | ", " |"),
+        ] {
+            let text = format!("{before}{value}{after}");
+            assert!(!clean(&text).contains(value), "{text}: {}", clean(&text));
+        }
+    }
+    for text in [
+        "DB_PASSWORD=secret123",
+        "DB_PASSWORD=my-password-1",
+        "DB_PASSWORD=the-string1",
+        "password: String!",
+        "password: required!",
+        "DB_PASSWORD=enter2",
+        "secret: \"token-service2@example.com\"",
+    ] {
+        assert_eq!(clean(text), text);
+    }
+}
+
+#[test]
+fn words_of_every_day_where_a_password_could_stand_stay() {
+    for text in [
+        "You can pass \"gpt-4o\" as the model.",
+        "If you pass 'us-east-1' the client uses that region.",
+        "The tests pass 'test_login_2' on CI.",
+        "setStatus(\"pass\", \"build-123\")",
+        "pass: build-142",
+        "The vulnerability is identified by CVE-2024-3094 in xz.",
+        "Each object is identified by user_id2 in the index.",
+        "adduser --disabled-password deploy2",
+        "psql --no-password prod_db1",
+        "{\"pwd\": \"/app01\", \"exit\": 0}",
+        "WRONG_PASSWORD = \"AUTH-401\"",
+        "\"invalid_password\": \"ERR_4012\",",
+        "existingSecret: \"pg-auth-2024\"",
+        "credentials: 'include2'",
+        "| Feature | OAuth2 | Password |\n|---|---|---|\n| Standard | RFC6749 | RFC2617 |",
+        "| Setting | Password |\n|---|---|\n| Length | 12chars |\n| Hash | scrypt2 |",
+        "Name\tPassword\nLength\tmin-12",
+        "app:8080:prod:web:v1.2.3rc1",
+        "| Password | RFC2617 |",
+        "| Host | Pass | Fail |\n|---|---|---|\n| web01 | 10of10 | 0 |",
+        "user,pass,fail\nweb01,10of10,0",
+    ] {
+        assert_eq!(clean(text), text);
+    }
+}
+
+#[test]
+fn passwords_in_more_places_of_every_day() {
+    let value = "hunter2k7";
+    for text in [
+        "host=db user=sa password=_ dbname=x",
+        "psql \"host=db password=_\"",
+        "**Password:** _",
+        "**Password:** `_`",
+        "| Password | _ |",
+        "| **Password** | `_` |",
+        "-[ RECORD 1 ]--\nuser     | bob\npassword | _",
+        "| user | password |\n|-|-|\n| bob | _ |",
+        "| user | password |\n| :- | -: |\n| bob | _ |",
+        "curl -su bob:_ https://x.example",
+        "curl -ubob:_ https://x.example",
+        "SET PASSWORD FOR bob = '_'",
+        "Identified by '_'",
+        "create user bob identified by _",
+        "user | password\n--- | ---\nbob | _",
+    ] {
+        let text = text.replace('_', value);
+        assert!(!clean(&text).contains(value), "{text}: {}", clean(&text));
+    }
+}

@@ -24,26 +24,29 @@ pub(super) fn awk(items: &[Item<'_>]) -> Found {
 fn starts(text: &str) -> bool {
     let squeezed: String =
         text.replace("\\\n", "").chars().filter(|it| !it.is_whitespace()).collect();
-    let names_function = || {
-        let mut letters = squeezed.chars();
-        letters.by_ref().any(|it| it == '@') && letters.next().is_some_and(char::is_alphabetic)
-    };
     ["system(", "getline", "/inet"].iter().any(|it| squeezed.contains(it))
-        || names_function()
-        || has_pipe(&squeezed) && !is_only_text(text)
+        || names_function(&squeezed) && !is_only_text(text, names_function)
+        || has_pipe(&squeezed) && !is_only_text(text, has_pipe)
+}
+
+/// `@f(…)` calls what `f` names; `@load` and `@include` load.
+fn names_function(text: &str) -> bool {
+    let behind = |it: &str| it.starts_with(|it: char| it.is_alphabetic() || it == '_');
+    text.split('@').skip(1).any(behind)
 }
 
 fn has_pipe(text: &str) -> bool {
     text.replace("||", "").contains('|')
 }
 
-/// Whether each `|` is in a string or a regular expression, however the latter are read: a `/` within
-/// brackets ends one to some. What could be a division as well as an expression is neither here.
-fn is_only_text(text: &str) -> bool {
+/// Whether what there is of something is in strings and regular expressions, however the latter are
+/// read: a `/` within brackets ends one to some. What could be a division as well as an expression is
+/// neither here.
+fn is_only_text(text: &str, has: fn(&str) -> bool) -> bool {
     [true, false].into_iter().all(|heeds_brackets| {
         code(text, heeds_brackets).is_some_and(|code| {
             let code: String = code.chars().filter(|it| !it.is_whitespace()).collect();
-            !has_pipe(&code)
+            !has(&code)
         })
     })
 }

@@ -24,9 +24,10 @@ pub(super) fn make(items: &[Item<'_>]) -> Found {
         let is_wrong = ALWAYS.contains(&name)
             || word.contains("!=")
             || value.contains(['$', '`', ';', '|', '&', '\n', '<', '>', '(', ')'])
-            || IS_PROGRAM.contains(&name) && !is_tool(value)
+            || (IS_PROGRAM.contains(&name) || is_rule(name)) && !is_tool(value)
             || name == "CROSS_COMPILE" && value.contains('/') && !is_of_the_system(value)
-            || name.ends_with("FLAGS") && compiler(&split(value)).is_some();
+            || (name.ends_with("FLAGS") || HANDED_ON.contains(&name))
+                && compiler(&split(value)).is_some();
         is_wrong.then(|| said(&format!("the variable `{name}` of `make`"))).flatten()
     })
 }
@@ -34,8 +35,25 @@ pub(super) fn make(items: &[Item<'_>]) -> Found {
 const IS_PROGRAM: &[&str] = &[
     "CC", "CXX", "CPP", "LD", "AR", "AS", "RM", "FC", "PC", "YACC", "LEX", "INSTALL", "PYTHON",
     "NODE", "GO", "CARGO", "RANLIB", "STRIP", "MAKEINFO", "TEX", "CO", "GET", "HOSTCC", "HOSTCXX",
-    "CCLD", "NM", "OBJCOPY", "OBJDUMP", "BISON", "FLEX",
+    "CCLD", "NM", "OBJCOPY", "OBJDUMP", "BISON", "FLEX", "TEXI2DVI", "LINT", "WEAVE", "CWEAVE",
+    "TANGLE", "CTANGLE", "M2C",
 ];
+
+/// What `make`'s own rules begin with, one for each kind of file: `COMPILE.c`, `LINK.o`.
+fn is_rule(name: &str) -> bool {
+    const RULES: &[&str] = &["COMPILE", "LINK", "YACC", "LEX", "LINT", "PREPROCESS"];
+    name.split_once('.').is_some_and(|(rule, _)| RULES.contains(&rule))
+}
+
+/// What those rules hand to a compiler.
+const HANDED_ON: &[&str] =
+    &["LDLIBS", "LOADLIBES", "LDADD", "LIBS", "TARGET_ARCH", "TARGET_MACH", "OUTPUT_OPTION"];
+
+/// The program of a plugin of Maven that starts one.
+pub(super) fn maven(items: &[Item<'_>]) -> Found {
+    let starts = |it: &&str| it.contains("exec.executable") || it.contains("exec.workingdir");
+    words(items).find(starts).and_then(|it| said(&format!("`{it}` of `mvn`")))
+}
 
 /// What stands in those variables of an honest line.
 const TOOLS: &[&str] = &[
@@ -113,7 +131,7 @@ fn is_tool(value: &str) -> bool {
         && compiler(options).is_none()
 }
 
-fn is_of_the_system(path: &str) -> bool {
+pub(super) fn is_of_the_system(path: &str) -> bool {
     const PLACES: &[&str] = &["/usr/bin/", "/usr/local/bin/", "/bin/", "/opt/", "/usr/lib/"];
     PLACES.iter().any(|it| path.starts_with(it)) && !path.contains("..")
 }
@@ -143,6 +161,10 @@ pub(super) fn compiler_items(items: &[Item<'_>]) -> Found {
         }
         if let Some(handed) = word.strip_prefix("-Wp,") {
             return compiler(&handed.split(',').collect::<Vec<_>>());
+        }
+        if let Some(handed) = word.strip_prefix("-Wa,") {
+            let has_file = handed.split(',').any(|it| it.starts_with('@'));
+            return has_file.then(|| said(&format!("`{word}`"))).flatten();
         }
         match *word {
             "-Xlinker" | "--for-linker" => linker(&[next()?]),
@@ -215,6 +237,8 @@ pub(super) fn go(items: &[Item<'_>]) -> Found {
             all.iter().find_map(|it| {
                 let (name, value) = it.split_once('=')?;
                 let is_wrong = PROGRAMS.contains(&name) && !is_tool(value)
+                    || name == "GOCACHEPROG" && !value.is_empty()
+                    || name == "GOAUTH" && !matches!(value, "" | "off" | "netrc")
                     || name.starts_with("CGO_") && compiler(&split(value)).is_some();
                 is_wrong.then(|| said(it)).flatten()
             })
@@ -223,7 +247,7 @@ pub(super) fn go(items: &[Item<'_>]) -> Found {
     }
 }
 
-/// Commands of `cmake` itself that start nothing.
+/// Commands of `cmake` itself that start nothing, and what it hands to `make`.
 pub(super) fn cmake(items: &[Item<'_>]) -> Found {
     const ORDINARY: &[&str] = &[
         "make_directory",
@@ -246,9 +270,12 @@ pub(super) fn cmake(items: &[Item<'_>]) -> Found {
         "tar",
     ];
     let all: Vec<&str> = words(items).collect();
-    let at = all.iter().position(|it| it.starts_with("-E"))?;
-    match all.get(at..)? {
-        ["-E", command, ..] if ORDINARY.contains(command) => None,
-        _ => said("`-E` of `cmake`"),
+    if let Some(at) = all.iter().position(|it| it.starts_with("-E")) {
+        return match all.get(at..)? {
+            ["-E", command, ..] if ORDINARY.contains(command) => None,
+            _ => said("`-E` of `cmake`"),
+        };
     }
+    let over = all.iter().position(|it| *it == "--")?;
+    judge_row(find("make", "make"), "make", all.get(over + 1..)?)
 }

@@ -96,10 +96,20 @@ fn settings(subcommand: &str, row: &Row, words: &[&str]) -> Option<String> {
         "config" => words.iter().enumerate().find_map(|(at, it)| {
             let value = words.get(at + 1)?;
             let is_off = OFF.contains(value) && !it.contains('=');
+            let is_off = is_off || is_harmless_alias(it, value);
             (is_setting_of_program(it) && !is_off).then(|| (*it).to_owned())
         }),
         _ => None,
     }
+}
+
+/// `alias.st status`: another name for what `git` does anyway.
+fn is_harmless_alias(key: &str, value: &str) -> bool {
+    let is_alias = key.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("alias."));
+    let is_plain = !value.contains(['!', '"', '\'', '\\', '$', '`', ';', '|', '&', '\n']);
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let is_command = words.first().is_some_and(|it| !it.starts_with('-'));
+    is_alias && is_plain && is_command && !key.contains('=') && judge(&words).is_none()
 }
 
 /// What a section is called by is what its settings mean, and those were written under another name.

@@ -40,8 +40,11 @@ pub(super) fn sed(items: &[Item<'_>]) -> Found {
     }
     // Of several the end of one is the end of a line.
     let script = scripts.join("\n");
-    let wrong = [Label::Word, Label::Brace, Label::Line].iter();
-    let wrong = wrong.into_iter().find_map(|it| script_of_sed(&script, *it))?;
+    // Within brackets, the end of an expression is one of its letters to BSD and busybox.
+    let mut readings = [false, true].into_iter().flat_map(|heeds_brackets| {
+        [Label::Word, Label::Brace, Label::Line].map(|label| (label, heeds_brackets))
+    });
+    let wrong = readings.find_map(|(label, heeds)| script_of_sed(&script, label, heeds))?;
     Some(format!("{wrong} of `sed` starts another program, or writes a file"))
 }
 
@@ -69,28 +72,28 @@ impl Label {
 
 /// The first command of a script that runs something or writes. What is no command that is known is
 /// one as well.
-fn script_of_sed(script: &str, label: Label) -> Found {
-    let mut rest = Script(script.chars().peekable());
+fn script_of_sed(script: &str, label: Label, heeds_brackets: bool) -> Found {
+    let mut rest = Script { rest: script.chars().peekable(), heeds_brackets };
     loop {
         rest.skip(|it| it.is_whitespace() || matches!(it, ';' | '{' | '}' | '!'));
-        let it = rest.0.next()?;
+        let it = rest.rest.next()?;
         match it {
             // Addresses, and what stands between two.
             '0'..='9' | '$' | ',' | '+' | '~' => {}
             '/' => rest.regex('/'),
             '\\' => {
-                let delimiter = rest.0.next()?;
+                let delimiter = rest.rest.next()?;
                 rest.regex(delimiter);
             }
             // Flags of an address, where no command can be.
             'I' | 'M' => {}
             '#' => rest.skip(|it| it != '\n'),
             's' => {
-                let delimiter = rest.0.next()?;
-                rest.part(delimiter);
+                let delimiter = rest.rest.next()?;
+                rest.regex(delimiter);
                 rest.part(delimiter);
                 while let Some(flag) =
-                    rest.0.next_if(|it| !it.is_whitespace() && !matches!(it, ';' | '}' | '#'))
+                    rest.rest.next_if(|it| !it.is_whitespace() && !matches!(it, ';' | '}' | '#'))
                 {
                     if matches!(flag, 'e' | 'w') {
                         return Some(format!("`s///{flag}`"));
@@ -98,7 +101,7 @@ fn script_of_sed(script: &str, label: Label) -> Found {
                 }
             }
             'y' => {
-                let delimiter = rest.0.next()?;
+                let delimiter = rest.rest.next()?;
                 rest.part(delimiter);
                 rest.part(delimiter);
             }
@@ -115,18 +118,21 @@ fn script_of_sed(script: &str, label: Label) -> Found {
     }
 }
 
-struct Script<'a>(std::iter::Peekable<std::str::Chars<'a>>);
+struct Script<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    heeds_brackets: bool,
+}
 
 impl Script<'_> {
     fn skip(&mut self, is: impl Fn(char) -> bool) {
-        while self.0.next_if(|it| is(*it)).is_some() {}
+        while self.rest.next_if(|it| is(*it)).is_some() {}
     }
 
     /// To the end of a part of `s` or `y`, which a line's end does not end.
     fn part(&mut self, delimiter: char) {
-        while let Some(it) = self.0.next() {
+        while let Some(it) = self.rest.next() {
             match it {
-                '\\' => drop(self.0.next()),
+                '\\' => drop(self.rest.next()),
                 it if it == delimiter => return,
                 _ => {}
             }
@@ -134,16 +140,31 @@ impl Script<'_> {
     }
 
     fn regex(&mut self, delimiter: char) {
-        self.part(delimiter);
+        while let Some(it) = self.rest.next() {
+            match it {
+                '\\' => drop(self.rest.next()),
+                '[' if self.heeds_brackets => self.class(),
+                it if it == delimiter => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// To the end of what is between brackets. A `]` that comes first is one of its letters.
+    fn class(&mut self) {
+        let _ = self.rest.next_if_eq(&'^');
+        let _ = self.rest.next_if_eq(&']');
+        self.skip(|it| it != ']');
+        let _ = self.rest.next();
     }
 
     /// To the end of a text, whose lines but the last end with a backslash.
     fn text(&mut self) {
         // The backslash of `a\`, and the end of its line.
         self.skip(|it| it == ' ');
-        while let Some(it) = self.0.next() {
+        while let Some(it) = self.rest.next() {
             match it {
-                '\\' => drop(self.0.next()),
+                '\\' => drop(self.rest.next()),
                 '\n' => return,
                 _ => {}
             }

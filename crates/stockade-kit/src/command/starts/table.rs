@@ -9,7 +9,9 @@ use super::{PLAIN, Row, awk, build, list, sed, sqlite, texts};
 pub(super) fn find(name: &str, bare: &str) -> Option<&'static Row> {
     let by = |names: &[&str]| ROWS.iter().find(|row| list(row.names).any(|it| names.contains(&it)));
     by(&[name, bare]).or_else(|| {
-        by(&[build::last(name)]).filter(|it| it.names.starts_with("gcc ") || it.names == "ld")
+        by(&[build::last(name)]).filter(|it| {
+            it.names == "ld" || ["gcc ", "ar "].iter().any(|of| it.names.starts_with(of))
+        })
     })
 }
 
@@ -20,11 +22,19 @@ const ROWS: &[Row] = &[
         starts: "-I -F --use-compress-program --to-command --checkpoint-action --info-script \
                  --new-volume-script --rsh-command --rmt-command",
         valued: "fCTXbgHKLNVIF",
+        perhaps: "HL",
         fine: "--checkpoint",
         text: Some(texts::tar),
         ..PLAIN
     },
-    Row { names: "sed gsed ssed", valued: "efl", glued: "i", text: Some(sed::sed), ..PLAIN },
+    Row {
+        names: "sed gsed ssed",
+        valued: "efl",
+        perhaps: "l",
+        glued: "i",
+        text: Some(sed::sed),
+        ..PLAIN
+    },
     Row {
         names: "awk gawk mawk nawk goawk original-awk",
         starts: "-l --load",
@@ -57,7 +67,13 @@ const ROWS: &[Row] = &[
         text: Some(texts::ssh),
         ..PLAIN
     },
-    Row { names: "ssh-keygen", starts: "-D", valued: "abCDEFfGIIJjKMmNnOPqRrSsTtVWwYzZ", ..PLAIN },
+    Row {
+        names: "ssh-keygen",
+        starts: "-D",
+        valued: "abCDEFfGIIJjKMmNnOPqRrSsTtVWwYzZ",
+        perhaps: "GJjKqSTW",
+        ..PLAIN
+    },
     Row { names: "ssh-add", starts: "-s -S", valued: "EeHhSstT", ..PLAIN },
     Row {
         names: "find gfind",
@@ -99,6 +115,7 @@ const ROWS: &[Row] = &[
         names: "curl",
         starts: "-K --config --engine",
         valued: "AbcCdDeEFHhKmoPQrtTuUwxXyYz",
+        perhaps: "h",
         ..PLAIN
     },
     Row {
@@ -120,6 +137,7 @@ const ROWS: &[Row] = &[
         names: "mysql mariadb",
         starts: "--pager --plugin-dir --defaults-file --defaults-extra-file",
         valued: "eDhPpSu",
+        perhaps: "p",
         text: Some(texts::mysql),
         ..PLAIN
     },
@@ -127,6 +145,7 @@ const ROWS: &[Row] = &[
         names: "make gmake",
         starts: "-f -E --file --makefile --eval -I --include-dir",
         valued: "CfIjloWOE",
+        perhaps: "jlO",
         text: Some(build::make),
         ..PLAIN
     },
@@ -139,6 +158,12 @@ const ROWS: &[Row] = &[
         ..PLAIN
     },
     Row {
+        names: "ctest",
+        starts: "-S* -script -script-new-process -test-command -build-makeprogram",
+        form: Words,
+        ..PLAIN
+    },
+    Row {
         names: "just",
         starts: "-f --justfile --shell --shell-arg --shell-command -c --command --dotenv-path",
         valued: "fdc",
@@ -148,6 +173,7 @@ const ROWS: &[Row] = &[
         names: "rake",
         starts: "-e -E -f -r -I -p --execute --rakefile --require --libdir",
         valued: "eEfrIpGR",
+        perhaps: "G",
         ..PLAIN
     },
     Row { names: "gradle gradlew", starts: "-I -init-script -b -build-file", form: Words, ..PLAIN },
@@ -155,11 +181,13 @@ const ROWS: &[Row] = &[
         names: "mvn mvnw ant",
         starts: "-s -gs -settings -global-settings -lib -main",
         form: Words,
+        text: Some(build::maven),
         ..PLAIN
     },
     Row {
         names: "gcc g++ cc c++ clang clang++ gfortran",
-        starts: "-wrapper -B* -specs -fplugin -fpass-plugin -fuse-ld -iplugindir -load -config",
+        starts: "-wrapper -B* -specs -fplugin -fpass-plugin -fuse-ld -iplugindir -load -config \
+                 -ld-path -ccc-gcc-name -ptxas-path",
         fine: "-Bstatic -Bdynamic -Bsymbolic -fuse-ld=lld -fuse-ld=mold -fuse-ld=gold -fuse-ld=bfd",
         form: Words,
         text: Some(build::compiler_items),
@@ -172,8 +200,27 @@ const ROWS: &[Row] = &[
         text: Some(build::response_file),
         ..PLAIN
     },
+    Row {
+        names: "ar nm ranlib strip objdump objcopy size",
+        starts: "--plugin",
+        text: Some(build::response_file),
+        ..PLAIN
+    },
+    Row {
+        names: "rustdoc",
+        starts: "-Clinker* -Z* -test-runtool -runtool -test-builder*",
+        form: Words,
+        text: Some(build::rustc),
+        ..PLAIN
+    },
     Row { names: "rustc", starts: "-Clinker* -Z*", form: Words, text: Some(build::rustc), ..PLAIN },
-    Row { names: "cargo", starts: "-config -Z*", form: Words, text: Some(build::codegen), ..PLAIN },
+    Row {
+        names: "cargo",
+        starts: "-config -Z* -test-runtool -runtool -test-builder*",
+        form: Words,
+        text: Some(build::codegen),
+        ..PLAIN
+    },
     Row {
         names: "go",
         starts: "-exec -toolexec -vettool -overlay -modfile -gccgo",
@@ -186,13 +233,15 @@ const ROWS: &[Row] = &[
         starts: "-c --call --script-shell --shell --node-options --git --editor --browser --viewer \
                  --userconfig --globalconfig --init-module",
         fine: "--git-tag-version",
-        runs: "exec x explore edit set",
+        runs: "exec x explore edit",
         text: Some(texts::npm),
         ..PLAIN
     },
     Row {
         names: "pnpm",
-        starts: "-c --shell-mode --script-shell --node-options",
+        starts: "-c --shell-mode --script-shell --node-options --config.script-shell --config.shell \
+                 --config.node-options --config.git",
+        fine: "--config",
         runs: "dlx exec create x set",
         ..PLAIN
     },
@@ -206,13 +255,35 @@ const ROWS: &[Row] = &[
     Row {
         names: "uv",
         starts: "--config-file --env-file --with --with-editable --with-requirements",
+        valued: "prcefo",
         runs: "run x tool",
+        text: Some(texts::interpreter),
         ..PLAIN
     },
     Row { names: "pipx", starts: "--pip-args --python", runs: "run runpip", ..PLAIN },
-    Row { names: "pip", starts: "--python", ..PLAIN },
-    Row { names: "poetry pdm hatch rye conda mamba micromamba", runs: "run shell exec", ..PLAIN },
-    Row { names: "tox nox", starts: "-x -f --override --noxfile", valued: "xfecs", ..PLAIN },
+    Row { names: "pip", starts: "--python --editor", ..PLAIN },
+    Row { names: "virtualenv", valued: "p", text: Some(texts::interpreter), ..PLAIN },
+    Row { names: "mypy dmypy", starts: "--python-executable", ..PLAIN },
+    Row { names: "pyright basedpyright", starts: "--pythonpath", ..PLAIN },
+    Row {
+        names: "sphinx sphinx-build",
+        starts: "-c -D --conf-dir --define",
+        valued: "bcdDAjtw",
+        ..PLAIN
+    },
+    Row {
+        names: "poetry pdm hatch rye conda mamba micromamba",
+        runs: "run shell exec",
+        text: Some(texts::interpreter),
+        ..PLAIN
+    },
+    Row {
+        names: "tox nox",
+        starts: "-x -f --override --noxfile",
+        valued: "xfecs",
+        perhaps: "s",
+        ..PLAIN
+    },
     Row { names: "bundle composer gem", runs: "exec console open", ..PLAIN },
     Row {
         names: "docker podman nerdctl docker-compose podman-compose",
@@ -224,11 +295,24 @@ const ROWS: &[Row] = &[
         starts: "--exec-command --exec-arg --exec-env",
         fine: "--exec",
         runs: "plugin",
+        text: Some(texts::kubeconfig),
         ..PLAIN
     },
-    Row { names: "helm", starts: "--post-renderer", runs: "plugin", ..PLAIN },
+    Row {
+        names: "helm",
+        starts: "--post-renderer",
+        runs: "plugin",
+        text: Some(texts::kubeconfig),
+        ..PLAIN
+    },
     Row { names: "gh", text: Some(texts::gh), ..PLAIN },
-    Row { names: "tcpdump", starts: "-z", valued: "BcCDEFGijJmMQrsTVwWyzZ", ..PLAIN },
+    Row {
+        names: "tcpdump",
+        starts: "-z",
+        valued: "BcCDEFGijJmMQrsTVwWyzZ",
+        perhaps: "DJ",
+        ..PLAIN
+    },
     Row {
         names: "nmap",
         starts: "-script* -datadir* -servicedb* -versiondb*",

@@ -81,8 +81,48 @@ pub(super) fn rsync(items: &[Item<'_>]) -> Found {
     })
 }
 
+/// An interpreter that is started: `-p ./python`, `--python=./python`, `env use ./python`. One by its
+/// version, or of the system, is what a user has.
+pub(super) fn interpreter(items: &[Item<'_>]) -> Found {
+    let is_wrong = |it: &&str| it.contains(['/', '\\']) && !super::build::is_of_the_system(it);
+    let by_option = items.iter().enumerate().find_map(|(at, item)| {
+        let value = match item {
+            Item::Letter('p', value) => *value,
+            Item::Long(name, value) if name.len() > 3 && "--python".starts_with(name) => {
+                value.or_else(|| items.get(at + 1).and_then(Item::word))
+            }
+            Item::Long(..) | Item::Letter(..) | Item::Word(_) => None,
+        };
+        value.filter(is_wrong)
+    });
+    let all: Vec<&str> = words(items).collect();
+    let by_word = || {
+        let at = all.iter().position(|it| matches!(*it, "use" | "find" | "pin"))?;
+        all.get(at + 1).copied().filter(is_wrong)
+    };
+    by_option.or_else(by_word).and_then(|it| said(&format!("the interpreter `{it}`")))
+}
+
+/// A file of settings of `kubectl` may name a program that is asked who somebody is. That of the user
+/// is where it always is.
+pub(super) fn kubeconfig(items: &[Item<'_>]) -> Found {
+    let is_users =
+        |it: &str| !it.contains("..") && (it.contains("/.kube/") || it.starts_with("/etc/"));
+    items.iter().enumerate().find_map(|(at, item)| {
+        let Item::Long("--kubeconfig", value) = item else { return None };
+        let value = value.or_else(|| items.get(at + 1).and_then(Item::word)).unwrap_or_default();
+        (!is_users(value)).then(|| said(&format!("what the settings in `{value}` name"))).flatten()
+    })
+}
+
 /// `gh extension list` shows; its neighbours fetch and run, or change what a word means.
 pub(super) fn gh(items: &[Item<'_>]) -> Found {
+    let all: Vec<&str> = words(items).collect();
+    if let ["config", "set", key @ ("editor" | "pager" | "browser"), value, ..] = all.as_slice()
+        && !matches!(*value, "" | "cat" | "less")
+    {
+        return said(&format!("the {key} of `gh`"));
+    }
     let mut rest = words(items);
     rest.find(|it| matches!(*it, "alias" | "extension" | "extensions" | "ext"))?;
     match rest.next() {
@@ -91,8 +131,56 @@ pub(super) fn gh(items: &[Item<'_>]) -> Found {
     }
 }
 
-/// `npm init` asks questions; with a name behind it, it fetches and runs that.
+/// `npm init` asks questions; with a name behind it, it fetches and runs that. Of its settings many
+/// name a program, and few are known to name none.
 pub(super) fn npm(items: &[Item<'_>]) -> Found {
+    const PLAIN: &[&str] = &[
+        "registry",
+        "fund",
+        "audit",
+        "loglevel",
+        "progress",
+        "save",
+        "save-exact",
+        "save-prefix",
+        "package-lock",
+        "engine-strict",
+        "strict-ssl",
+        "proxy",
+        "https-proxy",
+        "noproxy",
+        "color",
+        "fetch-retries",
+        "fetch-timeout",
+        "maxsockets",
+        "legacy-peer-deps",
+        "prefer-offline",
+        "update-notifier",
+        "init-license",
+        "init-author-name",
+        "init-author-email",
+        "init-version",
+    ];
+    let all: Vec<&str> = words(items).collect();
+    let begins = |it: &[&str]| matches!(it, ["config" | "c" | "pkg", "set"]);
+    let set = match all.first() {
+        Some(&"set") => Some(1),
+        Some(_) | None => all.windows(2).position(begins).map(|it| it + 2),
+    };
+    if let Some(rest) = set.and_then(|it| all.get(it..)) {
+        let key = |it: &str| it.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        let is_plain = |key: &str| {
+            PLAIN.contains(&key)
+                || key.starts_with('@') && key.ends_with(":registry")
+                || key.starts_with("//")
+                    && (key.ends_with(":_authtoken") || key.ends_with(":always-auth"))
+        };
+        let has_pairs = rest.first().is_some_and(|it| it.contains('='));
+        let keys = rest.iter().step_by(if has_pairs { 1 } else { 2 });
+        let is_config = !all.contains(&"pkg");
+        let wrong = keys.map(|it| key(it)).find(|it| !is_config || !is_plain(it));
+        return wrong.and_then(|it| said(&format!("the setting `{it}` of `npm`")));
+    }
     let mut rest = words(items);
     rest.find(|it| matches!(*it, "init" | "create" | "innit"))?;
     rest.next().and_then(|it| said(&format!("`npm init {it}`")))

@@ -107,10 +107,9 @@ fn module_of_python(module: &str, words: &[&str]) -> Option<Found> {
             },
             None => Some(None),
         },
-        "sphinx" => match words.iter().find(|it| it.starts_with("-D") || it.starts_with("--def")) {
-            Some(it) => wrong(it),
-            None => Some(None),
-        },
+        "pip" | "mypy" | "pyright" | "sphinx" => {
+            Some(super::judge_row(super::table::find(module, module), module, words))
+        }
         _ => {
             match words.iter().find(|it| **it == "-c" && module != "flake8" && module != "isort") {
                 Some(it) => wrong(it),
