@@ -109,7 +109,7 @@ impl Door {
     /// own alone: whoever listens under `localhost` at the same port may be somebody else.
     pub fn narrow(address: SocketAddr) -> Self {
         let (hosts, origins) = (vec![address.to_string()], vec![format!("http://{address}")]);
-        Self { hosts, origins, key: None, anonymous: Principal("anonymous".into()) }
+        Self { hosts, origins, keys: None, anonymous: Principal("anonymous".into()) }
     }
 
     /// Lets a request in, or says why not.

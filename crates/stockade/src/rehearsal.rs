@@ -148,6 +148,7 @@ impl Rehearsal {
                     approver: Some("rehearsal".to_owned()),
                     channel: None,
                     says: String::new(),
+                    edited: None,
                 };
                 let (call, digest) = (question.id.clone(), question.digest.clone());
                 let effects = self.on(Event::Decided { call, digest, answer: approved });

@@ -6,9 +6,9 @@ use stockade_core::message::Side;
 use stockade_core::policy::Limits;
 
 use super::file::{
-    AlertsTable, ApprovalsTable, Argument, CanaryTable, ElicitationTable, File, HttpTable, Input, Key,
-    LedgerTable, QuotaTable, RiskTable, RoleTable, SamplingTable, SandboxTable, ServerTable, Tool,
-    WebhookTable,
+    AlertsTable, ApprovalsTable, Argument, CanaryTable, ElicitationTable, File, HttpTable, Input,
+    Key, LedgerTable, QuotaTable, RiskTable, RoleTable, SamplingTable, SandboxTable, ServerTable,
+    Tool, WebhookTable,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
