@@ -6,6 +6,7 @@
 //! What an argument is taken for widens nothing: it says which rules look at it.
 
 mod infer;
+mod statements;
 mod traits;
 
 use std::cell::OnceCell;
@@ -20,6 +21,7 @@ use crate::role::Roles;
 use crate::subject::{Channel, Facts, Subject};
 
 pub(crate) use infer::{is_ambiguous, last_word};
+pub(crate) use statements::Read;
 pub use traits::Traits;
 
 /// What an argument is.
@@ -208,6 +210,7 @@ pub struct Called<'a> {
     shared: Option<&'a OnceCell<Traits>>,
     /// The numbers of the values that are judged together with others.
     together: OnceCell<HashSet<u32>>,
+    statements: statements::Statements,
 }
 
 /// One text in the arguments of a call.
@@ -239,6 +242,7 @@ impl<'a> Called<'a> {
             unlisted: OnceCell::new(),
             shared: facts.unlisted,
             together: OnceCell::new(),
+            statements: statements::Statements::default(),
         })
     }
 
@@ -261,6 +265,11 @@ impl<'a> Called<'a> {
     /// The values that are judged together with others, by their numbers; found once.
     pub(crate) fn together(&self, find: impl FnOnce() -> HashSet<u32>) -> &HashSet<u32> {
         self.together.get_or_init(find)
+    }
+
+    /// The SQL in it.
+    pub(crate) fn statements(&self) -> &statements::Statements {
+        &self.statements
     }
 
     /// What a parameter of this name is.
