@@ -227,7 +227,6 @@ fn an_engine_that_is_not_known_to_keep_its_tables_does_not() {
         (Dialect::ClickHouse, "create table t (a String) engine=NobodyKnows('http://h/x')"),
         (Dialect::ClickHouse, "create table t (engine String) engine=FileLog('/x', 'CSV')"),
         (Dialect::MySql, "create table t (a int) engine=sphinx connection='sphinx://h/x'"),
-        (Dialect::MySql, "alter table t engine=connect"),
     ] {
         assert!(kept_elsewhere(dialect, sql), "{sql}");
     }
