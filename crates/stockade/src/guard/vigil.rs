@@ -53,10 +53,8 @@ impl Held {
     /// That it was not looked at to its end, for the ledger.
     pub(super) fn record(&self, server: Arc<str>, policy: &Policy, max: Duration) -> Record {
         let read = |(from, bytes): &(Side, Bytes)| {
-            match Frame::parse(*from, bytes.clone(), &policy.limits.json()).ok()? {
-                Frame::One(message) => Some(message),
-                Frame::Batch(_) => None,
-            }
+            let frame = Frame::parse(*from, bytes.clone(), &policy.limits.json());
+            if let Ok(Frame::One(message)) = frame { Some(message) } else { None }
         };
         let message = self.said.as_ref().and_then(read);
         let method = message.as_ref().and_then(|it| it.method()).unwrap_or_default();

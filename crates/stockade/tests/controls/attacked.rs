@@ -249,8 +249,10 @@ fn v05_a_value_is_no_statement() {
 
 /// A tool as its server lists it, whose parameters are texts.
 fn listed(name: &str, about: &str, parameters: &[&str]) -> Value {
-    let properties: serde_json::Map<String, Value> =
-        parameters.iter().map(|it| ((*it).to_owned(), json!({ "type": ["string", "array"] }))).collect();
+    let properties: serde_json::Map<String, Value> = parameters
+        .iter()
+        .map(|it| ((*it).to_owned(), json!({ "type": ["string", "array"] })))
+        .collect();
     let schema = json!({ "type": "object", "properties": properties });
     json!({ "name": name, "description": about, "inputSchema": schema })
 }
@@ -455,7 +457,14 @@ fn v07_a_host_alone_is_read_as_clients_read_it() {
         "127.0.0.1%00",
         "127.0.0.1,example.com",
     ];
-    let passed = ["example.com", "example.com.", "api.example.com:443", "9.9.9.9", "2620:fe::fe", "my server"];
+    let passed = [
+        "example.com",
+        "example.com.",
+        "api.example.com:443",
+        "9.9.9.9",
+        "2620:fe::fe",
+        "my server",
+    ];
     hold(&mut probe, &refused.map(of), Some("url_not_public"));
     hold(&mut probe, &passed.map(of), None);
     let urls = ["localhost./x", "metadata.google.internal./x"];
