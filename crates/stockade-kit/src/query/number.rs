@@ -36,6 +36,10 @@ pub fn exceeds_number_within(text: &str, effort: &Effort) -> Result<Option<Break
     if text.len() > BYTES_MAX || is_list(&text) {
         return Ok(None);
     }
+    // Whatever is before it: a row of ids may end in one.
+    if text.split('(').skip(1).any(begins_query) {
+        return Ok(Some(Breakout::Condition));
+    }
     let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "(-+~".contains(it));
     let is_query = bare.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("select"));
     // What begins as a number is one, or arithmetic; what begins with a letter may be a name.
@@ -67,6 +71,14 @@ fn narrow(text: &str) -> Cow<'_, str> {
         it => it,
     };
     Cow::Owned(text.chars().map(narrow).collect())
+}
+
+fn begins_query(text: &str) -> bool {
+    const SELECT: &str = "select";
+    let text = text.trim_start();
+    let is_whole = |it: &str| !it.starts_with(|it: char| it.is_alphanumeric() || it == '_');
+    text.split_at_checked(SELECT.len())
+        .is_some_and(|(word, rest)| word.eq_ignore_ascii_case(SELECT) && is_whole(rest))
 }
 
 /// Whether it is one id, or some of them in a row, without anything that SQL would begin with.
@@ -288,6 +300,7 @@ mod tests {
             ("1) or (1", Breakout::Condition),
             ("(select password from users limit 1)", Breakout::Condition),
             ("1 in (select id from users)", Breakout::Condition),
+            ("1,(select password from users)", Breakout::Condition),
             ("1 is not null", Breakout::Condition),
             ("1 between 0 and 9", Breakout::Condition),
             ("1>0", Breakout::Condition),
