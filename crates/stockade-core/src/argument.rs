@@ -7,6 +7,7 @@
 
 mod infer;
 mod place;
+mod statements;
 mod traits;
 
 use std::cell::OnceCell;
@@ -22,6 +23,7 @@ use crate::subject::{Channel, Facts, Subject};
 
 pub(crate) use infer::{is_ambiguous, last_word};
 pub(crate) use place::Place;
+pub(crate) use statements::Read;
 pub use traits::Traits;
 
 /// What an argument is.
@@ -210,6 +212,7 @@ pub struct Called<'a> {
     shared: Option<&'a OnceCell<Traits>>,
     /// The numbers of the values that are judged together with others.
     together: OnceCell<HashSet<u32>>,
+    statements: statements::Statements,
 }
 
 /// One text in the arguments of a call.
@@ -241,6 +244,7 @@ impl<'a> Called<'a> {
             unlisted: OnceCell::new(),
             shared: facts.unlisted,
             together: OnceCell::new(),
+            statements: statements::Statements::default(),
         })
     }
 
@@ -268,6 +272,11 @@ impl<'a> Called<'a> {
     /// The values that are judged together with others, by their numbers; found once.
     pub(crate) fn together(&self, find: impl FnOnce() -> HashSet<u32>) -> &HashSet<u32> {
         self.together.get_or_init(find)
+    }
+
+    /// The SQL in it.
+    pub(crate) fn statements(&self) -> &statements::Statements {
+        &self.statements
     }
 
     /// What a parameter of this name is.

@@ -12,10 +12,12 @@
 
 mod catalog;
 mod clauses;
+mod effort;
 mod functions;
 mod lexical;
 mod literal;
 mod loss;
+mod name;
 mod number;
 mod survey;
 
@@ -27,14 +29,16 @@ use sqlparser::dialect::{
     PostgreSqlDialect, SQLiteDialect, SnowflakeDialect,
 };
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 use thiserror::Error;
 
 use lexical::Lexed;
 use survey::Survey;
 
-pub use literal::{Breakout, breaks_out};
+pub use effort::Effort;
+pub use literal::{Breakout, breaks_out, breaks_out_within};
 pub use loss::Loss;
-pub use number::exceeds_number;
+pub use number::{exceeds_number, exceeds_number_within};
 
 /// Whose SQL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,6 +133,9 @@ pub enum Refusal {
     /// It is longer, or made of more parts, than is looked at.
     #[error("the statement is too long")]
     TooLong,
+    /// So much was read already, of this and of others, that no more is.
+    #[error("there is more SQL than is looked at")]
+    TooMuch,
     /// It has a NUL, where C programs stop reading, or another control character.
     #[error("the statement contains a control character")]
     Control,
@@ -220,7 +227,12 @@ pub struct ReadOnly(Query);
 impl Query {
     /// Reads a text that must be one statement.
     pub fn parse(dialect: Dialect, sql: &str) -> Result<Self, Refusal> {
-        let mut statements = read(dialect, sql, Count::One)?.into_iter();
+        Self::parse_within(dialect, sql, &Effort::default())
+    }
+
+    /// The same, for as long as the effort lasts.
+    pub fn parse_within(dialect: Dialect, sql: &str, effort: &Effort) -> Result<Self, Refusal> {
+        let mut statements = read(dialect, sql, Count::One, effort)?.into_iter();
         let first = statements.next().ok_or(Refusal::Empty)?;
         Ok(Self { text: sql.to_owned(), ..first })
     }
@@ -228,7 +240,16 @@ impl Query {
     /// Reads a text of statements, one after the other: a script, or a migration. Of each its words
     /// are kept, without comments.
     pub fn parse_all(dialect: Dialect, sql: &str) -> Result<Vec<Self>, Refusal> {
-        let statements = read(dialect, sql, Count::Any)?.into_iter();
+        Self::parse_all_within(dialect, sql, &Effort::default())
+    }
+
+    /// The same, for as long as the effort lasts.
+    pub fn parse_all_within(
+        dialect: Dialect,
+        sql: &str,
+        effort: &Effort,
+    ) -> Result<Vec<Self>, Refusal> {
+        let statements = read(dialect, sql, Count::Any, effort)?.into_iter();
         Ok(statements.map(|it| Self { text: it.plain.clone(), ..it }).collect())
     }
 
@@ -355,8 +376,11 @@ fn without_nocount(sql: &str) -> &str {
     rest.strip_prefix(';').unwrap_or(sql)
 }
 
-fn read(dialect: Dialect, sql: &str, count: Count) -> Result<Vec<Query>, Refusal> {
+fn read(dialect: Dialect, sql: &str, count: Count, effort: &Effort) -> Result<Vec<Query>, Refusal> {
     let sql = if dialect == Dialect::MsSql { without_nocount(sql) } else { sql };
+    let dialects = if dialect == Dialect::Unknown { KNOWN.len() + OTHERS.len() } else { 1 };
+    // What is too long is not looked at.
+    effort.spend(if sql.len() > lexical::BYTES_MAX { 0 } else { sql.len() * dialects })?;
     if dialect != Dialect::Unknown {
         let lexed = lexical::lex(dialect, of(dialect), sql, count)?;
         return parsed(dialect, dialect, &lexed, sql, count);
@@ -428,6 +452,10 @@ fn parsed(
     let mut parser = Parser::new(of(dialect)).with_recursion_limit(DEPTH_MAX);
     parser = parser.try_with_sql(sql).map_err(|_| Refusal::Unparsable)?;
     let statements = parser.parse_statements().map_err(|_| Refusal::Unparsable)?;
+    // The parser reads no further than to an `END`, whatever is behind it.
+    if parser.peek_token_ref().token != Token::EOF {
+        return Err(Refusal::Unparsable);
+    }
     if statements.len() > 1 && count == Count::One {
         return Err(Refusal::Stacked);
     }

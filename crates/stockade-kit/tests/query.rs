@@ -16,6 +16,7 @@ mod postgres;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -211,6 +212,99 @@ fn sqlite_calls_the_listed_functions_harmless() {
 
 /// Those of full-text search, which tell something of the table that is asked.
 const TOLD: [&str; 3] = ["bm25", "highlight", "snippet"];
+
+/// Where a table is kept, if it is not in its database.
+fn kept_elsewhere(dialect: Dialect, sql: &str) -> bool {
+    let query = Query::parse(dialect, sql).unwrap_or_else(|it| panic!("{sql}: {it}"));
+    query.obstacles().iter().any(|it| matches!(it, Refusal::Elsewhere(_)))
+}
+
+#[test]
+fn an_engine_that_is_not_known_to_keep_its_tables_does_not() {
+    for (dialect, sql) in [
+        (Dialect::ClickHouse, "create table t (a String) engine=Redis('h:6379') primary key a"),
+        (Dialect::ClickHouse, "create table t (a String) engine=IcebergS3('http://h/x')"),
+        (Dialect::ClickHouse, "create table t (a String) engine=NobodyKnows('http://h/x')"),
+        (Dialect::ClickHouse, "create table t (engine String) engine=FileLog('/x', 'CSV')"),
+        (Dialect::MySql, "create table t (a int) engine=sphinx connection='sphinx://h/x'"),
+    ] {
+        assert!(kept_elsewhere(dialect, sql), "{sql}");
+    }
+    for (dialect, sql) in [
+        (Dialect::ClickHouse, "create table t (a UInt8) engine=ReplacingMergeTree order by a"),
+        (Dialect::ClickHouse, "create table t (a UInt8) engine=Memory"),
+        (Dialect::MySql, "create table t (a int) engine=InnoDB"),
+        (Dialect::MySql, "create table t (a int) engine=MyISAM"),
+        (Dialect::MySql, "create table cars (engine varchar(10))"),
+        (Dialect::Postgres, "create view v as select * from cars where engine = 'v8'"),
+        (Dialect::Postgres, "create table cars (engine text check (engine = 'v8'))"),
+    ] {
+        assert!(!kept_elsewhere(dialect, sql), "{sql}");
+    }
+}
+
+#[test]
+fn a_zero_in_any_spelling_is_no_bound() {
+    for zero in ["0", "00", "0.0", "0e0", ".0"] {
+        let sql = format!("SELECT 1 FROM t SETTINGS max_execution_time = {zero}");
+        assert!(cleared(Dialect::ClickHouse, &sql).is_err(), "{sql}");
+        assert!(cleared(Dialect::Unknown, &sql).is_err(), "{sql}");
+    }
+    let sql = "SELECT 1 FROM t SETTINGS max_execution_time = 0.5";
+    assert!(cleared(Dialect::ClickHouse, sql).is_ok());
+}
+
+#[test]
+fn what_begins_a_statement_of_sql_server_is_no_alias() {
+    for word in ["goto", "enable", "receive", "send", "break", "end", "shutdown"] {
+        let sql = format!("SELECT 1 {word}");
+        assert!(cleared(Dialect::MsSql, &sql).is_err(), "{sql}");
+        assert!(cleared(Dialect::MsSql, &format!("SELECT 1 AS [{word}]")).is_ok(), "{word}");
+    }
+    assert!(cleared(Dialect::MsSql, "SELECT CASE WHEN a = 1 THEN 2 END b FROM t").is_ok());
+}
+
+#[test]
+fn a_trigger_names_what_it_calls() {
+    let sql = "CREATE TRIGGER x AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION net.http_post()";
+    let query = Query::parse(Dialect::Postgres, sql).unwrap();
+    assert!(query.functions().eq(["net.http_post"]));
+}
+
+/// SQLite takes the end of the statement for the end of a comment, whatever was one before.
+#[test]
+fn a_comment_without_an_end_is_none() {
+    for sql in ["SELECT 1 /*", "SELECT 1 /*a", "SELECT /*a*/ 1 /*a", "SELECT 1 /*/"] {
+        for dialect in [Dialect::Sqlite, Dialect::Unknown] {
+            assert!(Query::parse(dialect, sql).is_err(), "{sql}");
+        }
+    }
+    assert!(Query::parse(Dialect::Sqlite, "SELECT /*a*/ 1 /*a*/").is_ok());
+}
+
+/// Eight times as much does not take hundreds of times as long: each comment, and each text with a
+/// backslash, was compared with all of the statement.
+#[test]
+fn a_statement_costs_what_it_is_long() {
+    let comments =
+        |count: usize| (0..count).map(|it| format!("/*{it}*/")).collect::<String>() + "SELECT 1";
+    let texts = |count: usize| format!("SELECT {}1", "'\\'', ".repeat(count));
+    let time = |sql: &str, dialect| {
+        let once = |_| {
+            let began = Instant::now();
+            let _ = Query::parse(dialect, sql);
+            began.elapsed()
+        };
+        (0..3).map(once).min().unwrap()
+    };
+    for (name, short, long, dialect) in [
+        ("comments", comments(800), comments(6400), Dialect::Postgres),
+        ("backslashes", texts(400), texts(3200), Dialect::MySql),
+    ] {
+        let (short, long) = (time(&short, dialect), time(&long, dialect));
+        assert!(long < short * 80, "{name}: {short:?}, {long:?}");
+    }
+}
 
 #[test]
 fn tables_and_functions_are_named() {

@@ -39,7 +39,7 @@ use self::egress::Room;
 use self::memory::Memory;
 use self::roots::Board;
 use self::tally::Tally;
-use self::vigil::Vigil;
+use self::vigil::{Held, Vigil};
 use crate::alerts::Alerts;
 use crate::approvals::desk::{Answers, Desk};
 use crate::approvals::ways::Ways;
@@ -141,12 +141,24 @@ impl Guard {
     }
 
     /// Calls `late`, once, when something has been looked at for longer than any message takes
-    /// (half a minute): nothing else in this process goes on then.
+    /// (half a minute): nothing else in this process goes on then. The ledger has been told what it
+    /// was by then, if it could be in a moment.
     ///
     /// # Errors
     /// When the system gives no thread for it.
-    pub fn watched(&self, late: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        self.vigil.keep(vigil::LOOK_MAX, late)
+    pub fn watched(self: &Arc<Self>, late: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let guard = Arc::downgrade(self);
+        self.vigil.keep(vigil::LOOK_MAX, move |held| {
+            if let Some(guard) = guard.upgrade() {
+                vigil::tell(move || {
+                    let server = Arc::clone(&guard.server.name);
+                    let record = held.record(server, &guard.policy(), vigil::LOOK_MAX);
+                    // Whoever waits for this looks no further: it ends either way.
+                    let _ = guard.append(&record).map(|_| guard.ledger.checkpoint());
+                });
+            }
+            late();
+        })
     }
 
     /// What all servers of this process have together for their connections.
@@ -349,6 +361,7 @@ struct Named {
 #[derive(Debug)]
 pub struct Conversation {
     guard: Arc<Guard>,
+    parties: Parties,
     session: Mutex<Session>,
     board: tokio::sync::watch::Sender<Board>,
     overdue: tokio::sync::watch::Sender<bool>,
@@ -364,12 +377,13 @@ impl Conversation {
 
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn metered(guard: Arc<Guard>, parties: Parties, meter: Arc<Meter>) -> Self {
-        let mut session = Session::new(Arc::clone(&guard.server), parties, meter);
+        let mut session = Session::new(Arc::clone(&guard.server), parties.clone(), meter);
         guard.secret.into_iter().for_each(|it| session.fenced_with(it));
         session.remembered_by(Arc::clone(&guard.memory) as _);
         let session = Mutex::new(session);
         let (board, overdue) = Default::default();
-        Self { guard, session, board, overdue, desk: OnceLock::new(), answers: Mutex::default() }
+        let (desk, answers) = (OnceLock::new(), Mutex::default());
+        Self { guard, parties, session, board, overdue, desk, answers }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -486,7 +500,7 @@ impl Conversation {
         if let (Some(alerts), Some(bytes)) = (self.guard.alerts.get(), length(&event)) {
             alerts.sees_bytes(bytes);
         }
-        let _look = self.guard.vigil.look();
+        let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
         let effects = self.on(event);
         let mut sends = Vec::with_capacity(1);
         for effect in effects {

@@ -97,6 +97,7 @@ impl Rehearsal {
         let parties = Parties { session: "rehearsal".into(), principal };
         let mut session = Session::new(Arc::clone(&server), parties, Arc::default());
         session.heeds_questions();
+        session.heeds_answers();
         session.remembered_by(Arc::new(Nothing));
         session.fenced_with([0; 32]);
         let policy = Arc::clone(scene.policy);
@@ -137,9 +138,7 @@ impl Rehearsal {
         let event = self.looked(scene, bytes.clone());
         let event = event.unwrap_or(Event::Heard { from: Side::Client, bytes });
         let effects = self.on(event);
-        let asked = effects
-            .iter()
-            .find_map(|it| if let Effect::Ask(question) = it { Some(&**question) } else { None });
+        let asked = asked(&effects);
         let mut came = of_call(&effects, asked);
         let goes_on = match asked {
             Some(question) => {
@@ -194,6 +193,11 @@ fn records(effects: &[Effect]) -> impl Iterator<Item = &Record> {
     effects.iter().filter_map(|it| if let Effect::Record(it) = it { Some(&**it) } else { None })
 }
 
+/// What a person is asked.
+fn asked(effects: &[Effect]) -> Option<&Question> {
+    effects.iter().find_map(|it| if let Effect::Ask(it) = it { Some(&**it) } else { None })
+}
+
 /// What goes to one side.
 fn said(effects: &[Effect], to: Side) -> impl Iterator<Item = &Message> {
     let messages = effects.iter().filter_map(move |it| {
@@ -214,16 +218,7 @@ fn of_call(effects: &[Effect], asked: Option<&Question>) -> Came {
     let told = told.as_ref().and_then(Value::as_str).map(str::to_owned);
     let decided = records(effects).find(|it| it.kind == Kind::Decision);
     if let Some(question) = asked {
-        let by = |it: &String| it.split(' ').next().unwrap_or_default().to_owned();
-        return Came {
-            done: Action::Ask,
-            shadow: false,
-            rules: question.reasons.iter().map(by).collect(),
-            why: question.reasons.clone(),
-            findings: Vec::new(),
-            sent: Some(question.arguments.clone()),
-            told,
-        };
+        return of_question(question, told);
     }
     let Some(decided) = decided else {
         // It never was a request.
@@ -236,7 +231,23 @@ fn of_call(effects: &[Effect], asked: Option<&Question>) -> Came {
     of_record(decided, decided.decision == Some("deny"), sent, told)
 }
 
+fn of_question(question: &Question, told: Option<String>) -> Came {
+    let by = |it: &String| it.split(' ').next().unwrap_or_default().to_owned();
+    Came {
+        done: Action::Ask,
+        shadow: false,
+        rules: question.reasons.iter().map(by).collect(),
+        why: question.reasons.clone(),
+        findings: Vec::new(),
+        sent: Some(question.arguments.clone()),
+        told,
+    }
+}
+
 fn of_answer(effects: &[Effect]) -> Came {
+    if let Some(question) = asked(effects) {
+        return of_question(question, None);
+    }
     let sent = said(effects, Side::Client).find_map(|it| it.body().map(Json::to_value));
     let ended = records(effects).find(|it| it.kind == Kind::Outcome);
     let ended = ended.cloned().unwrap_or_default();

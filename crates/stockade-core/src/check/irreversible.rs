@@ -1,6 +1,7 @@
 #![doc = include_str!("irreversible.md")]
 
 use stockade_kit::command::line;
+use stockade_kit::query::Query;
 
 use super::sql_statement::{is_statement, may, parse};
 use super::{Check, Facts, Findings, Rule, command_injection, rules};
@@ -22,7 +23,7 @@ impl Check for This {
         }
         if is_statement(it) {
             let loss = (may(it.call) == Sql::Write)
-                .then(|| parse(it.call, it.str).ok()?.iter().find_map(|it| it.loss()))
+                .then(|| parse(it.call, it.str).as_ref().as_ref().ok()?.iter().find_map(Query::loss))
                 .flatten();
             if let Some(loss) = loss {
                 out.add_told(it.at, it.says(Kind::Sql, loss));

@@ -18,14 +18,14 @@ impl Check for This {
         if it.is_name() || !is_statement(it) || may(it.call) != Sql::Write {
             return;
         }
-        let what = match parse(it.call, it.str) {
+        let what = match parse(it.call, it.str).as_ref() {
             Ok(all) => all
                 .iter()
                 .find_map(|query| definition(it.call, query))
                 .map(|it| format!("it is about `{it}`, which is more than rows and tables")),
             // What is refused anyhow has a reason of its own.
             Err(why) => {
-                (why == Refusal::Unparsable && it.call.traits().migrates).then(|| why.to_string())
+                (*why == Refusal::Unparsable && it.call.traits().migrates).then(|| why.to_string())
             }
         };
         if let Some(what) = what {

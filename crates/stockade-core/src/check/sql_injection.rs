@@ -1,6 +1,6 @@
 #![doc = include_str!("sql_injection.md")]
 
-use stockade_kit::query::{breaks_out, exceeds_number};
+use stockade_kit::query::{Breakout, Effort, Refusal, breaks_out_within, exceeds_number_within};
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Kind, is_ambiguous, last_word};
@@ -22,9 +22,12 @@ impl Check for This {
         if it.is_name() || is_of_another_kind || !may(it) || is_prose(it.name) {
             return;
         }
-        let number = || is_number(it.name).then(|| exceeds_number(it.str)).flatten();
-        let of_text = breaks_out(it.str).map(|how| ("between quotes", how));
-        let Some((place, how)) = of_text.or_else(|| Some(("as a number", number()?))) else { return };
+        let says = match found(it, it.call.statements().effort()) {
+            Ok(None) => return,
+            Ok(Some((place, how))) => format!("{place} it would be {how}, and no value"),
+            // Nobody has looked.
+            Err(why) => why.to_string(),
+        };
         let traits = it.call.traits();
         // A search of the web may be for an attack.
         let is_search = is_search(it.name) && traits.is_open && !traits.speaks_sql;
@@ -32,9 +35,22 @@ impl Check for This {
             true => rules::sql_injection.severity,
             false => Severity::Low,
         };
-        let says = format!("{place} it would be {how}, and no value");
         out.add_told_as(it.at, super::redacted(&says), severity);
     }
+}
+
+/// What a text would be, and in which place.
+fn found(
+    it: &Argument<'_>,
+    effort: &Effort,
+) -> Result<Option<(&'static str, Breakout)>, Refusal> {
+    if let Some(how) = breaks_out_within(it.str, effort)? {
+        return Ok(Some(("between quotes", how)));
+    }
+    if !is_number(it.name) {
+        return Ok(None);
+    }
+    Ok(exceeds_number_within(it.str, effort)?.map(|how| ("as a number", how)))
 }
 
 fn begins_as_number(text: &str) -> bool {

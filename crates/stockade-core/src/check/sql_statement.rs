@@ -1,12 +1,14 @@
 #![doc = include_str!("sql_statement.md")]
 
+mod reaching;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
 use stockade_kit::query::{Dialect, Kind as Does, Query, Refusal};
 
 use super::{Check, Facts, Findings, Rule, rules};
-use crate::argument::{Argument, Called, Kind, Why, is_ambiguous, last_word};
+use crate::argument::{Argument, Called, Kind, Read, Why, is_ambiguous, last_word};
 use crate::policy::Sql;
 
 pub(super) struct This;
@@ -38,12 +40,12 @@ pub(super) fn is_statement(it: &Argument<'_>) -> bool {
 
 /// What there is in a text, by the policy's dialect or the tool's: one statement, but for a tool
 /// that changes how a database is built.
-pub(super) fn parse(call: &Called<'_>, sql: &str) -> Result<Vec<Query>, Refusal> {
-    let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
-    match call.traits().migrates {
-        true => Query::parse_all(dialect, sql),
-        false => Query::parse(dialect, sql).map(|it| vec![it]),
-    }
+pub(super) fn parse(call: &Called<'_>, sql: &str) -> Read {
+    call.statements().read(dialect(call), sql, call.traits().migrates)
+}
+
+fn dialect(call: &Called<'_>) -> Dialect {
+    call.inputs.dialect().unwrap_or(call.traits().dialect)
 }
 
 /// What the policy or the tool has it be.
@@ -76,14 +78,15 @@ fn is_sql(call: &Called<'_>, text: &str) -> bool {
     if has_words(text) {
         return true;
     }
-    let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
-    match Query::parse_all(dialect, text) {
+    match call.statements().read(dialect(call), text, true).as_ref() {
         // `select 1 shutdown` names nothing, and is no prose of a tool for SQL.
         Ok(all) => {
             let is_stacked = |it: &Query| it.obstacles().contains(&Refusal::Stacked);
             all.iter().any(is_more) || call.traits().speaks_sql && all.iter().any(is_stacked)
         }
         Err(Refusal::Unparsable | Refusal::Empty) => false,
+        // Nobody has looked.
+        Err(Refusal::TooMuch) => true,
         // It was made to be read in two ways.
         Err(_) => text.contains(';'),
     }
@@ -156,15 +159,16 @@ fn judge(call: &Called<'_>, sql: &str) -> Result<(), String> {
     if may == Sql::Any {
         return Ok(());
     }
-    let statements = match parse(call, sql) {
+    let statements = parse(call, sql);
+    let statements = match statements.as_ref() {
         // A person looks at what changes a database and is not understood: see `sql_definition`.
         Err(Refusal::Unparsable) if call.traits().migrates && !reaches_by_text(sql) => return Ok(()),
-        other => other.map_err(|it| it.to_string())?,
+        other => other.as_ref().map_err(ToString::to_string)?,
     };
     for query in statements {
         match may {
-            Sql::Read => query.read_only().map(drop).map_err(|it| it.to_string())?,
-            Sql::Write | Sql::Any => stays(call, &query)?,
+            Sql::Read => query.obstacles().first().map_or(Ok(()), |it| Err(it.to_string()))?,
+            Sql::Write | Sql::Any => stays(call, query)?,
         }
     }
     Ok(())
@@ -175,7 +179,7 @@ fn reaches_by_text(sql: &str) -> bool {
     let mut words = sql.split(|it: char| !it.is_alphanumeric() && it != '_');
     words.any(|it| {
         let it = it.to_ascii_lowercase();
-        it.contains('_') && REACHES.contains(&it.as_str())
+        it.contains('_') && reaching::is_listed(&it)
             || matches!(it.as_str(), "copy" | "outfile" | "dumpfile" | "attach" | "program")
     })
 }
@@ -202,21 +206,20 @@ fn stays(call: &Called<'_>, query: &Query) -> Result<(), String> {
         return Err(format!("it is {kind}"));
     }
     // Whatever schema it is said to be of: `pg_catalog` has them all.
-    let reaches = |it: &&str| {
-        let name = it.rsplit('.').next().unwrap_or_default().trim_matches(['"', '`', '[', ']']);
-        REACHES.contains(&name.to_lowercase().as_str())
-    };
-    if let Some(name) = query.functions().find(reaches) {
+    if let Some(name) = query.functions().find(|it| reaching::leaves(dialect(call), it)) {
         return Err(format!("the function `{name}` reaches files, programs or other databases"));
     }
-    let sends = |it: &&str| {
-        let mut schemas = it.rsplit('.').skip(1);
-        schemas.next().is_some_and(|it| SENDING.contains(&it))
-    };
+    let sending = query.functions().filter(|it| reaching::sends(it));
+    let sent = query.writes().filter(|it| reaching::is_sent(it));
     if is_postgres(call)
-        && let Some(name) = query.functions().chain(query.writes()).find(sends)
+        && let Some(name) = sending.chain(sent).next()
     {
         return Err(format!("`{name}` sends requests to other servers"));
+    }
+    if reaching::changes_by_text(query.plain())
+        && let Some(name) = query.functions().find(|it| reaching::runs(it))
+    {
+        return Err(format!("the function `{name}` runs a statement of its own, which changes something"));
     }
     // `p.d.t` of BigQuery has a hyphen, and nothing else.
     if let Some(name) = query.reads().chain(query.writes()).find(|it| it.contains(['/', '\\', ':'])) {
@@ -261,7 +264,12 @@ pub(super) fn definition(call: &Called<'_>, query: &Query) -> Option<String> {
     if !is_postgres(call) {
         return None;
     }
+    // A view shows what it reads to whoever may read the view.
+    let lower = query.plain().to_lowercase();
+    let copies = query.kind() == Does::Change
+        && [" as select ", " as ( select ", " as with ", " as table "].iter().any(|it| lower.contains(it));
     let names = query.writes().filter(|_| query.kind() != Does::Read).chain(query.functions());
+    let names = names.chain(query.reads().filter(|_| copies));
     names.filter_map(|it| it.rsplit_once('.')).find_map(|(schema, _)| {
         let schema = schema.rsplit('.').next().unwrap_or_default();
         ASKED.contains(&schema).then(|| schema.to_owned())
@@ -270,15 +278,11 @@ pub(super) fn definition(call: &Called<'_>, query: &Query) -> Option<String> {
 
 /// Whether a name may be one of an extension of PostgreSQL.
 fn is_postgres(call: &Called<'_>) -> bool {
-    let dialect = call.inputs.dialect().unwrap_or(call.traits().dialect);
-    matches!(dialect, Dialect::Postgres | Dialect::Unknown)
+    matches!(dialect(call), Dialect::Postgres | Dialect::Unknown)
 }
 
 /// Schemas of extensions of PostgreSQL that run statements later, and keep accounts and keys.
 const ASKED: &[&str] = &["cron", "auth", "vault", "pgsodium"];
-
-/// Schemas of those that send requests.
-const SENDING: &[&str] = &["net", "http"];
 
 /// Rights, by what stands behind the first word.
 fn rights(lower: &str) -> Option<&'static str> {
@@ -291,10 +295,15 @@ fn rights(lower: &str) -> Option<&'static str> {
         return None;
     }
     let has = |it: &str| lower.contains(it);
+    // What else is made sure of, and by which statements, is left out or runs at once.
+    let is_off = |it: &str| has(&format!(" disable {it} ")) || has(&format!(" enable replica {it} "));
     let without_rows = has(" disable row level security") || has(" no force row level security");
     match second {
         "policy" => Some("policy"),
         "authorization" => Some("rights"),
+        "default" if has(" privileges ") => Some("rights"),
+        _ if first == "alter" && is_off("trigger") => Some("triggers"),
+        _ if first == "alter" && is_off("rule") => Some("rules"),
         _ if first == "alter" && has(" owner to ") => Some("owner"),
         _ if first == "alter" && without_rows => Some("row level security"),
         "schema" if has(" authorization ") => Some("authorization"),
@@ -376,26 +385,3 @@ fn changes(call: &Called<'_>, plain: &str) -> Result<(), String> {
         false => Ok(()),
     }
 }
-
-/// Functions that leave the database. Those that stay cannot be listed, and need not be here: a tool
-/// that writes may change its tables by any of them.
-const REACHES: &[&str] = &[
-    "load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "pg_read_file",
-    "pg_read_binary_file", "pg_ls_dir", "pg_stat_file", "pg_file_write", "pg_reload_conf",
-    "lo_import", "lo_export", "dblink", "dblink_exec", "dblink_connect", "dblink_send_query",
-    "pg_execute_server_program", "set_config", "pg_terminate_backend", "query_to_xml",
-    "database_to_xml", "load_file", "sys_exec", "sys_eval", "lib_mysqludf_sys_info", "read_csv",
-    "read_csv_auto", "read_parquet", "parquet_scan", "read_json", "read_json_auto", "read_text",
-    "read_blob", "glob", "sniff_csv", "query", "query_table", "xp_cmdshell", "openrowset",
-    "opendatasource", "utl_http", "shell", "read_ndjson", "read_ndjson_auto", "read_json_objects",
-    "read_xlsx", "st_read", "sqlite_scan", "postgres_scan", "postgres_query", "mysql_scan",
-    "mysql_query", "iceberg_scan", "delta_scan", "parquet_metadata", "parquet_schema", "getenv",
-    "duckdb_secrets", "pg_ls_logdir", "pg_ls_waldir", "pg_ls_tmpdir", "pg_ls_archive_statusdir",
-    "query_to_xml_and_xmlschema", "table_to_xml", "cursor_to_xml", "schema_to_xml", "lo_get", "lo_put",
-    "lo_from_bytea", "dblink_open", "dblink_fetch", "pg_promote", "pg_rotate_logfile",
-    "pg_cancel_backend", "fsdir", "zipfile", "url", "file", "s3", "s3cluster", "gcs", "hdfs", "remote",
-    "remotesecure", "jdbc", "odbc", "executable", "azureblobstorage", "urlcluster", "filecluster",
-    "mongodb", "redis", "deltalake", "iceberg", "hudi", "mysql", "postgresql", "sqlite", "external_query",
-    "openquery", "pg_read_server_files", "which_secret", "sp_oacreate", "http_get", "http_post",
-    "http_put", "http_patch", "http_delete", "http_head", "http",
-];

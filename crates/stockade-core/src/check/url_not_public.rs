@@ -1,5 +1,7 @@
 #![doc = include_str!("url_not_public.md")]
 
+mod host;
+
 use std::borrow::Cow;
 
 use stockade_kit::address;
@@ -24,8 +26,8 @@ impl Check for This {
         if it.is_name() {
             return;
         }
-        if names_host(it)
-            && let Err(why) = host(it.str.trim(), it)
+        if host::is_one(it)
+            && let Err(why) = host::judge(it)
         {
             out.add_told(it.at, it.says(Kind::Url, why));
             return;
@@ -106,52 +108,6 @@ fn is_of_own_network(text: &str) -> bool {
     }
 }
 
-/// A host alone, of a tool that is about a network by what is said of it.
-fn names_host(it: &Argument<'_>) -> bool {
-    let is_host = || {
-        let last = last_word(it.name);
-        matches!(
-            last.as_str(),
-            "host" | "hosts" | "hostname" | "hostnames" | "ip" | "ips" | "domain" | "domains" | "server"
-                | "address" | "target"
-        )
-    };
-    it.why != Why::Policy && !it.is(Kind::Url) && it.call.traits().asks_network && is_host()
-}
-
-/// What hides which host it is, or gives out credentials, is refused wherever a network is asked; this
-/// machine and one's own network where pages are fetched. Whoever pings may well mean those.
-fn host(text: &str, it: &Argument<'_>) -> Result<(), String> {
-    let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-    if is_number && text.len() < DIGITS_OF_HOST_MIN || text.contains(char::is_whitespace) {
-        return Ok(());
-    }
-    let judged = match Url::parse(&format!("http://{text}"), SCHEMES) {
-        Ok(url) => public(&url, it.call.inputs),
-        Err(why @ Refusal::Disguised { .. }) => Err(why),
-        Err(_) => Ok(()),
-    };
-    let is_wrong = match &judged {
-        Ok(()) => false,
-        Err(Refusal::Address(why)) => {
-            use address::Why::{Embedded, LinkLocal, Metadata, Unspecified};
-            matches!(why, Embedded | LinkLocal | Metadata | Unspecified) || it.call.traits().goes
-        }
-        Err(Refusal::Name(name)) => {
-            let is_name = name == "localhost" || name.contains('.');
-            name.contains("metadata") || it.call.traits().goes && is_name
-        }
-        Err(_) => true,
-    };
-    match judged {
-        Err(why) if is_wrong => Err(why.to_string()),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Shorter numbers are those of something else.
-const DIGITS_OF_HOST_MIN: usize = 8;
-
 fn is_of_web(text: &str) -> bool {
     let begins = |it: &str| text.get(..it.len()).is_some_and(|head| head.eq_ignore_ascii_case(it));
     ["http:", "https:", "ws:", "wss:", "ftp:"].iter().any(|it| begins(it))
@@ -231,7 +187,9 @@ fn bare(text: &str, inputs: &Inputs<'_>) -> Result<(), String> {
     if is_path || text.contains(char::is_whitespace) {
         return Ok(());
     }
-    match Url::parse(&format!("http://{text}"), SCHEMES) {
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let (host, path) = text.split_at_checked(end).unwrap_or((text, ""));
+    match Url::parse(&format!("http://{}{path}", host::one_spelling(host)), SCHEMES) {
         Ok(url) => match public(&url, inputs) {
             // `users` is a path for as good as a name.
             Err(Refusal::Name(name)) if name != "localhost" && !name.contains('.') => Ok(()),

@@ -68,10 +68,11 @@ const MODULES: [&str; 12] = [
 ];
 
 /// T-SQL needs no semicolon between two statements.
-const STATEMENTS: [&str; 40] = [
+const STATEMENTS: [&str; 50] = [
     "alter",
     "backup",
     "begin",
+    "break",
     "bulk",
     "checkpoint",
     "close",
@@ -81,27 +82,35 @@ const STATEMENTS: [&str; 40] = [
     "deallocate",
     "delete",
     "deny",
+    "disable",
     "drop",
     "dump",
+    "enable",
+    "end",
     "exec",
     "execute",
     "fetch",
+    "goto",
     "grant",
     "if",
     "insert",
     "kill",
+    "lineno",
     "load",
     "merge",
     "open",
     "print",
     "raiserror",
     "readtext",
+    "receive",
     "reconfigure",
     "restore",
     "revert",
     "revoke",
     "rollback",
     "save",
+    "send",
+    "set",
     "setuser",
     "shutdown",
     "truncate",
@@ -109,6 +118,7 @@ const STATEMENTS: [&str; 40] = [
     "updatetext",
     "use",
     "waitfor",
+    "writetext",
 ];
 
 /// Databases of SQL Server's own.
@@ -169,6 +179,90 @@ pub(super) const CATALOG: &[&str] = &[
     "pg_index",
     "pg_constraint",
     "pg_opclass",
+];
+
+/// Engines of MySQL, MariaDB and ClickHouse that keep their tables in the database. The others are
+/// files, programs and servers, and there are more of them with each release.
+const KEEPING: &[&str] = &[
+    "archive",
+    "aria",
+    "atomic",
+    "blackhole",
+    "buffer",
+    "columnstore",
+    "embeddedrocksdb",
+    "generaterandom",
+    "heap",
+    "innodb",
+    "join",
+    "keepermap",
+    "lazy",
+    "log",
+    "materializedview",
+    "memory",
+    "merge",
+    "mrg_myisam",
+    "mroonga",
+    "myisam",
+    "myrocks",
+    "ndb",
+    "ndbcluster",
+    "null",
+    "ordinary",
+    "replicated",
+    "rocksdb",
+    "sequence",
+    "set",
+    "stripelog",
+    "timeseries",
+    "tinylog",
+    "tokudb",
+    "view",
+];
+
+/// Whether an engine, by its name in lower case, keeps its tables in the database.
+pub(super) fn keeps(engine: &str) -> bool {
+    KEEPING.contains(&engine) || engine.ends_with("mergetree")
+}
+
+/// Those that do not, and that are known: where `engine` may be a column.
+pub(super) fn is_elsewhere(engine: &str) -> bool {
+    const BEGIN: [&str; 5] = ["iceberg", "deltalake", "materialized", "azure", "s3"];
+    !keeps(engine) && (ENGINES.contains(&engine) || BEGIN.iter().any(|it| engine.starts_with(it)))
+}
+
+const ENGINES: [&str; 31] = [
+    "arrowflight",
+    "connect",
+    "cosn",
+    "csv",
+    "distributed",
+    "executable",
+    "executablepool",
+    "externaldistributed",
+    "federated",
+    "federatedx",
+    "file",
+    "filelog",
+    "gcs",
+    "hdfs",
+    "hudi",
+    "jdbc",
+    "kafka",
+    "mongodb",
+    "mysql",
+    "nats",
+    "odbc",
+    "oss",
+    "postgresql",
+    "rabbitmq",
+    "redis",
+    "sphinx",
+    "spider",
+    "sqlite",
+    "url",
+    "ytsaurus",
+    "paimon",
 ];
 
 /// How the names of files end that DuckDB reads as tables.

@@ -13,7 +13,7 @@ pub(super) fn only_read(query: &Query) -> bool {
         FormatClause::Null => true,
     });
     let settings = query.settings.iter().flatten();
-    let sets = |it: &Setting| is_one_of(&it.key.value, &SETTINGS) && is_number(&it.value);
+    let sets = |it: &Setting| is_one_of(&it.key.value, &SETTINGS) && is_bound(&it.value);
     let calls = |it: &PipeOperator| matches!(it, PipeOperator::Call { .. });
     !browses && formats && settings.into_iter().all(sets) && !query.pipe_operators.iter().any(calls)
 }
@@ -42,8 +42,11 @@ pub(super) fn is_open_setting(arguments: &FunctionArguments) -> bool {
     is_one_of(name, &OPEN) && others.into_iter().all(is_value)
 }
 
-fn is_number(it: &Expr) -> bool {
-    matches!(it, Expr::Value(it) if matches!(&it.value, Value::Number(number, _) if number != "0"))
+/// Whether it is a number that bounds something: `0.0` is no bound.
+fn is_bound(it: &Expr) -> bool {
+    let Expr::Value(it) = it else { return false };
+    let Value::Number(number, _) = &it.value else { return false };
+    number.parse().is_ok_and(|it: f64| it > 0.0)
 }
 
 fn is_one_of(it: &str, names: &[&str]) -> bool {

@@ -31,3 +31,10 @@ pub(super) fn only_read(dialect: Dialect, name: &str) -> bool {
         None => false,
     })
 }
+
+/// Whether a function of this name, in lower case, is on the list of any dialect.
+pub(super) fn is_any(name: &str) -> bool {
+    LIST.lines()
+        .filter_map(|it| it.split_once(": "))
+        .any(|(_, names)| names.split(' ').any(|it| it == name))
+}

@@ -2,6 +2,7 @@
 //! about where each text, name and comment ends. Whoever gets one of them to end elsewhere has
 //! hidden from the check what the database then runs.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
@@ -45,11 +46,15 @@ pub(super) fn lex(
     let mut odd_in_texts = 0;
     let (mut links, mut has_ended, mut before) = (0, false, None);
     let mut has_begun = None;
-    for token in tokens {
-        comment(meant, &token, sql)?;
+    // Asked for as often as there is a backslash, and the same each time.
+    let one_meaning = OnceCell::new();
+    let has_one_meaning = || *one_meaning.get_or_init(|| has_one_meaning(meant, sql));
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        comment(meant, &token, sql, tokens.peek().is_none())?;
         if let Some(texts) = array(&token) {
             lexed.literals.extend(texts);
-        } else if let Some(literal) = literal(meant, &token, sql)? {
+        } else if let Some(literal) = literal(meant, &token, &has_one_meaning)? {
             odd_in_texts += literal.chars().filter(|it| is_odd(*it)).count();
             lexed.literals.push(literal.to_owned());
         }
@@ -77,6 +82,9 @@ pub(super) fn lex(
                 if has_begun != Some(true) {
                     lexed.starts.push(lexed.words.len());
                 }
+                if lexed.words.len() == WORDS_MAX {
+                    return Err(Refusal::TooLong);
+                }
                 lexed.words.push(token.clone());
             }
             has_begun = Some(token != Token::SemiColon);
@@ -87,9 +95,6 @@ pub(super) fn lex(
         && sql.chars().filter(|it| is_odd(*it)).count() > odd_in_texts
     {
         return Err(Refusal::Lookalike(odd));
-    }
-    if lexed.words.len() > WORDS_MAX {
-        return Err(Refusal::TooLong);
     }
     if lexed.words.is_empty() {
         return Err(Refusal::Empty);
@@ -145,7 +150,7 @@ fn is_operator(token: &Token) -> bool {
 }
 
 /// Comments that are code, or no comment, elsewhere.
-fn comment(meant: Dialect, token: &Token, sql: &str) -> Result<(), Refusal> {
+fn comment(meant: Dialect, token: &Token, sql: &str, is_last: bool) -> Result<(), Refusal> {
     let Token::Whitespace(space) = token else { return Ok(()) };
     match space {
         Whitespace::SingleLineComment { prefix, .. } if prefix != "--" => {
@@ -169,7 +174,7 @@ fn comment(meant: Dialect, token: &Token, sql: &str) -> Result<(), Refusal> {
             Err(Refusal::Ambiguous("a comment in a comment"))
         }
         // SQLite takes the end of the statement for the end of a comment.
-        Whitespace::MultiLineComment(text) if !sql.contains(&format!("/*{text}*/")) => {
+        Whitespace::MultiLineComment(text) if is_last && !sql.ends_with(&format!("/*{text}*/")) => {
             Err(Refusal::Ambiguous("a comment without an end"))
         }
         Whitespace::SingleLineComment { .. }
@@ -193,20 +198,22 @@ fn array(token: &Token) -> Option<impl Iterator<Item = String>> {
 }
 
 /// The text between quotes, if that is what this is, and all databases let it end there.
-fn literal<'a>(meant: Dialect, token: &'a Token, sql: &str) -> Result<Option<&'a str>, Refusal> {
+fn literal<'a>(
+    meant: Dialect,
+    token: &'a Token,
+    has_one_meaning: &dyn Fn() -> bool,
+) -> Result<Option<&'a str>, Refusal> {
     const BACKSLASH: Refusal = Refusal::Ambiguous("a backslash before a quote");
     if let Token::SingleQuotedString(text)
     | Token::NationalStringLiteral(text)
     | Token::HexStringLiteral(text)
     | Token::SingleQuotedByteStringLiteral(text) = token
     {
-        // MySQL escapes with backslashes, unless it is told not to; PostgreSQL does if it is told.
-        let escapes = text.contains("\\'") || text.ends_with('\\');
-        return if escapes && !has_one_meaning(meant, sql) {
-            Err(BACKSLASH)
-        } else {
-            Ok(Some(text))
-        };
+        // MySQL escapes with backslashes, unless it is told not to; PostgreSQL does if it is told. To
+        // these a backslash is a letter: `LIKE '10\%' ESCAPE '\'`.
+        let is_letter = matches!(meant, Dialect::Sqlite | Dialect::DuckDb | Dialect::MsSql);
+        let escapes = !is_letter && (text.contains("\\'") || text.ends_with('\\'));
+        return if escapes && !has_one_meaning() { Err(BACKSLASH) } else { Ok(Some(text)) };
     }
     if let Token::EscapedStringLiteral(text) = token {
         let is_plain = meant == Dialect::Postgres && !text.contains(['\'', '\\']);
@@ -353,14 +360,28 @@ impl Lexed {
             Some(Token::SingleQuotedString(text)) => text.to_ascii_lowercase(),
             _ => String::new(),
         };
+        // Options of a table are outside of its brackets, and before its query.
+        let (mut depth, mut is_query) = (0_usize, false);
         self.words.iter().enumerate().find_map(|(at, it)| {
+            if self.starts.binary_search(&at).is_ok() {
+                (depth, is_query) = (0, false);
+            }
+            if matches!(it, Token::LParen) {
+                depth += 1;
+            } else if matches!(it, Token::RParen) {
+                depth = depth.saturating_sub(1);
+            }
             let Token::Word(name) = it else { return None };
             let after = |count: usize| self.words.get(at + count);
             let name = name.value.to_ascii_lowercase();
+            is_query |= matches!(name.as_str(), "select" | "where" | "update");
             if name == "engine" {
                 let is_equals = after(1) == Some(&Token::Eq);
                 let engine = word(after(if is_equals { 2 } else { 1 }));
-                return ENGINES.contains(&engine.as_str()).then_some(Refusal::Elsewhere(engine));
+                let is_option = is_equals && depth == 0 && !is_query;
+                let is_elsewhere = is_option && !catalog::keeps(&engine);
+                return (is_elsewhere || catalog::is_elsewhere(&engine))
+                    .then_some(Refusal::Elsewhere(engine));
             }
             let is_place =
                 matches!(name.as_str(), "data" | "index") && word(after(1)) == "directory";
@@ -500,32 +521,6 @@ const GIVEN: [&str; 10] = [
     "table_xinfo",
 ];
 
-/// Engines of MySQL, MariaDB and ClickHouse whose tables are files, or are somewhere else.
-const ENGINES: [&str; 22] = [
-    "connect",
-    "csv",
-    "federated",
-    "federatedx",
-    "s3",
-    "spider",
-    "azureblobstorage",
-    "azurequeue",
-    "distributed",
-    "executable",
-    "executablepool",
-    "file",
-    "hdfs",
-    "jdbc",
-    "kafka",
-    "mongodb",
-    "mysql",
-    "odbc",
-    "postgresql",
-    "rabbitmq",
-    "s3queue",
-    "url",
-];
-
 /// Words behind which a name is to come.
 const OPEN: [&str; 14] = [
     "all", "and", "as", "by", "case", "distinct", "else", "from", "not", "on", "or", "select",
@@ -538,6 +533,6 @@ const HINT: &str = "/*+";
 
 /// What a person or a model would write is far below these. The parser's tree is as deep as the
 /// statement has links, and is walked on the stack of whoever asks.
-const BYTES_MAX: usize = 64 * 1024;
+pub(super) const BYTES_MAX: usize = 64 * 1024;
 const WORDS_MAX: usize = 8192;
 const LINKS_MAX: usize = 512;

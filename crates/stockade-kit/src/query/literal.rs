@@ -11,10 +11,11 @@ use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Select, SetExpr, Stateme
 use sqlparser::dialect::{
     Dialect, GenericDialect, MsSqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect,
 };
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use super::DEPTH_MAX;
+use super::{DEPTH_MAX, Effort, Refusal};
 
 /// What a text would be besides a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,34 +59,43 @@ impl fmt::Display for Breakout {
 /// }
 /// ```
 pub fn breaks_out(text: &str) -> Option<Breakout> {
-    if let Some(found) = as_number(text) {
-        return Some(found);
+    breaks_out_within(text, &Effort::default()).ok().flatten()
+}
+
+/// The same, for as long as the effort lasts.
+pub fn breaks_out_within(text: &str, effort: &Effort) -> Result<Option<Breakout>, Refusal> {
+    if let Some(found) = as_number(text, effort)? {
+        return Ok(Some(found));
     }
-    ['\'', '"'].into_iter().find_map(|quote| as_text(text, quote))
+    match as_text(text, '\'', effort)? {
+        Some(found) => Ok(Some(found)),
+        None => as_text(text, '"', effort),
+    }
 }
 
 /// So much is looked at, from the first quote on. What is longer is no value that somebody looks for.
 const BYTES_MAX: usize = 8 * 1024;
 const WORDS_MAX: usize = 600;
 /// So many brackets may be around the place.
-const BRACKETS_MAX: usize = 2;
+const BRACKETS_MAX: usize = 8;
 
-fn as_text(text: &str, quote: char) -> Option<Breakout> {
-    let at = text.find(quote)?;
-    let (before, rest) = text.split_at_checked(at)?;
+fn as_text(text: &str, quote: char, effort: &Effort) -> Result<Option<Breakout>, Refusal> {
+    let Some((before, rest)) = text.find(quote).and_then(|at| text.split_at_checked(at)) else {
+        return Ok(None);
+    };
     let goes_on = text.match_indices(quote).any(|(at, _)| {
         let after = text.get(at + 1..).unwrap_or_default();
         may_go_on(after)
     });
     if rest.len() > BYTES_MAX || !goes_on {
-        return None;
+        return Ok(None);
     }
     // What is before it stays in the quotes, where only a backslash at its end matters.
     let before = if before.ends_with('\\') { "a\\" } else { "a" };
     let value = format!("{quote}{before}{rest}{quote}");
     // To the others this is a name.
     let dialects = if quote == '"' { OF_MYSQL } else { DIALECTS };
-    in_brackets(&value, dialects, rest.contains(')'))
+    of_any(&value, dialects, effort)
 }
 
 /// Whether what follows a quote may be more of a statement: a symbol, a word, or nothing.
@@ -136,11 +146,11 @@ const FOLLOWS: &[&str] = &[
     "procedure",
 ];
 
-fn as_number(text: &str) -> Option<Breakout> {
+fn as_number(text: &str, effort: &Effort) -> Result<Option<Breakout>, Refusal> {
     let trimmed = text.trim_start_matches([' ', '(', '-', '+']);
     let rest = trimmed.trim_start_matches(|it: char| it.is_ascii_digit() || it == '.');
     if rest.len() == trimmed.len() || text.len() > BYTES_MAX {
-        return None;
+        return Ok(None);
     }
     let follows = rest.trim_start_matches([' ', '\t', '\n', ')']);
     let word: String = follows.chars().take_while(|it| it.is_alphabetic()).take(12).collect();
@@ -148,14 +158,14 @@ fn as_number(text: &str) -> Option<Breakout> {
     let may = matches!(word.as_str(), "or" | "and" | "union" | "xor" | "intersect" | "except")
         || follows.starts_with([';', '/']);
     if !may {
-        return None;
+        return Ok(None);
     }
-    match in_brackets(text, DIALECTS, text.contains(')'))? {
+    Ok(of_any(text, DIALECTS, effort)?.filter(|it| match it {
         // `3 or 4`, `2 and 2 = 4`.
-        Breakout::Condition if !says_always(&word, text) => None,
-        Breakout::Comment | Breakout::Clause => None,
-        found @ (Breakout::Union | Breakout::Statement | Breakout::Condition) => Some(found),
-    }
+        Breakout::Condition => says_always(&word, text),
+        Breakout::Comment | Breakout::Clause => false,
+        Breakout::Union | Breakout::Statement => true,
+    }))
 }
 
 /// `1 OR 1=1`, and what asks for something else by a query.
@@ -174,29 +184,101 @@ pub(super) const DIALECTS: &[&dyn Dialect] = &[
     &GenericDialect {},
 ];
 
-fn in_brackets(value: &str, dialects: &[&dyn Dialect], closes: bool) -> Option<Breakout> {
-    let most = if closes { BRACKETS_MAX } else { 0 };
-    for count in 0..=most {
-        let (open, close) = ("(".repeat(count), ")".repeat(count));
-        let sql = format!("SELECT 1 FROM t WHERE {open}x = {value}{close}");
-        if let Some(found) = dialects.iter().find_map(|it| read(&sql, *it)) {
-            return Some(found);
-        }
-    }
-    None
+/// The statements that a server makes of a value: `SELECT 1 FROM t WHERE x = {value}`, with as many
+/// brackets around the place as the value closes.
+pub(super) struct Placed {
+    pub(super) statements: Vec<Statement>,
+    /// The comment that takes the end of the statement away.
+    pub(super) cut: Option<Cut>,
 }
 
-fn read(sql: &str, dialect: &dyn Dialect) -> Option<Breakout> {
-    let tokens = Tokenizer::new(dialect, sql).tokenize().ok()?;
-    let is_word = |it: &&Token| !matches!(it, Token::Whitespace(_));
-    if tokens.iter().filter(is_word).count() > WORDS_MAX {
-        return None;
-    }
+/// A comment to the end of the line, or one without an end.
+pub(super) struct Cut {
+    pub(super) prefix: String,
+    pub(super) says: String,
+}
+
+/// Puts a value where a server would. Nothing, where that is no SQL.
+pub(super) fn place(
+    value: &str,
+    dialect: &dyn Dialect,
+    words_max: usize,
+    effort: &Effort,
+) -> Result<Option<Placed>, Refusal> {
+    let sql = format!("SELECT 1 FROM t WHERE x = {value}");
+    effort.spend(sql.len())?;
+    let Ok(mut tokens) = Tokenizer::new(dialect, &sql).tokenize() else { return Ok(None) };
+    shorten(&mut tokens, words_max);
+    let ends_in_comment =
+        matches!(tokens.last(), Some(Token::Whitespace(Whitespace::SingleLineComment { .. })))
+            || is_unended(tokens.last(), &sql);
     let cut = tokens.iter().find_map(comment);
-    let cuts_off = cut.is_some_and(|it| is_short(&it));
+    let cut = cut.or_else(|| {
+        let says = String::new();
+        is_unended(tokens.last(), &sql).then(|| Cut { prefix: "/*".to_owned(), says })
+    });
+    let (mut depth, mut least) = (0_isize, 0_isize);
+    for token in &tokens {
+        depth += isize::from(*token == Token::LParen) - isize::from(*token == Token::RParen);
+        least = least.min(depth);
+    }
+    // Those that the value closes are open before it; what it leaves open, or has cut off, is not
+    // closed again.
+    let is_whole = if ends_in_comment { depth == least } else { depth == 0 };
+    let Some(count) = usize::try_from(-least).ok().filter(|it| is_whole && *it <= BRACKETS_MAX)
+    else {
+        return Ok(None);
+    };
+    let is_where = |it: &Token| matches!(it, Token::Word(word) if word.value == "WHERE");
+    if let Some(at) = tokens.iter().position(is_where) {
+        tokens.splice(at + 1..at + 1, std::iter::repeat_n(Token::LParen, count));
+    }
+    if !ends_in_comment {
+        tokens.extend(std::iter::repeat_n(Token::RParen, count));
+    }
     let mut parser = Parser::new(dialect).with_recursion_limit(DEPTH_MAX).with_tokens(tokens);
-    let statements = parser.parse_statements().ok()?;
-    let (first, others) = statements.split_first()?;
+    Ok(parser.parse_statements().ok().map(|statements| Placed { statements, cut }))
+}
+
+/// Leaves no more words than so many. What is too long ends where a condition does, since an attacker
+/// may have written any number of them.
+fn shorten(tokens: &mut Vec<Token>, words_max: usize) {
+    let (mut count, mut link) = (0, None);
+    for (at, token) in tokens.iter().enumerate() {
+        count += usize::from(!matches!(token, Token::Whitespace(_)));
+        if count > words_max {
+            tokens.truncate(link.unwrap_or(0));
+            return;
+        }
+        if matches!(token, Token::Word(it) if matches!(it.keyword, Keyword::OR | Keyword::AND | Keyword::XOR))
+        {
+            link = Some(at);
+        }
+    }
+}
+
+fn is_unended(last: Option<&Token>, sql: &str) -> bool {
+    let Some(Token::Whitespace(Whitespace::MultiLineComment(text))) = last else { return false };
+    !sql.ends_with(&format!("/*{text}*/"))
+}
+
+fn of_any(
+    value: &str,
+    dialects: &[&dyn Dialect],
+    effort: &Effort,
+) -> Result<Option<Breakout>, Refusal> {
+    for dialect in dialects {
+        let placed = place(value, *dialect, WORDS_MAX, effort)?;
+        if let Some(found) = placed.and_then(|it| of_placed(&it)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn of_placed(it: &Placed) -> Option<Breakout> {
+    let cuts_off = it.cut.as_ref().is_some_and(|it| is_short(&it.says));
+    let (first, others) = it.statements.split_first()?;
     let found = of_statement(first);
     if !others.is_empty()
         && (found.is_some() || !matches!(first, Statement::Query(_)) || is_one(first))
@@ -206,12 +288,11 @@ fn read(sql: &str, dialect: &dyn Dialect) -> Option<Breakout> {
     found.or_else(|| (cuts_off && is_one(first)).then_some(Breakout::Comment))
 }
 
-/// A comment that takes the end of the statement away.
-fn comment(token: &Token) -> Option<String> {
-    let Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) = token else {
+fn comment(token: &Token) -> Option<Cut> {
+    let Token::Whitespace(Whitespace::SingleLineComment { comment, prefix }) = token else {
         return None;
     };
-    Some(comment.clone())
+    Some(Cut { prefix: prefix.clone(), says: comment.clone() })
 }
 
 /// Behind a quote that ends a word (`the boys' -- all of them`) prose may go on; an attacker has no
@@ -313,6 +394,8 @@ mod tests {
             ("x' or 1=1 --", Breakout::Condition),
             ("') OR ('1'='1", Breakout::Condition),
             ("')) or (('1'='1", Breakout::Condition),
+            ("')))) or (((('1'='1", Breakout::Condition),
+            ("'))) or 1=1 -- ", Breakout::Condition),
             ("\" or \"\"=\"", Breakout::Condition),
             ("' or true --", Breakout::Condition),
             ("' || (SELECT password FROM users LIMIT 1) || '", Breakout::Condition),

@@ -1,62 +1,144 @@
 //! Whether a text would be more than the number that a server takes it for, where no quote is around
 //! it: what an attacker sends as an id.
 
+use std::borrow::Cow;
+
 use sqlparser::ast::{BinaryOperator, Expr, SetExpr, Statement, UnaryOperator};
-use sqlparser::dialect::{Dialect, MsSqlDialect};
+use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use super::DEPTH_MAX;
-use super::literal::{Breakout, DIALECTS, has_clause};
+use super::literal::{Breakout, DIALECTS, Placed, has_clause, place};
+use super::name::beyond_name;
+use super::{DEPTH_MAX, Effort, Refusal, catalog};
 
-/// What this text would be, if a server put it in the place of a number without looking at it.
-/// Nothing, where it is a number, a range, a date or no SQL at all. It is for what is an id by its
-/// name: `3 or 4` is said of a count as well.
+/// What this text would be, if a server put it in the place of a number or an id without looking at
+/// it. Nothing, where it is a number, a range, a date, a name or no SQL at all. It is for what is an
+/// id by its name: `3 or 4` is said of a count as well.
 ///
 /// ```
 /// use stockade_kit::query::{Breakout, exceeds_number};
 ///
 /// assert_eq!(exceeds_number("-1 or 1"), Some(Breakout::Condition));
+/// assert_eq!(exceeds_number("null or 1=1"), Some(Breakout::Condition));
 /// assert_eq!(exceeds_number("(select password from users limit 1)"), Some(Breakout::Condition));
 /// assert_eq!(exceeds_number("1 order by 5"), Some(Breakout::Clause));
-/// for text in ["42", "1-2", "2024-01-01", "INV-2024-001", "1 or 2 items", "550e8400-e29b"] {
+/// for text in ["42", "1-2", "2024-01-01", "INV-2024-001", "1 or 2 items", "Tom or Jerry"] {
 ///     assert_eq!(exceeds_number(text), None, "{text}");
 /// }
 /// ```
 pub fn exceeds_number(text: &str) -> Option<Breakout> {
-    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "(-+~".contains(it));
-    let is_query = bare.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("select"));
-    let begins = bare.starts_with(|it: char| it.is_ascii_digit() || it == '.') || is_query;
-    let goes_on = text.contains(|it: char| it.is_whitespace() || "();=<>|&'\"#/*!".contains(it));
-    if !begins || !goes_on || text.len() > BYTES_MAX {
-        return None;
-    }
-    let closings = 0..=usize::from(text.contains(')')) * 2;
-    let found = closings.clone().find_map(|count| {
-        let (open, close) = ("(".repeat(count), ")".repeat(count));
-        let sql = format!("SELECT 1 FROM t WHERE {open}x = {text}{close}");
-        DIALECTS.iter().find_map(|it| read(&sql, *it))
-    });
-    found.or_else(|| follows(bare))
+    exceeds_number_within(text, &Effort::default()).ok().flatten()
 }
 
-const BYTES_MAX: usize = 1024;
+/// The same, for as long as the effort lasts.
+pub fn exceeds_number_within(text: &str, effort: &Effort) -> Result<Option<Breakout>, Refusal> {
+    let text = narrow(text);
+    if text.len() > BYTES_MAX || is_list(&text) {
+        return Ok(None);
+    }
+    // Whatever is before it: a row of ids may end in one.
+    if text.split('(').skip(1).any(begins_query) {
+        return Ok(Some(Breakout::Condition));
+    }
+    let bare = text.trim_start_matches(|it: char| it.is_whitespace() || "(-+~".contains(it));
+    let is_query = bare.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("select"));
+    // What begins as a number is one, or arithmetic; what begins with a letter may be a name.
+    let is_number = bare.starts_with(|it: char| it.is_ascii_digit() || it == '.') || is_query;
+    for dialect in DIALECTS {
+        let placed = place(&text, *dialect, WORDS_MAX, effort)?;
+        let found = placed.and_then(|it| match is_number {
+            true => beyond_number(&it),
+            false => beyond_name(&it, &text),
+        });
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(if is_number { ends(bare).or_else(|| follows(bare)) } else { None })
+}
+
+const BYTES_MAX: usize = 8 * 1024;
 const WORDS_MAX: usize = 200;
 
-fn read(sql: &str, dialect: &dyn Dialect) -> Option<Breakout> {
-    let tokens = Tokenizer::new(dialect, sql).tokenize().ok()?;
-    if tokens.len() > WORDS_MAX * 2 {
-        return None;
+/// The same text in letters of the width that programs read, where it has others: `１ or 1=1`.
+fn narrow(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
     }
-    let cuts_off = tokens.iter().any(|it| {
-        matches!(it, Token::Whitespace(Whitespace::SingleLineComment { prefix, .. }) if prefix == "--")
-    });
-    let mut parser = Parser::new(dialect).with_recursion_limit(DEPTH_MAX).with_tokens(tokens);
-    let statements = parser.parse_statements().ok()?;
-    let (first, others) = statements.split_first()?;
+    let narrow = |it: char| match it {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(it) - 0xfee0).unwrap_or(it),
+        it if it.is_whitespace() => ' ',
+        it => it,
+    };
+    Cow::Owned(text.chars().map(narrow).collect())
+}
+
+fn begins_query(text: &str) -> bool {
+    const SELECT: &str = "select";
+    let text = text.trim_start();
+    let is_whole = |it: &str| !it.starts_with(|it: char| it.is_alphanumeric() || it == '_');
+    text.split_at_checked(SELECT.len())
+        .is_some_and(|(word, rest)| word.eq_ignore_ascii_case(SELECT) && is_whole(rest))
+}
+
+/// Whether it is one id, or some of them in a row, without anything that SQL would begin with.
+fn is_list(text: &str) -> bool {
+    let is_plain =
+        |it: char| it.is_alphanumeric() || it.is_whitespace() || "_-.:@+,;/".contains(it);
+    let mut words = text.split(|it: char| !it.is_alphanumeric() && it != '_' && it != '@');
+    let is_word =
+        |it: &str| it.starts_with("@@") || ENTERS.iter().any(|word| word.eq_ignore_ascii_case(it));
+    text.chars().all(is_plain)
+        && !text.contains("--")
+        && !words.any(|it| is_word(it) || catalog::begins(it))
+}
+
+/// Words by which SQL goes on behind a value, or begins one.
+const ENTERS: [&str; 36] = [
+    "and",
+    "attach",
+    "between",
+    "call",
+    "case",
+    "collate",
+    "copy",
+    "declare",
+    "div",
+    "except",
+    "exists",
+    "for",
+    "group",
+    "having",
+    "ilike",
+    "in",
+    "intersect",
+    "into",
+    "is",
+    "like",
+    "limit",
+    "lock",
+    "not",
+    "or",
+    "order",
+    "procedure",
+    "regexp",
+    "rlike",
+    "select",
+    "set",
+    "sounds",
+    "union",
+    "vacuum",
+    "window",
+    "with",
+    "xor",
+];
+
+fn beyond_number(it: &Placed) -> Option<Breakout> {
+    let (first, others) = it.statements.split_first()?;
     if !others.is_empty() {
         return Some(Breakout::Statement);
     }
+    let cuts_off = it.cut.as_ref().is_some_and(|it| matches!(it.prefix.as_str(), "--" | "/*"));
     of_statement(first).or_else(|| cuts_off.then_some(Breakout::Comment))
 }
 
@@ -85,7 +167,7 @@ fn is_comparison(it: &Expr) -> bool {
 }
 
 /// Whether it is a number, or reads like one with signs in it: `1-2`, `2024-01-01`, `3/4`, `12 h`.
-fn is_plain(it: &Expr) -> bool {
+pub(super) fn is_plain(it: &Expr) -> bool {
     if let Expr::Nested(it)
     | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: it } = it
     {
@@ -115,10 +197,39 @@ fn is_plain(it: &Expr) -> bool {
     )
 }
 
+/// What cuts off the rest behind a number: `1/*`, `1#`.
+fn ends(bare: &str) -> Option<Breakout> {
+    let opens =
+        bare.rfind("/*").is_some_and(|at| !bare.get(at..).unwrap_or_default().contains("*/"));
+    let rest = bare.trim_start_matches(|it: char| it.is_ascii_digit() || it == '.');
+    let hash = rest.trim_start_matches(|it: char| it.is_whitespace() || ";)".contains(it));
+    let cuts = hash.strip_prefix('#').is_some_and(|it| {
+        let is_behind_an_end = rest.trim_start().starts_with([';', ')']);
+        it.is_empty() || is_behind_an_end || it.starts_with([' ', '-', '\t', '\n'])
+    });
+    (opens || cuts).then_some(Breakout::Comment)
+}
+
 /// Whether a statement stands behind a number. SQL Server needs nothing between the two.
 fn follows(bare: &str) -> Option<Breakout> {
     let rest = bare.trim_start_matches(|it: char| it.is_ascii_digit() || it == '.');
+    let is_ended =
+        rest.trim_start_matches(|it: char| it.is_whitespace() || it == ')').starts_with(';');
     let rest = rest.trim_start_matches(|it: char| it.is_whitespace() || ";)".contains(it));
+    let lower = rest.to_ascii_lowercase();
+    let mut words = lower.split(|it: char| it.is_whitespace() || ";('".contains(it));
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if is_ended && (catalog::begins(first) || BEHIND_AN_END.contains(&first))
+        || begins(first, second, &lower)
+    {
+        return Some(Breakout::Statement);
+    }
+    if matches!((first, second), ("procedure", "analyse") | ("lock", "in")) {
+        return Some(Breakout::Clause);
+    }
+    if (first, second) == ("sounds", "like") {
+        return Some(Breakout::Condition);
+    }
     let statements = Parser::new(&MsSqlDialect {})
         .with_recursion_limit(DEPTH_MAX)
         .try_with_sql(rest)
@@ -140,6 +251,36 @@ fn follows(bare: &str) -> Option<Breakout> {
     statements.is_ok_and(|it| it.iter().any(is_one)).then_some(Breakout::Statement)
 }
 
+/// Words that begin a statement behind a semicolon, besides those of SQL Server.
+const BEHIND_AN_END: [&str; 12] = [
+    "attach", "call", "copy", "declare", "do", "handler", "pragma", "select", "set", "vacuum",
+    "while", "with",
+];
+
+/// Whether words begin a statement of SQL Server, and are no unit or thing that was counted: `7 drop`,
+/// `1 use case`.
+fn begins(first: &str, second: &str, lower: &str) -> bool {
+    let has = |words: &[&str]| {
+        lower.split(|it: char| !it.is_alphanumeric()).any(|it| words.contains(&it))
+    };
+    match first {
+        "shutdown" => matches!(second, "" | "with"),
+        "waitfor" => matches!(second, "delay" | "time"),
+        "declare" => second.starts_with('@'),
+        "kill" => second.starts_with(|it: char| it.is_ascii_digit()),
+        "if" | "while" => {
+            has(&["begin", "drop", "exec", "execute", "print", "select", "update", "waitfor"])
+        }
+        "backup" | "restore" => matches!(second, "database" | "log"),
+        "bulk" => second == "insert",
+        "begin" | "commit" | "rollback" | "save" => second.starts_with("tran"),
+        "raiserror" => lower.contains('('),
+        "dbcc" => !second.is_empty(),
+        "reconfigure" => matches!(second, "" | "with"),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +300,7 @@ mod tests {
             ("1) or (1", Breakout::Condition),
             ("(select password from users limit 1)", Breakout::Condition),
             ("1 in (select id from users)", Breakout::Condition),
+            ("1,(select password from users)", Breakout::Condition),
             ("1 is not null", Breakout::Condition),
             ("1 between 0 and 9", Breakout::Condition),
             ("1>0", Breakout::Condition),
@@ -174,6 +316,46 @@ mod tests {
             ("1 limit 1", Breakout::Clause),
             ("1 group by id having 1=1", Breakout::Clause),
             ("1 -- ", Breakout::Comment),
+            ("1/*", Breakout::Comment),
+            ("1#", Breakout::Comment),
+            ("1;#", Breakout::Comment),
+            ("null or 1=1", Breakout::Condition),
+            ("x or 1=1", Breakout::Condition),
+            ("user_id or 1=1", Breakout::Condition),
+            ("not 1=2", Breakout::Condition),
+            ("true or 1", Breakout::Condition),
+            ("-id or 1=1", Breakout::Condition),
+            ("id>0", Breakout::Condition),
+            ("id is not null", Breakout::Condition),
+            ("id like '%'", Breakout::Condition),
+            ("'1' or 1=1", Breakout::Condition),
+            ("\"1\" or 1=1", Breakout::Condition),
+            ("\u{ff11} or 1=1", Breakout::Condition),
+            ("1\u{a0}or 1=1", Breakout::Condition),
+            ("exists(select 1 from users)", Breakout::Condition),
+            ("coalesce((select password from users limit 1),1)", Breakout::Condition),
+            ("ascii(substr((select password from users),1,1))", Breakout::Condition),
+            ("case when (select 1) then 1 else 0 end", Breakout::Condition),
+            ("sleep(5)", Breakout::Condition),
+            ("pg_sleep(5)", Breakout::Condition),
+            ("if(1=1,sleep(5),0)", Breakout::Condition),
+            ("@@version", Breakout::Condition),
+            ("1))) or (((1=1", Breakout::Condition),
+            ("1 sounds like 1", Breakout::Condition),
+            ("null union select password from users", Breakout::Union),
+            ("id union select password from users", Breakout::Union),
+            ("true union select 1", Breakout::Union),
+            ("x; drop table users", Breakout::Statement),
+            ("1;shutdown", Breakout::Statement),
+            ("1 shutdown", Breakout::Statement),
+            ("1 waitfor delay '0:0:5'", Breakout::Statement),
+            ("1 declare @a int", Breakout::Statement),
+            ("1 if 1=1 select 2", Breakout::Statement),
+            ("1 kill 5", Breakout::Statement),
+            ("1 procedure analyse()", Breakout::Clause),
+            ("1 lock in share mode", Breakout::Clause),
+            ("id order by 5", Breakout::Clause),
+            ("id -- ", Breakout::Comment),
         ] {
             assert_eq!(exceeds_number(text), Some(expected), "{text}");
         }
@@ -218,8 +400,64 @@ mod tests {
             "(030) 1234",
             "1 & 2",
             "7 drop",
+            "1 use case",
+            "usr_123",
+            "alice",
+            "user_id",
+            "alice@example.com",
+            "a b",
+            "Null",
+            "O'Brien",
+            "Tom or Jerry",
+            "Tom and Jerry-Lee",
+            "not found",
+            "cats and dogs and mice",
+            "ORD-2024-001",
+            "foo--bar",
+            "507f1f77bcf86cd799439011",
+            "dXNlcjoxMjM=",
+            "ab/cd+ef==",
+            "gid://shop/Order/12",
+            "urn:isbn:0451450523",
+            "std::vector",
+            "arn:aws:iam::123456789012:user/Bob",
+            "Report (final)",
+            "report(1)",
+            "main()",
+            "Home > Docs",
+            "key=value",
+            "speed limit 50",
+            "#general",
+            "@alice",
+            "issue 12 #4",
+            "a1b2c3,d4e5f6",
+            "in progress",
+            "\u{6771}\u{4eac}",
         ] {
             assert_eq!(exceeds_number(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_found_by_its_beginning() {
+        for sql in [
+            "1 or 1=1 ".to_owned() + &"or 1=1 ".repeat(400),
+            "null or 1=1 ".to_owned() + &"or a ".repeat(500),
+        ] {
+            assert_eq!(exceeds_number(&sql), Some(Breakout::Condition), "{sql}");
+        }
+        // A row of ids may be long.
+        assert_eq!(exceeds_number(&"12, ".repeat(2000)), None);
+    }
+
+    #[test]
+    fn many_take_no_longer_than_the_effort() {
+        let effort = Effort::new(100_000);
+        let text = "1+".repeat(95) + "1) ";
+        let read = (0..4500).take_while(|_| exceeds_number_within(&text, &effort).is_ok()).count();
+        assert!((50..500).contains(&read), "{read}");
+        assert_eq!(exceeds_number_within(&text, &effort), Err(Refusal::TooMuch));
+        // What is no SQL costs nothing.
+        assert_eq!(exceeds_number_within("42", &effort), Ok(None));
     }
 }

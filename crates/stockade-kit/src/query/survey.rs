@@ -127,7 +127,10 @@ impl<'a> Survey<'a> {
     fn call_with(&mut self, name: &ObjectName, arguments: &FunctionArguments) {
         let called = self.name(name);
         let setting = matches!(called.as_str(), "current_setting" | "pg_catalog.current_setting");
-        if setting && clauses::is_open_setting(arguments) {
+        // With an argument, it is set by it.
+        let last_id = self.meant == Dialect::MySql && called == "last_insert_id";
+        let is_empty = matches!(arguments, FunctionArguments::List(it) if it.args.is_empty());
+        if setting && clauses::is_open_setting(arguments) || last_id && is_empty {
             self.functions.insert(called);
         } else {
             self.call(name);
@@ -262,6 +265,11 @@ impl<'a> Survey<'a> {
                 {
                     self.write(name);
                 }
+            }
+        } else if let Statement::CreateTrigger(it) = statement {
+            self.write(&it.table_name);
+            if let Some(body) = &it.exec_body {
+                self.call(&body.func_desc.name);
             }
         } else if let Statement::CreateIndex(it) = statement {
             self.write(&it.table_name);

@@ -719,8 +719,9 @@ pub(super) fn watch(
     Ok(())
 }
 
-/// One message holds up everything. The ledger may be what does, so nothing is written there: it has
-/// no end of this session, as of one that was killed, and what was started ends as it does then.
+/// One message holds up everything. The ledger may be what does: where it could not be told in a
+/// moment, it has no end of this session, as of one that was killed. What was started ends as it does
+/// then.
 fn stuck() {
     anstream::eprintln!(
         "error: a message was looked at, or written to the ledger, for too long; everything else \

@@ -18,9 +18,12 @@ crate::rows![
     v03_a_disk_that_does_not_answer_holds_up_one_call,
     v05_what_takes_away_for_good_is_asked_about,
     v05_a_value_is_no_statement,
+    v05_an_id_is_no_expression,
+    v05_much_sql_holds_up_nobody,
     v06_a_program_and_its_arguments_are_one_line,
     v06_a_tool_that_is_a_shell_is_asked_about,
     v07_whom_the_sandbox_lets_a_server_reach_may_be_named,
+    v07_a_host_alone_is_read_as_clients_read_it,
 ];
 
 /// The server's directory, with a file beside it.
@@ -244,6 +247,89 @@ fn v05_a_value_is_no_statement() {
     assert!(text(&answer).contains('@'), "the addresses of customers: {answer}");
 }
 
+/// A tool as its server lists it, whose parameters are texts.
+fn listed(name: &str, about: &str, parameters: &[&str]) -> Value {
+    let properties: serde_json::Map<String, Value> = parameters
+        .iter()
+        .map(|it| ((*it).to_owned(), json!({ "type": ["string", "array"] })))
+        .collect();
+    let schema = json!({ "type": "object", "properties": properties });
+    json!({ "name": name, "description": about, "inputSchema": schema })
+}
+
+fn v05_an_id_is_no_expression() {
+    let home = Home::new();
+    home.policy(NO_LIMITS);
+    let fake = home.fake(Script::default().with(listed(
+        "get_user",
+        "Looks up a user in the database",
+        &["user_id"],
+    )));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    let of = |it: &str| ("get_user", json!({ "user_id": it }));
+    let refused = [
+        "null or 1=1",
+        "user_id or 1=1",
+        "not 1=2",
+        "'1' or 1=1",
+        "\u{ff11} or 1=1",
+        "null union select password from users",
+        "exists(select 1 from users)",
+        "coalesce((select password from users limit 1),1)",
+        "sleep(5)",
+        "if(1=1,sleep(5),0)",
+        "1;shutdown",
+        "1 waitfor delay '0:0:5'",
+        "1))) or (((1=1",
+        "1/*",
+    ];
+    let passed = [
+        "42",
+        "usr_123",
+        "alice",
+        "alice@example.com",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "ORD-2024-001",
+        "O'Brien",
+        "Tom or Jerry",
+        "dXNlcjoxMjM=",
+        "1,2,3",
+        "Null",
+        "report (final)",
+    ];
+    hold(&mut probe, &refused.map(of), Some("sql_injection"));
+    hold(&mut probe, &passed.map(of), None);
+}
+
+fn v05_much_sql_holds_up_nobody() {
+    let home = Home::new();
+    home.policy(NO_LIMITS);
+    let sql = listed("execute_sql", "Runs SQL on PostgreSQL", &["queries"]);
+    let ids = listed("get_user", "Looks up a user in the database", &["user_ids"]);
+    let fake = home.fake(Script::default().with(sql).with(ids));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    // Comments that were searched for from the beginning, each of them.
+    let comments = |query: usize| {
+        let comments = (0..7000).map(|it| format!("/*{query}{it}*/"));
+        comments.collect::<String>() + "select 1"
+    };
+    let queries: Vec<String> = (0..4).map(comments).collect();
+    hold(&mut probe, &[("execute_sql", json!({ "queries": queries }))], None);
+    let statement = |it: usize| format!("select {it}, '{}'", "a".repeat(60_000));
+    let queries: Vec<String> = (0..40).map(statement).collect();
+    let much = ("execute_sql", json!({ "queries": queries }));
+    let ids = vec!["1+".repeat(95) + "1)) or ((1 "; 4500];
+    let many = ("get_user", json!({ "user_ids": ids }));
+    hold(&mut probe, &[much], Some("sql_statement"));
+    hold(&mut probe, &[many], Some("sql_injection"));
+    hold(&mut probe, &[("get_user", json!({ "user_ids": ["1"] }))], None);
+    probe.end();
+    let said = format!("{:?}", home.records());
+    assert!(said.contains("more SQL than is looked at"), "{said}");
+}
+
 fn v06_a_program_and_its_arguments_are_one_line() {
     let home = Home::new();
     let project = project(&home);
@@ -341,4 +427,47 @@ fn v07_whom_the_sandbox_lets_a_server_reach_may_be_named() {
         let rule = file.is_empty().then_some("url_not_public");
         hold(&mut probe, std::slice::from_ref(&named), rule);
     }
+}
+
+fn v07_a_host_alone_is_read_as_clients_read_it() {
+    let home = Home::new();
+    home.policy(NO_LIMITS);
+    let http = listed("http_request", "Sends an HTTP request", &["host", "url"]);
+    let fake = home.fake(Script::default().with(http));
+    let mut probe = Probe::run(&home, &fake).begin();
+    probe.ask(&request("list", "tools/list", json!({})));
+    let of = |it: &str| ("http_request", json!({ "host": it }));
+    let url = |it: &str| ("http_request", json!({ "url": it }));
+    let refused = [
+        "localhost.",
+        "metadata.google.internal.",
+        "::1",
+        "0:0:0:0:0:0:0:1",
+        "::ffff:169.254.169.254",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "a@127.0.0.1",
+        "a:b@169.254.169.254",
+        "ip6-loopback",
+        "0",
+        "//127.0.0.1",
+        "127.0.0.1\\x",
+        "http:127.0.0.1",
+        "<127.0.0.1>",
+        "127.0.0.1%00",
+        "127.0.0.1,example.com",
+    ];
+    let passed = [
+        "example.com",
+        "example.com.",
+        "api.example.com:443",
+        "9.9.9.9",
+        "2620:fe::fe",
+        "my server",
+    ];
+    hold(&mut probe, &refused.map(of), Some("url_not_public"));
+    hold(&mut probe, &passed.map(of), None);
+    let urls = ["localhost./x", "metadata.google.internal./x"];
+    hold(&mut probe, &urls.map(url), Some("url_not_public"));
+    hold(&mut probe, &["example.com./x"].map(url), None);
 }

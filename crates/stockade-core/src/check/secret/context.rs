@@ -27,7 +27,7 @@ pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Rang
     let is_body = |it: &&u8| {
         it.is_ascii_alphanumeric() || it.is_ascii_whitespace() || b"+/=-:,.\\".contains(it)
     };
-    let mut from = 0;
+    let (mut from, mut may_end) = (0, true);
     while let Some(label) = LABEL.find(text.get(from..).unwrap_or_default()).map(|it| it + from) {
         from = label + LABEL.needle().len();
         let earliest = label.saturating_sub(BEGIN.len() + KIND_MAX);
@@ -40,7 +40,10 @@ pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Rang
             _ => "private-key",
         };
         let rest = text.get(from..).unwrap_or_default();
-        let end = match memchr::memmem::find(rest, END) {
+        // Where there is none behind one label, there is none behind the next.
+        let found_end = may_end.then(|| memchr::memmem::find(rest, END)).flatten();
+        may_end = found_end.is_some();
+        let end = match found_end {
             Some(end) => {
                 let after = rest.get(end + END.len()..).unwrap_or_default();
                 let line = memchr::memmem::find(after.get(..64).unwrap_or(after), b"-----");
@@ -61,7 +64,7 @@ const WIDE: u8 = 0xef;
 
 /// Calls `found` with each value that is assigned to a secret's name, and each password in a URL.
 pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
-    let mut from = 0;
+    let (mut from, mut presigned) = (0, Presigned::default());
     while let Some(at) = memchr::memchr3(b':', b'=', WIDE, text.get(from..).unwrap_or_default()) {
         let at = from + at;
         from = at + 1;
@@ -98,7 +101,7 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
         } else if may_be_named(text, at)
             && let Some(name) = name_before(text, at)
             && is_secret_name(name)
-            && !is_of_presigned(text, at)
+            && !presigned.has(text, at)
             && let Some(mut value) = value_after(text, from)
         {
             from = value.end;
@@ -146,26 +149,41 @@ fn is_secret_name_or_pass(name: &[u8]) -> bool {
     is_secret_name(name) || password::is_password_name(name)
 }
 
-/// Whether this place is in a URL that its signer has made for whoever has it: the identifier of a
-/// key is public, and the URL is of no use without what else it has.
-pub(super) fn is_of_presigned(text: &[u8], at: usize) -> bool {
-    const URL_MAX: usize = 4096;
-    let before = text.get(at.saturating_sub(64)..at).unwrap_or_default();
-    let name = before.rsplit(|it| matches!(it, b'?' | b'&' | b';')).next().unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    let is_part = lower.starts_with(b"x-amz-credential")
-        || lower.starts_with(b"x-amz-security-token")
-        || lower.starts_with(b"awsaccesskeyid");
-    if !is_part {
-        return false;
+/// URLs of one text that their signer has made for whoever has them: the identifier of a key is public,
+/// and the URL is of no use without what else it has. The last of them is kept: a server may have
+/// named any number of keys in one.
+#[derive(Debug, Default)]
+pub(super) struct Presigned {
+    url: Range<usize>,
+    is_signed: bool,
+}
+
+impl Presigned {
+    /// Whether this place is in one.
+    pub(super) fn has(&mut self, text: &[u8], at: usize) -> bool {
+        const URL_MAX: usize = 4096;
+        let before = text.get(at.saturating_sub(64)..at).unwrap_or_default();
+        let name = before.rsplit(|it| matches!(it, b'?' | b'&' | b';')).next().unwrap_or_default();
+        let lower = name.to_ascii_lowercase();
+        let is_part = lower.starts_with(b"x-amz-credential")
+            || lower.starts_with(b"x-amz-security-token")
+            || lower.starts_with(b"awsaccesskeyid");
+        if !is_part {
+            return false;
+        }
+        if !self.url.contains(&at) {
+            let is_end = |it: &&u8| it.is_ascii_whitespace() || b"\"'<>`".contains(it);
+            let rest = text.get(at..).unwrap_or_default();
+            let end = rest.iter().take(URL_MAX).take_while(|it| !is_end(it)).count();
+            let behind = text.get(..at).unwrap_or_default().iter().rev().take(URL_MAX);
+            let start = at - behind.take_while(|it| !is_end(it)).count();
+            let url = text.get(start..at + end).unwrap_or_default();
+            let has = |it: &&[u8]| memchr::memmem::find(url, it).is_some();
+            self.is_signed = [&b"Signature="[..], b"signature="].iter().any(has);
+            self.url = start..at + end;
+        }
+        self.is_signed
     }
-    let is_end = |it: &&u8| it.is_ascii_whitespace() || b"\"'<>`".contains(it);
-    let rest = text.get(at..).unwrap_or_default();
-    let end = rest.iter().take(URL_MAX).take_while(|it| !is_end(it)).count();
-    let behind = text.get(..at).unwrap_or_default().iter().rev().take(URL_MAX);
-    let start = at - behind.take_while(|it| !is_end(it)).count();
-    let url = text.get(start..at + end).unwrap_or_default();
-    [&b"Signature="[..], b"signature="].iter().any(|it| memchr::memmem::find(url, it).is_some())
 }
 
 /// Around a `:`, the number of a bot and its secret, which begins with two letters that say nothing.
