@@ -17,9 +17,11 @@ impl Check for This {
         let is_of_another_kind =
             [Kind::Sql, Kind::Command, Kind::Words, Kind::Path, Kind::Url].iter().any(|kind| it.is(*kind));
         let may = |it: &Argument<'_>| {
-            it.str.contains(['\'', '"']) || begins_as_number(it.str) || is_number(it.name)
+            memchr::memchr2(b'\'', b'"', it.str.as_bytes()).is_some()
+                || begins_as_number(it.str)
+                || is_number(it.name)
         };
-        if it.is_name() || is_of_another_kind || !may(it) || is_prose(it.name) {
+        if it.is_name() || is_of_another_kind || is_prose(it.name) || !may(it) {
             return;
         }
         let says = match found(it, it.call.statements().effort()) {
@@ -55,7 +57,11 @@ fn found(
 
 fn begins_as_number(text: &str) -> bool {
     let text = text.trim_start_matches([' ', '(', '-', '+']);
-    text.starts_with(|it: char| it.is_ascii_digit()) && text.contains([' ', ';', '/', ')'])
+    let goes_on = || {
+        let text = text.as_bytes();
+        memchr::memchr3(b' ', b';', b'/', text).or_else(|| memchr::memchr(b')', text)).is_some()
+    };
+    text.starts_with(|it: char| it.is_ascii_digit()) && goes_on()
 }
 
 /// What a server takes for a number, and puts nothing around. A `count` may be `3 or 4` to people.
