@@ -29,6 +29,30 @@ pub trait Check: Sync {
     fn subject(&self, _subject: Subject<'_>, _facts: &Facts<'_>, _out: &mut Findings<'_>) {}
 }
 
+/// Those who look at the same things, one after the other.
+trait Eyes {
+    fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>);
+    fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>);
+    fn text(&self, text: Text<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>);
+}
+
+/// Every check: [`ALL`].
+struct Every;
+
+impl Eyes for &dyn Check {
+    fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+        Check::subject(*self, subject, facts, &mut Findings::new(self.rule(), found));
+    }
+
+    fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+        Check::argument(*self, it, facts, &mut Findings::new(self.rule(), found));
+    }
+
+    fn text(&self, text: Text<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+        Check::text(*self, text, facts, &mut Findings::new(self.rule(), found));
+    }
+}
+
 /// One string of a subject, and what one look at its bytes tells about it. Most text is plain, and a
 /// check that knows so has nothing to do.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +110,21 @@ macro_rules! checks {
         }
         /// Every check.
         pub static ALL: &[&dyn Check] = &[$(&$name::This,)*];
+
+        // Each by its own name: a compiler leaves out those that do not look at such a thing.
+        impl Eyes for Every {
+            fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+                $($name::This.subject(subject, facts, &mut Findings::new(&rules::$name, found));)*
+            }
+
+            fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+                $($name::This.argument(it, facts, &mut Findings::new(&rules::$name, found));)*
+            }
+
+            fn text(&self, text: Text<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+                $($name::This.text(text, facts, &mut Findings::new(&rules::$name, found));)*
+            }
+        }
     };
 }
 
@@ -262,11 +301,17 @@ pub(crate) fn is_seen(it: char) -> bool {
 
 /// Runs every check over some subjects.
 pub fn run<'a>(subjects: &[Subject<'a>], facts: &Facts<'_>) -> Vec<Finding> {
-    run_all(ALL, subjects, facts)
+    run_all(&Every, ALL, subjects, facts)
 }
 
-fn run_all(checks: &[&dyn Check], subjects: &[Subject<'_>], facts: &Facts<'_>) -> Vec<Finding> {
-    let mut found = match look(checks, subjects, facts) {
+/// What `eyes` see, which are those of `checks`.
+fn run_all(
+    eyes: &impl Eyes,
+    checks: &[&dyn Check],
+    subjects: &[Subject<'_>],
+    facts: &Facts<'_>,
+) -> Vec<Finding> {
+    let mut found = match look(eyes, subjects, facts) {
         Some(found) => found,
         // Some check failed. Which one is known when each looks alone.
         None => checks.iter().flat_map(|it| look_alone(*it, subjects, facts)).collect(),
@@ -282,7 +327,7 @@ fn run_all(checks: &[&dyn Check], subjects: &[Subject<'_>], facts: &Facts<'_>) -
 }
 
 fn look_alone(check: &dyn Check, subjects: &[Subject<'_>], facts: &Facts<'_>) -> Vec<Finding> {
-    look(&[check], subjects, facts).unwrap_or_else(|| {
+    look(&check, subjects, facts).unwrap_or_else(|| {
         let mut found = Vec::new();
         if let Some(first) = subjects.first() {
             Findings::new(&BROKEN, &mut found).add(At::Value(first.json), check.rule().id);
@@ -291,30 +336,17 @@ fn look_alone(check: &dyn Check, subjects: &[Subject<'_>], facts: &Facts<'_>) ->
     })
 }
 
-/// Shows every subject and every text in them to the checks. Nothing, when one of them fails.
-fn look(
-    checks: &[&dyn Check],
-    subjects: &[Subject<'_>],
-    facts: &Facts<'_>,
-) -> Option<Vec<Finding>> {
+/// Shows every subject and every text in them. Nothing, when who looks fails.
+fn look(eyes: &impl Eyes, subjects: &[Subject<'_>], facts: &Facts<'_>) -> Option<Vec<Finding>> {
     let mut found = Vec::new();
     let ran = catch_unwind(AssertUnwindSafe(|| {
         for subject in subjects {
-            for check in checks {
-                check.subject(*subject, facts, &mut Findings::new(check.rule(), &mut found));
-            }
+            eyes.subject(*subject, facts, &mut found);
             if let Some(call) = Called::of(*subject, facts) {
-                call.each(&mut |it| {
-                    for check in checks {
-                        check.argument(it, facts, &mut Findings::new(check.rule(), &mut found));
-                    }
-                });
+                call.each(&mut |it| eyes.argument(it, facts, &mut found));
             }
             subject.each_text(&mut |at, text| {
-                let text = Text::look(at, text, *subject);
-                for check in checks {
-                    check.text(text, facts, &mut Findings::new(check.rule(), &mut found));
-                }
+                eyes.text(Text::look(at, text, *subject), facts, &mut found);
             });
         }
     }));
@@ -488,6 +520,18 @@ mod tests {
         InputRules { rules: vec![rule], hosts }
     }
 
+    impl Eyes for [&dyn Check; 2] {
+        fn subject(&self, subject: Subject<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+            self.iter().for_each(|eyes| eyes.subject(subject, facts, found));
+        }
+        fn argument(&self, it: &Argument<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+            self.iter().for_each(|eyes| eyes.argument(it, facts, found));
+        }
+        fn text(&self, text: Text<'_>, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+            self.iter().for_each(|eyes| eyes.text(text, facts, found));
+        }
+    }
+
     struct Fails;
     impl Check for Fails {
         fn rule(&self) -> &'static Rule {
@@ -503,7 +547,7 @@ mod tests {
         let document = Document::from_value(&json!(["a\u{200b}b"])).unwrap();
         let subject = Subject { channel: Channel::Other, json: document.root(), tool: None };
         let checks: [&dyn Check; 2] = [&Fails, &hidden_unicode::This];
-        let found = run_all(&checks, &[subject], &Facts::alone(Side::Server));
+        let found = run_all(&checks, &checks, &[subject], &Facts::alone(Side::Server));
         let ids: Vec<_> = found.iter().map(|it| it.rule.id).collect();
         assert_eq!(ids, ["broken_check", "hidden_unicode"]);
     }

@@ -290,6 +290,9 @@ fn weigh(said: Said<'_>, model: &Model) -> Option<(i32, Heard, Option<Disguise>)
 
 /// Shows every reading of a text, until enough was seen.
 fn each_view(said: Said<'_>, visit: &mut dyn FnMut(&View, Option<Disguise>) -> bool) {
+    if said.of != Of::Name && hidden::is_digest(said.text.as_bytes()) {
+        return hidden::each_in_digest(said, &mut |view, how| visit(view, Some(how)));
+    }
     let view = View::of(said.text, said);
     let disguise = view.disguise();
     if visit(&view, disguise) && said.of != Of::Name {

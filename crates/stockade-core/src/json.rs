@@ -178,9 +178,26 @@ impl Document {
         whole.get(start..start + len).unwrap_or_default()
     }
 
-    fn node(&self, at: u32) -> Node {
-        let gone = Node { name: None, kind: Kind::Null, parent: 0, end: at + 1 };
-        self.nodes.get(at as usize).copied().unwrap_or(gone)
+    fn write_text(&self, span: Span, out: &mut Vec<u8>) {
+        let text = self.text(span);
+        if span.escaped {
+            let _infallible = serde_json::to_writer(out, text);
+            return;
+        }
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
+
+    #[inline]
+    fn node(&self, at: u32) -> &Node {
+        static GONE: Node = Node { name: None, kind: Kind::Null, parent: 0, end: 0 };
+        self.nodes.get(at as usize).unwrap_or(&GONE)
+    }
+
+    /// The value of a number, which was that of one of its values.
+    pub(crate) fn at(&self, number: u32) -> Json<'_> {
+        Json { document: self, at: number }
     }
 }
 
@@ -330,6 +347,33 @@ impl<'a> Json<'a> {
             Ok(n) if json.is_array() => json.items().nth(n),
             _ => json.get(&step.replace("~1", "/").replace("~0", "~")),
         })
+    }
+
+    /// Appends it as JSON without white space, the same as its [`Serialize`] writes. What had no
+    /// escapes where it was read needs none, which is not looked for again.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let document = self.document;
+        let (open, close) = match document.node(self.at).kind {
+            Kind::Array => (b'[', b']'),
+            Kind::Object => (b'{', b'}'),
+            Kind::Text(span) => return document.write_text(span, out),
+            Kind::Null | Kind::Bool(_) | Kind::Signed(_) | Kind::Unsigned(_) | Kind::Float(_) => {
+                let _infallible = serde_json::to_writer(out, &self);
+                return;
+            }
+        };
+        out.push(open);
+        for (number, value) in self.children(self.end()).enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            if let Some(name) = document.node(value.at).name {
+                document.write_text(name, out);
+                out.push(b':');
+            }
+            value.write(out);
+        }
+        out.push(close);
     }
 
     /// Whether `other` is this value or somewhere in it.
@@ -661,6 +705,18 @@ mod tests {
         let edited = document.edited(&edits, &Limits::default()).unwrap();
         assert_eq!(edited.root().items().count(), 30_001);
         assert_eq!(edited.root().items().nth(30_000).and_then(Json::str), Some("x"));
+    }
+
+    #[test]
+    fn it_is_appended_as_it_is_serialised() {
+        let text = r#" {"a\"b":[1,-2,2.50,1e300,18446744073709551615,"x\ny\u00e9é\/\ud83d\ude00", true],
+            "\u0007":{}, "é":[[],null,{"":"\u007f"}] } "#;
+        let document = read(text).unwrap();
+        for it in document.root().all() {
+            let mut written = Vec::new();
+            it.write(&mut written);
+            assert_eq!(written, serde_json::to_vec(&it).unwrap());
+        }
     }
 
     #[test]

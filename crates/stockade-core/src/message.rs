@@ -99,6 +99,8 @@ pub struct Message {
     from: Side,
     kind: Kind,
     id: Option<Id>,
+    /// Where in the document `params`, `result` or `error` is: it is asked for by everyone.
+    body: Option<u32>,
     document: Document,
 }
 
@@ -192,7 +194,8 @@ impl Message {
 
     /// An answer whose inside was judged before: views into it find nothing.
     pub(crate) fn seen(from: Side, id: Id, source: Bytes) -> Self {
-        Self { from, kind: Kind::Result, id: Some(id), document: Document::closed(source) }
+        let document = Document::closed(source);
+        Self { from, kind: Kind::Result, id: Some(id), body: None, document }
     }
 
     fn read(from: Side, document: Document) -> Result<Self, Malformed> {
@@ -258,7 +261,13 @@ impl Message {
         if id_missing {
             return Err(bad("`id` is not a string or an integer"));
         }
-        Ok(Self { from, kind, id: known, document })
+        let body = match kind {
+            Kind::Request | Kind::Notification => params,
+            Kind::Result => result,
+            Kind::Error => error,
+        };
+        let body = body.map(Json::number);
+        Ok(Self { from, kind, id: known, body, document })
     }
 
     /// Who sent it.
@@ -283,12 +292,7 @@ impl Message {
 
     /// What it is about: `params`, `result` or `error`.
     pub fn body(&self) -> Option<Json<'_>> {
-        let name = match self.kind {
-            Kind::Request | Kind::Notification => "params",
-            Kind::Result => "result",
-            Kind::Error => "error",
-        };
-        self.root().get(name)
+        self.body.map(|it| self.document.at(it))
     }
 
     /// A value under `params`, `result` or `error`.

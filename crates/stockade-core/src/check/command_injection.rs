@@ -108,7 +108,7 @@ pub(super) fn lists_of_project<'a>(call: &Called<'a>) -> Vec<(Json<'a>, String)>
 /// something says nothing: of a container, a program, a branch.
 fn is_untold(it: &Argument<'_>) -> bool {
     let is_name = || it.kinds.is_plain() && it.why == Why::Name && is_bare_name(it.name);
-    (it.why == Why::Nothing || is_name()) && it.call.traits().runs
+    it.call.traits().runs && (it.why == Why::Nothing || is_name())
 }
 
 fn is_bare_name(name: &str) -> bool {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::{Check, Facts, Findings, Rule, Text, rules};
 use crate::alias::Aliases;
+use crate::bytes::{is_hex, leading};
 use crate::subject::Subject;
 
 mod columns;
@@ -105,30 +106,41 @@ fn inside(bytes: &[u8], depth: usize, is_blob: bool) -> Vec<Secret> {
     if bytes.len() < BYTES_MIN {
         return found;
     }
-    tokens(bytes, &mut found);
-    let mut plain = |kind, at| found.push(Secret::plain(kind, at));
-    context::private_keys(bytes, &mut plain);
-    context::assigned(bytes, &mut plain);
-    command::placed(bytes, &mut plain);
-    cut::find(bytes, &mut found);
-    if depth > 0 {
+    // What is one run of letters and digits has nothing that is next to something.
+    let is_digits = leading(bytes, is_hex) == bytes.len();
+    let is_solid = is_digits || leading(bytes, |it| it.is_ascii_alphanumeric()) == bytes.len();
+    tokens(bytes, is_solid, &mut found);
+    if !is_solid {
+        let mut plain = |kind, at| found.push(Secret::plain(kind, at));
+        context::private_keys(bytes, &mut plain);
+        context::assigned(bytes, &mut plain);
+        command::placed(bytes, &mut plain);
+        cut::find(bytes, &mut found);
+    }
+    if depth > 0 && !is_solid {
         escaped::find(bytes, depth - 1, &mut found);
-        encoded::find(bytes, depth - 1, is_blob, &mut found);
+    }
+    if depth > 0 {
+        encoded::find(bytes, depth - 1, is_digits, is_blob, &mut found);
     }
     apart(&mut found);
     found
 }
 
-fn tokens(bytes: &[u8], found: &mut Vec<Secret>) {
+fn tokens(bytes: &[u8], is_solid: bool, found: &mut Vec<Secret>) {
     let real = |it: &Range<usize>| {
         bytes.get(it.clone()).is_some_and(|it| !placeholder::is_placeholder(it))
     };
     let mut presigned = context::Presigned::default();
-    token::tokens(bytes, &mut |kind, at| {
+    let mut each = |kind, at: Range<usize>| {
         if real(&at) && !presigned.has(bytes, at.start) {
             found.push(Secret::plain(kind, at));
         }
-    });
+    };
+    match is_solid {
+        true => token::at_front(bytes, &mut each),
+        false => token::tokens(bytes, &mut each),
+    }
 }
 
 /// Where two overlap, the one that begins first is kept, and the longer of two that begin together.

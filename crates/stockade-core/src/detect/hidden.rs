@@ -9,7 +9,7 @@ use data_encoding::{BASE32, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use super::Said;
 use super::lexicon::Class;
 use super::view::View;
-use crate::bytes::{count, is_hex, is_text_in_hex, leading};
+use crate::bytes::{count, is_hex, is_text_in_hex, leading, run};
 
 /// How something was hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,16 @@ pub(super) fn each(said: Said<'_>, plain: &View, visit: &mut dyn FnMut(&View, Di
         });
 }
 
+/// The same of a text that is one digest or dump, of which no plain reading says anything.
+pub(super) fn each_in_digest(said: Said<'_>, visit: &mut dyn FnMut(&View, Disguise) -> bool) {
+    let text = said.text;
+    let mut again =
+        |text: String, how: Disguise| text.is_empty() || visit(&view(&text, how, said), how);
+    let digits = count(text.as_bytes(), |it| it.is_ascii_digit()) == text.len();
+    let numbers = digits && text.len() >= 8 * NUMBERS_MIN;
+    pieces(text, &Shape { runs: true, numbers, ..Shape::default() }, 0, &mut again);
+}
+
 /// A reading of it. What was encoded by itself is seen by nobody; the others are all of the text.
 fn view(text: &str, how: Disguise, said: Said<'_>) -> View {
     match how {
@@ -116,7 +126,11 @@ impl Shape {
         let is_plain = swapped < MIXED_MIN;
         let (mut words, mut single, mut mixed, mut numbers) = (0_usize, 0, 0, 0_usize);
         let mut shape = Self { escapes: escapes(bytes), ..Self::default() };
-        for word in bytes.split(|it| kind(*it) & SPACE != 0) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let len = leading(rest, |it| !it.is_ascii_whitespace());
+            let word = rest.get(..len).unwrap_or_default();
+            rest = rest.get(len + 1..).unwrap_or_default();
             let Some(first) = word.first() else { continue };
             words += 1;
             // Most words are short and of letters, and tell nothing.
@@ -125,8 +139,7 @@ impl Shape {
                 numbers = 0;
                 continue;
             }
-            if word.len() >= HEX_MIN && leading(word, is_hex) == word.len() {
-                // A digest or a dump: what it is made of makes no words, and is looked at as what it is.
+            if is_digest(word) {
                 let digits = count(word, |it| it.is_ascii_digit());
                 numbers = if digits == word.len() { numbers + 1 } else { 0 };
                 let is_long = digits == word.len() && digits >= 8 * NUMBERS_MIN;
@@ -148,6 +161,11 @@ impl Shape {
         shape.gaps |= shape.apart;
         shape
     }
+}
+
+/// Whether it is a digest or a dump: what it is made of makes no words, and is looked at as what it is.
+pub(super) fn is_digest(word: &[u8]) -> bool {
+    word.len() >= HEX_MIN && leading(word, is_hex) == word.len()
 }
 
 /// So many words have digits among their letters where digits stand for letters.
@@ -247,8 +265,10 @@ impl Kinds {
     }
 }
 
+/// The same as [`SIXTYFOUR`], for many bytes at a time.
+#[inline]
 fn is_sixtyfour(it: u8) -> bool {
-    kind(it) & SIXTYFOUR != 0
+    it.is_ascii_alphanumeric() | matches!(it, b'+' | b'/' | b'-' | b'_')
 }
 
 /// What is written in the tag characters of a text.
@@ -281,7 +301,10 @@ fn pieces(
         (Disguise::Base64, PIECE_MIN, base64),
     ];
     let mut found = [const { String::new() }; DECODERS.len()];
-    for run in text.as_bytes().split(|it| !is_sixtyfour(*it)).filter(|it| it.len() >= PIECE_MIN) {
+    let (bytes, mut from) = (text.as_bytes(), 0);
+    while let Some(place) = run(bytes, from, PIECE_MIN, is_sixtyfour) {
+        from = place.end;
+        let run = bytes.get(place).unwrap_or_default();
         for ((_, min, decode), found) in DECODERS.iter().zip(&mut found) {
             let decoded = Some(run).filter(|it| it.len() >= *min).and_then(decode);
             if let Some(decoded) = decoded.and_then(readable) {
@@ -318,7 +341,7 @@ fn base32(run: &[u8]) -> Option<Vec<u8>> {
 
 fn base64(run: &[u8]) -> Option<Vec<u8>> {
     // Twenty-two letters of sixty-four make no text.
-    if run.len() >= HEX_MIN && leading(run, is_hex) == run.len() {
+    if is_digest(run) {
         return None;
     }
     // What is left of a group that was cut says nothing, and a path that precedes it even less.

@@ -12,7 +12,7 @@ use crate::judge::{Cleared, Judgement};
 use crate::message::{Id, Side};
 use crate::policy::{Reason, Verdict};
 use crate::record::{self, Limited, Noted, Record, Status};
-use crate::revision;
+use crate::revision::{self, METHODS};
 
 /// Where a refusal has the limit that was run into.
 pub const META_LIMIT: &str = "stockade/limit";
@@ -28,7 +28,7 @@ impl Turn<'_> {
             client: Arc::clone(&waiting.client.label),
             call: waiting.call.clone(),
             revision: Some(waiting.revision.name()),
-            method: clipped(&waiting.method),
+            method: clipped_method(&waiting.method),
             tool: waiting.tool_name.as_deref().map(clipped),
             tool_digest: waiting.tool.as_deref().map(|it| it.digest.clone()),
             trace: waiting.trace.as_deref().map(str::to_owned),
@@ -80,7 +80,7 @@ impl Turn<'_> {
             server: Arc::clone(&session.server.name),
             client: Arc::clone(&session.asked_last.label),
             from: Some(from.name()),
-            method: clipped(method),
+            method: clipped_method(method),
             says: says.to_owned(),
             ..Record::default()
         })));
@@ -164,6 +164,11 @@ pub(super) fn reason(verdict: &Verdict, by_policy: bool) -> Reason {
             Reason { rule: String::new(), external: String::new(), internal: String::new() }
         }
     }
+}
+
+/// The same of a method, most of which everybody knows.
+fn clipped_method(method: &str) -> String {
+    if METHODS.contains(&method) { method.to_owned() } else { clipped(method) }
 }
 
 /// A name as the record keeps it: whoever speaks can make it as long as a message.

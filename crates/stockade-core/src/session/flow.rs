@@ -93,7 +93,6 @@ impl Turn<'_> {
 
     /// Remembers what a request that is about to be sent on will read.
     pub(super) fn reads(&mut self, roles: Roles, waiting: &Waiting) -> Result<(), Box<Refused>> {
-        let by = self.by(waiting);
         // As long as it is remembered well before its time is over, once in a while is enough.
         let again_ms = self.window_s().saturating_mul(1000) / 8;
         for role in [Role::Untrusted, Role::Private].into_iter().filter(|it| roles.has(*it)) {
@@ -102,12 +101,13 @@ impl Turn<'_> {
             if before.is_some_and(|it| now_ms.saturating_sub(it.noted_ms) < again_ms) {
                 continue;
             }
+            let by = self.by(waiting);
             if let Some(memory) = &self.session.memory {
                 let who = &self.session.parties.principal;
                 let noted = memory.note(who, role.name(), &by);
                 self.or_forgotten(noted)?;
             }
-            *self.session.flow.of(role) = Some(Read { by: by.clone(), noted_ms: now_ms });
+            *self.session.flow.of(role) = Some(Read { by, noted_ms: now_ms });
         }
         Ok(())
     }

@@ -423,6 +423,7 @@ fn misnamed(message: &Message, method: &str) -> Option<&'static str> {
 }
 
 fn digest(json: Json<'_>) -> String {
-    let bytes = serde_json::to_vec(&json).unwrap_or_default();
-    blake3::hash(&bytes).to_hex().to_string()
+    let mut text = Vec::new();
+    json.write(&mut text);
+    blake3::hash(&text).to_hex().to_string()
 }

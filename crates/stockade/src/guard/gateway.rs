@@ -217,11 +217,13 @@ impl Gateway {
             .find(|(method, path, _)| *method == head.method && *path == head.uri.path())
             .map(|(_, _, route)| *route);
         let mut answer = match route {
-            Some(Route::Post) => self.post(&principal, &head, body).await,
-            Some(Route::Listen) => self.listen(&principal, &head).await,
-            Some(Route::Delete) => self.delete(&principal, &head).await,
-            Some(Route::Sse) => self.sse(&principal).await,
-            Some(Route::SsePost) => self.sse_post(&principal, &head, body).await,
+            // Each is large, and a connection keeps room for what is not apart from it: `hyper` moves
+            // that about with every request.
+            Some(Route::Post) => Box::pin(self.post(&principal, &head, body)).await,
+            Some(Route::Listen) => Box::pin(self.listen(&principal, &head)).await,
+            Some(Route::Delete) => Box::pin(self.delete(&principal, &head)).await,
+            Some(Route::Sse) => Box::pin(self.sse(&principal)).await,
+            Some(Route::SsePost) => Box::pin(self.sse_post(&principal, &head, body)).await,
             None => {
                 let known = ROUTES.iter().any(|(_, path, _)| *path == head.uri.path());
                 let status =

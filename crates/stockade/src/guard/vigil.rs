@@ -3,7 +3,6 @@
 //! up everything in this process: the time limits of calls, the end of input, and signals. What has
 //! not come to an end then is ended from outside, which is a no.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -25,7 +24,8 @@ const TELL_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Vigil {
     count: AtomicU64,
-    looks: Mutex<HashMap<u64, (Instant, Held)>>,
+    /// Not more than there are threads, mostly: a list is looked through sooner than anything else.
+    looks: Mutex<Vec<(u64, Instant, Held)>>,
 }
 
 /// What somebody looks at.
@@ -105,7 +105,7 @@ impl Vigil {
     /// Somebody begins to look.
     pub(super) fn look(&self, held: Held) -> Look<'_> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        self.looks().insert(number, (Instant::now(), held));
+        self.looks().push((number, Instant::now(), held));
         Look { vigil: self, number }
     }
 
@@ -122,8 +122,8 @@ impl Vigil {
         let vigil = Arc::downgrade(self);
         let keep = move || {
             while let Some(vigil) = vigil.upgrade() {
-                let is_late = |(since, _): &&(Instant, Held)| since.elapsed() > max;
-                let held = vigil.looks().values().find(is_late).map(|(_, held)| held.clone());
+                let is_late = |(_, since, _): &&(u64, Instant, Held)| since.elapsed() > max;
+                let held = vigil.looks().iter().find(is_late).map(|(.., held)| held.clone());
                 if let Some(held) = held {
                     return late(held);
                 }
@@ -134,14 +134,17 @@ impl Vigil {
         thread::Builder::new().name("vigil".to_owned()).spawn(keep).map(drop)
     }
 
-    fn looks(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (Instant, Held)>> {
+    fn looks(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Instant, Held)>> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Look<'_> {
     fn drop(&mut self) {
-        self.vigil.looks().remove(&self.number);
+        let mut looks = self.vigil.looks();
+        if let Some(at) = looks.iter().position(|it| it.0 == self.number) {
+            looks.swap_remove(at);
+        }
     }
 }
 

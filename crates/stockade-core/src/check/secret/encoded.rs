@@ -44,21 +44,50 @@ const LINE_MIN: usize = 60;
 
 /// Adds the secrets in `text` that are in Base64 or in hexadecimal. In `text` they may begin anywhere
 /// in a run of letters: a path or a word before the first of them is letters as well. A blob is
-/// Base64 from its beginning.
-pub(super) fn find(text: &[u8], depth: usize, is_blob: bool, found: &mut Vec<Secret>) {
-    runs(text, BASE64_MIN, is_base64, &mut |run| {
-        let letters = text.get(run.clone()).unwrap_or_default();
-        // These twenty-two letters of sixty-four make no text that a token is in: it is hexadecimal
-        // or nothing.
-        match leading(letters, is_hex) == letters.len() && !is_blob {
-            true => run.end,
-            false => base64(text, run, depth, is_blob, found),
-        }
-    });
-    if !is_blob {
-        runs(text, HEX_MIN, is_hex, &mut |run| hex(text, run, depth, found));
-        runs(text, BASE32_MIN, is_base32, &mut |run| base32(text, run, depth, found));
+/// Base64 from its beginning. `is_digits` when all of it is known to be hexadecimal digits.
+pub(super) fn find(
+    text: &[u8],
+    depth: usize,
+    is_digits: bool,
+    is_blob: bool,
+    found: &mut Vec<Secret>,
+) {
+    if is_digits && !is_blob {
+        return digits(text, 0..text.len(), depth, found);
     }
+    let mut base64_end = 0;
+    // The letters of the others are letters of Base64, too.
+    runs(text, 0, BASE64_MIN, is_base64, &mut |all| {
+        let letters = text.get(all.clone()).unwrap_or_default();
+        let is_digits = leading(letters, is_hex) == letters.len();
+        if is_digits && !is_blob {
+            digits(text, all.clone(), depth, found);
+            return all.end;
+        }
+        if all.start >= base64_end {
+            base64_end = base64(text, all.clone(), depth, is_blob, found);
+        }
+        if !is_blob {
+            let until = text.get(..all.end).unwrap_or_default();
+            runs(until, all.start, HEX_MIN, is_hex, &mut |run| hex(text, run, depth, found));
+            base32_within(text, &all, depth, found);
+        }
+        all.end
+    });
+}
+
+/// Looks into a run of hexadecimal digits. These twenty-two letters of sixty-four make no text that a
+/// token is in: it is hexadecimal or nothing.
+fn digits(text: &[u8], run: Range<usize>, depth: usize, found: &mut Vec<Secret>) {
+    if run.len() >= HEX_MIN {
+        hex(text, run.clone(), depth, found);
+    }
+    base32_within(text, &run, depth, found);
+}
+
+fn base32_within(text: &[u8], run: &Range<usize>, depth: usize, found: &mut Vec<Secret>) {
+    let until = text.get(..run.end).unwrap_or_default();
+    runs(until, run.start, BASE32_MIN, is_base32, &mut |run| base32(text, run, depth, found));
 }
 
 #[inline]
@@ -71,14 +100,14 @@ fn is_base64(it: u8) -> bool {
     it.is_ascii_alphanumeric() | matches!(it, b'+' | b'/' | b'-' | b'_')
 }
 
-/// Calls `visit` with each run of at least `least` letters; it says where to go on.
+/// Calls `visit` with each run of at least `least` letters, from `from` on; it says where to go on.
 fn runs(
     text: &[u8],
+    mut from: usize,
     least: usize,
     is_letter: impl Fn(u8) -> bool + Copy,
     visit: &mut dyn FnMut(Range<usize>) -> usize,
 ) {
-    let mut from = 0;
     while let Some(it) = run(text, from, least, is_letter) {
         from = it.end.max(visit(it));
     }
@@ -223,7 +252,7 @@ fn secrets(decoded: &[u8], depth: usize) -> Vec<Secret> {
         return inside(decoded, depth, false);
     }
     let mut found = Vec::new();
-    tokens(decoded, &mut found);
+    tokens(decoded, false, &mut found);
     found
 }
 

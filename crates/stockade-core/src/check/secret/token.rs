@@ -59,6 +59,14 @@ pub(super) fn tokens(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usiz
     }
 }
 
+/// Calls `found` with the token that a text of letters and digits alone begins with: within a word
+/// none begins.
+pub(super) fn at_front(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
+    if let Some((kind, end)) = token(text, 0, &mut Ends::default()) {
+        found(kind, 0..end);
+    }
+}
+
 /// Whether the beginning of a token may be at the front of a word, or is all of it.
 pub(super) fn begins(word: &[u8]) -> bool {
     let first = word.first().map_or(0, |it| usize::from(*it));
@@ -97,10 +105,10 @@ fn in_run(
         };
         let between = rest.iter().skip(in_word).take_while(|it| !is_word(it)).count();
         at += in_word + between;
-        let Some(byte) = text.get(at).filter(|_| run.end - at >= BYTES_MIN) else { break };
-        let formats = BY_FIRST.get(usize::from(*byte)).map_or(&[][..], |it| it);
-        let token = formats.iter().find_map(|it| Some((it.kind, matched(text, at, it, ends)?)));
-        match token {
+        if run.end.saturating_sub(at) < BYTES_MIN {
+            break;
+        }
+        match token(text, at, ends) {
             Some((kind, end)) => {
                 found(kind, at..end);
                 (done, at) = (end, end);
@@ -109,6 +117,12 @@ fn in_run(
         }
     }
     done
+}
+
+/// The token that begins at `at`, if one does: its kind, and where it ends.
+fn token(text: &[u8], at: usize, ends: &mut Ends) -> Option<(&'static str, usize)> {
+    let formats = BY_FIRST.get(usize::from(*text.get(at)?))?;
+    formats.iter().find_map(|it| Some((it.kind, matched(text, at, it, ends)?)))
 }
 
 /// Where the token at `at` ends, if there is one of `format`.
