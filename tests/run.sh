@@ -7,13 +7,20 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
-passed=() failed=() left_out=()
+# A line for each step. In a file, since some of them run beside others.
+results=$(mktemp)
+
+note() { echo "$*" >>"$results"; }
 
 step() { # NAME COMMAND…
     local name=$1 start=$SECONDS
     shift
     echo "== $name"
-    if "$@" </dev/null; then passed+=("$name, $((SECONDS - start)) s"); else failed+=("$name"); fi
+    if "$@" </dev/null; then
+        note "passed: $name, $((SECONDS - start)) s"
+    else
+        note "failed: $name"
+    fi
 }
 
 step_with() { # TOOLS NAME COMMAND…
@@ -23,7 +30,7 @@ step_with() { # TOOLS NAME COMMAND…
     if missing=$(tests/need.sh $tools 2>&1); then
         step "$name" "$@"
     else
-        left_out+=("$name: $(paste -sd' ' <<<"$missing")")
+        note "not run here: $name: $(paste -sd' ' <<<"$missing")"
     fi
 }
 
@@ -61,43 +68,51 @@ step "documentation" documentation
 if cargo deny --version >/dev/null 2>&1; then
     step "licences" licences
 else
-    left_out+=("licences: missing: cargo-deny (cargo install --locked cargo-deny)")
+    note "not run here: licences: missing: cargo-deny (cargo install --locked cargo-deny)"
 fi
-missing=$(tests/need.sh dbus 2>&1) || left_out+=("limits by way of systemd, a part of the tests: $missing")
-missing=$(tests/need.sh podman 2>&1) || left_out+=("containers, a part of the tests: $missing")
-missing=$(tests/need.sh postgres 2>&1) || left_out+=("SQL in PostgreSQL, a part of the tests: $missing")
-fuzz_start=$SECONDS fuzz_log=$(mktemp) fuzz_pid=
+missing=$(tests/need.sh dbus 2>&1) || note "not run here: limits by way of systemd, a part of the tests: $missing"
+missing=$(tests/need.sh podman 2>&1) || note "not run here: containers, a part of the tests: $missing"
+missing=$(tests/need.sh postgres 2>&1) || note "not run here: SQL in PostgreSQL, a part of the tests: $missing"
+
+# What follows waits more than it works, so that it runs in two rows, and fuzzing beside both.
+fuzz_start=$SECONDS fuzz_log=$(mktemp) row_log=$(mktemp) fuzz_pid=
 if missing=$(tests/need.sh c++ 2>&1); then
     fuzzing >"$fuzz_log" 2>&1 </dev/null &
     fuzz_pid=$!
 else
-    left_out+=("fuzzing: $missing")
+    note "not run here: fuzzing: $missing"
 fi
+{
+    step_with "node python3" "partners" tests/partners/run.sh "${partners[@]}"
+    step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
+    step_with "node python3" "approvals" tests/partners/run.sh --approvals
+    step_with "node python3" "conformance" conformance
+} >"$row_log" 2>&1 &
+row_pid=$!
 step_with "python3" "kills" tests/kills/run.py --rounds "$kills"
 step_with "python3" "schemas" tests/schemas/run.sh
 step_with "chromium python3" "browser" tests/browser/run.sh
 step_with "chromium node" "approvals page" tests/page/run.sh
-step_with "node python3" "partners" tests/partners/run.sh "${partners[@]}"
-step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
-step_with "node python3" "approvals" tests/partners/run.sh --approvals
 step_with "node python3 git" "servers" tests/servers/run.sh
 step_with "node python3 git" "policies" tests/servers/run.sh --policies
 step_with "node python3" "escape" tests/escape/run.py
-step_with "node python3" "conformance" conformance
+wait "$row_pid" || note "failed: the row beside"
+cat "$row_log"
 if [ -n "$fuzz_pid" ]; then
     wait "$fuzz_pid"
     fuzz_status=$?
     echo "== fuzzing"
     cat "$fuzz_log"
     if [ "$fuzz_status" -eq 0 ]; then
-        passed+=("fuzzing, $((SECONDS - fuzz_start)) s beside the others")
+        note "passed: fuzzing, $((SECONDS - fuzz_start)) s beside the others"
     else
-        failed+=("fuzzing")
+        note "failed: fuzzing"
     fi
 fi
-rm -f "$fuzz_log"
 
 echo "=="
-[ ${#passed[@]} -eq 0 ] || printf 'passed: %s\n' "${passed[@]}"
-[ ${#left_out[@]} -eq 0 ] || printf 'not run here: %s\n' "${left_out[@]}"
-[ ${#failed[@]} -eq 0 ] || { printf 'failed: %s\n' "${failed[@]}"; exit 1; }
+grep '^passed' "$results"
+grep '^not run here' "$results"
+grep '^failed' "$results" && status=1 || status=0
+rm -f "$fuzz_log" "$row_log" "$results"
+exit "$status"

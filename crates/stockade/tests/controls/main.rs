@@ -143,7 +143,13 @@ fn main() -> ExitCode {
         the_page_names_the_rows();
         Ok(())
     }));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    if arguments.test_threads.is_none() {
+        // Most of a test is waiting: for a time to be over, or for what is not to happen.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        arguments.test_threads = Some(2 * cores);
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// `docs/controls.md` claims what a test here shows, and leaves out none of them.
