@@ -1,6 +1,6 @@
 //! Every record once, oldest first, for somebody elsewhere: verified while it is read, and from where
-//! the last reading ended. A [`Cursor`] is that place. It has the hash of the last record of each
-//! segment that was read, so a record that is rewritten after it was exported is found out as well.
+//! the last reading ended. A [`Cursor`] is that place. It has the hash of the last record that was read
+//! of each segment, or of the last of those that are through, so a record that is rewritten after it was exported is found out as well.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs;
@@ -34,6 +34,10 @@ pub struct Cursor {
     /// So many of its first segments are through.
     #[serde(default)]
     through: usize,
+    /// The hash of the last record of the last of them. Each segment begins with the end of those
+    /// before it, so it vouches for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
     /// How far each of the others is.
     #[serde(default)]
     segments: BTreeMap<String, Reached>,
@@ -251,6 +255,12 @@ impl Export {
             let seq = u64::try_from(seq).unwrap_or(u64::MAX);
             return Err(Error::Tampered(Broken::new(manifest::NAME, seq, fault)));
         }
+        let through = self.cursor.through.checked_sub(1).and_then(|it| register.entries.get(it));
+        if let Some(entry) = through
+            && entry.closed.as_ref().map(|it| it.last.hash.to_string()) != self.cursor.last
+        {
+            return Err(Error::Tampered(Broken::of(entry.name.as_str(), Fault::Rewritten)));
+        }
         self.entries = register.entries;
         for (place, entry) in self.entries.iter().enumerate().skip(self.cursor.through) {
             if self.sources.contains_key(&place) {
@@ -393,13 +403,14 @@ impl Export {
         Ok(None)
     }
 
-    /// Forgets the first segments that are through, but for their number.
+    /// Forgets the first segments that are through, but for their number and where they ended.
     fn compact(&mut self) -> Result<(), Error> {
         while let Some(entry) = self.entries.get(self.cursor.through)
             && !self.sources.contains_key(&self.cursor.through)
             && is_through(&self.cursor, entry)?
         {
             self.cursor.segments.remove(entry.name.as_str());
+            self.cursor.last = entry.closed.as_ref().map(|it| it.last.hash.to_string());
             self.cursor.through += 1;
         }
         Ok(())

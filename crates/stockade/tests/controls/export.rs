@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -364,12 +363,6 @@ fn l05_what_was_removed_before_it_was_exported_is_told() {
     assert_eq!(text.lines().count(), first + home.records().len());
 }
 
-fn change(file: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(file).unwrap();
-    assert!(text.contains(from));
-    fs::write(file, text.replace(from, to)).unwrap();
-}
-
 fn l05_a_changed_ledger_is_exported_up_to_the_change() {
     let home = Home::new();
     filled(&home, 100);
@@ -378,17 +371,46 @@ fn l05_a_changed_ledger_is_exported_up_to_the_change() {
         .filter(|it| it.extension().is_some_and(|it| it == "jsonl"))
         .find(|it| !it.ends_with("manifest.jsonl"))
         .unwrap();
-    change(&segment, "\"call\":\"s1.60\"", "\"call\":\"s2.60\"");
-    let output = export(&home, &["--to", "out.jsonl"]).output().unwrap();
+    let whole = fs::read_to_string(&segment).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let (edited, mut swapped, mut deleted) =
+        (whole.replace("\"call\":\"s1.60\"", "\"call\":\"s2.60\""), lines.clone(), lines.clone());
+    swapped.swap(70, 71);
+    deleted.remove(80);
+    let of = |lines: &[&str]| lines.iter().map(|it| format!("{it}\n")).collect::<String>();
+    for (n, (changed, says, exported)) in [
+        (edited, "record 61 (line 62): edited", 61),
+        (of(&swapped), "record 70 (line 71): ", 70),
+        (of(&deleted), "record 80 (line 81): ", 80),
+        (of(&lines[..90]), "record 90 (line 91): ", 90),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("out{n}.jsonl");
+        fs::write(&segment, changed).unwrap();
+        let output = export(&home, &["--to", &name]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(said(&output).contains(says), "{output:?}");
+        let out = home.path().join(&name);
+        assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), exported);
+        // Put back, it goes on.
+        fs::write(&segment, &whole).unwrap();
+        let output = export(&home, &["--to", &name]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(fs::read_to_string(&out).unwrap(), whole);
+    }
+    // What was exported cannot be another afterwards, even if whoever has the key signs it.
+    for file in fs::read_dir(home.ledger()).unwrap().map(|it| it.unwrap()) {
+        if !file.file_name().to_str().unwrap().starts_with("key") {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
+    filled(&home, 100);
+    assert!(home.is_whole());
+    let output = export(&home, &["--to", "out0.jsonl"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said(&output).contains("record 61 (line 62): edited"), "{output:?}");
-    let out = home.path().join("out.jsonl");
-    assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), 61);
-    // Put back, it goes on.
-    change(&segment, "\"call\":\"s2.60\"", "\"call\":\"s1.60\"");
-    let output = export(&home, &["--to", "out.jsonl"]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), home.records().len());
+    assert!(said(&output).contains("rewritten"), "{output:?}");
 }
 
 /// CEF, read by its grammar: the header, and the pairs of the extension.
