@@ -1,7 +1,9 @@
 //! The ledger for somebody elsewhere: all of it, once, in a form that they read; whoever is slow, or is
 //! not there, and whatever kills the export.
 
-use std::collections::{HashMap, HashSet};
+mod grammar;
+
+use std::collections::HashSet;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
@@ -14,6 +16,7 @@ use stockade_store::{Keep, Ledger, Options};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
+use self::grammar::{Message, cef};
 use crate::harness::process::kill;
 use crate::harness::tls::Authority;
 use crate::harness::{Home, NO_LIMITS, Probe, Script, call, is_refusal, request, tool, wait_for};
@@ -168,47 +171,6 @@ async fn read(mut stream: impl AsyncRead + Unpin, taken: &Mutex<Vec<String>>, ma
         }
     }
     assert!(bytes.is_empty(), "half a message: {}", String::from_utf8_lossy(&bytes));
-}
-
-/// A message of RFC 5424, read by its grammar.
-#[derive(Debug)]
-struct Message {
-    priority: u32,
-    id: String,
-    data: HashMap<String, String>,
-    says: String,
-}
-
-impl Message {
-    fn parse(text: &str) -> Self {
-        let (priority, rest) = text.strip_prefix('<').unwrap().split_once(">1 ").expect(text);
-        let mut head = rest.splitn(6, ' ');
-        let mut next = || head.next().expect(text);
-        let (at, _host, name, pid, id) = (next(), next(), next(), next(), next());
-        assert!(at.len() == 24 && at.ends_with('Z'), "{text}");
-        assert_eq!(name, "stockade", "{text}");
-        assert!(pid.parse::<u32>().is_ok(), "{text}");
-        let mut rest = next().strip_prefix("[stockade@32473").expect(text);
-        let mut data = HashMap::new();
-        while let Some(pair) = rest.strip_prefix(' ') {
-            let (name, value) = pair.split_once("=\"").expect(text);
-            assert!(name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_'), "{text}");
-            let mut read = String::new();
-            let mut letters = value.char_indices();
-            let end = loop {
-                match letters.next().expect(text) {
-                    (at, '"') => break at + 1,
-                    (_, '\\') => read.push(letters.next().expect(text).1),
-                    (_, ']') => panic!("not escaped: {text}"),
-                    (_, it) => read.push(it),
-                }
-            };
-            assert!(data.insert(name.to_owned(), read).is_none(), "twice: {text}");
-            rest = &value[end..];
-        }
-        let says = rest.strip_prefix("] \u{feff}").expect(text).to_owned();
-        Self { priority: priority.parse().unwrap(), id: id.to_owned(), data, says }
-    }
 }
 
 fn hash(message: &str) -> String {
@@ -411,46 +373,6 @@ fn l05_a_changed_ledger_is_exported_up_to_the_change() {
     let output = export(&home, &["--to", "out0.jsonl"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(said(&output).contains("rewritten"), "{output:?}");
-}
-
-/// CEF, read by its grammar: the header, and the pairs of the extension.
-fn cef(line: &str) -> (Vec<String>, HashMap<String, String>) {
-    let mut parts = vec![String::new()];
-    let mut letters = line.chars();
-    while let Some(it) = letters.next() {
-        match it {
-            '\\' if parts.len() < 8 => parts.last_mut().unwrap().push(letters.next().unwrap()),
-            '|' if parts.len() < 8 => parts.push(String::new()),
-            it => parts.last_mut().unwrap().push(it),
-        }
-    }
-    let extension = parts.pop().unwrap();
-    assert_eq!(parts.len(), 7, "{line}");
-    let mut pairs = HashMap::new();
-    let mut name = String::new();
-    let mut value = String::new();
-    let mut letters = extension.chars().peekable();
-    while let Some(it) = letters.next() {
-        match it {
-            '\\' => value.push(match letters.next().unwrap() {
-                'n' => '\n',
-                'r' => '\r',
-                it => it,
-            }),
-            // The last word before it is a name, and what is before that the value of the one before.
-            '=' => {
-                let (before, next) = value.rsplit_once(' ').unwrap_or(("", &value));
-                let next = next.to_owned();
-                if !name.is_empty() {
-                    assert!(pairs.insert(name, before.to_owned()).is_none(), "twice: {line}");
-                }
-                (name, value) = (next, String::new());
-            }
-            it => value.push(it),
-        }
-    }
-    pairs.insert(name, value);
-    (parts, pairs)
 }
 
 fn l05_each_form_has_what_its_readers_want() {
