@@ -107,7 +107,7 @@ pub use held::{AsFound, Found, Link};
 pub use keeper::{KEEPER_ARG, keeper_main_if_asked};
 pub use network::{Destination, Host, Network, NoDestination};
 pub use plan::{Plan, plan};
-pub use raw::fail_at_the_file_size_limit;
+pub use raw::{fail_at_the_file_size_limit, unacknowledged};
 pub use reached::Reached;
 pub(crate) use roots::TRUSTED;
 pub use roots::is_trusted;

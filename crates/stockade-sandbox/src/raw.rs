@@ -1,6 +1,6 @@
 //! The calls that rustix does not offer: fork, exec, signals, the mass closing of descriptors, the
-//! attributes of mounts, keyrings, the loopback interface, and being told of calls. All `unsafe` code of the crate is
-//! here, and nothing else is.
+//! attributes of mounts, keyrings, the loopback interface, being told of calls, and how much of what was sent was
+//! acknowledged. All `unsafe` code of the crate is here, and nothing else is.
 #![allow(unsafe_code, reason = "fork, exec and signal dispositions have no safe interface")]
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -193,6 +193,23 @@ pub(crate) fn forget_signals() {
 pub fn fail_at_the_file_size_limit() {
     // SAFETY: to ignore a signal runs no code of ours; the old disposition is not used.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// How many bytes of what was written to a connection of TCP the other side's kernel has not
+/// acknowledged; the end of the connection counts as one.
+///
+/// # Errors
+/// When it is no connection of TCP.
+pub fn unacknowledged(connection: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut bytes: c_int = 0;
+    // The same number as `SIOCOUTQ`.
+    let what = libc::TIOCOUTQ;
+    // SAFETY: this request writes an integer, which outlives the call.
+    let answer = unsafe { libc::ioctl(connection.as_raw_fd(), what, &raw mut bytes) };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    u32::try_from(bytes).map_err(io::Error::other)
 }
 
 /// A descriptor that is readable when one of these signals has come, which does nothing else then.

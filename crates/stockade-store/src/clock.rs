@@ -8,6 +8,9 @@ const LAST_MS: u64 = 253_402_300_799_999;
 
 const DAY_MS: u64 = 86_400_000;
 
+/// From 0000-03-01.
+const DAYS_BEFORE_1970: u64 = 719_468;
+
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
     ms(SystemTime::now())
@@ -46,6 +49,22 @@ pub(crate) fn write(out: &mut Vec<u8>, ms: u64) {
     out.push(b'Z');
 }
 
+/// Milliseconds since 1970 of a time as the ledger writes it.
+pub fn time_ms(text: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| -> Option<u64> { text.get(from..to)?.parse().ok() };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute) = (number(11, 13)?, number(14, 16)?);
+    let (second, ms) = (number(17, 19)?, number(20, 23)?);
+    // The inverse of `date`.
+    let (year, from_march) =
+        if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * from_march + 2) / 5 + day.checked_sub(1)?;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    let days = days.checked_sub(DAYS_BEFORE_1970)?;
+    Some(days * DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1000 + ms)
+}
+
 /// The time without punctuation, as segment names begin: `20260102T030405678Z`.
 pub(crate) fn compact(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).collect()
@@ -54,7 +73,6 @@ pub(crate) fn compact(text: &str) -> String {
 /// Year, month and day of a day since 1970. Years are counted from March, so that the leap day is
 /// the last of its year and the lengths of months follow one line.
 fn date(days: u64) -> (u64, u64, u64) {
-    const DAYS_BEFORE_1970: u64 = 719_468; // from 0000-03-01
     let days = days + DAYS_BEFORE_1970;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -89,6 +107,7 @@ mod tests {
             (LAST_MS, "9999-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(text(ms), expected);
+            assert_eq!(time_ms(expected), Some(ms));
         }
         assert_eq!(compact("2024-12-31T23:59:59.000Z"), "20241231T235959000Z");
     }

@@ -33,9 +33,6 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// What `export` writes to did not take it.
-    #[error("cannot write the export")]
-    Export(#[source] io::Error),
     /// Somebody moved, replaced, cut or extended a file while it was being written.
     #[error("`{}` was replaced or changed while in use", path.display())]
     Replaced {
@@ -68,6 +65,9 @@ pub enum Error {
     /// The manifest was tampered with; the ledger is not extended, lest the change be signed over.
     #[error("the ledger was changed: {0}")]
     Tampered(Broken),
+    /// Where an export was, and the ledger has no such place.
+    #[error("the cursor is of another ledger")]
+    Cursor,
     /// What was to be recorded is not a record.
     #[error("not a record")]
     Fields(#[from] FieldsError),

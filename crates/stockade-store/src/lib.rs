@@ -28,6 +28,7 @@
 mod chain;
 mod clock;
 mod error;
+mod export;
 mod files;
 mod index;
 mod keep;
@@ -41,11 +42,12 @@ mod shared;
 mod verify;
 
 pub use chain::RECORD_BYTES_MAX;
-pub use clock::{now_ms, text as time_text};
+pub use clock::{now_ms, text as time_text, time_ms};
 pub use error::{Error, FieldsError};
+pub use export::{Cursor, Export, Lost};
 pub use index::{Filter, Found, query};
 pub use keep::Keep;
 pub use ledger::{Durability, Ledger, Options, Position};
-pub use read::{Record, Tail, export, tail};
+pub use read::{Record, Tail, tail};
 pub use shared::{Charge, Over, Shared};
 pub use verify::{Broken, Fault, Gone, Killed, Torn, Verdict, Whole, verify};

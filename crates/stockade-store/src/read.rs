@@ -3,13 +3,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::io::Write;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use crate::chain::Envelope;
-use crate::clock;
 use crate::error::Error;
 use crate::files::{Dir, Line, Lines, Name};
 
@@ -39,43 +37,6 @@ impl Record {
             json: std::str::from_utf8(line).ok()?.to_owned(),
         })
     }
-}
-
-/// Writes every record as a line, oldest first, and says how many there were.
-pub fn export(dir: impl AsRef<Path>, mut out: impl Write) -> Result<u64, Error> {
-    let dir = Dir::existing(dir.as_ref())?;
-    // Oldest last, to be taken from the end. A segment is opened when its time comes, so that no
-    // more files are open than segments were at one time.
-    let mut waiting = dir.segments()?;
-    waiting.reverse();
-    let mut open: BTreeMap<String, Source> = BTreeMap::new();
-    let mut heads: BinaryHeap<Reverse<Record>> = BinaryHeap::new();
-    let mut records = 0;
-    loop {
-        while let Some(name) = waiting.pop_if(|it| match heads.peek() {
-            Some(Reverse(first)) => it.as_str() <= clock::compact(&first.at).as_str(),
-            None => true,
-        }) {
-            let Some(mut source) = Source::open(&dir, name.clone())? else { continue };
-            if let Some(record) = source.next()? {
-                heads.push(Reverse(record));
-                open.insert(name.as_str().to_owned(), source);
-            }
-        }
-        let Some(Reverse(record)) = heads.pop() else {
-            break;
-        };
-        writeln!(out, "{}", record.json).map_err(Error::Export)?;
-        records += 1;
-        if let Some(source) = open.get_mut(&record.segment) {
-            match source.next()? {
-                Some(next) => heads.push(Reverse(next)),
-                None => drop(open.remove(&record.segment)),
-            }
-        }
-    }
-    out.flush().map_err(Error::Export)?;
-    Ok(records)
 }
 
 /// The last `n` records, oldest first, and with `follow` those that come after, without end.

@@ -176,19 +176,21 @@ impl From<Error> for Stop {
 }
 
 /// What the manifest says about a segment.
+#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: Name,
     /// The end of the manifest when it was opened, which its first record follows.
-    after: Hash,
-    first: Hash,
+    pub(crate) after: Hash,
+    pub(crate) first: Hash,
     pub(crate) closed: Option<Closed>,
     /// Whether it was removed, and signed for. Its file may still be on its way out.
     pub(crate) removed: bool,
 }
 
 /// How a segment ended, as the manifest says.
+#[derive(Debug)]
 pub(crate) struct Closed {
-    last: Anchor,
+    pub(crate) last: Anchor,
     /// How many of the last records were not signed by its process.
     unsigned: u64,
     pub(crate) bytes: u64,
@@ -211,16 +213,17 @@ pub(crate) struct Found {
 
 /// A record that somebody signed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Anchor {
-    seq: u64,
-    hash: Hash,
+pub(crate) struct Anchor {
+    pub(crate) seq: u64,
+    pub(crate) hash: Hash,
 }
 
-fn examine(dir: &Dir) -> Result<Whole, Stop> {
+/// The key that everything is verified with; none, where nobody has written yet.
+pub(crate) fn key(dir: &Dir) -> Result<Option<PublicKey>, Stop> {
     let wrong_key = || Broken::of(manifest::NAME, Fault::WrongKey);
     let key = match PublicKey::load(dir) {
         Ok(Some(key)) => key,
-        Ok(None) if is_untouched(dir)? => return Ok(Whole::default()),
+        Ok(None) if is_untouched(dir)? => return Ok(None),
         Ok(None) | Err(Error::Key { .. }) => return Err(wrong_key().into()),
         Err(error) => return Err(error.into()),
     };
@@ -228,6 +231,11 @@ fn examine(dir: &Dir) -> Result<Whole, Stop> {
     if Key::load(dir).is_ok_and(|it| it.public() != key) {
         return Err(wrong_key().into());
     }
+    Ok(Some(key))
+}
+
+fn examine(dir: &Dir) -> Result<Whole, Stop> {
+    let Some(key) = key(dir)? else { return Ok(Whole::default()) };
     let Register { entries, stems, torn, head } = Register::read(dir, &key)?;
     let torn = torn.into_iter().collect();
     let mut whole = Whole { key: Some(key.hex()), head, torn, ..Whole::default() };
@@ -281,7 +289,7 @@ fn is_untouched(dir: &Dir) -> Result<bool, Error> {
 pub(crate) struct Register {
     pub(crate) entries: Vec<Entry>,
     /// The names of the files that look like segments.
-    stems: Vec<String>,
+    pub(crate) stems: Vec<String>,
     torn: Option<Torn>,
     head: Option<String>,
 }
@@ -524,7 +532,7 @@ fn diagnose(name: &str, end: &End, rest: &[Link], sealed: Option<Anchor>) -> Bro
 }
 
 impl Anchor {
-    fn of(checkpoint: &Checkpoint) -> Option<Self> {
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Option<Self> {
         Some(Self { seq: checkpoint.seq, hash: checkpoint.head()? })
     }
 }
@@ -539,7 +547,7 @@ impl Broken {
         }
     }
 
-    fn of(segment: &str, fault: Fault) -> Self {
+    pub(crate) fn of(segment: &str, fault: Fault) -> Self {
         Self { segment: segment.to_owned(), seq: None, line: None, fault }
     }
 }

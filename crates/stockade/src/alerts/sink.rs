@@ -10,6 +10,7 @@ use serde_json::json;
 use stockade_core::check::visible;
 
 pub use self::syslog::SyslogAddress;
+pub(crate) use self::syslog::{AUTHPRIV, DATA_ID, WRONG_TYPE, escaped, host};
 use super::{Alert, Wanted};
 use crate::desktop::{Desktop, Note};
 use crate::webhook::{Hook, HookError, Name};

@@ -1,5 +1,7 @@
 //! `stockade audit query|tail|verify|export`.
 
+mod export;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -40,7 +42,8 @@ const WOULD: [&str; 4] = ["fix", "ask", "deny", "any"];
 #[command(after_help = "Examples:
   stockade audit verify
   stockade audit query --tool write_file --decision deny --since 1d
-  stockade audit query --would deny")]
+  stockade audit query --would deny
+  stockade audit export --format syslog --to tls://logs.example:6514 --follow")]
 pub(super) struct Audit {
     #[command(subcommand)]
     command: Command,
@@ -56,8 +59,8 @@ enum Command {
     Tail(Tail),
     /// Check that every record is as it was written
     Verify(Verify),
-    /// Write every record to standard output as JSON Lines, oldest first
-    Export,
+    /// Hand every record over once, oldest first: to a file, a log receiver, or standard output
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -177,16 +180,7 @@ impl Audit {
                     Verdict::Broken(_) | Verdict::Nothing => Exit::Findings.into(),
                 })
             }
-            Command::Export => {
-                match stockade_store::export(&dir, io::stdout().lock()) {
-                    Ok(_) => (),
-                    Err(stockade_store::Error::Export(error)) => {
-                        printed(Err(error))?;
-                    }
-                    Err(error) => return Err(failed(error)),
-                }
-                Ok(ExitCode::SUCCESS)
-            }
+            Command::Export(export) => export.run(&self.state),
         }
     }
 }

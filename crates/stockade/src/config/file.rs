@@ -303,8 +303,8 @@ table! {
         again_s: usize = "600",
         /// An address that is told.
         webhook: WebhookTable = "",
-        /// A syslog that is (RFC 5424): a socket of this machine, `udp://HOST:PORT` or
-        /// `tcp://HOST:PORT`. What goes over a network can be read there.
+        /// A syslog that is (RFC 5424): a socket of this machine, `tls://HOST:PORT`, or
+        /// `udp://HOST:PORT` and `tcp://HOST:PORT`, which can be read on the way.
         syslog: String = r#""/dev/log""#,
         /// Whether the desktop shows it.
         desktop: bool = "true",

@@ -5,12 +5,14 @@ use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::export::{Manner, Sink};
 use crate::harness::notifications::Desktop;
 use crate::harness::probe::command;
 use crate::harness::process::limit_files;
@@ -231,11 +233,17 @@ fn l05_nobody_waits_for_a_sink() {
 }
 
 fn logged(home: &Home, syslog: &str) {
+    logged_as(home, syslog, |_| ());
+}
+
+fn logged_as(home: &Home, syslog: &str, prepare: impl FnOnce(&mut Command)) {
     home.policy(&format!(
         "[canaries]\nwatch = [\"{CANARY}\"]\n[alerts]\nsyslog = \"{syslog}\"\n{SERVERS}"
     ));
     let fake = home.fake(Script::default().with(tool("note")));
-    let mut probe = Probe::run_with(home, &["--server", "notes"], &fake).begin();
+    let mut command = command(home, &["--server", "notes"], &fake.command());
+    prepare(&mut command);
+    let mut probe = Probe::of(&mut command).begin();
     assert!(is_refusal(&probe.ask(&says_canary(1))));
     probe.end();
 }
@@ -282,6 +290,25 @@ fn l05_syslog_is_told_by_each_way() {
     let (length, message) = all.split_once(' ').unwrap();
     assert_eq!(length.parse::<usize>().unwrap(), message.len(), "{all}");
     is_of_rfc_5424(message);
+
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    for (trusted, is_told) in [(&ours, true), (&other, false)] {
+        let home = Home::new();
+        let sink = Sink::new(Some(ours.vouch("127.0.0.1", 2099)), Manner::default());
+        let file = trusted.file(&home);
+        logged_as(&home, &sink.place("tls"), |command| {
+            command.env("SSL_CERT_FILE", file);
+        });
+        if is_told {
+            let messages =
+                wait_for("the alert", || Some(sink.messages()).filter(|it| !it.is_empty()));
+            is_of_rfc_5424(&messages[0]);
+        } else {
+            let says = |it: &Value| it["says"].as_str().unwrap().contains("certificate");
+            assert!(home.records_of("alert").iter().any(says), "{:?}", home.records_of("alert"));
+            assert_eq!(sink.messages(), Vec::<String>::new());
+        }
+    }
 
     // Nobody is there: that is said, and changes nothing else.
     let home = Home::new();

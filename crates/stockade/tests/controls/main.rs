@@ -30,6 +30,7 @@ mod docker;
 mod doctor;
 mod elicitation;
 mod elicited;
+mod export;
 mod floods;
 mod flows;
 mod front_door;
@@ -83,6 +84,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
     ("webhook", webhook::ROWS),
     ("alerts", alerts::ROWS),
+    ("export", export::ROWS),
     ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
     ("page", page::ROWS),

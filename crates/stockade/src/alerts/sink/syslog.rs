@@ -1,14 +1,17 @@
 //! Syslog: an alert as one message of RFC 5424, to a socket of this machine, by UDP (RFC 5426), or by
-//! TCP, where its length stands before it (RFC 6587).
+//! TCP (RFC 6587) or TLS (RFC 5425), where its length stands before it.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
+use tokio::time::timeout;
 
 use super::super::Alert;
+use crate::tls::Tls;
 
 /// Where a syslog is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +22,17 @@ pub enum SyslogAddress {
     Udp(String),
     /// The same, with a connection.
     Tcp(String),
+    /// And with one that nobody else reads.
+    Tls(String),
 }
 
 impl SyslogAddress {
-    /// Reads `/PATH`, `udp://HOST:PORT` or `tcp://HOST:PORT`.
+    /// Reads `/PATH`, `udp://HOST:PORT`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
     ///
     /// # Errors
     /// What is wanted in place of it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const WANTED: &str = "`/dev/log`, `udp://HOST:PORT` or `tcp://HOST:PORT` is wanted";
+        const WANTED: &str = "`/dev/log`, or `udp`, `tcp` or `tls` with `://HOST:PORT` is wanted";
         if text.starts_with('/') && !text.contains('\0') {
             return Ok(Self::Socket(PathBuf::from(text)));
         }
@@ -39,6 +44,7 @@ impl SyslogAddress {
         match scheme {
             "udp" => Ok(Self::Udp(place.to_owned())),
             "tcp" => Ok(Self::Tcp(place.to_owned())),
+            "tls" => Ok(Self::Tls(place.to_owned())),
             _ => Err(WANTED),
         }
     }
@@ -77,6 +83,18 @@ impl SyslogAddress {
                 stream.write_all(format!("{} {message}", message.len()).as_bytes()).await?;
                 stream.shutdown().await
             }
+            Self::Tls(place) => {
+                let tls = Tls::new(None).map_err(io::Error::other)?;
+                let mut stream = tls.connect(place).await?;
+                stream.write_all(format!("{} {message}", message.len()).as_bytes()).await?;
+                stream.shutdown().await?;
+                // A connection that is left with something unread in it is reset, and what was sent
+                // may be lost with it. Whether the other side says that it has ended is its own.
+                let mut unread = Vec::new();
+                let mut rest = stream.take(UNREAD_BYTES_MAX);
+                let _ended = timeout(END, rest.read_to_end(&mut unread)).await;
+                Ok(())
+            }
         }
     }
 }
@@ -87,21 +105,26 @@ impl fmt::Display for SyslogAddress {
             Self::Socket(path) => write!(f, "{}", path.display()),
             Self::Udp(place) => write!(f, "udp://{place}"),
             Self::Tcp(place) => write!(f, "tcp://{place}"),
+            Self::Tls(place) => write!(f, "tls://{place}"),
         }
     }
 }
 
 /// What the kernel says of a socket that is of another type (`EPROTOTYPE`).
-const WRONG_TYPE: i32 = rustix::io::Errno::PROTOTYPE.raw_os_error();
+pub(crate) const WRONG_TYPE: i32 = rustix::io::Errno::PROTOTYPE.raw_os_error();
+
+/// How long the other side has to end a connection, and how much it may say by that.
+const END: Duration = Duration::from_secs(2);
+const UNREAD_BYTES_MAX: u64 = 64 << 10;
 
 /// Messages about security, which not everybody reads.
-const AUTHPRIV: u8 = 10;
+pub(crate) const AUTHPRIV: u8 = 10;
 const CRITICAL: u8 = 2;
 const WARNING: u8 = 4;
 
 /// Whose names those of the data are. The number is the one that is set aside for who has none
 /// (RFC 5612).
-const DATA_ID: &str = "stockade@32473";
+pub(crate) const DATA_ID: &str = "stockade@32473";
 
 fn message(alert: &Alert, host: &str, pid: u32) -> String {
     let severity = if alert.kind.is_urgent() { CRITICAL } else { WARNING };
@@ -122,7 +145,7 @@ fn message(alert: &Alert, host: &str, pid: u32) -> String {
     ];
     let data = data.into_iter().filter_map(|(name, it)| Some((name, it?)));
     let data = data.filter(|(_, it)| !it.is_empty());
-    let data: String = data.map(|(name, it)| format!(" {name}=\"{}\"", value(it))).collect();
+    let data: String = data.map(|(name, it)| format!(" {name}=\"{}\"", escaped(it))).collect();
     format!(
         "<{}>1 {} {host} stockade {pid} {} [{DATA_ID}{data}] \u{feff}{}: {}",
         AUTHPRIV * 8 + severity,
@@ -134,12 +157,12 @@ fn message(alert: &Alert, host: &str, pid: u32) -> String {
 }
 
 /// A value of structured data (RFC 5424, 6.3.3).
-fn value(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace(']', "\\]")
 }
 
 /// The name of this machine; `-` is nothing.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let is_printable = |it: &char| it.is_ascii_graphic();
     let name: String = name.chars().filter(is_printable).take(255).collect();
@@ -182,12 +205,16 @@ mod tests {
 
     #[test]
     fn an_address_is_a_socket_or_a_host_with_a_port() {
-        for text in ["/dev/log", "udp://127.0.0.1:514", "tcp://logs.example:6514", "udp://[::1]:5"]
-        {
+        for text in [
+            "/dev/log",
+            "udp://127.0.0.1:514",
+            "tcp://logs.example:6514",
+            "tls://logs.example:6514",
+            "udp://[::1]:5",
+        ] {
             assert_eq!(SyslogAddress::parse(text).unwrap().to_string(), text);
         }
-        for text in
-            ["", "dev/log", "udp://host", "tls://host:1", "host:1", "udp://a@b:1", "tcp://:1"]
+        for text in ["", "dev/log", "udp://host", "tls://host", "host:1", "udp://a@b:1", "tcp://:1"]
         {
             assert!(SyslogAddress::parse(text).is_err(), "{text}");
         }
