@@ -49,5 +49,6 @@ pub use index::{Filter, Found, query};
 pub use keep::Keep;
 pub use ledger::{Durability, Ledger, Options, Position};
 pub use read::{Record, Tail, tail};
+pub use seal::vouch;
 pub use shared::{Charge, Over, Shared};
 pub use verify::{Broken, Fault, Gone, Killed, Torn, Verdict, Whole, verify};

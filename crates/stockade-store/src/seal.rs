@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::path::Path;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use blake3::Hash;
@@ -68,6 +69,12 @@ impl Key {
             .ok_or(Error::Key { path })
     }
 
+    /// What says that whoever has this key has said `text`, as `what`. No line of the ledger begins like
+    /// what is signed here.
+    fn vouch(&self, what: &str, text: &[u8]) -> String {
+        hex(self.0.sign(&[b"stockade ", what.as_bytes(), b"\n", text].concat()).as_ref())
+    }
+
     pub(crate) fn public(&self) -> PublicKey {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(self.0.public_key().as_ref()) {
@@ -85,6 +92,12 @@ impl Key {
         line.extend_from_slice(SIG_CLOSES);
         line
     }
+}
+
+/// What says, beside a text that is kept outside of a ledger, that whoever has the key of that ledger
+/// has written it: a signature, which is the same each time (RFC 8032).
+pub fn vouch(ledger: impl AsRef<Path>, what: &str, text: &[u8]) -> Result<String, Error> {
+    Ok(Key::load(&Dir::existing(ledger.as_ref())?)?.vouch(what, text))
 }
 
 impl PublicKey {

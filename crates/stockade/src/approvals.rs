@@ -27,6 +27,7 @@ use serde_json::Value;
 use stockade_core::approval::{Answer, Question};
 
 use self::grants::{Bounds, Grant};
+pub use self::peer::mark;
 
 /// The longest line that either side takes in. A question is bounded by the policy
 /// (`limits.approval_bytes_max`), and in JSON a byte may become six.

@@ -23,10 +23,12 @@ mod scan;
 mod serve;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use stockade_core::check::visible;
 
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -109,6 +111,24 @@ impl State {
     /// The directory of both.
     fn base(&self) -> Result<PathBuf, Failure> {
         self.below("")
+    }
+
+    /// The directory of both, for whoever believes what is in it: whoever else may write there could have
+    /// approved anything.
+    fn own(&self) -> Result<PathBuf, Failure> {
+        let dir = self.base()?;
+        // What is not there yet is made for this user alone.
+        let Ok(about) = std::fs::metadata(&dir) else { return Ok(dir) };
+        let is_own = about.uid() == rustix::process::geteuid().as_raw();
+        let why = match (is_own, about.mode() & 0o002 == 0) {
+            (true, true) => return Ok(dir),
+            (false, _) => "belongs to another user",
+            (true, false) => "can be written by every user",
+        };
+        let shown: PathBuf = dir.components().collect();
+        let says = format!("the directory `{}` {why}", visible(&shown.to_string_lossy()));
+        Err(Failure::new(Exit::Usage, says)
+            .help("what was approved there may have been approved by others: name one of your own"))
     }
 
     /// A directory of this name, by the XDG Base Directory specification.

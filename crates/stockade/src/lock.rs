@@ -62,6 +62,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Somebody else may approve.
+    #[error("the lock `{}` belongs to another user", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is too long.
     #[error("the lock `{}` is longer than {BYTES_MAX} bytes", path.display())]
     TooLong {
@@ -189,6 +195,10 @@ impl Place {
         }
         if about.mode() & 0o002 != 0 {
             return Err(Error::Writable { path: self.path.clone() });
+        }
+        // One of a project comes from whoever has checked it out.
+        if self.own && about.uid() != rustix::process::geteuid().as_raw() {
+            return Err(Error::Foreign { path: self.path.clone() });
         }
         let mut bytes = Vec::new();
         file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|it| self.failed(it))?;

@@ -131,12 +131,12 @@ impl Turn<'_> {
                 };
                 let Err(unheld) = held else { return };
                 let (waiting, judgement, kept) = *unheld;
-                let verdict = judgement.verdict().name();
                 let reason = reason(judgement.verdict(), self.policy.asks_nobody);
                 self.outcome(&waiting, Status::Refused, |it| {
                     (it.findings, it.mended) = (kept.findings, kept.mended);
                     it.touched = kept.touched;
-                    (it.decision, it.rule) = (Some(verdict), Some(reason.rule.clone()));
+                    // Also what asks: nobody is asked about it, and it goes no further.
+                    (it.decision, it.rule) = (Some("deny"), Some(reason.rule.clone()));
                     it.says = format!("{}{}", reason.internal, kept.says);
                 });
                 self.refuse(asker, &id, &waiting, &reason);

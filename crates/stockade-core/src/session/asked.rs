@@ -124,12 +124,11 @@ impl Turn<'_> {
         };
         let from = message.from();
         let reasons = reasons.clone();
-        let digest = approval::digest(message);
         let expires_in_ms = ms(limits.approval_timeout_s);
         let (arguments, beside) = approval::parts(message);
-        let question = Question {
+        let mut question = Question {
             id: waiting.call.clone(),
-            digest: digest.clone(),
+            digest: String::new(),
             principal: self.session.parties.principal.to_string(),
             server: self.session.server.name.to_string(),
             client: waiting.client.label.to_string(),
@@ -148,6 +147,8 @@ impl Turn<'_> {
             elicits: self.elicits(&waiting),
             expires_in_ms,
         };
+        let digest = question.named();
+        question.digest.clone_from(&digest);
         let mut asked = self.exchange(record::Kind::Question, &waiting);
         asked.arguments_digest.clone_from(&record.arguments_digest);
         asked.policy.clone_from(&record.policy);

@@ -131,7 +131,10 @@ impl Turn<'_> {
         };
         let said = message.get("inputResponses").and_then(|it| it.get(KEY)).map(Json::to_value);
         let judgement = self.judge(message, &waiting);
-        if handed.parked.digest != approval::digest(judgement.message()) {
+        let asked =
+            Message::parse(Side::Client, handed.parked.bytes.clone(), &self.policy.limits.json());
+        let is_it = |it: Message| approval::is_again(&it, judgement.message(), KEY);
+        if !asked.is_ok_and(is_it) {
             self.effects.push(Effect::Unask(handed.parked.question));
             let why = "a state of the guard's, with another call than it was made for";
             return self.comes_to_nothing(id, &waiting, why);

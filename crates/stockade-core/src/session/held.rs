@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Effect;
 use super::asked::{PROGRESS_MS, progress, was_told};
 use super::turn::Turn;
 use super::waiting::Waiting;
-use crate::approval::{Answer, Claims, Question};
+use crate::approval::{self, Answer, Claims, Question};
 use crate::check;
 use crate::json::Json;
 use crate::judge::{Cleared, Judgement};
@@ -107,23 +108,18 @@ impl Turn<'_> {
             });
             return Err(Box::new((waiting, Box::new(judgement.and(verdict)), kept)));
         }
-        let (from, reasons, digest) = (message.from(), reasons.clone(), digest(message, &waiting));
+        let (from, reasons) = (message.from(), reasons.clone());
         let expires_in_ms =
             u64::try_from(limits.approval_timeout_s).unwrap_or(u64::MAX).saturating_mul(1000);
         let (arguments, beside) = parts(message);
-        let question = Question {
+        let mut question = Question {
             id: waiting.call.clone(),
-            digest: digest.clone(),
+            digest: String::new(),
             principal: self.session.parties.principal.to_string(),
             server: self.session.server.name.to_string(),
             client: waiting.client.label.to_string(),
             from: from.name().to_owned(),
-            method: match &waiting.tool_name {
-                Some(tool) => {
-                    format!("answer of `{}` to {}", check::clipped(tool, 100), waiting.method)
-                }
-                None => format!("answer to {}", waiting.method),
-            },
+            method: method(&waiting),
             tool: None,
             tool_digest: None,
             arguments,
@@ -137,6 +133,8 @@ impl Turn<'_> {
             elicits: false,
             expires_in_ms,
         };
+        let digest = question.named();
+        question.digest.clone_from(&digest);
         let mut asked = self.exchange(record::Kind::Question, &waiting);
         asked.from = Some(from.name());
         asked.approved_digest = Some(digest.clone());
@@ -323,13 +321,18 @@ impl Turn<'_> {
     }
 }
 
-/// What names an answer: blake3 over the method that it answers and all of it, in canonical form
-/// (RFC 8785).
+/// What is answered, in words.
+fn method(waiting: &Waiting) -> String {
+    match &waiting.tool_name {
+        Some(tool) => format!("answer of `{}` to {}", check::clipped(tool, 100), waiting.method),
+        None => format!("answer to {}", waiting.method),
+    }
+}
+
+/// What names an answer: see [`Question::named`].
 fn digest(message: &Message, waiting: &Waiting) -> String {
-    let whole =
-        json!(["answer", &*waiting.method, message.body().map(Json::to_value), verbatim(message)]);
-    let canonical = serde_json_canonicalizer::to_vec(&whole).unwrap_or_default();
-    blake3::hash(&canonical).to_hex().to_string()
+    let (arguments, beside) = parts(message);
+    approval::name(&method(waiting), None, &arguments, &beside, verbatim(message).as_deref())
 }
 
 /// What is asked or answered, and what is beside it.
@@ -347,9 +350,9 @@ fn parts(message: &Message) -> (Value, Value) {
 
 /// All of it to the letter, where two readers could see different numbers in it.
 fn verbatim(message: &Message) -> Option<String> {
-    let is_rounded = |it: Json<'_>| it.f64().is_some_and(f64::is_finite) && it.i64().is_none();
-    message.body().into_iter().flat_map(Json::all).find(|it| is_rounded(*it))?;
-    Some(String::from_utf8_lossy(message.bytes()).into_owned())
+    message.body().into_iter().flat_map(Json::all).find(|it| approval::is_rounded(*it))?;
+    let whole: &RawValue = serde_json::from_slice(message.bytes()).ok()?;
+    Some(approval::compact(whole))
 }
 
 fn joined(a: &str, b: &str) -> String {

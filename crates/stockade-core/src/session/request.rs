@@ -177,7 +177,8 @@ impl Turn<'_> {
                 let Err(unparked) = parked else { return };
                 let (waiting, judgement, mut record) = *unparked;
                 let reason = reason(judgement.verdict(), self.policy.asks_nobody);
-                record.decision = Some(judgement.verdict().name());
+                // Also what asks: nobody is asked about it, and it goes no further.
+                record.decision = Some("deny");
                 record.rule = Some(reason.rule.clone());
                 record.says.clone_from(&reason.internal);
                 // Another rule may have been stricter.

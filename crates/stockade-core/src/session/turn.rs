@@ -198,7 +198,10 @@ impl Turn<'_> {
             record.from = Some(from.name());
             (record.findings, record.mended, record.decision) = (findings, mended, Some(verdict));
             if let Err(judgement) = &cleared {
-                record.says = reason(judgement.verdict(), self.policy.asks_nobody).internal;
+                // Also what asks: nobody is asked about a notification.
+                let reason = reason(judgement.verdict(), self.policy.asks_nobody);
+                (record.decision, record.rule) = (Some("deny"), Some(reason.rule));
+                record.says = reason.internal;
             }
             if let Some(would) = would {
                 would.note(&mut record);

@@ -2,18 +2,20 @@
 //! both were when it was given, for one caller, with arguments within bounds, until some time. It
 //! answers no question that asks for more than it was given for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stockade_core::json::Document;
+use stockade_core::leads::Lead;
 use stockade_core::policy::{Condition, Reading, Test};
 
 use super::Asked;
+use crate::guard::links::look;
 
 /// So many may stand at a time.
 const GRANTS_MAX: usize = 1000;
@@ -67,12 +69,20 @@ pub struct Grant {
     pub until_s: u64,
     /// Who gave it.
     pub by: String,
+    /// That the service has written it: see [`stockade_store::vouch`].
+    #[serde(default)]
+    pub voucher: String,
+    /// Why it does not stand, and never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
 }
 
 /// All that stand, and the file that they are kept in.
 #[derive(Debug)]
 pub struct Grants {
     file: PathBuf,
+    /// The ledger whose key says that they are the service's.
+    ledger: PathBuf,
     all: Vec<Grant>,
 }
 
@@ -125,7 +135,8 @@ impl Bound {
             Self::Any => true,
             // A relative path is the server's, and from where it counts is not known.
             Self::Within(directory) => {
-                is_whole(value) && holds(Test::InRoots(true), std::slice::from_ref(directory))
+                let root = std::slice::from_ref(directory);
+                is_whole(value) && holds(Test::InRoots(true), root) && stays(value, root)
             }
             Self::Matches(text) => {
                 Test::matches(text, Reading::Narrow).is_ok_and(|it| holds(it, &[]))
@@ -162,6 +173,24 @@ fn is_whole(value: &Value) -> bool {
     }
 }
 
+/// Whether no path in it has a link that leads out of the root. Looked at now; what it is when the call
+/// is made, the sandbox holds.
+fn stays(value: &Value, root: &[String]) -> bool {
+    let mut paths = BTreeSet::new();
+    texts(value, &mut paths);
+    let leads = look(paths.clone(), root);
+    paths.iter().all(|it| leads.of(it) == Lead::Inside)
+}
+
+fn texts(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::String(it) => drop(into.insert(it.clone())),
+        Value::Array(items) => items.iter().for_each(|it| texts(it, into)),
+        Value::Object(members) => members.values().for_each(|it| texts(it, into)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => (),
+    }
+}
+
 /// Whether there is a number in it of which two that differ may look the same here.
 fn is_rounded(value: &Value) -> bool {
     match value {
@@ -175,7 +204,8 @@ fn is_rounded(value: &Value) -> bool {
 /// Whether a grant answers a question.
 pub fn covers(grant: &Grant, asked: &Asked, unix_s: u64) -> bool {
     let question = &asked.question;
-    let same = grant.identity == asked.identity
+    let same = grant.void.is_none()
+        && grant.identity == asked.identity
         && grant.server == question.server
         && grant.principal == question.principal
         && question.method == "tools/call"
@@ -201,18 +231,63 @@ pub fn covers(grant: &Grant, asked: &Asked, unix_s: u64) -> bool {
     same && known() && within()
 }
 
+impl Grant {
+    /// What says that the service has written it, which only who has the ledger's key can make.
+    fn vouched(&self, ledger: &Path) -> Result<String, String> {
+        let bare = Self { voucher: String::new(), void: None, ..self.clone() };
+        let text = serde_json::to_vec(&bare).map_err(|it| it.to_string())?;
+        stockade_store::vouch(ledger, "grant", &text).map_err(|it| it.to_string())
+    }
+}
+
 impl Grants {
-    /// Those that are kept in `file`. What cannot be read grants nothing, and is an error.
+    /// Those that are kept in `file`, where the key of `ledger` says that the service has written them:
+    /// what others have put there stands for nothing. What cannot be read grants nothing, and is an
+    /// error.
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub fn read(file: PathBuf) -> io::Result<Self> {
-        let all = match fs::read(&file) {
+    pub fn read(file: PathBuf, ledger: PathBuf) -> io::Result<Self> {
+        let mut all: Vec<Grant> = match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        Ok(Self { file, all })
+        all.truncate(GRANTS_MAX);
+        for grant in &mut all {
+            grant.void = match grant.vouched(&ledger) {
+                Ok(voucher) if voucher == grant.voucher => None,
+                Ok(_) => Some("it is not as the service of approvals has kept it".to_owned()),
+                Err(why) => Some(format!("it cannot be compared with the ledger: {why}")),
+            };
+        }
+        Ok(Self { file, ledger, all })
+    }
+
+    /// Those that stand for nothing.
+    pub fn void(&self) -> impl Iterator<Item = &Grant> {
+        self.all.iter().filter(|it| it.void.is_some())
+    }
+
+    /// Takes away those for the tool of a question that its server describes otherwise by now. They do
+    /// not stand again when it describes it as before.
+    pub fn end_changed(&mut self, asked: &Asked) -> Vec<Grant> {
+        let question = &asked.question;
+        let Some(now) = question.tool_digest.as_ref().filter(|_| question.from == "client") else {
+            return Vec::new();
+        };
+        let is_changed = |it: &mut Grant| {
+            it.identity == asked.identity
+                && it.server == question.server
+                && question.tool.as_ref() == Some(&it.tool)
+                && it.tool_digest != *now
+        };
+        let ended: Vec<Grant> = self.all.extract_if(.., is_changed).collect();
+        if !ended.is_empty() {
+            // They are gone here in any case.
+            let _written = self.write();
+        }
+        ended
     }
 
     /// All that stand.
@@ -247,11 +322,11 @@ impl Grants {
             return Err("a grant stands for a second at least, and for a year at most".into());
         }
         self.all.retain(|it| unix_s < it.until_s);
-        if self.all.len() >= GRANTS_MAX {
+        if self.all.iter().filter(|it| it.void.is_none()).count() >= GRANTS_MAX {
             return Err(format!("there are {GRANTS_MAX} grants; revoke some first"));
         }
         let mark = getrandom::u32().map_err(|it| it.to_string())?;
-        let grant = Grant {
+        let mut grant = Grant {
             id: format!("g{mark:08x}"),
             server: question.server.clone(),
             identity: asked.identity.clone(),
@@ -262,10 +337,14 @@ impl Grants {
             arguments: bounds.arguments.clone(),
             until_s: unix_s.saturating_add(bounds.for_s),
             by: by.to_owned(),
+            voucher: String::new(),
+            void: None,
         };
         if !covers(&grant, asked, unix_s) {
             return Err("these bounds do not allow the very call that they are given for".into());
         }
+        let unkept = |it: String| format!("the grant cannot be kept: {it}");
+        grant.voucher = grant.vouched(&self.ledger).map_err(unkept)?;
         self.all.push(grant.clone());
         if let Err(error) = self.write() {
             self.all.pop();
@@ -315,5 +394,20 @@ mod tests {
         ] {
             assert_eq!(within.holds(&value), holds, "{value}");
         }
+    }
+
+    #[test]
+    fn a_link_that_leads_out_is_within_no_directory() {
+        let top = tempfile::tempdir().unwrap();
+        let notes = top.path().join("notes");
+        fs::create_dir_all(&notes).unwrap();
+        fs::create_dir(top.path().join("private")).unwrap();
+        std::os::unix::fs::symlink("../private", notes.join("out")).unwrap();
+        std::os::unix::fs::symlink(".", notes.join("in")).unwrap();
+        let within = Bound::Within(notes.display().to_string());
+        let value = |it: &str| json!(notes.join(it).display().to_string());
+        assert!(within.holds(&value("new")) && within.holds(&value("in/new")));
+        assert!(!within.holds(&value("out/key")));
+        assert!(!within.holds(&json!([value("new"), value("out/key")])));
     }
 }

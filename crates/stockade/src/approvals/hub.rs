@@ -84,13 +84,11 @@ impl Waiting {
         Some(Deed::Tell(*guard, Told::Wanted(Box::new(shown))))
     }
 
+    /// Whether whoever reads this one has read the other, to the last line.
     fn same(&self, other: &Asked) -> bool {
         let (a, b) = (&self.asked, other);
-        let of = |it: &Asked| {
-            let it = &it.question;
-            (it.digest.clone(), it.tool_digest.clone(), it.principal.clone(), it.from.clone())
-        };
-        a.identity == b.identity && a.question.reasons == b.question.reasons && of(a) == of(b)
+        let knows = |it: &Asked| (it.identity.clone(), it.known.clone(), it.elsewhere);
+        a.question.is_same(&b.question) && knows(a) == knows(b)
     }
 
     fn answered(&self, answer: &Answer, times: usize) -> impl Iterator<Item = Deed> {
@@ -127,6 +125,12 @@ impl Hub {
             let digest = asked.question.digest.clone();
             vec![Deed::Tell(guard, Told::Answered { id: id.clone(), digest, answer })]
         };
+        if self.waiting.iter().any(|it| it.calls.iter().any(|(_, other)| *other == id)) {
+            return answer(Answer::none("a question of this name waits already"));
+        }
+        if asked.question.named() != asked.question.digest {
+            return answer(Answer::none("what it shows is not what it names"));
+        }
         if let Some(grant) = grants.find(&asked, now.unix_s) {
             return answer(granted(grant));
         }

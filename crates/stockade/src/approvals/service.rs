@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stockade_core::approval::{Answer, Question};
 use stockade_core::record::{Kind, Record};
 use stockade_store::Ledger;
 use tokio::io::{self, AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -25,7 +26,7 @@ use super::grants::Grants;
 use super::hub::{Deed, Hub, Now, Whom};
 use super::peer::{self, Peer};
 use super::place::{Place, PlaceError};
-use super::{Given, LINE_BYTES_MAX, Said, Told};
+use super::{Asked, Given, LINE_BYTES_MAX, Said, Told};
 
 /// How long it stays when nobody is connected.
 const IDLE: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ pub async fn serve(place: &Place) -> Result<(), ServiceError> {
     let service = Arc::new(Service {
         state: Mutex::new(State {
             hub: Hub::default(),
-            grants: Grants::read(place.grants()).map_err(ServiceError::Grants)?,
+            grants: Grants::read(place.grants(), place.ledger()).map_err(ServiceError::Grants)?,
             peers: HashMap::new(),
             ledger: None,
             page: None,
@@ -58,6 +59,7 @@ pub async fn serve(place: &Place) -> Result<(), ServiceError> {
         changed: Notify::new(),
         began: Instant::now(),
     });
+    service.tell_void();
     loop {
         let alone = service.state().peers.is_empty();
         tokio::select! {
@@ -114,6 +116,12 @@ struct State {
     page: Option<Arc<Page>>,
 }
 
+/// What somebody may do who is connected; why not, where they may not.
+struct May {
+    answer: Result<(), String>,
+    ask: Result<(), String>,
+}
+
 /// Somebody who is connected.
 struct Connected {
     outbox: mpsc::Sender<Told>,
@@ -135,13 +143,14 @@ impl Service {
         let whom = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (outbox, mut mail) = mpsc::channel::<Told>(OUTBOX);
         self.state().peers.insert(whom, Connected { outbox, watches: false });
-        let no_server = peer::is_no_server(&stream).map(drop);
+        let may =
+            May { answer: peer::is_no_server(&stream).map(drop), ask: peer::is_guard(&stream) };
         let (reader, mut writer) = stream.into_split();
         let service = Arc::clone(self);
         tokio::spawn(async move {
             let heard = async {
                 let mut reader = BufReader::new(reader);
-                service.listen(whom, &peer, no_server, &mut reader).await;
+                service.listen(whom, &peer, &may, &mut reader).await;
             };
             let told = async {
                 // See `Place::connect`. Before a line it says nothing.
@@ -177,20 +186,29 @@ impl Service {
         self: &Arc<Self>,
         whom: Whom,
         peer: &Peer,
-        no_server: Result<(), String>,
+        may: &May,
         reader: &mut BufReader<OwnedReadHalf>,
     ) {
         let mut buffer = Vec::new();
         while let Ok(Some(said)) = next::<Said>(reader, &mut buffer, LINE_BYTES_MAX).await {
-            self.take(whom, peer, &no_server, said);
+            self.take(whom, peer, may, said);
         }
     }
 
-    fn take(self: &Arc<Self>, whom: Whom, peer: &Peer, no_server: &Result<(), String>, said: Said) {
+    fn take(self: &Arc<Self>, whom: Whom, peer: &Peer, may: &May, said: Said) {
         let now = self.now();
+        let no_server = &may.answer;
         let mut state = self.state();
         match said {
+            Said::Ask(asked) if may.ask.is_err() => {
+                let why = may.ask.as_ref().err().cloned().unwrap_or_default();
+                let Question { id, digest, .. } = asked.question;
+                let why = self.refused(&mut state, "a question", &id, peer, &why);
+                let answer = Answer::none(&why);
+                state.tell(whom, Told::Answered { id, digest, answer });
+            }
             Said::Ask(asked) => {
+                self.end_changed(&mut state, &asked);
                 let State { hub, grants, .. } = &mut *state;
                 let deeds = hub.ask(whom, *asked, grants, now);
                 state.carry(deeds);
@@ -217,7 +235,7 @@ impl Service {
             Said::Give(given) => {
                 let given = match no_server {
                     Ok(()) => self.give(&mut state, &given, peer, now),
-                    Err(why) => Err(self.refused(&mut state, &given.id, peer, why)),
+                    Err(why) => Err(self.refused(&mut state, "an answer", &given.id, peer, why)),
                 };
                 state.tell(whom, given.map_or_else(Told::Refused, Told::Done));
             }
@@ -230,21 +248,21 @@ impl Service {
                             says
                         })
                     }
-                    Err(why) => Err(self.refused(&mut state, &given.id, peer, why)),
+                    Err(why) => Err(self.refused(&mut state, "an answer", &given.id, peer, why)),
                 };
                 state.tell(whom, edited.map_or_else(Told::Refused, Told::Done));
             }
             Said::Revoke(id) => {
                 let revoked = match no_server {
                     Ok(()) => self.revoke(&mut state, &id, peer, "terminal"),
-                    Err(why) => Err(self.refused(&mut state, &id, peer, why)),
+                    Err(why) => Err(self.refused(&mut state, "an answer", &id, peer, why)),
                 };
                 state.tell(whom, revoked.map_or_else(Told::Refused, Told::Done));
             }
             Said::Open(address) => {
                 let opened = match no_server {
                     Ok(()) => self.open(&mut state, address),
-                    Err(why) => Err(self.refused(&mut state, "the page", peer, why)),
+                    Err(why) => Err(self.refused(&mut state, "an answer", "the page", peer, why)),
                 };
                 state.tell(whom, opened.unwrap_or_else(Told::Refused));
             }
@@ -263,6 +281,7 @@ impl Service {
             (None, _) => None,
             (Some(_), false) => return Err("a grant that denies".to_owned()),
             (Some(bounds), true) => {
+                self.open_ledger(state)?;
                 let State { hub, grants, .. } = &mut *state;
                 let asked = hub.find(given).ok_or("no such question waits")?;
                 let grant = grants.give(asked, bounds, &who, now.unix_s)?;
@@ -321,20 +340,69 @@ impl Service {
         Ok(format!("{id} does not stand any more"))
     }
 
-    /// Writes down that somebody who may not answer has tried to.
-    fn refused(&self, state: &mut State, id: &str, peer: &Peer, why: &str) -> String {
-        let says = format!("an answer to {id} was not taken: {why}");
+    /// Ends the grants for a tool that its server describes otherwise by now, for good.
+    fn end_changed(&self, state: &mut State, asked: &Asked) {
+        let ended = state.grants.end_changed(asked);
+        if ended.is_empty() {
+            return;
+        }
+        for grant in ended {
+            let says =
+                format!("grant {} has ended: the server describes the tool otherwise", grant.id);
+            let record = Record {
+                tool: Some(grant.tool.clone()),
+                tool_digest: asked.question.tool_digest.clone(),
+                server: grant.server.as_str().into(),
+                principal: grant.principal.as_str().into(),
+                ..grants_record("", says)
+            };
+            // It stands no more in any case.
+            let _recorded = self.record(state, &Record { approver: None, ..record });
+        }
+        state.carry(vec![Deed::Show(Told::Grants(state.grants.all(self.now().unix_s)))]);
+    }
+
+    /// Writes down which grants are kept that nobody has given by this service.
+    fn tell_void(&self) {
+        let mut state = self.state();
+        let void: Vec<_> = state.grants.void().cloned().collect();
+        for grant in void {
+            let why = grant.void.unwrap_or_default();
+            let says = format!("a grant {} is kept that is void: {why}", grant.id);
+            let record = Record {
+                kind: Kind::Refusal,
+                tool: Some(grant.tool),
+                server: grant.server.as_str().into(),
+                principal: grant.principal.as_str().into(),
+                rule: Some("grant".to_owned()),
+                ..grants_record("", says)
+            };
+            // It does not stand in any case.
+            let _recorded = self.record(&mut state, &Record { approver: None, ..record });
+        }
+    }
+
+    /// Writes down that somebody who may not ask or answer has tried to.
+    fn refused(&self, state: &mut State, what: &str, id: &str, peer: &Peer, why: &str) -> String {
+        let says = format!("{what} ({id}) was not taken: {why}");
         let record = Record { kind: Kind::Refusal, ..grants_record(&name(peer), says) };
         // It is not taken in any case.
         let _recorded = self.record(state, &record);
-        format!("whoever answers must not come from what is guarded: {why}")
+        format!("whoever asks or answers must not come from what is guarded: {why}")
     }
 
-    fn record(&self, state: &mut State, record: &Record) -> Result<(), String> {
+    /// Opens the ledger, whose key a grant is kept with.
+    fn open_ledger(&self, state: &mut State) -> Result<(), String> {
         let wrong = |it: stockade_store::Error| format!("the ledger cannot be written: {it}");
         if state.ledger.is_none() {
             state.ledger = Some(Ledger::open(self.place.ledger()).map_err(wrong)?);
         }
+        Ok(())
+    }
+
+    fn record(&self, state: &mut State, record: &Record) -> Result<(), String> {
+        let wrong = |it: stockade_store::Error| format!("the ledger cannot be written: {it}");
+        self.open_ledger(state)?;
         let appended = state.ledger.as_ref().map(|it| it.append(record));
         appended.transpose().map(drop).map_err(wrong)
     }

@@ -167,7 +167,7 @@ fn is_there(dir: &Path) -> Result<(), Failure> {
 
 impl Approvals {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let base = self.state.base()?;
+        let base = self.state.own()?;
         if let (Some(dir), true) = (&self.state.dir, self.command.answers()) {
             is_there(dir)?;
         }
@@ -211,9 +211,8 @@ impl Approvals {
             }
             Command::Allow(allow) => {
                 let (mut service, shown) = found(place, &allow.id).await?;
-                if allow.edit
-                    && let Some(to) = edit::edited(&shown)?
-                {
+                if allow.edit {
+                    let to = edit::edited(&shown)?;
                     let given = given(&shown, true, None, "terminal");
                     return service.done(&Said::Edit { given, to }).await;
                 }
@@ -333,10 +332,12 @@ fn granted(grants: &[Grant], format: Format) -> Result<String, Failure> {
         let left = it.until_s.saturating_sub(unix_s());
         let (days, hours, minutes) = (left / DAY_S, left % DAY_S / 3600, left % 3600 / 60);
         let left = format!("{days}d {hours}h {minutes}m");
-        format!(
-            "{}  `{tool}` of `{server}` for `{principal}`, given by {by}, {left} left\n{arguments}",
-            it.id
-        )
+        let stands = match &it.void {
+            None => format!("given by {by}, {left} left"),
+            Some(why) => format!("void, and lets nothing pass: {}", visible(why)),
+        };
+        let id = visible(&it.id);
+        format!("{id}  `{tool}` of `{server}` for `{principal}`, {stands}\n{arguments}")
     });
     Ok(each.collect())
 }

@@ -194,6 +194,7 @@ pub(super) fn failed(error: &Error) -> Failure {
         }
         Error::Link { .. } => "name the file that it leads to with `--lock FILE`",
         Error::Variant { .. } => "remove the one that is not meant",
+        Error::Foreign { .. } => "name another state with `--state DIR`, one of your own",
         Error::Writable { .. } => "`chmod o-w` it, once it is clear that nobody has changed it",
         Error::File { .. } | Error::TooLong { .. } => "name another with `--lock FILE`",
     })

@@ -1,6 +1,7 @@
 //! `stockade run`, and what it shares with `stockade serve`.
 
 mod approved;
+mod identity;
 mod told;
 
 use std::ffi::OsString;
@@ -439,7 +440,11 @@ impl Where {
             Self::There(http) => http.authority().to_owned(),
         };
         let about = self.about().unwrap_or_default();
-        let whole = serde_json::json!([kind, what, about]).to_string();
+        let held_by = match self {
+            Self::Here(it) => identity::of(&it.spec),
+            Self::There(_) => serde_json::Value::Null,
+        };
+        let whole = serde_json::json!([kind, what, about, held_by]).to_string();
         let identity = blake3::hash(whole.as_bytes()).to_hex().to_string();
         let known = [format!("{kind} {shown}"), about.to_owned(), held.to_owned()];
         let known = known.into_iter().filter(|it| !it.is_empty()).collect();

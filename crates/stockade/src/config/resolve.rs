@@ -14,6 +14,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use stockade_core::check;
 use stockade_core::finding::Severity;
 use stockade_core::policy::{
@@ -700,6 +701,10 @@ impl Making<'_> {
         self.settings.push(Setting { key: key.to_owned(), value: value.to_owned(), place });
     }
 
+    fn list(&mut self, key: &str, value: &[At<String>], span: &Range<usize>) {
+        self.setting(key, &words(value), span);
+    }
+
     fn place(&self, span: &Range<usize>) -> String {
         format!("{}:{}", self.path, line(self.text, span.start))
     }
@@ -707,6 +712,12 @@ impl Making<'_> {
     fn origin(&self, id: &str, span: &Range<usize>) -> Origin {
         Origin { id: id.to_owned(), place: self.place(span) }
     }
+}
+
+/// Words as they are written, between commas.
+fn words(list: &[At<String>]) -> String {
+    let each = list.iter().map(|it| Value::from(it.value.as_str()).to_string());
+    format!("[{}]", each.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether a limit was written.

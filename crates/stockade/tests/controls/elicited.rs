@@ -459,7 +459,16 @@ fn p11_a_state_is_for_one_call_and_once() {
     };
     let forged = json!({ "result": { "requestState": format!("stockade:{}", "0".repeat(64)) } });
     refused(&probe.ask(&again(&with_forms(pay(1, 1)), 2, &forged, &yes)), "made up");
-    let changes = ["a bit", "arguments", "a tool", "expired", "replayed", "another client"];
+    let changes = [
+        "a bit",
+        "arguments",
+        "a tool",
+        "what is said of it",
+        "another answer",
+        "expired",
+        "replayed",
+        "another client",
+    ];
     for (n, change) in changes.iter().enumerate() {
         let n = 100 + 10 * n as u64;
         let first = with_forms(pay(n, n));
@@ -474,6 +483,10 @@ fn p11_a_state_is_for_one_call_and_once() {
             }
             "arguments" => second["params"]["arguments"]["sum"] = json!(1_000_000),
             "a tool" => second["params"]["name"] = json!("pay_all"),
+            "what is said of it" => second["params"]["_meta"]["com.bank/limit"] = json!(1_000_000),
+            "another answer" => {
+                second["params"]["inputResponses"]["q"] = json!({ "to": "mallory" })
+            }
             "expired" => std::thread::sleep(Duration::from_secs(4)),
             "replayed" => {
                 assert!(!is_refusal(&probe.ask(&second)));

@@ -21,6 +21,9 @@ crate::rows![
     l08_a_rule_that_no_case_met_is_named,
     l08_a_call_is_explained_as_a_guard_decides_it,
     l08_a_call_of_the_ledger_is_explained,
+    l08_what_nobody_is_asked_about_is_denied,
+    l08_check_tells_who_may_ask_and_what_tools_are,
+    l08_the_examples_of_the_documentation_are_true,
     l08_in_shadow_everything_is_decided_and_nothing_is_done,
     l08_in_shadow_over_http_as_well,
     l08_what_is_no_policy_holds_in_shadow,
@@ -399,6 +402,75 @@ fn l08_a_call_of_the_ledger_is_explained() {
     let (code, _, err) = told(&explain("s00000000.1", &[]));
     assert_eq!(code, Some(2));
     assert!(err.contains("the ledger has no decision about `s00000000.1`"), "{err}");
+}
+
+fn l08_what_nobody_is_asked_about_is_denied() {
+    let home = Home::new();
+    let asks = "[approvals]\nmode = \"production\"\n[[tools]]\neffect = \"ask\"\ntool = \"pay\"\n";
+    home.policy(asks);
+    put(&home, "stockade.toml", asks);
+    let case = |expect: &str| {
+        let text = format!(
+            "policy = \"stockade.toml\"\n[[cases]]\ntool = \"pay\"\nexpect = \"{expect}\"\nrule = \"tools[0]\"\n"
+        );
+        put(&home, "cases.toml", &text);
+        policy(&home, &["test", "cases.toml"]).status.code()
+    };
+    assert_eq!((case("deny"), case("ask"), case("allow")), (Some(0), Some(1), Some(1)));
+    let explained =
+        policy(&home, &["explain", "--tool", "pay", "--format", "json", "stockade.toml"]);
+    let explained = json_of(&explained);
+    assert_eq!(
+        (&explained["verdict"], &explained["by"][0]["rule"]),
+        (&json!("deny"), &json!("tools[0]"))
+    );
+    // So does the guard, and so does its ledger.
+    let fake = home.fake(Script::default().with(tool("pay")));
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert!(is_refusal(&probe.ask(&call(1, "pay", json!({})))));
+    probe.end();
+    let decided = home.records_of("decision").into_iter().find(|it| it["tool"] == "pay").unwrap();
+    assert_eq!((&decided["decision"], &decided["rule"]), (&json!("deny"), &json!("tools[0]")));
+    let recorded = ["explain", "--record", decided["call"].as_str().unwrap(), "--format", "json"];
+    let mut recorded: Vec<_> = recorded.map(std::ffi::OsString::from).into();
+    recorded.extend(home.state());
+    let recorded: Vec<_> = recorded.iter().map(|it| it.to_str().unwrap()).collect();
+    assert_eq!(json_of(&policy(&home, &recorded))["decision"], "deny");
+}
+
+fn l08_check_tells_who_may_ask_and_what_tools_are() {
+    let home = Home::new();
+    let says = "[sampling]\nserver = \"a\"\nmodels = [\"small-*\"]\n[elicitation]\nserver = [\"b\", \"c\"]\n\
+                [[roles]]\ntool = \"look\"\nroles = [\"private\"]\ndoes = [\"read\"]\n";
+    put(&home, "stockade.toml", says);
+    let (code, told, _) = told(&policy(&home, &["check", "stockade.toml"]));
+    assert_eq!(code, Some(0));
+    for line in [
+        r#"sampling.server = ["a"] (stockade.toml:2)"#,
+        r#"sampling.models = ["small-*"] (stockade.toml:3)"#,
+        r#"elicitation.server = ["b", "c"] (stockade.toml:5)"#,
+        r#"roles[0] = tool ["look"], roles ["private"], does ["read"] (stockade.toml:6)"#,
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+}
+
+fn l08_the_examples_of_the_documentation_are_true() {
+    const PAGE: &str = include_str!("../../../../docs/policies.md");
+    let home = home();
+    let example = |heading: &str| {
+        let (_, section) = PAGE.split_once(heading).expect(heading);
+        let (_, example) = section.split_once("```toml\n").unwrap();
+        example.split_once("```").unwrap().0
+    };
+    put(&home, "notes.toml", example("## Names"));
+    put(&home, "notes.test.toml", example("## Tests"));
+    fs::rename(home.path().join("tools.json"), home.path().join("notes.tools.json")).unwrap();
+    let (code, says, _) = told(&policy(&home, &["test", "notes.test.toml"]));
+    assert!(code == Some(0) && says.contains("2 cases"), "{says}");
+    let pem = r#"{"path": "/a/x.pem"}"#;
+    let explained = policy(&home, &["explain", "--tool", "read_file", "--args", pem, "notes.toml"]);
+    assert!(told(&explained).1.contains("tools.no-keys (notes.toml:"), "{explained:?}");
 }
 
 const SHADOW: &str = r#"mode = "shadow"

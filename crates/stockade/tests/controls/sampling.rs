@@ -287,7 +287,7 @@ fn u05_a_person_sees_the_answer_and_decides() {
 /// `stockade approvals allow ID --edit`, with an editor that puts one text in place of another.
 fn edits(home: &Home, from: &str, to: &str) -> std::process::Output {
     let mut command = home.stockade(["approvals", "allow", &question(home), "--edit"]);
-    command.args(home.state()).env("EDITOR", format!("sed -i s/{from}/{to}/"));
+    command.args(home.state()).env("VISUAL", "").env("EDITOR", format!("sed -i s/{from}/{to}/"));
     command.stdin(std::process::Stdio::null()).output().unwrap()
 }
 
@@ -303,6 +303,12 @@ fn u05_a_person_changes_what_is_asked_and_answered() {
     // What is no JSON any more allows nothing, and the question still waits.
     assert!(!edits(&home, "{", "x").status.success());
     reached_nobody(&mut probe);
+    // An editor that has saved nothing has answered nothing, and an empty name is no editor.
+    let output = edits(&home, "nowhere", "anywhere");
+    let says = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && says.contains("allows it as it is"), "{output:?}");
+    reached_nobody(&mut probe);
+    questions(&home, 1);
     let output = edits(&home, "MARKED", "CHANGED");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(reached(&mut probe), changed);

@@ -14,9 +14,9 @@ use crate::failure::{Exit, Failure};
 /// What is used where nobody has said what they use.
 const EDITOR: &str = "vi";
 
-/// What somebody has made of what can be changed of a question. Nothing, where they have left it as it
-/// was.
-pub(super) fn edited(shown: &Shown) -> Result<Option<Value>, Failure> {
+/// What somebody has made of what can be changed of a question. Whoever leaves it as it was has said
+/// nothing: an editor that has not come up looks the same.
+pub(super) fn edited(shown: &Shown) -> Result<Value, Failure> {
     let editable = Some(shown).filter(|it| !it.flood).and_then(|it| it.asked.question.editable());
     let Some(before) = editable else {
         return Err(Failure::new(Exit::Usage, "nothing of this question can be changed")
@@ -28,8 +28,9 @@ pub(super) fn edited(shown: &Shown) -> Result<Option<Value>, Failure> {
     let directory = tempfile::Builder::new().prefix("stockade-").tempdir().map_err(failed)?;
     let file = directory.path().join("question.json");
     fs::write(&file, pretty(before) + "\n").map_err(failed)?;
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(std::env::var_os);
-    let editor = editor.filter(|it| !it.is_empty()).unwrap_or_else(|| EDITOR.into());
+    let named = |it| std::env::var_os(it).filter(|it| !it.is_empty());
+    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(named);
+    let editor = editor.unwrap_or_else(|| EDITOR.into());
     // As git does it: what is named there may have options.
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "eval \"$0 \\\"\\$1\\\"\""]).arg(&editor).arg(&file);
@@ -45,5 +46,11 @@ pub(super) fn edited(shown: &Shown) -> Result<Option<Value>, Failure> {
     if !after.is_object() {
         return Err(Failure::new(Exit::Usage, "what was edited is not an object any more"));
     }
-    Ok((after != *before).then_some(after))
+    if after == *before {
+        let as_it_is =
+            format!("`stockade approvals allow {}` allows it as it is", visible(&shown.id));
+        return Err(Failure::new(Exit::Findings, "nothing was changed, so nothing is answered")
+            .help(as_it_is));
+    }
+    Ok(after)
 }

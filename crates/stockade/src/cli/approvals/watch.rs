@@ -1,30 +1,44 @@
 //! `stockade approvals watch`: what waits, one question after the other, in a terminal.
 //!
 //! It goes by lines, so that it works over any connection, can be read back, and can be scripted. An
-//! answer is about the question that was shown last and nothing else, and what was typed before it
-//! was shown is thrown away.
+//! answer is about the question that was shown last and nothing else. What was typed before that was
+//! whole on the screen, and as long as nobody can have read a word of it, is thrown away and said to
+//! be; an answer that names the question it is about needs no such time.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::termios::{QueueSelector, tcflush};
 use stockade_core::check::{escaped, visible};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::sync::mpsc;
 
 use super::{Service, bound, given, print, proposed, seconds};
 use crate::approvals::grants::Bounds;
 use crate::approvals::place::Place;
 use crate::approvals::shown::{in_brief, in_full};
 use crate::approvals::{Said, Shown, Told};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
-const HELP: &str =
-    "a = allow once   d = deny   g = allow from now on   s = the next one   q = quit";
+const HELP: &str = "a = allow once   d = deny   g = allow from now on   s = the next one   q = quit   (a \
+                    REFERENCE, d REFERENCE, g REFERENCE answer that one and no other)";
+
+/// So long after a question is whole on the screen nobody has read it. The page has the same.
+const READING: Duration = Duration::from_millis(700);
+
+/// So many lines that were typed may wait.
+const LINES_MAX: usize = 64;
+
+/// A line, and when it was typed.
+type Typed = (Instant, String);
 
 pub(super) async fn watch(place: &Place) -> Result<ExitCode, Failure> {
     let mut service = Service::of(place.connect_or_start().await)?;
     service.say(&Said::Watch).await?;
-    let mut desk = Desk { waiting: Vec::new(), lines: BufReader::new(tokio::io::stdin()).lines() };
+    let lines =
+        typed().map_err(|it| Failure::new(Exit::Usage, "cannot read what is typed").from(it))?;
+    let mut desk = Desk { waiting: Vec::new(), lines, shown_at: Instant::now() };
     print("waits for questions (q ends this)\n")?;
     loop {
         let before = desk.waiting.first().map(version);
@@ -33,16 +47,17 @@ pub(super) async fn watch(place: &Place) -> Result<ExitCode, Failure> {
                 desk.told(told?)?;
                 desk.waiting.first().map(version)
             }
-            typed = desk.lines.next_line() => match typed {
-                Ok(Some(typed)) => match desk.typed(&mut service, typed.trim()).await? {
+            typed = desk.lines.recv() => match typed {
+                Some(typed) => match desk.typed(&mut service, typed).await? {
                     // The same question once more, or another.
-                    true => {
+                    After::Show => {
                         desk.show()?;
                         continue;
                     }
-                    false => return Ok(ExitCode::SUCCESS),
+                    After::Stay => continue,
+                    After::End => return Ok(ExitCode::SUCCESS),
                 },
-                Ok(None) | Err(_) => return Ok(ExitCode::SUCCESS),
+                None => return Ok(ExitCode::SUCCESS),
             },
         };
         if before != now {
@@ -51,15 +66,38 @@ pub(super) async fn watch(place: &Place) -> Result<ExitCode, Failure> {
     }
 }
 
+/// What is typed, read as it comes by a thread of its own: while a slow terminal takes a long question,
+/// nothing else here goes on, and a line that was typed meanwhile is to be known as one.
+fn typed() -> io::Result<mpsc::Receiver<Typed>> {
+    let (lines, receiver) = mpsc::channel(LINES_MAX);
+    thread::Builder::new().name("typed".to_owned()).spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if lines.blocking_send((Instant::now(), line)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
 /// What an answer would be about.
 fn version(shown: &Shown) -> (String, usize) {
     (shown.id.clone(), shown.times)
 }
 
+/// What comes after something was typed.
+enum After {
+    Show,
+    Stay,
+    End,
+}
+
 struct Desk {
     /// The first is the one that was shown.
     waiting: Vec<Shown>,
-    lines: Lines<BufReader<Stdin>>,
+    lines: mpsc::Receiver<Typed>,
+    /// When the last of what was shown was taken by the terminal.
+    shown_at: Instant,
 }
 
 impl Desk {
@@ -94,38 +132,74 @@ impl Desk {
     }
 
     /// Shows the question that comes next.
-    fn show(&self) -> Result<(), Failure> {
+    fn show(&mut self) -> Result<(), Failure> {
         let Some(shown) = self.waiting.first() else {
             print("nothing waits\n")?;
             return Ok(());
         };
         let more = self.waiting.len() - 1;
         let more = if more == 0 { String::new() } else { format!(", and {more} more") };
-        print(&format!("\n{}{more}\n{}{HELP}\n> ", in_brief(shown), in_full(shown)))?;
+        let text = format!("\n{}{more}\n{}{HELP}\n> ", in_brief(shown), in_full(shown));
+        self.print_whole(&text)
+    }
+
+    /// Prints something that is to be answered.
+    fn print_whole(&mut self, text: &str) -> Result<(), Failure> {
+        print(text)?;
         io::stdout().flush().ok();
         if io::stdin().is_terminal() {
-            // It was about another question.
+            // It was about something else.
             let _unread = tcflush(io::stdin(), QueueSelector::IFlush);
         }
+        self.shown_at = Instant::now();
         Ok(())
     }
 
-    /// Does what was typed. False, where that is to end.
-    async fn typed(&mut self, service: &mut Service, typed: &str) -> Result<bool, Failure> {
-        let Some(shown) = self.waiting.first().cloned() else { return Ok(typed != "q") };
-        let (approved, grant) = match typed {
-            "q" => return Ok(false),
+    /// Whether a line was typed before what it would answer can have been read.
+    fn is_early(&self, at: Instant) -> bool {
+        at < self.shown_at + READING
+    }
+
+    /// Says that a line was no answer.
+    fn early(&self, typed: &str, or: &str) -> Result<(), Failure> {
+        let typed = visible(typed).chars().take(40).collect::<String>();
+        print(&format!("! `{typed}` came too early to be about this, and is no answer{or}\n> "))?;
+        io::stdout().flush().ok();
+        Ok(())
+    }
+
+    /// Does what was typed.
+    async fn typed(&mut self, service: &mut Service, (at, line): Typed) -> Result<After, Failure> {
+        let line = line.trim();
+        let ended = || Ok(if line == "q" { After::End } else { After::Stay });
+        let Some(shown) = self.waiting.first().cloned().filter(|_| line != "q") else {
+            return ended();
+        };
+        let (word, named) = match line.split_once(' ') {
+            Some((word, named)) => (word, Some(named.trim())),
+            None => (line, None),
+        };
+        if named.is_some_and(|it| it != shown.id) {
+            print("! that is not the question that is shown; nothing is answered\n")?;
+            return Ok(After::Show);
+        }
+        if named.is_none() && self.is_early(at) {
+            let again = format!(": type it again, or `{word} {}`", visible(&shown.id));
+            self.early(line, if matches!(word, "a" | "d" | "g") { &again } else { "" })?;
+            return Ok(After::Stay);
+        }
+        let (approved, grant) = match word {
             "a" => (true, None),
             "d" => (false, None),
             "g" => match self.bounds(&shown).await? {
                 Some(bounds) => (true, Some(bounds)),
-                None => return Ok(true),
+                None => return Ok(After::Show),
             },
             "s" => {
                 self.waiting.rotate_left(1);
-                return Ok(true);
+                return Ok(After::Show);
             }
-            _ => return Ok(true),
+            _ => return Ok(After::Show),
         };
         service.say(&Said::Give(given(&shown, approved, grant, "terminal"))).await?;
         // It is settled when the service says so; until then the next may be shown.
@@ -134,7 +208,7 @@ impl Desk {
             let done = matches!(told, Told::Done(_) | Told::Refused(_));
             self.told(told)?;
             if done {
-                return Ok(true);
+                return Ok(After::Show);
             }
         }
     }
@@ -159,9 +233,15 @@ impl Desk {
                  or for=8h changes it, y grants it, n does not\n> ",
                 bounds.for_s
             );
-            print(&text)?;
-            io::stdout().flush().ok();
-            let Ok(Some(typed)) = self.lines.next_line().await else { return Ok(None) };
+            self.print_whole(&text)?;
+            let typed = loop {
+                let Some((at, typed)) = self.lines.recv().await else { return Ok(None) };
+                // A yes to what was there before is no yes to this.
+                if typed.trim() != "y" || !self.is_early(at) {
+                    break typed;
+                }
+                self.early(&typed, "")?;
+            };
             match typed.trim() {
                 "y" => return Ok(Some(bounds)),
                 "n" | "" => return Ok(None),

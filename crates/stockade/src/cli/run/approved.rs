@@ -25,7 +25,7 @@ use crate::lock::launch::Identity;
 impl Shared {
     /// Where the lock is.
     pub(in crate::cli) fn place(&self) -> Result<Place, Failure> {
-        Ok(Place::new(self.lock.as_deref(), self.policy.as_deref(), &self.state.base()?))
+        Ok(Place::new(self.lock.as_deref(), self.policy.as_deref(), &self.state.own()?))
     }
 
     /// The files that are read again while a server runs, and that it must not write. The user's own

@@ -8,7 +8,7 @@ use stockade_core::policy::{Effect, RoleRule};
 use stockade_core::risk::Act;
 use stockade_core::role::{Role, Roles};
 
-use super::Making;
+use super::{Making, words};
 use crate::config::file::{At, File, RoleTable};
 
 const NONE: &str = "none";
@@ -36,6 +36,14 @@ impl Making<'_> {
         let tools = table.tool.as_ref().map(|it| self.patterns(&it.value, Effect::Allow));
         let acts = table.does.as_ref().map(|it| self.acts(&it.value));
         let roles = table.roles.as_ref().map(|it| self.named_roles(&it.value));
+        let parts = [
+            ("server", table.server.as_ref().map(|it| it.value.0.as_slice())),
+            ("tool", table.tool.as_ref().map(|it| it.value.0.as_slice())),
+            ("roles", table.roles.as_ref().map(|it| it.value.as_slice())),
+            ("does", table.does.as_ref().map(|it| it.value.as_slice())),
+        ];
+        let parts = parts.into_iter().filter_map(|(key, it)| Some(format!("{key} {}", words(it?))));
+        self.setting(id, &parts.collect::<Vec<_>>().join(", "), &at.span);
         let origin = self.origin(id, &at.span);
         roles.is_some().then_some(()).or(acts.is_some().then_some(()))?;
         Some(RoleRule { origin, servers, tools: tools?, roles, acts })

@@ -46,6 +46,7 @@ impl Making<'_> {
         let bytes_max = self.number("sampling.bytes_max", &table.bytes_max, BYTES);
         let bytes_max = bytes_max.and_then(|it| usize::try_from(it).ok());
         let models = table.models.as_ref().map(|it| {
+            self.list("sampling.models", &it.value, &it.span);
             it.value
                 .iter()
                 .filter_map(|it| self.pattern(&it.value, &it.span, Effect::Allow))
@@ -54,7 +55,7 @@ impl Making<'_> {
         Sampling {
             effect,
             origin,
-            servers: self.servers_that_may(&table.server),
+            servers: self.servers_that_may("sampling.server", &table.server),
             reply,
             reply_origin,
             tools: self.switch("sampling.tools", &table.tools),
@@ -76,7 +77,7 @@ impl Making<'_> {
         let Some(table) = file.elicitation.as_ref().map(|it| &it.value) else { return usual };
         let (form, form_origin) = self.effect("elicitation.form", &table.form, usual.form_origin);
         let (url, url_origin) = self.effect("elicitation.url", &table.url, usual.url_origin);
-        let servers = self.servers_that_may(&table.server);
+        let servers = self.servers_that_may("elicitation.server", &table.server);
         Elicitation { form, form_origin, url, url_origin, servers }
     }
 
@@ -94,8 +95,11 @@ impl Making<'_> {
     }
 
     /// Servers that may do something, so the words are read narrowly.
-    fn servers_that_may(&mut self, at: &Option<At<OneOrMany>>) -> Option<Vec<Pattern>> {
-        at.as_ref().map(|it| self.patterns(&it.value, Effect::Allow))
+    fn servers_that_may(&mut self, key: &str, at: &Option<At<OneOrMany>>) -> Option<Vec<Pattern>> {
+        at.as_ref().map(|it| {
+            self.list(key, &it.value.0, &it.span);
+            self.patterns(&it.value, Effect::Allow)
+        })
     }
 }
 

@@ -174,7 +174,10 @@ impl Granted {
             tool: text(&grant.tool),
             server: text(&grant.server),
             principal: text(&grant.principal),
-            by: visible(&grant.by),
+            by: match &grant.void {
+                None => visible(&grant.by),
+                Some(why) => format!("nobody; it is void: {}", visible(why)),
+            },
             reasons: grant.reasons.iter().map(|it| visible(it)).collect(),
             left_s: grant.until_s.saturating_sub(unix_s),
             arguments: arguments.map(|(name, it)| (text(name), bound(it))).collect(),
