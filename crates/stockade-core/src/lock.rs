@@ -11,6 +11,7 @@ pub mod alike;
 pub mod difference;
 pub mod part;
 pub mod pins;
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 

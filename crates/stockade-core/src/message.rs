@@ -381,7 +381,7 @@ impl Malformed {
 }
 
 /// Refuses `name` when a reader that ignores case would take it for one of `known`.
-fn refuse_variant(name: &str, known: &[&str]) -> Result<(), Malformed> {
+pub(crate) fn refuse_variant(name: &str, known: &[&str]) -> Result<(), Malformed> {
     let variant = |it: &&&str| {
         let alike = if name.is_ascii() {
             it.eq_ignore_ascii_case(name)

@@ -15,6 +15,7 @@ mod memory;
 mod pinned;
 mod places;
 mod plant;
+mod readable;
 mod request;
 mod review;
 mod roots;

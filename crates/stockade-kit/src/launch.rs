@@ -63,6 +63,22 @@ impl Launch {
     }
 }
 
+/// The program that a command line starts: its first word, or that behind programs which do nothing but
+/// start another (`env`, `nice`). Nothing, where that cannot be told.
+pub fn program(command: &[OsString]) -> Option<&str> {
+    let words: Vec<&str> = command.iter().map(|it| it.to_str()).collect::<Option<_>>()?;
+    let mut at = 0;
+    for _ in 0..DEPTH_MAX {
+        let (program, rest) = words.get(at..)?.split_first()?;
+        let name = name_of(program);
+        let Some(command) = behind(bare(&name), &name, rest) else {
+            return command.get(at)?.to_str();
+        };
+        at = words.len() - command.ok()?.len();
+    }
+    None
+}
+
 /// So many programs may start one another on one line.
 const DEPTH_MAX: usize = 6;
 

@@ -4,6 +4,7 @@ use super::{Check, Facts, Findings, Rule, rules};
 use crate::finding::At;
 use crate::json::Json;
 use crate::message::Side;
+use crate::policy::review::tokens;
 use crate::subject::{Channel, Subject};
 
 pub(super) struct This;
@@ -29,15 +30,33 @@ impl Check for This {
                 out.add_removable(At::Value(it), format!("the model would be given `{name}`"));
             }
         }
-        if let Some(it) = question.get("maxTokens")
-            && asks_for_more(it, may.max_tokens)
-        {
-            let most = may.max_tokens;
-            let says = format!("more tokens than a server may ask for at a time ({most})");
-            out.add_fixable(At::Value(it), says, most);
+        let most = may.max_tokens;
+        match question.get("maxTokens") {
+            Some(it) if tokens(it).is_none_or(|it| it > most) => {
+                let says = format!("more tokens than a server may ask for at a time ({most})");
+                out.add_fixable(At::Value(it), says, most);
+            }
+            Some(_) => {}
+            None => {
+                let mut limited = question.to_value();
+                if let Some(members) = limited.as_object_mut() {
+                    members.insert("maxTokens".to_owned(), most.into());
+                    let says = format!("no limit to its tokens, where {most} may be asked for");
+                    out.add_fixable(At::Value(question), says, limited);
+                }
+            }
         }
-        let hints = question.path(&["modelPreferences", "hints"]);
-        for hint in hints.filter(|_| may.models.is_some()).into_iter().flat_map(Json::items) {
+        let named = question.get("modelPreferences").filter(|_| may.models.is_some());
+        // What is no list of names is read in some other way by whoever reads it.
+        for (it, is_read) in [
+            (named, named.is_some_and(Json::is_object)),
+            (hints(named), hints(named).is_some_and(Json::is_array)),
+        ] {
+            if let Some(it) = it.filter(|it| !is_read && !it.is_null()) {
+                out.add_removable(At::Value(it), "names of models that cannot be read");
+            }
+        }
+        for hint in hints(named).into_iter().flat_map(Json::items) {
             if !hint.get("name").and_then(Json::str).is_some_and(|it| may.names(it)) {
                 out.add_removable(At::Value(hint), "a model that the policy does not list");
             }
@@ -50,12 +69,6 @@ impl Check for This {
     }
 }
 
-/// Whether a number is above another. What is no number is above all.
-fn asks_for_more(it: Json<'_>, most: u64) -> bool {
-    match (it.i64(), it.f64()) {
-        (Some(it), _) => u64::try_from(it).is_ok_and(|it| it > most),
-        // A float is far below this where it is exact.
-        (None, Some(it)) => it > u32::try_from(most).map_or(f64::from(u32::MAX), f64::from),
-        (None, None) => true,
-    }
+fn hints(preferences: Option<Json<'_>>) -> Option<Json<'_>> {
+    preferences?.get("hints")
 }

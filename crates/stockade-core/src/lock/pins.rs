@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::template::{Template, leads_up};
 use super::{Difference, Entry, Lock, Part, part};
 use crate::json::Json;
 
@@ -16,8 +17,8 @@ pub struct Pins {
     digests: HashMap<Part, HashMap<String, Vec<String>>>,
     /// Tools whose names read like another server's.
     alike: HashSet<String>,
-    /// What templates begin with, up to what is filled in.
-    prefixes: Vec<String>,
+    /// The templates of resources, as far as they can be read.
+    templates: Vec<Template>,
 }
 
 impl Pins {
@@ -31,10 +32,9 @@ impl Pins {
             of_part.insert(name.to_owned(), forms.iter().map(part::digest).collect());
         }
         let templates = entry.offers.of(Part::Template);
-        let prefix = |(it, _): (&str, _)| it.split('{').next().unwrap_or_default().to_owned();
-        let prefixes = templates.map(prefix).filter(|it: &String| !it.is_empty()).collect();
+        let templates = templates.filter_map(|(it, _)| Template::parse(it)).collect();
         let alike = lock.alike(server).into_iter().map(|it| it.name).collect();
-        Some(Self { release: release.to_owned(), entry, digests, alike, prefixes })
+        Some(Self { release: release.to_owned(), entry, digests, alike, templates })
     }
 
     /// What a person can do about something that is not as it was approved.
@@ -57,9 +57,10 @@ impl Pins {
         self.alike.contains(tool)
     }
 
-    /// Whether a resource was approved, by its URI or by the beginning of a template.
+    /// Whether a resource was approved, by its URI or by a template that it can be made of.
     pub fn has_resource(&self, uri: &str) -> bool {
-        self.knows(Part::Resource, uri) || self.prefixes.iter().any(|it| uri.starts_with(it))
+        let is_made = || self.templates.iter().any(|it| it.fits(uri)) && !leads_up(uri);
+        self.knows(Part::Resource, uri) || is_made()
     }
 
     /// How a definition differs from every form that was approved; nothing, where it is one of them.

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use super::{Effect, Origin, Pattern};
+use crate::json::Json;
 
 /// What a server may ask of the client's model (`sampling/createMessage`).
 #[derive(Clone, Debug)]
@@ -72,6 +73,20 @@ impl Sampling {
     pub fn names(&self, model: &str) -> bool {
         fits(self.models.as_deref(), model)
     }
+}
+
+/// How many tokens a number stands for, which may be written as `8192.0`; nothing, where that is no
+/// number that can be counted: one below 1 is no limit to some models.
+pub(crate) fn tokens(number: Json<'_>) -> Option<u64> {
+    let counted = match number.i64() {
+        Some(it) => u64::try_from(it).ok(),
+        // A float above this is not exact, and no model has as many.
+        None => number.f64().map(f64::ceil).filter(|it| *it <= f64::from(u32::MAX)).and_then(
+            // Written out, a float is an integer without being cast to one.
+            |it| format!("{it:.0}").parse().ok(),
+        ),
+    };
+    counted.filter(|it| *it > 0)
 }
 
 /// What a server may ask of the person at the client (`elicitation/create`).

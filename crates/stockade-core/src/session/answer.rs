@@ -4,6 +4,7 @@ use super::effects::reason;
 use super::elicited::has_own_state;
 use super::held::Kept;
 use super::pinned::Pinned;
+use super::readable::unreadable;
 use super::review::asks;
 use super::turn::Turn;
 use super::waiting::Waiting;
@@ -34,7 +35,7 @@ impl Turn<'_> {
         {
             return self.refuse_blocked(&id, &message, &waiting, &blocked);
         }
-        if let Some(says) = wrong_result(&message, &waiting) {
+        if let Some(says) = wrong_answer(&message, &waiting) {
             self.violation(from, &waiting.method, says);
             self.outcome(&waiting, Status::Refused, |it| it.says = says.to_owned());
             let reason = Reason {
@@ -163,6 +164,14 @@ impl Turn<'_> {
             seen.keep(message.bytes(), &waiting.method, waiting.revision, self.policy);
         }
     }
+}
+
+/// Why an answer cannot be taken in: it is none to its request, its revision does not allow it, or
+/// nobody can say what it asks.
+fn wrong_answer(message: &Message, waiting: &Waiting) -> Option<&'static str> {
+    let is_of_server = message.from() == Side::Server;
+    wrong_result(message, waiting)
+        .or_else(|| is_of_server.then(|| unreadable(message, &waiting.method)).flatten())
 }
 
 /// Why a result cannot be what its request has asked for, or what its revision allows.

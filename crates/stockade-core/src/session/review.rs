@@ -3,11 +3,13 @@
 //! is asked: by a request, in a result that wants input, or in an error that wants an address opened.
 
 use super::memory::{Charge, Refused};
+use super::readable::unreadable;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::check;
 use crate::json::Json;
 use crate::message::{Kind, Message, Side};
+use crate::policy::review::tokens;
 use crate::policy::{Effect, Origin, Period, Reason, Unit, Verdict, said};
 use crate::revision::ELICITATION_REQUIRED;
 use crate::risk::{Act, Risk};
@@ -27,6 +29,13 @@ impl Turn<'_> {
     pub(super) fn review(&self, message: &Message, waiting: &Waiting) -> Verdict {
         let each: Vec<Verdict> = match message.from() {
             Side::Server => {
+                if let Some(says) = unreadable(message, &waiting.method) {
+                    return Verdict::Deny(Reason {
+                        rule: "protocol".to_owned(),
+                        external: "the question breaks the protocol".to_owned(),
+                        internal: says.to_owned(),
+                    });
+                }
                 let questions = questions(message, &waiting.method).into_iter();
                 questions.map(|it| self.question(it)).collect()
             }
@@ -65,13 +74,14 @@ impl Turn<'_> {
         if is_sampling {
             return verdict(sampling.effect, &sampling.origin, &of_model(asked));
         }
-        match asked.get("mode").and_then(Json::str) {
-            Some("url") => verdict(elicitation.url, &elicitation.url_origin, &of_address(asked)),
-            _ => {
-                let why = "the server wants the person at the client to fill in a form";
-                verdict(elicitation.form, &elicitation.form_origin, why)
-            }
-        }
+        // One that is both is held to what is said of both: which of them a client shows is its own.
+        let is_address = asked.get("mode").and_then(Json::str) == Some("url");
+        let address = (is_address || asked.get("url").is_some())
+            .then(|| verdict(elicitation.url, &elicitation.url_origin, &of_address(asked)));
+        let why = "the server wants the person at the client to fill in a form";
+        let form = (!is_address || asked.get("requestedSchema").is_some())
+            .then(|| verdict(elicitation.form, &elicitation.form_origin, why));
+        address.into_iter().chain(form).fold(Verdict::Allow, Verdict::and)
     }
 
     /// Spends what the questions in a message cost that is about to be sent on.
@@ -86,9 +96,10 @@ impl Turn<'_> {
         }
         let questions = questions(message, &waiting.method).into_iter();
         let questions = questions.filter(|it| it.channel == Channel::Sampling);
-        let asked = |it: Subject<'_>| {
-            let most = it.asked().get("maxTokens").and_then(Json::i64);
-            most.and_then(|it| u64::try_from(it).ok()).unwrap_or(may.max_tokens)
+        // What cannot be counted is more than there is.
+        let asked = |it: Subject<'_>| match it.asked().get("maxTokens") {
+            Some(it) => tokens(it).unwrap_or(u64::MAX),
+            None => may.max_tokens,
         };
         let each: Vec<u64> = questions.map(asked).collect();
         if each.is_empty() {
@@ -215,7 +226,7 @@ fn of_model(asked: Json<'_>) -> String {
     let messages = asked.get("messages").into_iter().flat_map(Json::items).count();
     let mut all = vec![format!("{messages} message{}", if messages == 1 { "" } else { "s" })];
     all.extend(asked.get("systemPrompt").map(|_| "a system prompt".to_owned()));
-    let most = asked.get("maxTokens").and_then(Json::i64);
+    let most = asked.get("maxTokens").and_then(tokens);
     all.extend(most.map(|it| format!("at most {it} tokens")));
     let hints = asked.path(&["modelPreferences", "hints"]).into_iter().flat_map(Json::items);
     let names = hints.filter_map(|it| it.get("name")?.str()).take(NAMES_MAX).map(told);

@@ -42,7 +42,7 @@ const INTERPRETERS: &[(&[&str], Grammar)] = &[
         Grammar {
             alone: &[],
             letters: "bBEIOPqRsSuv",
-            valued: &["-W"],
+            valued: &["-W", "-X"],
             code: &["-c", "-m", "-i", "-X"],
         },
     ),
@@ -150,6 +150,26 @@ const INTERPRETERS: &[(&[&str], Grammar)] = &[
 /// What `bun NAME` and the like run as a file, and not as a command or a script of a project.
 const SOURCES: &[&str] = &[".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"];
 
+/// What `python -X` may be given without other code being loaded: `pycache_prefix` and `presite` are
+/// not among these.
+const PYTHON_X: &[&str] = &[
+    "utf8",
+    "dev",
+    "importtime",
+    "faulthandler",
+    "tracemalloc",
+    "no_debug_ranges",
+    "int_max_str_digits",
+    "warn_default_encoding",
+    "showrefcount",
+    "cpu_count",
+    "gil",
+    "frozen_modules",
+    "thread_inherit_context",
+    "context_aware_warnings",
+    "disable_remote_debug",
+];
+
 /// Reads the command line of an interpreter; nothing, if the program is none. `plain` is its name
 /// without a version, and `name` as it was written.
 pub(super) fn read(plain: &str, name: &str, words: &[&str]) -> Option<Launch> {
@@ -171,6 +191,11 @@ pub(super) fn read(plain: &str, name: &str, words: &[&str]) -> Option<Launch> {
             // A class of warnings that has a module is loaded from it.
             Piece::Valued("-W", what) if !what.bytes().all(|it| it.is_ascii_alphabetic()) => {
                 return Some(arbitrary(format!("`{name} -W {what}` may load a module")));
+            }
+            Piece::Valued("-X", what)
+                if !PYTHON_X.contains(&what.split('=').next().unwrap_or_default()) =>
+            {
+                return Some(arbitrary(format!("`{name} -X {what}` may load other code")));
             }
             Piece::Alone(_) | Piece::Valued(..) if !has_ended => {}
             Piece::End if !has_ended => has_ended = true,

@@ -53,6 +53,20 @@ fn every_line_is_what_the_table_says() {
 }
 
 #[test]
+fn what_starts_another_is_not_what_is_started() {
+    for (line, expected) in [
+        ("./server.py a", Some("./server.py")),
+        ("env A=b nice -n 5 ./server.py a", Some("./server.py")),
+        ("timeout 5 /usr/bin/env ./server", Some("./server")),
+        ("env", None),
+        ("env -S x", None),
+        ("", None),
+    ] {
+        assert_eq!(program(&words(line)), expected, "{line}");
+    }
+}
+
+#[test]
 fn variables_that_load_code_make_it_arbitrary() {
     let node = words("node server.js");
     for name in [

@@ -144,9 +144,11 @@ impl LockArgs {
                 let launch = it.locked.identity.differs(before);
                 if others.is_empty() && launch.is_none() && self.alike.is_empty() {
                     print(&format!("{name}: as it was approved in `{place}`\n"))?;
+                    print(print::unknown_code(&it.locked.identity))?;
                     continue;
                 }
                 print(&told(&name, launch.as_deref(), &others))?;
+                print(print::unknown_code(&it.locked.identity))?;
                 consent(&self.about.shared)?;
             } else {
                 print(&summary(&name, &it.locked.identity, &offers))?;
@@ -175,9 +177,15 @@ fn check(all: &[Looked], format: Format) -> Result<ExitCode, Failure> {
         match format {
             Format::Json => listed.push(json!({
                 "server": it.locked.identity.name, "launch": launch, "differences": others,
+                "code": it.locked.identity.code,
             })),
-            Format::Human if is_whole => print(&format!("{name}: as it was approved\n"))?,
-            Format::Human => print(&told(&name, launch.as_deref(), &others))?,
+            Format::Human => {
+                match is_whole {
+                    true => print(&format!("{name}: as it was approved\n"))?,
+                    false => print(&told(&name, launch.as_deref(), &others))?,
+                }
+                print(print::unknown_code(&it.locked.identity))?;
+            }
         }
     }
     if format == Format::Json {

@@ -1,12 +1,13 @@
 //! What a server is in a lock: the name it goes by, how it is started, and what code that is.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stockade_core::lock::{Code, Entry, Launch};
-use stockade_kit::launch::Launch as Line;
+use stockade_kit::launch::{self, Launch as Line};
 
 /// A server, as somebody is about to start or reach it.
 #[derive(Clone, Debug)]
@@ -36,9 +37,8 @@ impl Identity {
                 .map(|(name, hash)| Code { hash: hash.to_owned(), name: name.to_owned() })
                 .into_iter()
                 .collect(),
-            Line::Program | Line::Package(_) | Line::Container { .. } | Line::Arbitrary { .. } => {
-                Vec::new()
-            }
+            Line::Program => begun_by_an_interpreter(command).into_iter().collect(),
+            Line::Package(_) | Line::Container { .. } | Line::Arbitrary { .. } => Vec::new(),
         };
         Self { name, launch, code }
     }
@@ -61,6 +61,11 @@ impl Identity {
         self.code.extend(code);
         self.code.sort_by(|a, b| a.name.cmp(&b.name));
         self
+    }
+
+    /// Whether somebody else's code could be started by the same command, and nothing here would tell.
+    pub fn is_of_unknown_code(&self) -> bool {
+        self.launch.url.is_none() && self.code.is_empty()
     }
 
     /// What of the start of this server is not as it was approved, as a sentence about it.
@@ -129,17 +134,32 @@ fn called(line: &Line, command: &[OsString]) -> String {
     }
 }
 
-fn script(path: &str) -> Option<Code> {
-    let path = std::path::absolute(path).ok()?;
-    let hash = hash(&path)?;
-    Some(Code { hash, name: path.to_str()?.to_owned() })
+fn script(path: impl AsRef<Path>) -> Option<Code> {
+    of_file(path.as_ref(), b"")
 }
 
-fn hash(path: &Path) -> Option<String> {
-    let file = File::open(path).ok().filter(|it| it.metadata().is_ok_and(|it| it.is_file()))?;
-    let mut bytes = Vec::new();
+/// A program that is a script: the kernel starts the interpreter that its first line names.
+fn begun_by_an_interpreter(command: &[OsString]) -> Option<Code> {
+    let program = launch::program(command)?;
+    if program.contains('/') {
+        return of_file(Path::new(program), b"#!");
+    }
+    let path = env::var_os("PATH")?;
+    let places = env::split_paths(&path).map(|it| it.join(program));
+    let first: Option<PathBuf> = { places }.find(|it| it.is_file());
+    of_file(&first?, b"#!")
+}
+
+/// A file, if it begins in this way.
+fn of_file(path: &Path, beginning: &[u8]) -> Option<Code> {
+    let path = std::path::absolute(path).ok()?;
+    let mut file =
+        File::open(&path).ok().filter(|it| it.metadata().is_ok_and(|it| it.is_file()))?;
+    let mut bytes = vec![0; beginning.len()];
+    file.read_exact(&mut bytes).ok().filter(|()| bytes == beginning)?;
     file.take(SCRIPT_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    Some(format!("blake3:{}", blake3::hash(&bytes).to_hex()))
+    let hash = format!("blake3:{}", blake3::hash(&bytes).to_hex());
+    Some(Code { hash, name: path.to_str()?.to_owned() })
 }
 
 fn sorted(mut names: Vec<String>) -> Vec<String> {
@@ -169,8 +189,10 @@ mod tests {
             assert_eq!(of(a).differs(&entry), None);
             assert!(of(b).differs(&entry).is_some_and(|it| it.starts_with("its command")));
         }
+        assert!(of(&["/usr/bin/server", "a"]).is_of_unknown_code());
         let url = Identity::of_url(None, "https://user:secret@a.example/mcp?key=secret");
         assert_eq!(url.name, "https://a.example/mcp");
+        assert!(!url.is_of_unknown_code());
     }
 
     #[test]

@@ -13,12 +13,14 @@ use crate::sampling::{asks, can, modern_of, reached, reached_nobody, told};
 
 crate::rows![
     u06_a_form_for_a_secret_is_known_in_any_disguise,
+    u06_a_form_for_a_secret_is_known_by_what_a_client_shows,
     u06_an_address_is_shown_whole_and_opened_by_nobody,
     u06_an_address_that_may_not_be_opened_reaches_nobody,
     u06_a_form_is_shown_to_a_person_where_the_policy_asks,
     u06_accepted_declined_and_dismissed_are_told_apart,
     u06_what_is_put_into_a_form_is_judged,
     p12_an_error_that_wants_an_address_is_held_to_what_was_declared,
+    p12_an_error_that_can_be_read_in_two_ways_reaches_nobody,
 ];
 
 fn forms() -> Value {
@@ -87,6 +89,59 @@ fn u06_a_form_for_a_secret_is_known_in_any_disguise() {
         (form("Rotate the API key?", "yes", json!({ "type": "boolean" })), true),
     ] {
         assert_eq!(reaches(&home, &params), expected, "{params}");
+    }
+}
+
+fn u06_a_form_for_a_secret_is_known_by_what_a_client_shows() {
+    let home = Home::new();
+    let text = || json!({ "type": "string" });
+    let titled = |more: Value| {
+        let mut field = json!({ "type": "string", "title": "Password" });
+        field.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        form("To go on", "a", field)
+    };
+    let above = |name: &str, said: &str| {
+        let mut asked = form("To go on", "a", text());
+        asked["requestedSchema"][name] = json!(said);
+        asked
+    };
+    let nested = json!({ "type": "object", "properties": { "password": text() } });
+    let secret = [
+        // Something that is no choice, to a client that shows choices.
+        titled(json!({ "enum": [] })),
+        titled(json!({ "oneOf": [] })),
+        titled(json!({ "oneOf": [{ "type": "string" }] })),
+        titled(json!({ "anyOf": [{ "type": "string" }] })),
+        titled(json!({ "const": null })),
+        titled(json!({ "type": "String" })),
+        titled(json!({ "type": ["string", "null"] })),
+        titled(json!({ "type": "array", "items": text() })),
+        form("To go on", "account", nested),
+        above("title", "Your password"),
+        above("description", "Enter your password."),
+        form("What is your password?", "a", text()),
+        form("Password:", "a", text()),
+        form("[sudo] password for alice:", "a", text()),
+        form("Please log in with your password", "a", text()),
+        form("Wie lautet Ihr Passwort?", "a", text()),
+        form("Quel est votre mot de passe ?", "a", text()),
+        form("您的密码是什么？", "a", text()),
+    ];
+    let choice = |it: &[&str]| json!({ "type": "string", "enum": it });
+    let harmless = [
+        titled(json!({ "enum": ["keep it", "reset it"] })),
+        titled(json!({ "oneOf": [{ "const": "a", "title": "Keep it" }] })),
+        form("Reset your password?", "answer", choice(&["yes", "no"])),
+        form("Reset your password?", "reset", json!({ "type": "boolean" })),
+        form("Which password policy?", "policy", choice(&["strict", "usual"])),
+        form("What is the password policy called?", "a", text()),
+        form("What is the name of the API key?", "a", text()),
+        above("title", "Password policy"),
+    ];
+    for (all, expected) in [(&secret[..], false), (&harmless[..], true)] {
+        for params in all {
+            assert_eq!(reaches(&home, params), expected, "{params}");
+        }
     }
 }
 
@@ -173,6 +228,15 @@ fn u06_a_form_is_shown_to_a_person_where_the_policy_asks() {
     home.policy("[elicitation]\nform = \"deny\"\n");
     assert!(!reaches(&home, &params));
     assert!(reaches(&home, &address("https://example.com/")), "an address is no form");
+    // What is both is held to both, and a mode that nobody knows is none.
+    home.policy("[elicitation]\nurl = \"deny\"\n");
+    let mut both = params.clone();
+    both["url"] = json!("https://example.com/");
+    for mode in [json!("form"), json!("url"), Value::Null, json!("URL"), json!("Form")] {
+        both["mode"] = mode;
+        assert!(!reaches(&home, &both), "{both}");
+    }
+    assert!(reaches(&home, &params));
 }
 
 fn u06_accepted_declined_and_dismissed_are_told_apart() {
@@ -273,4 +337,51 @@ fn p12_an_error_that_wants_an_address_is_held_to_what_was_declared() {
     assert!(approvals(&home, &["allow", &question(&home)]).status.success());
     assert_eq!(probe.answer(1)["error"]["code"], -32042);
     probe.end();
+}
+
+fn p12_an_error_that_can_be_read_in_two_ways_reaches_nobody() {
+    let home = Home::new();
+    let wanted = address("https://example.com/login");
+    let other = |change: fn(&mut Value)| {
+        let mut it = wanted.clone();
+        change(&mut it);
+        json!({ "elicitations": [it] })
+    };
+    let list = json!({ "elicitations": [wanted] });
+    let errors = [
+        // One number to who compares numbers, and none to who wants an integer.
+        (json!(-32042.0), list.clone()),
+        (json!("-32042"), list.clone()),
+        (Value::Null, list.clone()),
+        (json!(-32042), json!({ "elicitations": { "0": wanted } })),
+        (json!(-32042), json!({ "elicitations": wanted })),
+        (json!(-32042), json!([wanted])),
+        (json!(-32042), json!({ "elicitations": [{ "params": wanted }] })),
+        (json!(-32042), json!({ "elicitations": [[wanted]] })),
+        (json!(-32042), json!({ "Elicitations": [wanted], "elicitations": [] })),
+        (json!(-32042), other(|it| it["mode"] = json!("URL"))),
+        (json!(-32042), other(|it| it["mode"] = json!("form"))),
+        (json!(-32042), other(|it| drop(it.as_object_mut().unwrap().remove("mode")))),
+    ];
+    let error = |code: &Value, data: &Value| {
+        let error = json!({ "code": code, "message": "An address is to be opened", "data": data });
+        say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }))
+    };
+    let mut script = Script::default().on_tool("good", [error(&json!(-32042), &list)]);
+    for (n, (code, data)) in errors.iter().enumerate() {
+        script = script.on_tool(&format!("t{n}"), [error(code, data)]);
+    }
+    let fake = home.fake(script);
+    for policy in ["", "[elicitation]\nurl = \"deny\"\n"] {
+        home.policy(policy);
+        let mut probe = can(&home, &[], &fake, forms());
+        let good = probe.ask(&call("good", "good", json!({})));
+        assert_eq!(good["error"]["code"] == -32042, policy.is_empty(), "{good}");
+        for (n, (code, data)) in errors.iter().enumerate() {
+            let answer = probe.ask(&call(n, &format!("t{n}"), json!({})));
+            assert!(is_refusal(&answer), "{code} {data}: {answer}");
+            assert!(!answer.to_string().contains("https://"), "{code} {data}: {answer}");
+        }
+        probe.end();
+    }
 }

@@ -15,6 +15,7 @@ use crate::harness::{Fake, Home, LEGACY, MODERN, Probe, Script, call, request, t
 crate::rows![
     c02_each_part_of_a_tool_is_held_to_what_was_approved,
     c02_prompts_resources_and_instructions_are_held_to_what_was_approved,
+    c02_a_template_approves_what_can_be_made_of_it,
     c02_what_was_never_approved_is_denied,
     c02_a_page_is_no_removal,
     c02_another_server_is_blocked_and_says_so,
@@ -279,6 +280,50 @@ fn c02_prompts_resources_and_instructions_are_held_to_what_was_approved() {
     let mut probe = it.run();
     assert_eq!(probe.begin_in(LEGACY)["result"]["instructions"], "be evil");
     assert!(probe.ask(&read("note://a")).get("result").is_some());
+}
+
+fn c02_a_template_approves_what_can_be_made_of_it() {
+    let templates: Vec<Value> = [
+        "file:///notes/{path}",
+        "docs:///{+path}",
+        "https://a.example{path}",
+        "https://{tenant}.b.example/{page}{?lang}",
+        "book://{name}",
+    ]
+    .iter()
+    .map(|it| json!({ "uriTemplate": it, "name": it }))
+    .collect();
+    let list = |name: &str, items: Value| {
+        [say(json!({ "jsonrpc": "2.0", "id": "$id", "result": { name: items } }))]
+    };
+    let it = Place::approved(
+        &everything("be kind")
+            .on("resources/templates/list", list("resourceTemplates", json!(templates))),
+    );
+    let mut probe = it.run().begin();
+    for (uri, expected) in [
+        ("file:///notes/a.md", true),
+        ("docs:///a/b/c.md", true),
+        ("https://t.b.example/index?lang=de", true),
+        ("book://x", true),
+        ("file:///notes/../etc/passwd", false),
+        ("file:///notes/%2e%2e/etc/passwd", false),
+        ("file:///notes/..%2f..%2fetc%2fpasswd", false),
+        ("file:///notes/%252e%252e%252fetc", false),
+        ("file:///notes/a/b.md", false),
+        ("file:///etc/passwd", false),
+        ("docs:///a/../../etc/passwd", false),
+        ("https://a.example.evil.example/x", false),
+        ("https://a.example@evil.example/x", false),
+        ("https://evil.example/.b.example/x", false),
+        ("https://t.b.example/index?next=1", false),
+        ("book://x/y", false),
+    ] {
+        let answer = probe.ask(&request(uri, "resources/read", json!({ "uri": uri })));
+        assert_eq!(answer.get("result").is_some(), expected, "{uri}: {answer}");
+        let heard = it.fake.messages().iter().any(|it| it["params"]["uri"] == uri);
+        assert_eq!(heard, expected, "{uri}");
+    }
 }
 
 fn c02_what_was_never_approved_is_denied() {

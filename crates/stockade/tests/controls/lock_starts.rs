@@ -13,6 +13,7 @@ use crate::lock::{Place, both, listed, names};
 
 crate::rows![
     c03_other_code_behind_the_same_tools_is_not_started,
+    c03_a_script_is_known_however_it_is_started,
     c04_names_that_read_the_same_are_approved_by_name,
     n03_what_is_started_otherwise_is_not_started,
     n03_a_lock_that_is_another_is_not_used,
@@ -65,6 +66,43 @@ fn c03_other_code_behind_the_same_tools_is_not_started() {
     assert_eq!(out.status.code(), Some(0), "{}", both(&out));
     let mut probe = Probe::of(&mut run("run", &[])).begin();
     assert_eq!(names(&listed(&mut probe, "tools")), ["send"]);
+}
+
+fn c03_a_script_is_known_however_it_is_started() {
+    let home = Home::new();
+    let script = home.path().join("server.py");
+    let path = script.to_str().unwrap();
+    let write = |more: &str| {
+        let python = format!("#!/usr/bin/env python3\n{more}\n{SERVER}");
+        fs::write(&script, python).unwrap();
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    };
+    for (words, is_known) in [
+        (&[path][..], true),
+        (&["env", "A=b", path], true),
+        (&["python3", "-X", "utf8", "-u", path], true),
+        (&["/usr/bin/env", "python3", path], true),
+        (&["python3", "-Xutf8", path], false),
+        (&["sh", "-c", "exec \"$0\"", path], false),
+    ] {
+        write("");
+        let _ = fs::remove_file(home.path().join("state/stockade.lock"));
+        let run = |name: &str, options: &[&str]| {
+            let mut command = home.stockade([name]);
+            command.args(options).args(home.unheld()).arg("--").args(words);
+            command
+        };
+        for options in [&[][..], &["--check"], &[]] {
+            let out = run("lock", options).output().unwrap();
+            assert_eq!(out.status.code(), Some(0), "{words:?}: {}", both(&out));
+            let says = both(&out).contains("code: not known");
+            assert_eq!(says, !is_known, "{words:?} {options:?}: {}", both(&out));
+        }
+        write("# another");
+        let ended = Probe::of(&mut run("run", &[])).begin().end();
+        assert_eq!(ended.code == Some(6), is_known, "{words:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.contains("blake3:"), is_known, "{words:?}: {}", ended.stderr);
+    }
 }
 
 fn c04_names_that_read_the_same_are_approved_by_name() {

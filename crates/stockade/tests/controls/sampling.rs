@@ -13,6 +13,8 @@ use crate::harness::{
 
 crate::rows![
     u05_what_is_too_much_is_taken_out,
+    u05_a_question_without_a_limit_is_given_one,
+    u05_what_is_asked_in_no_known_form_reaches_nobody,
     u05_a_person_sees_the_question_and_decides,
     u05_a_person_sees_the_answer_and_decides,
     u05_a_person_changes_what_is_asked_and_answered,
@@ -168,6 +170,99 @@ fn u05_what_is_too_much_is_taken_out() {
     probe.ask(&call(1, "ask", json!({})));
     reached_nobody(&mut probe);
     probe.end();
+}
+
+fn u05_a_question_without_a_limit_is_given_one() {
+    let home = Home::new();
+    home.policy("[sampling]\nmodels = [\"small-*\"]\n");
+    for (most, expected) in [
+        (None, json!(8192)),
+        (Some(json!(-1)), json!(8192)),
+        (Some(json!(0)), json!(8192)),
+        (Some(json!(8192.5)), json!(8192)),
+        (Some(json!(1e9)), json!(8192)),
+        (Some(json!("100")), json!(8192)),
+        (Some(json!(100.0)), json!(100.0)),
+        (Some(json!(100)), json!(100)),
+    ] {
+        let mut params = modest();
+        let members = params.as_object_mut().unwrap();
+        match most {
+            Some(it) => drop(members.insert("maxTokens".to_owned(), it)),
+            None => drop(members.remove("maxTokens")),
+        }
+        // What it may not have is taken out of it as well.
+        members.insert("includeContext".to_owned(), json!("allServers"));
+        members.insert(
+            "modelPreferences".to_owned(),
+            json!({ "hints": { "name": "big-model" }, "costPriority": 1 }),
+        );
+        let mended = |asked: &Value| {
+            assert_eq!(asked["maxTokens"], expected, "{params}: {asked}");
+            assert_eq!(asked["includeContext"], "none", "{asked}");
+            assert_eq!(asked["modelPreferences"], json!({ "costPriority": 1 }), "{asked}");
+            assert_eq!(asked["messages"], modest()["messages"]);
+        };
+        let fake = model(&home, &params);
+        let mut probe = can(&home, &[], &fake, models());
+        probe.ask(&call(1, "ask", json!({})));
+        mended(&reached(&mut probe));
+        probe.end();
+        let mut probe = Probe::run(&home, &fake);
+        let answer = probe.ask(&modern_of(call(1, "modern-ask", json!({})), models()));
+        mended(&answer["result"]["inputRequests"]["q"]["params"]);
+        probe.end();
+    }
+}
+
+fn u05_what_is_asked_in_no_known_form_reaches_nobody() {
+    let home = Home::new();
+    let method = "sampling/createMessage";
+    let asked = json!({ "method": method, "params": modest() });
+    let odd = [
+        json!([asked]),
+        json!("q"),
+        json!({ "q": { "params": modest() } }),
+        json!({ "q": [asked] }),
+        json!({ "q": { "method": "Sampling/createMessage", "params": modest() } }),
+        json!({ "q": { "method": "sampling/createMessage ", "params": modest() } }),
+        json!({ "q": { "method": "tools/call", "params": { "name": "rm" } } }),
+        json!({ "q": { "method": method, "Method": "x", "params": modest() } }),
+        json!({ "q": { "method": method } }),
+        json!({ "q": { "method": method, "params": [modest()] } }),
+        json!({ "q": asked, "r": { "method": "x" } }),
+    ];
+    let result = |asks: &Value| {
+        let mut result = json!({ "resultType": "input_required", "requestState": "of the server" });
+        result["inputRequests"] = asks.clone();
+        say(json!({ "jsonrpc": "2.0", "id": "$id", "result": result }))
+    };
+    let good = json!({ "q": asked, "r": { "method": "roots/list" } });
+    let mut disguised = json!({ "resultType": "input_required", "requestState": "of the server" });
+    disguised["InputRequests"] = json!({ "q": asked });
+    let disguised = say(json!({ "jsonrpc": "2.0", "id": "$id", "result": disguised }));
+    let mut script =
+        Script::default().on_tool("good", [result(&good)]).on_tool("disguised", [disguised]);
+    for (n, asks) in odd.iter().enumerate() {
+        script = script.on_tool(&format!("t{n}"), [result(asks)]);
+    }
+    let fake = home.fake(script);
+    let mut able = models();
+    able["roots"] = json!({});
+    for policy in ["", "[sampling]\neffect = \"deny\"\n"] {
+        home.policy(policy);
+        let mut probe = Probe::run(&home, &fake);
+        let mut ask = |tool: &str| probe.ask(&modern_of(call(tool, tool, json!({})), able.clone()));
+        let answer = ask("good");
+        assert_eq!(answer["result"]["inputRequests"] == good, policy.is_empty(), "{answer}");
+        assert!(is_refusal(&ask("disguised")));
+        for (n, asks) in odd.iter().enumerate() {
+            let answer = ask(&format!("t{n}"));
+            assert!(is_refusal(&answer), "{asks}: {answer}");
+            assert!(!answer.to_string().contains("MARKED"), "{asks}: {answer}");
+        }
+        probe.end();
+    }
 }
 
 const ASK: &str = "[sampling]\neffect = \"ask\"\n";

@@ -81,6 +81,7 @@ pub(super) fn summary(name: &str, identity: &Identity, offers: &Offers) -> Strin
         let told = format!("  code          {} ({})", code.name, code.hash);
         line(&mut text, &escaped(&told));
     }
+    text.push_str(unknown_code(identity));
     for (part, title) in [
         (Part::Tool, "tools"),
         (Part::Prompt, "prompts"),
@@ -101,6 +102,14 @@ pub(super) fn summary(name: &str, identity: &Identity, offers: &Offers) -> Strin
         }
     }
     text
+}
+
+/// What is said of code that no digest is known of.
+pub(super) fn unknown_code(identity: &Identity) -> &'static str {
+    match identity.is_of_unknown_code() {
+        true => "  code: not known, so other code behind the same command would not be noticed\n",
+        false => "",
+    }
 }
 
 /// What the rules see in what a server offers.
