@@ -109,6 +109,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("beginnings of long keys", "sk-proj-"),
     ("beginnings of other long keys", "sk-ant-"),
     ("beginnings of tokens", "glpat-"),
+    ("beginnings of two kinds", "sk-ant-glpat-"),
     ("letters that stand for sentences", "\u{fdfa}"),
     ("beginnings of keys of many kinds", "sk-ant-api03-ghp_xoxb-glpat-npm_AKIA."),
     ("assignments", "token=token="),

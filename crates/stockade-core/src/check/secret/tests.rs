@@ -467,7 +467,7 @@ fn a_text_full_of_beginnings_is_looked_through_once() {
 
 #[test]
 fn beginnings_of_tokens_in_a_row_are_taken_out_at_once() {
-    for unit in ["sk-proj-", "sk-ant-", "sk-ant-xy-", "glpat-"] {
+    for unit in ["sk-proj-", "sk-ant-", "sk-ant-xy-", "glpat-", "sk-ant-glpat-"] {
         let text = format!("see {} there", unit.repeat(1000));
         let shown = clean(&text);
         assert!(secrets(&shown, None).is_empty(), "{unit}");

@@ -124,9 +124,9 @@ fn token(text: &[u8], at: usize, ends: &mut Ends) -> Option<(&'static str, Range
     let formats = BY_FIRST.get(usize::from(*text.get(at)?))?;
     formats.iter().find_map(|it| {
         let end = matched(text, at, it, ends)?;
-        // Beginnings of such tokens in a row that ends as one. To take the last alone would leave one
+        // Beginnings of tokens in a row that ends as one. To take the last alone would leave one
         // that is the next to be last: a text of nothing else would be looked at once for each.
-        let first = ends.overran.filter(|over| (over.kind, over.end) == (it.kind, end));
+        let first = ends.overran.filter(|over| over.end == end && over.start < at);
         Some((it.kind, first.map_or(at, |it| it.start)..end))
     })
 }
@@ -146,9 +146,9 @@ fn matched(text: &[u8], at: usize, format: &Format, ends: &mut Ends) -> Option<u
             }
             Part::Run(class, min, max) => {
                 let end = ends.of(text, *class, at);
-                let is_other = |it: &Overran| (it.kind, it.end) != (format.kind, end);
+                let is_other = |it: &Overran| it.end != end;
                 if end - at > *max && ends.overran.as_ref().is_none_or(is_other) {
-                    ends.overran = Some(Overran { kind: format.kind, start, end });
+                    ends.overran = Some(Overran { start, end });
                 }
                 (*min..=*max).contains(&(end - at)).then_some(())?;
                 at = end;
@@ -163,13 +163,12 @@ fn matched(text: &[u8], at: usize, format: &Format, ends: &mut Ends) -> Option<u
 #[derive(Default)]
 struct Ends {
     known: [Known; Class::COUNT],
-    /// The first of the beginnings of one kind whose run, which ends there, is too long for a token.
+    /// The first of the beginnings whose run, which ends there, is too long for a token of their kind.
     overran: Option<Overran>,
 }
 
 #[derive(Clone, Copy)]
 struct Overran {
-    kind: &'static str,
     start: usize,
     end: usize,
 }

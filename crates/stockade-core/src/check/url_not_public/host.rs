@@ -87,7 +87,7 @@ fn one(word: &str, is_alone: bool, it: &Argument<'_>) -> Result<(), String> {
     // `127.0.0.1@example.com`: a user to some. Whatever else is there may be one.
     before.split(['@', '\\']).try_for_each(|user| named(user, it, false))?;
     // Of words in a row, those that could be no host are words.
-    named(host, it, is_alone || host.contains(['.', ':', '[', '%']))
+    named(host, it, is_alone || host.contains(['.', ':', '[', '%', '。', '．', '｡']))
 }
 
 fn named(host: &str, it: &Argument<'_>, must_be_one: bool) -> Result<(), String> {
@@ -95,7 +95,8 @@ fn named(host: &str, it: &Argument<'_>, must_be_one: bool) -> Result<(), String>
         return Ok(());
     }
     if host.bytes().all(|it| it.is_ascii_digit()) && host.len() < DIGITS_OF_HOST_MIN {
-        let is_any = host.bytes().all(|it| it == b'0') && is_called_host(&last_word(it.name));
+        let is_host = it.is(Kind::Url) || is_called_host(&last_word(it.name));
+        let is_any = host.bytes().all(|it| it == b'0') && is_host;
         return match is_any && it.call.traits().goes {
             true => Err(Refusal::Address(Is::Unspecified).to_string()),
             false => Ok(()),
