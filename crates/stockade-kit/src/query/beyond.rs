@@ -119,10 +119,11 @@ pub(super) fn breaks_out(
 
 fn of_tokens(tokens: &[Token], value: &str) -> Option<Breakout> {
     // Prose goes on behind a dash; an attacker has no more to say.
-    let is_prose = tokens.iter().any(|it| match it {
-        Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => !is_short(comment),
-        _ => false,
-    });
+    let says_more = |it: &Token| {
+        matches!(it, Token::Whitespace(Whitespace::SingleLineComment { comment, .. })
+            if !is_short(comment))
+    };
+    let is_prose = tokens.iter().any(says_more);
     let is_said = |it: &&Token| !matches!(it, Token::Whitespace(_) | Token::LParen | Token::RParen);
     let words: Vec<String> = tokens.iter().skip(1).filter(is_said).map(said).collect();
     let first = words.first().filter(|_| !is_prose)?;
@@ -164,12 +165,13 @@ fn of_tokens(tokens: &[Token], value: &str) -> Option<Breakout> {
 
 /// A word in small letters, a sign as it is, and of a text nothing.
 fn said(token: &Token) -> String {
-    match token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
-        Token::SemiColon => ";".to_owned(),
-        Token::LBrace => "{".to_owned(),
-        Token::AtSign => "@".to_owned(),
-        Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => "''".to_owned(),
-        other => other.to_string().to_ascii_lowercase(),
+    if let Token::Word(word) = token
+        && word.quote_style.is_none()
+    {
+        return word.value.to_ascii_lowercase();
     }
+    if matches!(token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) {
+        return "''".to_owned();
+    }
+    token.to_string().to_ascii_lowercase()
 }
