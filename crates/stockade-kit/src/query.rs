@@ -10,6 +10,7 @@
 //! call whatever it likes. Beside it belongs a handle that cannot write, as in `servers/hardened`:
 //! a read-only connection and an authorizer, or a role without rights.
 
+mod beyond;
 mod catalog;
 mod clauses;
 mod effort;

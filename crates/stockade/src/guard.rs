@@ -350,6 +350,19 @@ fn length(event: &Event) -> Option<usize> {
     None
 }
 
+/// A message of more bytes takes its time to be judged.
+const LARGE: usize = 256 * 1024;
+
+/// Does what takes its time so that other sessions, which wait for the same thread, go on at another.
+/// An event loop of one thread has one session, and nobody waits.
+fn apart<T>(job: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|it| it.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(job),
+        Ok(_) | Err(_) => job(),
+    }
+}
+
 /// A message of a client, with what is to be looked at before it is judged.
 struct Named {
     message: Box<Message>,
@@ -501,7 +514,10 @@ impl Conversation {
             alerts.sees_bytes(bytes);
         }
         let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
-        let effects = self.on(event);
+        let effects = match length(&event) {
+            Some(bytes) if bytes > LARGE => apart(|| self.on(event)),
+            Some(_) | None => self.on(event),
+        };
         let mut sends = Vec::with_capacity(1);
         for effect in effects {
             match effect {
@@ -603,5 +619,33 @@ impl Conversation {
             self.board.send_if_modified(|it| !std::mem::replace(&mut it.busy, true));
         }
         effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_its_time_holds_up_no_other() {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let (tells, hears) = std::sync::mpsc::channel();
+        let heard = runtime.block_on(async move {
+            let judges = tokio::spawn(async move {
+                apart(|| hears.recv_timeout(Duration::from_secs(10)).is_ok())
+            });
+            let other = tokio::spawn(async move { tells.send(()) });
+            let _sent = other.await;
+            judges.await
+        });
+        assert!(heard.unwrap());
+    }
+
+    #[test]
+    fn one_thread_has_nobody_who_waits() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(async { apart(|| 1) }), 1);
+        assert_eq!(apart(|| 2), 2);
     }
 }

@@ -1,5 +1,7 @@
 #![doc = include_str!("image_with_data.md")]
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::GeneralPurposeConfig;
 use base64::engine::{DecodePaddingMode, GeneralPurpose};
@@ -66,31 +68,80 @@ pub(super) fn carries(url: &Url) -> Option<&'static str> {
         return None;
     }
     let mut last = None;
+    let mut all = String::new();
     for (_, value) in url.query_pairs() {
         if let Some(why) = says(&value) {
             return Some(why);
         }
+        all.push_str(&value);
         last = Some(value.is_empty());
     }
     if last == Some(true) && url.as_str().ends_with('=') {
         return Some("a place for data at its end");
     }
-    let path = url.path_segments().into_iter().flatten();
-    let parts = path.chain(host.split('.')).chain(url.fragment());
-    parts.into_iter().any(is_encoded).then_some("encoded text in it")
+    let path: Vec<Cow<'_, str>> = url.path_segments().into_iter().flatten().map(written).collect();
+    let host: Vec<Cow<'_, str>> = host.split('.').map(written).collect();
+    if path.iter().chain(&host).any(|it| is_place_in_path(it)) {
+        return Some("a place for data");
+    }
+    let user = [Some(url.username()), url.password(), url.fragment()];
+    let user: Vec<Cow<'_, str>> = user.into_iter().flatten().map(written).collect();
+    let mut parts = path.iter().chain(&host).chain(&user);
+    (is_encoded(&all) || parts.any(|it| is_encoded(it)) || is_encoded(&path.concat()))
+        .then_some("encoded text in it")
+}
+
+/// A part of an address without the percent signs that it is written with.
+fn written(part: &str) -> Cow<'_, str> {
+    if !part.contains('%') {
+        return Cow::Borrowed(part);
+    }
+    // Read as the name of a parameter, in which other signs have a meaning.
+    let plain = part.replace('&', "%26").replace('+', "%2B").replace('=', "%3D");
+    let name = url::form_urlencoded::parse(plain.as_bytes()).next().map(|(name, _)| name.into_owned());
+    Cow::Owned(name.unwrap_or_default())
+}
+
+/// Whether it is a word that something else is to be put in the place of: `{data}`, `{{data}}`,
+/// `${data}`, `<data>`.
+fn is_place(value: &str) -> bool {
+    let value = value.strip_prefix(['$', '#', '%']).unwrap_or(value);
+    // What has a space in it (`{{ data }}`) is an address up to there.
+    if matches!(value, "{{" | "{" | "<%" | "<%=") {
+        return true;
+    }
+    let inside = |open: char, close: char| {
+        let inside = value.trim_start_matches(open).trim_end_matches(close);
+        let is_around = value.starts_with(open) && (value.ends_with(close) || open == '<');
+        is_around
+            && inside.chars().any(char::is_alphabetic)
+            && !inside.contains(['{', '}', ':', '"', ',', '<', '='])
+    };
+    inside('{', '}') || inside('[', ']') || inside('<', '>')
+}
+
+/// The same in a path or a host, where it may be said which picture it is: `{z}/{x}/{y}.png`.
+fn is_place_in_path(part: &str) -> bool {
+    const PICTURES: &[&str] = &[
+        "avatar", "branch", "code", "color", "country", "domain", "ext", "file", "filename", "format",
+        "hash", "height", "icon", "image", "key", "lang", "locale", "name", "owner", "path", "project",
+        "repo", "size", "slug", "style", "theme", "user", "username", "version", "width",
+    ];
+    /// `id`, `z`, `w`.
+    const LETTERS_MAX: usize = 2;
+    let stem = part.rsplit_once('.').map_or(part, |(stem, _)| stem);
+    let name = stem.trim_matches(|it: char| !it.is_alphanumeric()).to_ascii_lowercase();
+    let is_name = name.split(['.', '_', '-']).next_back();
+    let is_picture =
+        is_name.is_some_and(|it| it.len() <= LETTERS_MAX || PICTURES.contains(&it) || it.ends_with("id"));
+    is_place(stem) && !stem.starts_with('[') && !is_picture
 }
 
 /// What a parameter tells.
 fn says(value: &str) -> Option<&'static str> {
     /// A few words are a title.
     const WORDS_MIN: usize = 5;
-    let is_mark = |open: char, close: char| {
-        let inside = value.strip_prefix(open).and_then(|it| it.strip_suffix(close));
-        inside.is_some_and(|it| {
-            it.chars().any(char::is_alphabetic) && !it.contains(['{', '}', ':', '"', ','])
-        })
-    };
-    if is_mark('{', '}') || is_mark('[', ']') || is_mark('<', '>') {
+    if is_place(value) {
         return Some("a place for data");
     }
     let words = value.split_whitespace().filter(|it| it.chars().any(char::is_alphabetic));
@@ -100,33 +151,90 @@ fn says(value: &str) -> Option<&'static str> {
     is_encoded(value).then_some("encoded text in it")
 }
 
-/// Whether it is text in Base64 or in hexadecimal. What is signed or drawn at random is no text.
+/// The least that is text and no accident.
+const BYTES_MIN: usize = 20;
+
+/// Whether there is text in Base64 or in hexadecimal in it: all of it, what is between two signs, or
+/// what is left without them. What is signed or drawn at random is no text.
 fn is_encoded(part: &str) -> bool {
-    const BYTES_MIN: usize = 20;
-    /// Pictures are asked for by way of others.
-    const ADDRESS: &[u8] = b"http";
-    let is_text = |it: Vec<u8>| {
-        it.len() >= BYTES_MIN
-            && !it.starts_with(ADDRESS)
-            && std::str::from_utf8(&it).is_ok_and(|it| !it.contains(char::is_control))
-    };
-    if part.len() < BYTES_MIN * 4 / 3 {
+    if part.len() < BYTES_MIN * 4 / 3 || is_signed(part) {
         return false;
     }
-    let hex = || -> Option<Vec<u8>> {
-        let (pairs, rest) = part.as_bytes().as_chunks::<2>();
-        let digit = |it: u8| u8::try_from(char::from(it).to_digit(16)?).ok();
-        if !rest.is_empty() {
-            return None;
+    let is_letter = |it: char| it.is_ascii_alphanumeric();
+    let is_of_base = |it: char| is_letter(it) || "+/-_".contains(it);
+    // A `+` of Base64 is a space where an address is read.
+    let whole = part.replace(' ', "+");
+    is_text_in(&whole)
+        || whole.split(|it| !is_of_base(it)).any(is_text_in)
+        || whole.split(|it| !is_letter(it) && !"+-_".contains(it)).any(is_text_in)
+        || is_text_in(&part.replace(|it| !is_of_base(it), ""))
+        || is_text_in(&part.replace(|it| !is_letter(it), ""))
+}
+
+/// Whether it is a token with a signature behind what it says (RFC 7519): a picture that not
+/// everybody may see has one in its address.
+fn is_signed(part: &str) -> bool {
+    let mut parts = part.split('.');
+    let (Some(head), Some(_), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let says_how = base64(head).is_some_and(|it| memchr::memmem::find(&it, b"\"alg\"").is_some());
+    says_how && signature.len() >= BYTES_MIN && !is_text_in(signature)
+}
+
+fn is_text_in(part: &str) -> bool {
+    part.len() >= BYTES_MIN * 4 / 3
+        && (hex(part).is_some_and(|it| is_text(&it)) || base64(part).is_some_and(|it| is_text(&it)))
+}
+
+/// Whether bytes are text that is no address of a picture: in UTF-8, in UTF-16, or in an encoding of
+/// one byte for a letter, nearly all of which are of English.
+fn is_text(bytes: &[u8]) -> bool {
+    if bytes.len() < BYTES_MIN {
+        return false;
+    }
+    let is_hidden = |it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t');
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !text.contains(is_hidden)
+    {
+        // Pictures are asked for by way of others.
+        let is_address = text.starts_with("http://") || text.starts_with("https://");
+        let inner = Url::parse(text).ok().filter(|_| is_address && !text.contains(char::is_whitespace));
+        return inner.is_none_or(|it| carries(&it).is_some());
+    }
+    let is_plain =
+        |it: &&u8| it.is_ascii_alphanumeric() || matches!(**it, b' ' | b'\n' | b',' | b'.' | b':' | b'=' | b'_' | b'-');
+    let are_plain = |of: &mut dyn Iterator<Item = &u8>| {
+        let (mut all, mut plain) = (0_usize, 0_usize);
+        for it in of {
+            all += 1;
+            plain += usize::from(is_plain(&it));
         }
-        pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+        plain * 5 >= all * 4
     };
-    let base64 = || {
-        let standard = part.replace('-', "+").replace('_', "/");
-        let config = GeneralPurposeConfig::new()
-            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-            .with_decode_allow_trailing_bits(true);
-        GeneralPurpose::new(&base64::alphabet::STANDARD, config).decode(standard).ok()
+    let is_wide = |of: usize| {
+        let mut zeros = bytes.iter().skip(1 - of).step_by(2);
+        zeros.all(|it| *it == 0) && are_plain(&mut bytes.iter().skip(of).step_by(2))
     };
-    hex().is_some_and(is_text) || base64().is_some_and(is_text)
+    let has_zero = bytes.contains(&0);
+    has_zero && (is_wide(0) || is_wide(1)) || !has_zero && are_plain(&mut bytes.iter())
+}
+
+fn hex(part: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = part.as_bytes().as_chunks::<2>();
+    let digit = |it: u8| u8::try_from(char::from(it).to_digit(16)?).ok();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+fn base64(part: &str) -> Option<Vec<u8>> {
+    let standard = part.replace('-', "+").replace('_', "/");
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(&base64::alphabet::STANDARD, config).decode(standard).ok()
 }

@@ -88,9 +88,10 @@ fn begins_line(bytes: &[u8], at: usize) -> bool {
 
 /// Attributes of tags.
 fn html(text: &str, found: &mut Vec<Target>) {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "src",
         "srcset",
+        "imagesrcset",
         "href",
         "poster",
         "background",
@@ -102,6 +103,7 @@ fn html(text: &str, found: &mut Vec<Target>) {
     ];
     let bytes = text.as_bytes();
     let mut tag = None;
+    let mut done = 0;
     for at in memchr::memchr3_iter(b'<', b'>', b'=', bytes) {
         match bytes.get(at) {
             Some(b'<') => {
@@ -122,6 +124,13 @@ fn html(text: &str, found: &mut Vec<Target>) {
                 }
                 let clicked = [&b"a"[..], b"area", b"form", b"button"];
                 let fetched = !clicked.iter().any(|it| it.eq_ignore_ascii_case(tag));
+                if name.len() >= 6 && name.to_ascii_lowercase().ends_with(b"srcset") {
+                    // What is in one is none of its own: a text of nothing else would be read for each.
+                    if at >= done {
+                        done = candidates(text, at + 1, fetched, found);
+                    }
+                    continue;
+                }
                 let start = if name.eq_ignore_ascii_case(b"content") {
                     // `<meta http-equiv="refresh" content="0; url=target">`
                     let rest = bytes.get(at..).unwrap_or_default();
@@ -135,6 +144,51 @@ fn html(text: &str, found: &mut Vec<Target>) {
             }
         }
     }
+}
+
+/// The pictures of a `srcset`, of which a renderer takes the one that fits: each an address and, behind
+/// a space, a size. Returns where it ends.
+fn candidates(text: &str, start: usize, fetched: bool, found: &mut Vec<Target>) -> usize {
+    /// No more of it is looked at.
+    const BYTES_MAX: usize = 16 * 1024;
+    let rest = text.get(start..).unwrap_or_default();
+    let inside = rest.get(..rest.floor_char_boundary(BYTES_MAX)).unwrap_or_default();
+    let spaces = inside.len() - inside.trim_start().len();
+    let inside = inside.trim_start();
+    let (value, before) = match inside.strip_prefix(['"', '\'']) {
+        Some(value) => {
+            let quote = inside.chars().next().unwrap_or_default();
+            (value.split(quote).next().unwrap_or_default(), spaces + 1)
+        }
+        None => {
+            let is_end = |it: char| it.is_whitespace() || it == '>';
+            (inside.split(is_end).next().unwrap_or_default(), spaces)
+        }
+    };
+    let start = start + before;
+    let mut at = 0;
+    while let Some(rest) = value.get(at..) {
+        let is_between = |it: char| it.is_whitespace() || it == ',';
+        let trimmed = rest.trim_start_matches(is_between);
+        if trimmed.is_empty() {
+            break;
+        }
+        at += rest.len() - trimmed.len();
+        let written = trimmed.split(char::is_whitespace).next().unwrap_or_default();
+        let address = written.trim_end_matches(',');
+        if may_lead_out(address) {
+            let from = start + at;
+            let url = plain(address);
+            found.push(Target { at: from..from + address.len(), fetched, attribute: true, url });
+        }
+        at += written.len();
+        // Its size, unless it ended with the comma already.
+        if address.len() == written.len() {
+            let rest = value.get(at..).unwrap_or_default();
+            at += rest.find(',').unwrap_or(rest.len());
+        }
+    }
+    start + value.len()
 }
 
 /// `url(target)`, `@import "target"`.

@@ -37,6 +37,7 @@ impl Check for This {
         }
         let judge = |text: &str| judge(text, it.is(Kind::Path), it.call.inputs, facts.roots);
         let judged = judge(it.str.trim()).and_then(|()| judge(&as_clients_read(it.str)));
+        let judged = judged.and_then(|()| host::judge_of_url(it));
         if let Err(why) = judged {
             out.add_told(it.at, it.says(Kind::Url, why));
         }
@@ -142,7 +143,10 @@ fn judge(
         "file" if may_be_path => Ok(()),
         "file" if !directories(roots).is_empty() => within(roots, text),
         "file" | "gopher" | "dict" | "ldap" | "ldaps" | "tftp" | "jar" | "netdoc" | "phar" | "php"
-        | "expect" | "javascript" | "vbscript" | "view-source" | "url" | "smb" | "telnet" => {
+        | "expect" | "javascript" | "vbscript" | "view-source" | "url" | "smb" | "telnet" | "unix"
+        | "npipe" | "filesystem" | "blob" | "feed" => Err(Refusal::Scheme(scheme).to_string()),
+        // `http+unix://%2Fvar%2Frun%2Fdocker.sock/`: a socket of this machine, whatever is said over it.
+        _ if scheme.ends_with("+unix") || scheme.ends_with("+npipe") => {
             Err(Refusal::Scheme(scheme).to_string())
         }
         // `localhost:3000/path`

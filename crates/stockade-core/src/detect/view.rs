@@ -251,6 +251,10 @@ fn apart(name: &str) -> String {
     words
 }
 
+/// A letter that stands for more of them is read as itself: U+FDFA is a sentence of eighteen, and a text
+/// of nothing else would be six times as long as it is.
+const EXPANDS_MAX: usize = 4;
+
 /// A text in the letters that it is read as.
 struct Folded {
     text: String,
@@ -278,6 +282,8 @@ impl Folded {
             } else if is_own_script(it) {
                 folded.end(&mut word);
                 folded.push_own(it);
+            } else if it.nfkd().nth(EXPANDS_MAX).is_some() {
+                word.push(it, None);
             } else {
                 for it in it.nfkd().filter(|it| !is_combining_mark(*it)) {
                     if it.is_alphanumeric() {

@@ -102,3 +102,10 @@ const OPEN: [&str; 14] = [
     "timezone",
     "transaction_read_only",
 ];
+
+/// Whether a hint of SQL Server about a table keeps others from it: `WITH (TABLOCKX, HOLDLOCK)`.
+pub(super) fn is_lock(hint: &Expr) -> bool {
+    const LOCKS: [&str; 7] =
+        ["holdlock", "repeatableread", "serializable", "tablock", "tablockx", "updlock", "xlock"];
+    matches!(hint, Expr::Identifier(it) if LOCKS.contains(&it.value.to_ascii_lowercase().as_str()))
+}

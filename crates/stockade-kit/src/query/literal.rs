@@ -1,9 +1,10 @@
 //! Whether a text would leave the quotes that a server puts around it: what an attacker sends to a
 //! server that makes its statements by putting texts together.
 //!
-//! There is no list of words. The text is put where such a server puts it, and the whole is parsed:
-//! what comes to more than one value is no value. Nearly no other text does, since what follows a
-//! quote in prose is no SQL, and the server's own quote at the end has to find a beginning.
+//! The text is put where such a server puts it, and the whole is parsed: what comes to more than one
+//! value is no value. Nearly no other text does, since what follows a quote in prose is no SQL, and the
+//! server's own quote at the end has to find a beginning. What the parser does not know is found by the
+//! words that go on behind the quote, and by nothing else: see `beyond`.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
-use super::{DEPTH_MAX, Effort, Refusal};
+use super::{DEPTH_MAX, Effort, Refusal, beyond};
 
 /// What a text would be besides a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +86,7 @@ fn as_text(text: &str, quote: char, effort: &Effort) -> Result<Option<Breakout>,
     };
     let goes_on = text.match_indices(quote).any(|(at, _)| {
         let after = text.get(at + 1..).unwrap_or_default();
-        may_go_on(after)
+        may_go_on(after) || beyond::may_begin(after)
     });
     if rest.len() > BYTES_MAX || !goes_on {
         return Ok(None);
@@ -95,11 +96,14 @@ fn as_text(text: &str, quote: char, effort: &Effort) -> Result<Option<Breakout>,
     let value = format!("{quote}{before}{rest}{quote}");
     // To the others this is a name.
     let dialects = if quote == '"' { OF_MYSQL } else { DIALECTS };
-    of_any(&value, dialects, effort)
+    match of_any(&value, dialects, effort)? {
+        Some(found) => Ok(Some(found)),
+        None => beyond::breaks_out(&value, dialects, effort),
+    }
 }
 
 /// Whether what follows a quote may be more of a statement: a symbol, a word, or nothing.
-fn may_go_on(after: &str) -> bool {
+pub(super) fn may_go_on(after: &str) -> bool {
     let rest = after.trim_start();
     match rest.chars().next() {
         None => false,
@@ -107,7 +111,8 @@ fn may_go_on(after: &str) -> bool {
             let word: String = rest.chars().take_while(|it| it.is_alphabetic()).take(12).collect();
             FOLLOWS.contains(&word.to_ascii_lowercase().as_str())
         }
-        Some(it) => "=<>|&;-#/+*%^!)~".contains(it),
+        Some(':') => rest.starts_with("::"),
+        Some(it) => "=<>|&;-#/+*%^!)~@".contains(it),
     }
 }
 
@@ -144,6 +149,14 @@ const FOLLOWS: &[&str] = &[
     "into",
     "window",
     "procedure",
+    "match",
+    "member",
+    "operator",
+    "overlaps",
+    "at",
+    "fetch",
+    "natural",
+    "returning",
 ];
 
 fn as_number(text: &str, effort: &Effort) -> Result<Option<Breakout>, Refusal> {
@@ -297,7 +310,7 @@ fn comment(token: &Token) -> Option<Cut> {
 
 /// Behind a quote that ends a word (`the boys' -- all of them`) prose may go on; an attacker has no
 /// more to say.
-fn is_short(comment: &str) -> bool {
+pub(super) fn is_short(comment: &str) -> bool {
     let said = comment.trim_matches(|it: char| !it.is_alphanumeric());
     !said.contains(char::is_whitespace)
 }
@@ -412,6 +425,24 @@ mod tests {
             ("admin'-- -", Breakout::Comment),
             ("' ORDER BY 5 --", Breakout::Clause),
             ("' GROUP BY id HAVING 1=1 --", Breakout::Clause),
+            // What the parser does not know.
+            ("x';shutdown -- ", Breakout::Statement),
+            ("x' shutdown -- ", Breakout::Statement),
+            ("x' exec xp_cmdshell 'id' -- ", Breakout::Statement),
+            ("x';do sleep(5);-- ", Breakout::Statement),
+            ("x';do $$ begin execute 'drop table t'; end $$ -- ", Breakout::Statement),
+            ("x' waitfor delay '0:0:5'-- ", Breakout::Statement),
+            ("x' if 1=1 waitfor delay '0:0:5' -- ", Breakout::Statement),
+            ("x') ; load data infile '/x' into table t -- ", Breakout::Statement),
+            ("x';handler t open;#", Breakout::Statement),
+            ("x' or 1=1; do sleep(5) -- ", Breakout::Statement),
+            ("x' into outfile '/var/www/a.php' -- ", Breakout::Clause),
+            ("x' into dumpfile '/x' #", Breakout::Clause),
+            ("' or 1=1 into outfile '/x' -- ", Breakout::Clause),
+            ("x' limit 0,1 into outfile '/x' lines terminated by 0x3c3f -- ", Breakout::Clause),
+            ("x' procedure analyse(1,1) -- ", Breakout::Clause),
+            ("x' lock in share mode -- ", Breakout::Clause),
+            ("x'::text or true -- ", Breakout::Condition),
         ] {
             assert_eq!(breaks_out(text), Some(expected), "{text}");
         }
@@ -456,6 +487,15 @@ mod tests {
             "l'école d'été - l'an 2000",
             "rock & roll; 'n more",
             "' -- a note on quotes, and more",
+            "it's; do what you 'like'",
+            "the boys' do well -- all of them",
+            "Load the 'data' into the 'table'",
+            "the kids' lock in the door",
+            "'users' into 'accounts'",
+            "the players' exec board",
+            "the players' shutdown",
+            "O'Brien; shutdown -- now",
+            "'x'; execute as you 'will'",
         ] {
             assert_eq!(breaks_out(text), None, "{text}");
         }

@@ -399,6 +399,11 @@ impl Visitor for Survey<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         self.table_alias(factor);
+        if let TableFactor::Table { with_hints, .. } = factor
+            && with_hints.iter().any(clauses::is_lock)
+        {
+            self.refuse(Refusal::Locks);
+        }
         if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
             factor
         {

@@ -107,6 +107,9 @@ fn run_to(reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Re
                 not_there(&absent, format, out, err)?;
                 return Ok(USAGE);
             }
+            if let Some(says) = resolved.says_nothing() {
+                writeln!(err, "warning: {says}")?;
+            }
             check(&resolved, format, out)?;
         }
         Reading::Explain(it) => return it.explain(&resolved, out, err),
@@ -351,6 +354,15 @@ when = "args.size > 10"
           |          ^^^^^^^^^ `:rx` is neither `:ro` nor `:rw`
         exit 2
         "#);
+    }
+
+    #[test]
+    fn a_policy_that_says_nothing_is_told() {
+        for text in ["", "\n # nothing\n"] {
+            let said = run_on(text, &["check"]);
+            assert!(said.contains("warning: the policy `stockade.toml` says nothing"), "{said}");
+        }
+        assert!(!run_on("roots = []\n", &["check"]).contains("warning"));
     }
 
     #[test]

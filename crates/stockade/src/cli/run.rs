@@ -281,6 +281,9 @@ impl Shared {
         };
         let resolved = Resolved::read(&search, &flags)
             .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
+        if let Some(says) = resolved.says_nothing() {
+            anstream::eprintln!("warning: {says}");
+        }
         for root in resolved.roots.iter().filter(|it| it.origin.place == "--root" && !it.is_uri()) {
             there(&root.path, false)?;
         }

@@ -111,7 +111,8 @@ impl Serve {
         if !ready.resolved.policy.client_roots.is_empty() {
             anstream::eprintln!("note: roots of clients count behind `stockade run` alone");
         }
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        // Two at least: while one judges what is very large, the other sessions go on.
+        let threads = std::thread::available_parallelism().map_or(2, |it| it.get().max(2));
         let end = ended(runtime(threads)?, self.serve(ready));
         last(&told);
         end

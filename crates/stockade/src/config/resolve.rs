@@ -134,6 +134,18 @@ impl Resolved {
         Self::new(search.read()?, flags)
     }
 
+    /// That the file says nothing, if there is one and it does not: `stockade policy init … >
+    /// stockade.toml` makes one when it fails.
+    pub fn says_nothing(&self) -> Option<String> {
+        let source = self.source.as_ref()?;
+        let is_empty =
+            source.text.lines().map(str::trim).all(|it| it.is_empty() || it.starts_with('#'));
+        let path = stockade_core::check::visible(&source.path.display().to_string());
+        is_empty.then(|| {
+            format!("the policy `{path}` says nothing, so that each tool is allowed: what was to write it may have failed")
+        })
+    }
+
     /// Resolves a file that was read, or none.
     ///
     /// # Errors

@@ -5,7 +5,9 @@ use super::{digits, luhn, runs};
 /// What there is of it in a text.
 pub(super) fn find(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
-    if runs(text, b" -").any(|(at, it)| is_card(text, at, it)) {
+    let is_card = |(at, it): (usize, &str)| is_card(text, at, it);
+    // A stop may end a sentence as well, so it stands between the groups only where nothing else does.
+    if runs(text, b" -").any(is_card) || runs(text, b".").any(is_card) {
         found.push("the number of a card");
     }
     if has_iban(text) {
@@ -53,7 +55,7 @@ fn is_of_manual(number: &[u32]) -> bool {
 
 /// As people write it: without a break, or in groups of one kind.
 fn is_grouped(run: &str) -> bool {
-    let groups: Vec<usize> = run.split([' ', '-']).map(str::len).collect();
+    let groups: Vec<usize> = run.split([' ', '-', '.']).map(str::len).collect();
     match groups.as_slice() {
         [_] => true,
         [4, middle @ .., last] => {
@@ -68,26 +70,38 @@ fn has_iban(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = bytes.windows(4).enumerate().filter(|(at, it)| {
         let joins = at.checked_sub(1).and_then(|it| bytes.get(it));
+        let is_country = |a: &u8, b: &u8| {
+            a.is_ascii_uppercase() && b.is_ascii_uppercase()
+                || a.is_ascii_lowercase() && b.is_ascii_lowercase()
+        };
         !joins.is_some_and(u8::is_ascii_alphanumeric)
-            && matches!(it, [a, b, c, d] if a.is_ascii_uppercase() && b.is_ascii_uppercase()
-                && c.is_ascii_digit() && d.is_ascii_digit())
+            && matches!(it, [a, b, c, d] if is_country(a, b) && c.is_ascii_digit() && d.is_ascii_digit())
     });
     starts.into_iter().any(|(at, _)| bytes.get(at..).is_some_and(is_iban))
 }
 
 fn is_iban(bytes: &[u8]) -> bool {
     let country = bytes.get(..2).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default();
+    let is_small = country.bytes().all(|it| it.is_ascii_lowercase());
+    let country = country.to_ascii_uppercase();
     let Some((_, length)) = LENGTHS.iter().find(|(it, _)| *it == country) else { return false };
     let mut number = Vec::new();
     let mut rest = bytes.iter().peekable();
     while number.len() < *length {
         match rest.next() {
             Some(it) if it.is_ascii_digit() || it.is_ascii_uppercase() => number.push(*it),
-            Some(b' ') if number.len().is_multiple_of(4) => {}
+            Some(it) if is_small && it.is_ascii_lowercase() => number.push(it.to_ascii_uppercase()),
+            Some(b' ' | b'-') if number.len().is_multiple_of(4) => {}
             _ => return false,
         }
     }
     if rest.peek().is_some_and(|it| it.is_ascii_alphanumeric()) {
+        return false;
+    }
+    // In small letters it may be a name in hexadecimal: of letters, there is at most the bank's.
+    let of_bank = number.iter().skip(4).take_while(|it| it.is_ascii_alphabetic()).count();
+    let has_other = number.iter().skip(4 + of_bank).any(u8::is_ascii_alphabetic);
+    if is_small && (has_other || !matches!(of_bank, 0 | 4)) || OF_MANUALS.contains(&number.as_slice()) {
         return false;
     }
     number.rotate_left(4);
@@ -100,6 +114,9 @@ fn is_iban(bytes: &[u8]) -> bool {
     });
     rest == 1
 }
+
+/// What explanations of the form have in them, of banks that there are not.
+const OF_MANUALS: &[&[u8]] = &[b"GB82WEST12345698765432", b"GB29NWBK60161331926819"];
 
 const LENGTHS: &[(&str, usize)] = &[
     ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16), ("BG", 22),

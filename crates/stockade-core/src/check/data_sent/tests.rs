@@ -1,8 +1,9 @@
 use super::*;
 
 fn found(text: &str) -> Vec<&'static str> {
-    let mut found = money::find(text);
-    found.extend(identity::find(text, ""));
+    let plain = plain(text);
+    let mut found = money::find(&plain);
+    found.extend(identity::find(&plain, ""));
     found.extend(marking(text));
     found
 }
@@ -12,7 +13,10 @@ fn what_has_its_check_digits_is_found() {
     for text in [
         "4539 1488 0343 6467", "5425-2334-3010-9903", "card 374245455400126", "6011556448578943",
         "3742 454554 00126",
-        "DE89 3704 0044 0532 0130 00", "iban GB82WEST12345698765432.", "FR1420041010050500013M02606",
+        "DE89 3704 0044 0532 0130 00", "iban NL39RABO0300065264.", "de89370400440532013000",
+        "DE89-3704-0044-0532-0130-00", "nl39 rabo 0300 0652 64", "4539.1488.0343.6467",
+        "4539\u{a0}1488\u{2009}0343\u{202f}6467", "４５３９ １４８８ ０３４３ ６４６７",
+        "4539\u{200b}148803436467", "4539\u{2011}1488\u{2011}0343\u{2011}6467", "TLP: RED", "TLP RED", "TLP: AMBER+STRICT", "FR1420041010050500013M02606",
         "536-90-4399", "social security number 536904399",
         "529.982.247-25", "11010519491231002X", "110101199003071014", "RSSMRA85T10A562S",
         "BSN 111222333", "DNI: 12345678Z", "nie X1234567L", "Steuer-ID 86095742719",
@@ -36,7 +40,9 @@ fn what_only_looks_like_it_is_not() {
         // What networks and states have published for tests and forms.
         "4242 4242 4242 4242", "4111 1111 1111 1111", "4111111111111111", "5555-5555-5555-4444",
         "378282246310005", "6011111111111117", "SSN format: 123-45-6789", "SSN 000-00-0000",
-        "ssn 078-05-1120",
+        "ssn 078-05-1120", "GB82 WEST 1234 5698 7654 32", "gb82west12345698765432",
+        "be12ab34cd56ef78", "TLP:GREEN", "TLP is short for Traffic Light Protocol", "4242.4242.4242.4242",
+        "１２３４ ５６７８ ９０１２ ３４５６", "0.4539148803436467",
     ] {
         assert_eq!(found(text), Vec::<&str>::new(), "{text}");
     }

@@ -464,3 +464,17 @@ fn a_text_full_of_beginnings_is_looked_through_once() {
     let (short, long) = (time("BEGIN PRIVATE KEY{", 200_000), time("-----BEGIN PRIVATE KEY{", 1_600_000));
     assert!(long < short * 40, "{short:?}, {long:?}");
 }
+
+#[test]
+fn beginnings_of_tokens_in_a_row_are_taken_out_at_once() {
+    for unit in ["sk-proj-", "sk-ant-", "sk-ant-xy-", "glpat-", "sk-ant-glpat-"] {
+        let text = format!("see {} there", unit.repeat(1000));
+        let shown = clean(&text);
+        assert!(secrets(&shown, None).is_empty(), "{unit}");
+        assert!(shown.len() < 60, "{unit}: {shown}");
+    }
+    // The last of a row of other words is one by itself.
+    let key = format!("sk-proj-{}", "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7dE9");
+    let text = format!("{}/{key}", "words-".repeat(60));
+    assert!(clean(&text).starts_with("words-words-"));
+}

@@ -62,8 +62,8 @@ pub(super) fn tokens(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usiz
 /// Calls `found` with the token that a text of letters and digits alone begins with: within a word
 /// none begins.
 pub(super) fn at_front(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
-    if let Some((kind, end)) = token(text, 0, &mut Ends::default()) {
-        found(kind, 0..end);
+    if let Some((kind, at)) = token(text, 0, &mut Ends::default()) {
+        found(kind, at);
     }
 }
 
@@ -109,9 +109,9 @@ fn in_run(
             break;
         }
         match token(text, at, ends) {
-            Some((kind, end)) => {
-                found(kind, at..end);
-                (done, at) = (end, end);
+            Some((kind, whole)) => {
+                (done, at) = (whole.end, whole.end);
+                found(kind, whole);
             }
             None => at += 1,
         }
@@ -119,10 +119,16 @@ fn in_run(
     done
 }
 
-/// The token that begins at `at`, if one does: its kind, and where it ends.
-fn token(text: &[u8], at: usize, ends: &mut Ends) -> Option<(&'static str, usize)> {
+/// The token that begins at `at`, if one does: its kind, and where it is.
+fn token(text: &[u8], at: usize, ends: &mut Ends) -> Option<(&'static str, Range<usize>)> {
     let formats = BY_FIRST.get(usize::from(*text.get(at)?))?;
-    formats.iter().find_map(|it| Some((it.kind, matched(text, at, it, ends)?)))
+    formats.iter().find_map(|it| {
+        let end = matched(text, at, it, ends)?;
+        // Beginnings of tokens in a row that ends as one. To take the last alone would leave one
+        // that is the next to be last: a text of nothing else would be looked at once for each.
+        let first = ends.overran.filter(|over| over.end == end && over.start < at);
+        Some((it.kind, first.map_or(at, |it| it.start)..end))
+    })
 }
 
 /// Where the token at `at` ends, if there is one of `format`.
@@ -130,6 +136,7 @@ fn matched(text: &[u8], at: usize, format: &Format, ends: &mut Ends) -> Option<u
     if !text.get(at..)?.starts_with(format.prefix.as_bytes()) {
         return None;
     }
+    let start = at;
     let mut at = at + format.prefix.len();
     for part in format.parts {
         match part {
@@ -139,6 +146,10 @@ fn matched(text: &[u8], at: usize, format: &Format, ends: &mut Ends) -> Option<u
             }
             Part::Run(class, min, max) => {
                 let end = ends.of(text, *class, at);
+                let is_other = |it: &Overran| it.end != end;
+                if end - at > *max && ends.overran.as_ref().is_none_or(is_other) {
+                    ends.overran = Some(Overran { start, end });
+                }
                 (*min..=*max).contains(&(end - at)).then_some(())?;
                 at = end;
             }
@@ -152,6 +163,14 @@ fn matched(text: &[u8], at: usize, format: &Format, ends: &mut Ends) -> Option<u
 #[derive(Default)]
 struct Ends {
     known: [Known; Class::COUNT],
+    /// The first of the beginnings whose run, which ends there, is too long for a token of their kind.
+    overran: Option<Overran>,
+}
+
+#[derive(Clone, Copy)]
+struct Overran {
+    start: usize,
+    end: usize,
 }
 
 #[derive(Clone, Copy, Default)]

@@ -36,6 +36,26 @@ pub(super) fn judge(it: &Argument<'_>) -> Result<(), String> {
     words.into_iter().chain(split(&read)).try_for_each(|word| one(word, is_alone, it))
 }
 
+/// A URL without a scheme, of a tool that goes where it leads: whoever goes there puts `http://` before
+/// it, and what that makes of `a@127.0.0.1/x` or `2130706433/x` is a host.
+pub(super) fn judge_of_url(it: &Argument<'_>) -> Result<(), String> {
+    let read = as_clients_read(it.str.trim());
+    let begins = |signs: &[char]| read.starts_with(signs);
+    // `/\\host` and `\\\\host` are hosts to browsers, `/a` and `?a` are not.
+    let is_path = begins(&['.', '?', '#'])
+        || begins(&['/', '\\']) && !read.get(1..).is_some_and(|it| it.starts_with(['/', '\\']));
+    let has_scheme = read.find(['/', '?', '#']).is_some_and(|at| {
+        let (before, rest) = read.split_at_checked(at).unwrap_or_default();
+        before.ends_with(':') && rest.starts_with("//")
+    });
+    let is_other = !it.is(Kind::Url) || it.is(Kind::Path) || !it.call.traits().goes;
+    if is_other || is_path || has_scheme || read.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let host = read.trim_start_matches(['/', '\\']).split(['/', '?', '#']).next();
+    one(host.unwrap_or_default(), false, it)
+}
+
 /// Some clients take several.
 fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(|it: char| it.is_whitespace() || ",;|".contains(it)).filter(|it| !it.is_empty())
@@ -47,13 +67,27 @@ fn one(word: &str, is_alone: bool, it: &Argument<'_>) -> Result<(), String> {
     let scheme = if is_of_web(word) { ":" } else { "://" };
     let word = word.split_once(scheme).map_or(word, |(_, rest)| rest);
     let word = word.trim_start_matches(['/', '\\']);
-    let word = word.split(['/', '\\', '?', '#']).next().unwrap_or_default();
-    let word = word.strip_prefix("*.").unwrap_or(word);
-    let (before, host) = word.rsplit_once('@').unwrap_or(("", word));
+    let end = word.find(['/', '?', '#']).unwrap_or(word.len());
+    let (word, path) = word.split_at_checked(end).unwrap_or((word, ""));
+    // `example.com#@127.0.0.1`: to some, a user ends at the `@` and nowhere before.
+    if path.starts_with(['?', '#'])
+        && let Some((_, behind)) = path.split_once('@')
+    {
+        named(behind.split(['/', '?', '#']).next().unwrap_or_default(), it, false)?;
+    }
+    // A backslash ends a host to some, as a slash does, and is a part of the user to others.
+    let (before, host) = word.rsplit_once(['@', '\\']).unwrap_or(("", word));
+    let (before, host) = if host.is_empty() && word.ends_with('\\') {
+        let whole = word.trim_end_matches('\\');
+        whole.rsplit_once(['@', '\\']).unwrap_or(("", whole))
+    } else {
+        (before, host)
+    };
+    let host = host.strip_prefix("*.").unwrap_or(host);
     // `127.0.0.1@example.com`: a user to some. Whatever else is there may be one.
-    before.split('@').try_for_each(|user| named(user, it, false))?;
+    before.split(['@', '\\']).try_for_each(|user| named(user, it, false))?;
     // Of words in a row, those that could be no host are words.
-    named(host, it, is_alone || host.contains(['.', ':', '[', '%']))
+    named(host, it, is_alone || host.contains(['.', ':', '[', '%', '。', '．', '｡']))
 }
 
 fn named(host: &str, it: &Argument<'_>, must_be_one: bool) -> Result<(), String> {
@@ -61,7 +95,8 @@ fn named(host: &str, it: &Argument<'_>, must_be_one: bool) -> Result<(), String>
         return Ok(());
     }
     if host.bytes().all(|it| it.is_ascii_digit()) && host.len() < DIGITS_OF_HOST_MIN {
-        let is_any = host.bytes().all(|it| it == b'0') && is_called_host(&last_word(it.name));
+        let is_host = it.is(Kind::Url) || is_called_host(&last_word(it.name));
+        let is_any = host.bytes().all(|it| it == b'0') && is_host;
         return match is_any && it.call.traits().goes {
             true => Err(Refusal::Address(Is::Unspecified).to_string()),
             false => Ok(()),
@@ -78,7 +113,12 @@ fn named(host: &str, it: &Argument<'_>, must_be_one: bool) -> Result<(), String>
     let is_wrong = if let Refusal::Address(why) = &why {
         matches!(why, Is::Embedded | Is::LinkLocal | Is::Metadata | Is::Unspecified) || goes
     } else if let Refusal::Name(name) = &why {
-        name.contains("metadata") || goes && (name.contains('.') || OWN.contains(&name.as_str()))
+        // `my-metadata/x` is a path for as good as a name, where a URL is meant.
+        let gives_out = match it.is(Kind::Url) && !name.contains('.') {
+            true => name == "metadata",
+            false => name.contains("metadata"),
+        };
+        gives_out || goes && (name.contains('.') || OWN.contains(&name.as_str()))
     } else {
         must_be_one || matches!(why, Refusal::Disguised { .. })
     };

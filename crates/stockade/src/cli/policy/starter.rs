@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -127,6 +127,11 @@ impl InitArgs {
                 Some((path, mode @ ("ro" | "rw"))) => (path, Some(mode)),
                 Some(_) | None => (root.as_str(), None),
             };
+            // Where it leads depends on links, and on where one stands.
+            if Path::new(given).components().any(|it| it == Component::ParentDir) {
+                let says = format!("cannot use the root `{}`: it has `..` in it", visible(given));
+                return Err(Failure::new(Exit::Usage, says).help("name the directory itself"));
+            }
             let whole = std::path::absolute(given).map_err(|it| {
                 Failure::new(Exit::Usage, format!("cannot use the root `{given}`")).from(it)
             })?;
@@ -221,6 +226,9 @@ mod tests {
         assert!(git.contains("--repository /a\n"), "{git}");
         let fetch = fitted("fetch", None, &["docs.python.org", "b.example:8443"]).unwrap();
         assert!(fetch.contains("net = [\"docs.python.org\", \"b.example:8443\"]"), "{fetch}");
+        for root in ["../x", "/a/../b", "x/..:ro"] {
+            assert!(fitted("git", Some(root), &[]).unwrap_err().contains("`..`"), "{root}");
+        }
         assert!(fitted("time", Some("/a"), &[]).unwrap_err().contains("`time` needs no directory"));
         assert!(fitted("time", None, &["a"]).unwrap_err().contains("`time` needs no network"));
     }
