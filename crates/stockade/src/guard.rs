@@ -353,7 +353,8 @@ fn length(event: &Event) -> Option<usize> {
 /// A message of more bytes takes its time to be judged.
 const LARGE: usize = 256 * 1024;
 
-/// Does what takes its time so that other sessions, which wait for the same thread, go on at another.
+/// Does what takes its time so that others, who wait for the same thread, go on at another. Whoever waits
+/// for the same output of a server, which one task reads, waits all the same.
 /// An event loop of one thread has one session, and nobody waits.
 fn apart<T>(job: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
