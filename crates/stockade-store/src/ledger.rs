@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -102,6 +103,22 @@ pub struct Position {
     pub hash: [u8; 32],
 }
 
+/// How many records a ledger has taken since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// All of them.
+    pub taken: u64,
+    /// Those that a signature covers.
+    pub sealed: u64,
+}
+
+impl Counted {
+    /// Those that none covers yet.
+    pub fn unsealed(&self) -> u64 {
+        self.taken.saturating_sub(self.sealed)
+    }
+}
+
 /// Who needs both locks takes the pen first.
 struct Shared {
     dir: Dir,
@@ -109,6 +126,9 @@ struct Shared {
     options: Options,
     pen: Mutex<Pen>,
     chain: Mutex<Chain>,
+    /// What [`Counted`] says, for who must not wait for either.
+    taken: AtomicU64,
+    sealed: AtomicU64,
     /// Tells the clerk that there is something to do.
     work: Condvar,
     /// Tells the sweeper that a segment was closed.
@@ -175,6 +195,8 @@ impl Ledger {
             options,
             pen: Mutex::new(Pen { segment, lines: Vec::new(), written: 0 }),
             chain: Mutex::new(chain),
+            taken: AtomicU64::new(0),
+            sealed: AtomicU64::new(0),
             work: Condvar::new(),
             turned: Condvar::new(),
         });
@@ -222,6 +244,13 @@ impl Ledger {
     /// nobody appends.
     pub fn check(&self) -> Result<(), Error> {
         self.shared.chain().map(drop)
+    }
+
+    /// How many records it has taken, without waiting for who writes.
+    pub fn counted(&self) -> Counted {
+        // In this order: what is signed was taken before.
+        let sealed = self.shared.sealed.load(Ordering::Acquire);
+        Counted { taken: self.shared.taken.load(Ordering::Acquire), sealed }
     }
 
     /// Writes what is not written yet, signs the head of the segment now, if it has moved, makes
@@ -273,6 +302,7 @@ impl Shared {
         lines.push(b'\n');
         end.advance(&link);
         chain.taken += 1;
+        self.taken.store(chain.taken, Ordering::Release);
         if std::mem::take(&mut chain.clerk_waits) {
             self.work.notify_all();
         }
@@ -308,7 +338,9 @@ impl Shared {
     }
 
     fn seal(&self, pen: &mut Pen) -> Result<(), Error> {
-        pen.segment.seal(&self.dir, &self.key, self.options.durability)
+        pen.segment.seal(&self.dir, &self.key, self.options.durability)?;
+        self.sealed.store(pen.written, Ordering::Release);
+        Ok(())
     }
 
     /// Writes what there is, signs it if that is due, and begins the next segment if that is.

@@ -47,7 +47,7 @@ pub use error::{Error, FieldsError};
 pub use export::{Cursor, Export, Lost};
 pub use index::{Filter, Found, query};
 pub use keep::Keep;
-pub use ledger::{Durability, Ledger, Options, Position};
+pub use ledger::{Counted, Durability, Ledger, Options, Position};
 pub use read::{Record, Tail, tail};
 pub use seal::vouch;
 pub use shared::{Charge, Over, Shared};

@@ -45,6 +45,7 @@ use crate::approvals::desk::{Answers, Desk};
 use crate::approvals::ways::Ways;
 use crate::config::watch::Live;
 use crate::lock::shown::Shown;
+use crate::metrics::{Metrics, Talk};
 
 /// How long a server has that was told to stop, before its process is ended for not having done so.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ pub struct Guard {
     shown: OnceLock<Shown>,
     /// Who tells at once what happens, if somebody does.
     alerts: OnceLock<Arc<Alerts>>,
+    /// Who counts it, if somebody reads the numbers.
+    metrics: OnceLock<Arc<Metrics>>,
     /// By what other ways people hear of what asks.
     ways: OnceLock<Ways>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
@@ -120,6 +123,7 @@ impl Guard {
             reached,
             shown,
             alerts: OnceLock::new(),
+            metrics: OnceLock::new(),
             ways: OnceLock::new(),
             refused,
             sessions,
@@ -190,6 +194,9 @@ impl Guard {
         if let Some(alerts) = self.alerts.get() {
             alerts.see(record, at);
         }
+        if let Some(metrics) = self.metrics.get() {
+            metrics.see(record);
+        }
     }
 
     /// Writes down the numbers of what was counted that are due.
@@ -231,6 +238,9 @@ impl Guard {
     pub fn unwritten(&self, error: stockade_store::Error) -> Unrecorded {
         if let Some(alerts) = self.alerts.get() {
             alerts.unwritten(&memory::told(&error));
+        }
+        if let Some(metrics) = self.metrics.get() {
+            metrics.unwritten();
         }
         Unrecorded(error)
     }
@@ -289,6 +299,11 @@ impl Guard {
         self.alerts.get_or_init(|| Arc::clone(alerts));
     }
 
+    /// Has what happens be counted, from the first conversation on that begins after this.
+    pub fn counted_by(&self, metrics: &Arc<Metrics>) {
+        self.metrics.get_or_init(|| Arc::clone(metrics));
+    }
+
     /// Has people hear of what asks by other ways as well.
     pub fn asks_by(&self, ways: Ways) {
         self.ways.get_or_init(|| ways);
@@ -339,13 +354,16 @@ fn tell(record: &Record) {
     }
 }
 
-/// How long a message is, of an event that is one.
-fn length(event: &Event) -> Option<usize> {
-    if let Event::Heard { bytes, .. } | Event::Answered { bytes, .. } = event {
-        return Some(bytes.len());
+/// Who has sent a message, and how long it is, of an event that is one.
+fn heard(event: &Event) -> Option<(Side, usize)> {
+    if let Event::Heard { from, bytes } = event {
+        return Some((*from, bytes.len()));
+    }
+    if let Event::Answered { bytes, .. } = event {
+        return Some((Side::Server, bytes.len()));
     }
     if let Event::Said(message) | Event::Looked { message, .. } = event {
-        return Some(message.bytes().len());
+        return Some((message.from(), message.bytes().len()));
     }
     None
 }
@@ -381,6 +399,8 @@ pub struct Conversation {
     overdue: tokio::sync::watch::Sender<bool>,
     desk: OnceLock<Desk>,
     answers: Mutex<Option<Answers>>,
+    /// It, in the numbers, if it is counted.
+    talk: Option<Talk>,
 }
 
 impl Conversation {
@@ -397,7 +417,8 @@ impl Conversation {
         let session = Mutex::new(session);
         let (board, overdue) = Default::default();
         let (desk, answers) = (OnceLock::new(), Mutex::default());
-        Self { guard, parties, session, board, overdue, desk, answers }
+        let talk = guard.metrics.get().map(Talk::new);
+        Self { guard, parties, session, board, overdue, desk, answers, talk }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -511,7 +532,8 @@ impl Conversation {
             // whoever waits then would wait until it takes too long.
             self.guard.check()?;
         }
-        if let (Some(alerts), Some(bytes)) = (self.guard.alerts.get(), length(&event)) {
+        let (began, heard) = (Instant::now(), heard(&event));
+        if let (Some(alerts), Some((_, bytes))) = (self.guard.alerts.get(), heard) {
             alerts.sees_bytes(bytes);
         }
         let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
@@ -545,6 +567,9 @@ impl Conversation {
                 Effect::Begun(begun) => self.board.send_modify(|it| it.begun = Some(begun)),
                 Effect::Kill => drop(self.overdue.send_replace(true)),
             }
+        }
+        if let (Some(talk), Some((from, bytes))) = (&self.talk, heard) {
+            talk.held(from, bytes, began.elapsed());
         }
         Ok(sends)
     }
@@ -616,6 +641,9 @@ impl Conversation {
         // request by that; it cannot have cleared one, since what is cleared is returned.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let effects = session.on(event, &policy, now_ms);
+        if let Some(talk) = &self.talk {
+            talk.waits(session.asked());
+        }
         if session.asks_for_roots() {
             self.board.send_if_modified(|it| !std::mem::replace(&mut it.busy, true));
         }

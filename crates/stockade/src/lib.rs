@@ -13,6 +13,7 @@ pub mod export;
 pub mod failure;
 pub mod guard;
 pub mod lock;
+pub mod metrics;
 pub mod prepared;
 pub mod rehearsal;
 pub mod tls;

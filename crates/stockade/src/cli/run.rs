@@ -193,6 +193,7 @@ impl Shared {
         if let Some(alerts) = &alerts {
             guard.alerts_by(alerts);
         }
+        told::counted(resolved.metrics, &guard);
         if let Some(ways) = Ways::new(&resolved.ways).map_err(told::no_hook)? {
             guard.asks_by(ways);
         }

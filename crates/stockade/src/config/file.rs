@@ -217,6 +217,8 @@ table! {
         approvals: ApprovalsTable = "",
         /// What somebody is told at once.
         alerts: AlertsTable = "",
+        /// Where numbers of what happens are read.
+        metrics: MetricsTable = "",
         /// How much of some tools.
         quotas: Vec<At<QuotaTable>> = "",
         /// What flows through some tools.
@@ -308,6 +310,17 @@ table! {
         syslog: String = r#""/dev/log""#,
         /// Whether the desktop shows it.
         desktop: bool = "true",
+    }
+}
+
+table! {
+    /// Where Prometheus reads numbers of what happens. There are none where nothing of it is said. Read
+    /// when a guard starts. See `docs/monitoring.md`.
+    MetricsTable {
+        /// An address of this machine alone (loopback) and a port, of which 0 is a free one: the numbers
+        /// are at `/metrics`. There is no key, and nothing in them of who asks, with what, or about which
+        /// file. Where several guards have the same, the first is there, and each other says that it is not.
+        listen: String = r#""127.0.0.1:9464""#,
     }
 }
 

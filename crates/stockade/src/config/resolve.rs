@@ -10,6 +10,7 @@ mod root;
 mod sandbox;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,8 @@ pub struct Resolved {
     pub pinning: Pinning,
     /// What somebody is told at once, if anything is.
     pub alerts: Option<Wanted>,
+    /// Where numbers of what happens are read, if they are.
+    pub metrics: Option<SocketAddr>,
     /// By what other ways people hear of what asks.
     pub ways: Ways,
     /// Every value that is not the default, and the default of every limit.
@@ -272,6 +275,7 @@ impl Making<'_> {
             ledger: self.ledger(file),
             pinning: self.pinning(file),
             alerts: self.alerts(file),
+            metrics: self.metrics(file),
             ways: self.ways(file),
             settings: Vec::new(),
             source: None,

@@ -43,6 +43,7 @@ mod ledger;
 mod limits;
 mod lock;
 mod lock_starts;
+mod metrics;
 mod network;
 mod output;
 mod own;
@@ -85,6 +86,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("webhook", webhook::ROWS),
     ("alerts", alerts::ROWS),
     ("export", export::ROWS),
+    ("metrics", metrics::ROWS),
     ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
     ("page", page::ROWS),

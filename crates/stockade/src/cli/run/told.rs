@@ -1,7 +1,8 @@
-//! Who is told at once what happens, and by what ways people hear of what asks: as the policy has it,
-//! before anything is started.
+//! Who is told at once what happens, who reads it in numbers, and by what ways people hear of what asks:
+//! as the policy has it, before anything is started.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::alerts::sink::Sink;
 use crate::config::Resolved;
 use crate::failure::{Exit, Failure};
 use crate::guard::Guard;
+use crate::metrics::{Metrics, listen};
 use crate::webhook::{Address, HookError, Secret};
 
 /// How long a guard that ends still tells what it has seen. A client that has it end waits about as
@@ -41,6 +43,20 @@ impl Shared {
         let post =
             post.map_err(|it| Failure::new(Exit::Usage, "the system gives no thread").from(it))?;
         Ok(Some(Arc::new(Alerts::new(server, wanted, post))))
+    }
+}
+
+/// Has what happens be counted for whoever reads the numbers at `address`. Several guards have one
+/// policy, and one of them has the port: that is no reason for the others not to guard.
+pub(super) fn counted(address: Option<SocketAddr>, guard: &Arc<Guard>) {
+    let Some(address) = address else { return };
+    let metrics = Arc::new(Metrics::new(&guard.server.name));
+    match listen::start(address, &metrics, guard) {
+        Ok(at) => {
+            guard.counted_by(&metrics);
+            anstream::eprintln!("note: metrics at http://{at}/metrics");
+        }
+        Err(error) => anstream::eprintln!("note: no metrics of this guard at {address}: {error}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who is told something, and by what way.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -77,6 +78,29 @@ impl Making<'_> {
             syslog: log,
             desktop: shows,
         })
+    }
+
+    /// Where numbers are read. What holds for `serve --listen` holds here.
+    pub(super) fn metrics(&mut self, file: &File) -> Option<SocketAddr> {
+        let at = file.metrics.as_ref()?;
+        let Some(listen) = &at.value.listen else {
+            self.wrong(&self.head(&at.span), "nobody can read these numbers", "no `listen`");
+            self.reader.help("write `listen = \"127.0.0.1:9464\"`".to_owned());
+            return None;
+        };
+        self.setting("metrics.listen", &listen.value, &listen.span);
+        let Ok(address) = listen.value.parse::<SocketAddr>() else {
+            let wanted = "an address and a port are wanted, as in `127.0.0.1:9464`";
+            self.wrong(&listen.span, "this is no address to listen at", wanted);
+            return None;
+        };
+        if !address.ip().is_loopback() {
+            let says = "this is not an address of this machine alone";
+            self.wrong(&listen.span, says, "there is no TLS and no key");
+            self.reader.help("listen on 127.0.0.1 or [::1]".to_owned());
+            return None;
+        }
+        Some(address)
     }
 
     fn address(&mut self, key: &str, at: &At<WebhookTable>) -> Option<Address> {
