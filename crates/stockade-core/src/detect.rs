@@ -225,6 +225,11 @@ pub(crate) fn unescaped(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// A text whose letters have two bytes each, or four.
+pub(crate) fn wide(bytes: &[u8]) -> Option<String> {
+    hidden::wide(bytes)
+}
+
 /// A text in the letters that it is read as: without what nobody sees, accents and other widths, and
 /// look-alike letters as those that they look like.
 pub(crate) fn undisguised(text: &str) -> std::borrow::Cow<'_, str> {

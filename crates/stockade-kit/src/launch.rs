@@ -129,6 +129,16 @@ pub(crate) fn injects(name: &str) -> bool {
     table::injects(name)
 }
 
+/// Whether a variable is known to say nothing about what is run.
+pub(crate) fn says_nothing(name: &str) -> bool {
+    table::says_nothing(name)
+}
+
+/// Whether some program starts another by this variable, or finds its settings by it.
+pub(crate) fn may_start(name: &str) -> bool {
+    table::may_start(name)
+}
+
 /// The name without what is put behind it where several are installed: a version, a build, a
 /// machine. `python3.13t`, `perl5.36-x86_64-linux-gnu` and `vim.tiny` are what they begin with;
 /// `node-red` is not.
@@ -169,7 +179,14 @@ pub(crate) fn behind<'a>(
     words: &'a [&'a str],
 ) -> Option<Result<&'a [&'a str], String>> {
     match bare {
-        "env" => Some(variables(words).map(|it| it.command)),
+        // Whoever wrote the line is not known to be the user, and each program has variables of its own
+        // by which it starts others.
+        "env" => Some(variables(words).and_then(|it| {
+            match it.variables.iter().find(|(name, _)| !table::says_nothing(name)) {
+                Some((name, _)) => Err(format!("`env {name}=…` may have a program start another")),
+                None => Ok(it.command),
+            }
+        })),
         "busybox" | "toybox" if words.first().is_some_and(|it| !it.starts_with('-')) => {
             Some(Ok(words))
         }

@@ -388,10 +388,11 @@ fn is_inner_name(name: &str) -> bool {
 }
 
 /// RFC 6761, 6762, 7686, 8375 and 9476, and what networks use all the same.
-const INNER: [&str; 14] = [
+const INNER: [&str; 15] = [
     "localhost",
     "localdomain",
     "local",
+    "svc",
     "internal",
     "intranet",
     "private",

@@ -537,8 +537,8 @@ impl Conversation {
             alerts.sees_bytes(bytes);
         }
         let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
-        let effects = match length(&event) {
-            Some(bytes) if bytes > LARGE => apart(|| self.on(event)),
+        let effects = match heard {
+            Some((_, bytes)) if bytes > LARGE => apart(|| self.on(event)),
             Some(_) | None => self.on(event),
         };
         let mut sends = Vec::with_capacity(1);

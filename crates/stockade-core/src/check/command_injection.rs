@@ -362,6 +362,8 @@ fn of_word(word: &str, may_be_run: bool) -> Result<(), String> {
             '{' if matches!(before, '@' | '^') => depth += 1,
             '}' if depth > 0 => depth -= 1,
             ' ' | '/' | ':' if depth > 0 => {}
+            // `:/fix bug`, a commit by its message: what a shell makes more words of is no option.
+            ' ' if word.starts_with(":/") && !rest.starts_with(['-', ' ']) => {}
             // `fix(parser)/x`: to a shell a mistake, and nothing that it would do.
             '(' if before.is_ascii_alphanumeric() => match scope(rest) {
                 Some(after) => rest = after,

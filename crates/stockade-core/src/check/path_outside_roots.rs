@@ -20,8 +20,11 @@ impl Check for This {
         if !is_looked_at(it, facts.roots) {
             return;
         }
-        let held = held(facts.roots, it.str).and_then(|()| leads(facts, it.str));
-        if let Err(why) = held {
+        let held_all = held(facts.roots, it.str).and_then(|()| leads(facts, it.str)).and_then(|()| {
+            let mut parts = parts_of_pattern(it).filter(|part| is_path_of_pattern(part, facts.roots));
+            parts.try_for_each(|part| held(facts.roots, part))
+        });
+        if let Err(why) = held_all {
             out.add(it.at, it.says(Kind::Path, why));
         }
     }
@@ -69,7 +72,9 @@ fn is_looked_at(it: &Argument<'_>, roots: &[String]) -> bool {
     let text = it.str;
     let is_path = it.is(Kind::Path) && may_be_path(it.name, text);
     let looks =
-        || looks_like_path(text) || may_have_blanks(it) && looks_like_path_with_blanks(text);
+        || looks_like_path(text)
+            || may_have_blanks(it) && looks_like_path_with_blanks(text)
+            || parts_of_pattern(it).any(|part| is_path_of_pattern(part, roots));
     let is_uri =
         || !it.is_name() && looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
     let seems = is_path || looks();
@@ -99,6 +104,29 @@ fn held(roots: &[String], text: &str) -> Result<(), String> {
 /// Whether this may be the name of a file, and one that may be a link.
 fn may_lead(text: &str) -> bool {
     scheme(text).is_none() && text.len() <= PATH_MAX
+}
+
+/// What a pattern for the names of files may stand for, of what is between braces each: `{/etc/passwd,x}`.
+/// Nothing, where it is none.
+fn parts_of_pattern<'a>(it: &Argument<'a>) -> impl Iterator<Item = &'a str> {
+    let last = last_word(it.name);
+    let is_pattern = matches!(last.as_str(), "pattern" | "patterns" | "glob" | "globs");
+    let text = if is_pattern && !it.is_name() { it.str } else { "" };
+    text.split(['{', ',', '}']).filter(|it| !it.is_empty())
+}
+
+/// Whether a part of a pattern says where it begins: at a directory of the system, also with a sign for
+/// some of its letters, above the directory that is searched, or beside a root.
+fn is_path_of_pattern(part: &str, roots: &[String]) -> bool {
+    let first = part.strip_prefix('/').map(|it| it.split('/').next().unwrap_or_default());
+    // `/src/**` begins at the directory that is searched, for whoever reads it as `.gitignore` is read.
+    let hides = |it: &str| {
+        it.contains(['?', '[']) || it.contains('*') && it.contains(|it: char| it.is_alphanumeric())
+    };
+    looks_like_path(part)
+        || matches!(part, ".." | "../" | "..\\")
+        || first.is_some_and(|it| hides(it) && part.len() > it.len() + 1)
+        || directories(roots).iter().any(|root| part.starts_with(root))
 }
 
 /// Whether a path stays inside on the disk too, where somebody has looked.

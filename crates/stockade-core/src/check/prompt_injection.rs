@@ -190,6 +190,9 @@ fn is_blob(json: Json<'_>) -> bool {
 fn decoded(text: &str) -> Option<String> {
     const LETTERS_FOR_EACH: usize = 12;
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
+    if let Some(wide) = detect::wide(&bytes) {
+        return Some(wide);
+    }
     let text = String::from_utf8(bytes);
     text.map_or_else(
         |it| {

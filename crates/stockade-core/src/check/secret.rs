@@ -12,6 +12,7 @@ mod columns;
 mod command;
 mod context;
 mod cut;
+mod declared;
 mod encoded;
 mod escaped;
 mod foreign;

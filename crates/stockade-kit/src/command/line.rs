@@ -7,6 +7,8 @@
 
 use thiserror::Error;
 
+use crate::launch;
+
 /// Why a line has no words without a shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -87,38 +89,9 @@ pub fn words(line: &str) -> Result<Vec<String>, Shell> {
 /// # Ok::<(), Shell>(())
 /// ```
 pub fn words_with_variables(line: &str) -> Result<Vec<String>, Shell> {
-    const HARMLESS: &[&str] = &[
-        "NODE_ENV",
-        "CI",
-        "DEBUG",
-        "PORT",
-        "TZ",
-        "LANG",
-        "LC_ALL",
-        "NO_COLOR",
-        "FORCE_COLOR",
-        "TERM",
-        "RUST_LOG",
-        "RUST_BACKTRACE",
-        "PYTHONUNBUFFERED",
-        "PYTHONDONTWRITEBYTECODE",
-        "LOG_LEVEL",
-        "RAILS_ENV",
-        "APP_ENV",
-        "FLASK_ENV",
-        "FLASK_DEBUG",
-        "GOOS",
-        "GOARCH",
-        "CGO_ENABLED",
-        "VERBOSE",
-        "HEADLESS",
-        "CARGO_TERM_COLOR",
-        "DOCKER_BUILDKIT",
-        "NODE_NO_WARNINGS",
-    ];
     let mut rest = line.trim_start_matches(' ');
     while let Some((first, after)) = rest.split_once(' ') {
-        let Some((_, value)) = first.split_once('=').filter(|it| HARMLESS.contains(&it.0)) else {
+        let Some((_, value)) = first.split_once('=').filter(|it| launch::says_nothing(it.0)) else {
             break;
         };
         if let Some(it) = value.chars().find(|it| !is_plain(*it)) {

@@ -69,6 +69,13 @@ fn judge(words: &[&str], depth: usize) -> Option<String> {
     if matches!(rest, ["--version" | "-V" | "-v" | "--help" | "-h"]) {
         return None;
     }
+    // To a shell, `time A=b CMD` is a command with a variable.
+    if let Some((name, _)) = program.split_once('=').filter(|it| is_variable(it.0)) {
+        return match launch::says_nothing(name) {
+            true => judge(rest, depth - 1),
+            false => Some(format!("`{name}=…` may have a program start another")),
+        };
+    }
     let name = launch::name_of(program);
     let bare = launch::bare(&name);
     if let Some(found) = shell::judge(&name, rest) {
@@ -95,6 +102,10 @@ fn judge(words: &[&str], depth: usize) -> Option<String> {
         Launch::Package(package) => Some(format!("it fetches and runs `{}`", package.spec())),
         Launch::Program | Launch::Script(_) | Launch::Container { .. } => None,
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
 }
 
 /// How a program reads its options.
@@ -126,8 +137,10 @@ struct Row {
     glued: &'static str,
     /// Options that mean themselves although a longer one begins so.
     fine: &'static str,
-    /// Subcommands that run something, in the places of the first two words.
+    /// Subcommands that run something, in the places of the first two words that are not values.
     runs: &'static str,
+    /// Those that may be cut short, in the place of the first.
+    short: &'static str,
     form: Form,
     /// What else of it is read.
     text: Option<Read>,
@@ -141,6 +154,7 @@ const PLAIN: Row = Row {
     glued: "",
     fine: "",
     runs: "",
+    short: "",
     form: Form::Long,
     text: None,
 };
@@ -196,10 +210,12 @@ impl Row {
                 Item::Long(..) | Item::Letter(..) | Item::Word(_) => {}
             }
         }
-        // Options before the subcommand may have values, and nobody here knows which.
-        let is_run = |it: &&str| list(self.runs).any(|run| run == *it);
-        let run = words.iter().filter(|it| !it.starts_with('-')).take(2).find(|it| is_run(it));
-        if let Some(run) = run {
+        let is_run = |(at, it): &(usize, &str)| {
+            let is_short = |run: &str| it.len() >= SHORT_MIN && run.starts_with(it);
+            list(self.runs).any(|run| run == *it) || *at == 0 && list(self.short).any(is_short)
+        };
+        let run = subcommands(words).into_iter().find(is_run);
+        if let Some((_, run)) = run {
             return Some(format!("`{name} {run}` runs what comes next"));
         }
         self.text.and_then(|read| read(&items))
@@ -232,6 +248,32 @@ impl Row {
 
 fn list(words: &'static str) -> impl Iterator<Item = &'static str> {
     words.split_ascii_whitespace()
+}
+
+/// So many letters of a subcommand say which it is.
+const SHORT_MIN: usize = 3;
+
+/// The words that may be the subcommand (0) or the one behind it (1). Options before have values, and
+/// nobody here knows which: a word behind one is read both as its value and as a word of its own.
+fn subcommands<'a>(words: &[&'a str]) -> Vec<(usize, &'a str)> {
+    let mut found = Vec::new();
+    let (mut sure, mut may_be_value) = (0, false);
+    for word in words {
+        if *word == "--" && sure > 0 {
+            break;
+        }
+        if word.starts_with('-') {
+            may_be_value = *word != "--" && !word.contains('=');
+            continue;
+        }
+        found.push((sure, *word));
+        sure += usize::from(!may_be_value);
+        may_be_value = false;
+        if sure > 1 {
+            break;
+        }
+    }
+    found
 }
 
 /// By a row that there is.

@@ -413,6 +413,137 @@ const HARMLESS: &[&str] = &[
     "PYTHONCOERCECLOCALE",
 ];
 
+/// Variables that are known to say nothing about what is run: all that may stand on a line of which
+/// nobody knows who wrote it. Most programs have some of their own by which they start others.
+const SAY_NOTHING: &[&str] = &[
+    "NODE_ENV",
+    "CI",
+    "DEBUG",
+    "PORT",
+    "TZ",
+    "LANG",
+    "LC_ALL",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "TERM",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "PYTHONUNBUFFERED",
+    "PYTHONDONTWRITEBYTECODE",
+    "LOG_LEVEL",
+    "RAILS_ENV",
+    "APP_ENV",
+    "FLASK_ENV",
+    "FLASK_DEBUG",
+    "GOOS",
+    "GOARCH",
+    "CGO_ENABLED",
+    "VERBOSE",
+    "HEADLESS",
+    "CARGO_TERM_COLOR",
+    "DOCKER_BUILDKIT",
+    "NODE_NO_WARNINGS",
+];
+
+/// Variables by which single programs start others, or are led to settings that do, and beginnings of
+/// such. A user who sets one for a program of theirs knows it; `make` gives those on its line to all
+/// that it starts.
+const OF_PROGRAMS: &[&str] = &[
+    "PATH",
+    "CDPATH",
+    "TAR_OPTIONS",
+    "RSH",
+    "RSYNC_RSH",
+    "RSYNC_CONNECT_PROG",
+    "RIPGREP_CONFIG_PATH",
+    "ZIPOPT",
+    "SVN_SSH",
+    "SVN_EDITOR",
+    "CVS_RSH",
+    "CVS_SERVER",
+    "HG",
+    "HGRCPATH",
+    "HGEDITOR",
+    "HGMERGE",
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_WORK_TREE",
+    "GH_PAGER",
+    "GH_EDITOR",
+    "GH_BROWSER",
+    "GH_CONFIG_DIR",
+    "LESS*",
+    "MANOPT",
+    "MANPATH",
+    "MANROFFOPT",
+    "BAT_PAGER",
+    "BAT_CONFIG_PATH",
+    "DELTA_PAGER",
+    "FZF_*",
+    "AWKPATH",
+    "AWKLIBPATH",
+    "PSQLRC",
+    "PSQL_*",
+    "PGSERVICEFILE",
+    "PGSYSCONFDIR",
+    "MYSQL_HOME",
+    "MYSQL_PS1",
+    "KUBECONFIG",
+    "KUBE_EDITOR",
+    "KUBECTL_*",
+    "HELM_PLUGINS",
+    "HELM_CONFIG_HOME",
+    "HELM_DATA_HOME",
+    "CURL_HOME",
+    "WGETRC",
+    "CARGO_HOME",
+    "CARGO_BUILD_*",
+    "CARGO_TARGET_*",
+    "CARGO_ENCODED_*",
+    "CARGO_ALIAS_*",
+    "RUSTC_*",
+    "RUSTUP_*",
+    "GOROOT",
+    "GOTOOLDIR",
+    "GOTOOLCHAIN",
+    "GOCACHEPROG",
+    "GOAUTH",
+    "GOENV",
+    "CMAKE_TOOLCHAIN_FILE",
+    "CMAKE_GENERATOR*",
+    "CMAKE_C_*",
+    "CMAKE_CXX_*",
+    "GCC_EXEC_PREFIX",
+    "COMPILER_PATH",
+    "COLLECT_*",
+    "CCACHE_COMPILER",
+    "CCACHE_PREFIX*",
+    "CCACHE_CONFIGPATH",
+    "GNUMAKEFLAGS",
+    "MAVEN_OPTS",
+    "MAVEN_ARGS",
+    "MAVEN_CONFIG",
+    "MAVEN_BASEDIR",
+    "GRADLE_OPTS",
+    "GRADLE_USER_HOME",
+    "ANT_OPTS",
+    "ANT_ARGS",
+    "JUST_*",
+    "TOX_OVERRIDE",
+    "PYTEST_ADDOPTS",
+    "PYTEST_PLUGINS",
+    "MAGICK_*",
+    "GS_OPTIONS",
+    "GS_LIB",
+    "TERMINFO*",
+    "NIX_*",
+    "TEXMF*",
+    "TEXINPUTS",
+    "FFREPORT",
+    "AUTOSSH_PATH",
+    "MSBUILD*",
+    "POSIXLY_CORRECT",
+];
+
 /// Variables that lead to a user's own settings and packages. They are in every environment, and
 /// are of account where a command line has others.
 const SETTINGS: &[&str] = &[
@@ -441,11 +572,31 @@ pub(super) fn why_arbitrary(name: &str, plain: &str) -> Option<&'static str> {
 /// Whether a variable has programs run code. npm reads its own in any case.
 pub(super) fn injects(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let is_listed = INJECTING.iter().any(|it| match it.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == *it,
-    });
+    let is_listed = INJECTING.iter().any(|it| is_like(&name, it));
     is_listed && !HARMLESS.contains(&name.as_str())
+}
+
+/// Whether a variable is known to say nothing about what is run.
+pub(super) fn says_nothing(name: &str) -> bool {
+    SAY_NOTHING.contains(&name)
+}
+
+/// Whether some program starts another by this variable, or finds its settings by it. Where things are
+/// installed is what `make` calls `PREFIX`.
+pub(super) fn may_start(name: &str) -> bool {
+    if says_nothing(name) || name == "CARGO_TARGET_DIR" {
+        return false;
+    }
+    injects(name)
+        || OF_PROGRAMS.iter().any(|it| is_like(name, it))
+        || leads_to_settings(name) && name != "PREFIX"
+}
+
+fn is_like(name: &str, listed: &str) -> bool {
+    match listed.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == listed,
+    }
 }
 
 /// Whether a variable leads to settings and packages of a user.

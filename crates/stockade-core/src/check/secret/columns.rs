@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::password::{Found, Trust, is_label, is_password, is_password_name};
+use super::password::{Found, Trust, is_label, is_password, is_password_name, is_version};
 
 /// A heading has so many bytes at most.
 const HEADING_MAX: usize = 512;
@@ -25,20 +25,23 @@ pub(super) fn is_cell(text: &[u8], word: &Range<usize>) -> bool {
 pub(super) fn in_tables(text: &[u8], found: &mut Found<'_>) {
     let mut heading: Option<&[u8]> = None;
     let mut column: Option<Column> = None;
+    let mut describes = false;
     let mut start = 0;
     let mut lines = text.split(|it| *it == b'\n').peekable();
     while let Some(line) = lines.next() {
         let at = start;
         start += line.len() + 1;
-        if !lines.peek().is_some_and(|it| is_rule(it)) && let Some(value) = of_pair(line) {
+        let is_row = !describes && !lines.peek().is_some_and(|it| is_rule(it));
+        if is_row && let Some(value) = of_pair(line) {
             found_in(line, value, at, true, found);
         }
         if is_rule(line) {
             column = column.or_else(|| heading.and_then(|it| password_column(it, b'|')));
+            describes |= heading.is_some_and(is_about_columns);
             continue;
         }
         if !line.contains(&b'|') {
-            (heading, column) = (None, None);
+            (heading, column, describes) = (None, None, false);
             continue;
         }
         heading = Some(line);
@@ -144,7 +147,21 @@ fn of_pair(line: &[u8]) -> Option<Range<usize>> {
     let (name, value, none) = (whole.next()?, whole.next()?, whole.next());
     let name = line.get(name)?;
     let is_one = none.is_none() && is_password_name(name) && !name.eq_ignore_ascii_case(b"pass");
-    (is_one && !is_label(line.get(value.clone())?)).then_some(value)
+    let bytes = line.get(value.clone())?;
+    let is_page = bytes.starts_with(b"/") || bytes.contains(&b'/') && bytes.contains(&b'.');
+    (is_one && !is_label(bytes) && !is_version(bytes) && !is_page).then_some(value)
+}
+
+/// Whether a table says of each of its rows what it is or has to be, and not what is in it.
+fn is_about_columns(heading: &[u8]) -> bool {
+    const WORDS: [&[u8]; 12] = [
+        b"type", b"data type", b"validation", b"rule", b"rules", b"description", b"default", b"url",
+        b"page", b"version", b"result", b"status",
+    ];
+    cells(heading, b'|').any(|(_, cell)| {
+        let name = heading.get(trimmed(heading, cell)).unwrap_or_default();
+        WORDS.iter().any(|it| it.eq_ignore_ascii_case(name))
+    })
 }
 
 fn found_in(text: &[u8], value: Range<usize>, at: usize, is_sure: bool, found: &mut Found<'_>) {

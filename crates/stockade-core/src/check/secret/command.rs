@@ -8,6 +8,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem;
 
 use super::columns;
+use super::declared;
 use super::password::{
     Found, LINE_MAX, Trust, VALUE_MAX, ends_with, is_password, is_password_name, is_word_byte,
 };
@@ -130,6 +131,8 @@ struct Seen {
     /// The end of the last table with separators, and of the last in HTML.
     rows: usize,
     html: usize,
+    /// The end of the rows of the last statement that inserts some.
+    insert: usize,
     /// The end of the last line that was looked at for `sshpass`.
     sshpass: usize,
 }
@@ -173,7 +176,13 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
         }
         Some(b' ') if name.starts_with(b"--") && is_switch(name) => {}
         Some(b' ') if name.starts_with(b"--") => one(text, word.end + 1, Trust::Some, found),
-        Some(b' ') if is_after(text, word.start, &[b"ENV ", b"setx "]) => {
+        Some(b' ')
+            if is_after(
+                text,
+                word.start,
+                &[b"ENV ", b"setx ", b"setenv ", b"set -x ", b"set -gx ", b"set -Ux ", b"set -xg "],
+            ) =>
+        {
             one(text, word.end + 1, Trust::Full, found);
         }
         // `SET PASSWORD FOR bob = '…'`
@@ -203,14 +212,21 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
         }
         // `define('DB_PASSWORD', '…')`
         Some(quote @ (b'\'' | b'"')) if preceding == Some(quote) => {
-            let opens = word.start.checked_sub(2).and_then(|it| text.get(it)) == Some(&b'(');
+            let before = text.get(..word.start.saturating_sub(1)).unwrap_or_default();
+            let blank = before.iter().rev().take(4).take_while(|it| **it == b' ').count();
+            let opens = before.get(..before.len() - blank).unwrap_or_default().ends_with(b"(");
             let rest = text.get(word.end + 1..).unwrap_or_default();
-            let between = rest.iter().take(4).take_while(|it| matches!(it, b',' | b' ')).count();
-            if opens && rest.starts_with(b",") && !name.eq_ignore_ascii_case(b"pass") {
+            let between = rest.iter().take(6).take_while(|it| matches!(it, b',' | b' ')).count();
+            declared::in_field(text, &word, found);
+            if opens && rest.get(..between).is_some_and(|it| it.contains(&b',')) && !name.eq_ignore_ascii_case(b"pass") {
                 quoted(text, word.end + 1 + between, found);
             }
         }
         _ => {}
+    }
+    let is_column = matches!(next, Some(b',' | b')' | b' ' | b'"' | b'`' | b']' | b'\n'));
+    if is_column && word.start >= seen.insert {
+        seen.insert = declared::in_insert(text, &word, found);
     }
     seen.has_table |= !seen.has_table && columns::is_cell(text, &word);
     if word.start >= seen.rows {

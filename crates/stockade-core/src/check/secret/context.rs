@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::declared;
 use super::foreign;
 use super::password;
 use super::placeholder::is_placeholder;
@@ -118,8 +119,31 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
         } else if let Some(value) = foreign::after(text, at, at + 1) {
             from = value.end;
             found("assigned-secret", value);
+        } else if text.get(at) == Some(&b'=')
+            && let Some(value) = of_type(text, at)
+        {
+            from = value.end;
+            found("assigned-secret", value);
+        } else if let Some(value) = of_login(text, at) {
+            from = value.end;
+            found("password", value);
         }
     }
+}
+
+/// What is assigned to a variable that has a type between its name and the sign.
+fn of_type(text: &[u8], equals: usize) -> Option<Range<usize>> {
+    let value = value_after(text, equals + 1).filter(|it| it.is_quoted)?;
+    let name = declared::typed_name(text, equals).filter(|it| is_secret_name(it))?;
+    value.is_secret(text, name).then_some(value.start..value.end)
+}
+
+/// `"auth": "…"`, a login of `docker`.
+fn of_login(text: &[u8], sign: usize) -> Option<Range<usize>> {
+    let name = name_before(text, sign).filter(|it| it.eq_ignore_ascii_case(b"auth"))?;
+    let value = value_after(text, sign + 1).filter(|it| it.is_quoted)?;
+    let range = value.start..value.end;
+    declared::is_login(name, text.get(range.clone())?).then_some(range)
 }
 
 /// What a file of settings has for a name, or has as a `value` for the name before it.
@@ -133,16 +157,21 @@ fn in_settings(text: &[u8], sign: usize, name: &[u8]) -> Option<Range<usize>> {
         let bytes = text.get(range.clone())?;
         return (!bytes.starts_with(b"$") && password::is_password(bytes, trust)).then_some(range);
     }
+    // `PASSWORD := …`, of a file for `make`.
+    let is_env = || name.iter().all(|it| it.is_ascii_uppercase() || *it == b'_');
+    let is_make = text.get(sign..sign + 2) == Some(b":=") && is_env();
+    let assigns = sign + usize::from(is_make);
     // In quotes, it is a member of JSON or of a program.
     if text.get(sign.checked_sub(name.len())?..sign)? != name {
-        let blank = text.get(..sign)?.iter().rev().take(8).take_while(|it| **it == b' ').count();
+        let is_mark = |it: &&u8| matches!(it, b' ' | b'?' | b'*' | b'`');
+        let blank = text.get(..sign)?.iter().rev().take(8).take_while(is_mark).count();
         let start = sign.checked_sub(blank + name.len())?;
         let is_plain = text.get(start..start + name.len())? == name;
         return (is_plain && is_secret_name_or_pass(name))
-            .then(|| password::setting(text, start..start + name.len(), sign))?;
+            .then(|| password::setting(text, start..start + name.len(), assigns))?;
     }
     let start = sign - name.len();
-    is_secret_name_or_pass(name).then(|| password::setting(text, start..sign, sign))?
+    is_secret_name_or_pass(name).then(|| password::setting(text, start..sign, assigns))?
 }
 
 fn is_secret_name_or_pass(name: &[u8]) -> bool {
@@ -221,7 +250,7 @@ fn password_in_url(text: &[u8], start: usize) -> Option<Range<usize>> {
 /// Whether what is before a `:` or `=` can be the end of a secret's name. Mostly it is not.
 fn may_be_named(text: &[u8], end: usize) -> bool {
     let last = end.checked_sub(1).and_then(|it| text.get(it)).map(u8::to_ascii_lowercase);
-    last.is_some_and(|it| is_last_letter(it) || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':' | b']'))
+    last.is_some_and(|it| is_last_letter(it) || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':' | b']' | b'*' | b'`' | b'?'))
 }
 
 /// How the names of [`is_secret_name`] end.
@@ -233,8 +262,12 @@ fn is_last_letter(it: u8) -> bool {
 fn name_before(text: &[u8], end: usize) -> Option<&[u8]> {
     const NAME_MAX: usize = 64;
     let before = text.get(end.saturating_sub(NAME_MAX + ESCAPES_MAX + 4)..end)?;
-    let before = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
+    let before = before.strip_suffix(b":").unwrap_or(before);
+    let before = before.strip_suffix(b"?").unwrap_or(before).trim_ascii_end();
     let before = before.strip_suffix(b"]").unwrap_or(before);
+    // `**Password**: …`
+    let marks = before.iter().rev().take(2).take_while(|it| matches!(it, b'*' | b'`')).count();
+    let before = before.get(..before.len() - marks).unwrap_or_default();
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
     // A text in JSON in a text in JSON has more of them before each quote.
     let quotes = before.iter().rev().take_while(|it| **it == b'\\').count();
@@ -337,11 +370,12 @@ pub(super) fn is_secret_value(name: &str, value: &str) -> bool {
         && is_secret_name(name.as_bytes())
         && !value.contains(|it: char| it.is_whitespace() || it.is_control())
         && is_random(value.as_bytes(), bits_min)
+        || declared::is_login(name.as_bytes(), value.as_bytes())
 }
 
 /// Digits and letters, few of them often, and not a word for what it should be.
 fn is_random(value: &[u8], bits_min: f64) -> bool {
-    if password::is_about_one(value) || password::is_path(value) {
+    if password::is_about_one(value) || password::is_path(value) || password::is_rule(value) {
         return false;
     }
     let digits = value.iter().filter(|it| it.is_ascii_digit()).count();

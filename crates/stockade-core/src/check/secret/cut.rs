@@ -100,6 +100,9 @@ fn cut(text: &[u8], at: usize, is_compared: bool) -> Option<usize> {
             let rest = rest.get(before..)?.strip_prefix(b"|")?;
             before + 1 + rest.iter().take(BLANKS_MAX).take_while(is_blank).count()
         }
+        [b'<', b'!', b'-', b'-', ..] => {
+            memchr::memmem::find(rest.get(..TAG_MAX).unwrap_or(rest), b"-->")? + 3
+        }
         [b'<', b'/' | b'a'..=b'z' | b'A'..=b'Z', ..] => {
             rest.iter().take(TAG_MAX).position(|it| *it == b'>')? + 1
         }
@@ -133,12 +136,12 @@ fn before_line(line: &[u8], is_compared: bool) -> usize {
     at + digits + sign + marks(after.get(sign..).unwrap_or_default())
 }
 
-/// How a program puts two texts together: `" + "`, `' . '`, `" "` over the end of a line.
+/// How a program puts two texts together: `" + "`, `' . '`, `' || '`, `" "` over the end of a line.
 fn joined(rest: &[u8]) -> Option<usize> {
     const BETWEEN_MAX: usize = 48;
     let quote = rest.first()?;
     let between = rest.get(1..)?;
-    let signs = |it: &&u8| matches!(it, b' ' | b'\t' | b'\r' | b'\n' | b'+' | b'.' | b'&' | b'\\');
+    let signs = |it: &&u8| matches!(it, b' ' | b'\t' | b'\r' | b'\n' | b'+' | b'.' | b'&' | b'|' | b'\\');
     let length = between.iter().take(BETWEEN_MAX).take_while(signs).count();
     (length > 0 && between.get(length) == Some(quote)).then_some(length + 2)
 }

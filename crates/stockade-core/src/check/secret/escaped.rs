@@ -1,5 +1,5 @@
 //! Finds secrets that are written with escapes: as in URLs (`%67`), in programs and JSON (`\x67`,
-//! `\u0067`, `\/`), and in HTML (`&#103;`).
+//! `\u0067`, `\u{67}`, `\U00000067`, `\/`), and in HTML (`&#103;`, `&lowbar;`).
 
 use super::{Secret, inside};
 
@@ -38,6 +38,18 @@ fn in_run(run: &[u8], start: usize, depth: usize, found: &mut Vec<Secret>) {
     found.extend(secrets.map(|it| Secret::plain(it.kind, place(it.at.start)..place(it.at.end))));
 }
 
+/// Signs of tokens that have a name in HTML.
+const NAMED: [(&[u8], u8); 8] = [
+    (b"&lowbar;", b'_'),
+    (b"&UnderBar;", b'_'),
+    (b"&hyphen;", b'-'),
+    (b"&period;", b'.'),
+    (b"&sol;", b'/'),
+    (b"&equals;", b'='),
+    (b"&plus;", b'+'),
+    (b"&colon;", b':'),
+];
+
 /// What an escape at the front stands for, and how long it is. Secrets are ASCII.
 fn unescaped(text: &[u8]) -> Option<(u8, usize)> {
     let hex = |from: usize, to: usize| {
@@ -50,6 +62,13 @@ fn unescaped(text: &[u8]) -> Option<(u8, usize)> {
         [b'\\', b'/', ..] => Some((b'/', 2)),
         [b'\\', b'x', ..] => Some((hex(2, 4)?, 4)),
         [b'\\', b'u', b'0', b'0', ..] => Some((hex(4, 6)?, 6)),
+        [b'\\', b'u', b'{', ..] => {
+            let length = text.iter().take(10).position(|it| *it == b'}')?;
+            let digits = std::str::from_utf8(text.get(3..length)?).ok()?;
+            let byte = u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)?;
+            Some((byte, length + 1))
+        }
+        [b'\\', b'U', b'0', b'0', b'0', b'0', b'0', b'0', ..] => Some((hex(8, 10)?, 10)),
         [b'&', b'#', ..] => {
             let length = text.iter().take(10).position(|it| *it == b';')?;
             let digits = std::str::from_utf8(text.get(2..length)?).ok()?;
@@ -58,6 +77,10 @@ fn unescaped(text: &[u8]) -> Option<(u8, usize)> {
                 None => digits.parse(),
             };
             Some((byte.ok().filter(u8::is_ascii)?, length + 1))
+        }
+        [b'&', ..] => {
+            let (name, byte) = NAMED.iter().find(|(name, _)| text.starts_with(name))?;
+            Some((*byte, name.len()))
         }
         _ => None,
     }

@@ -28,7 +28,7 @@ pub(super) enum Trust {
 /// Whether this is a password, and no word that stands for one.
 pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
     let is_word =
-        value.len() < 4 || stands_for_one(value) || is_placeholder(value) || is_path(value);
+        value.len() < 4 || stands_for_one(value) || is_placeholder(value) || is_path(value) || is_rule(value);
     if is_word || value.iter().all(|it| matches!(it, b'*' | b'-' | b'.' | b'x' | b'X' | b'?' | b'_')) {
         return false;
     }
@@ -97,6 +97,19 @@ fn is_more(value: &[u8], word: Range<usize>) -> bool {
     let signs = rest().filter(|it| b"!@#$^&*~".contains(it)).count();
     let others = rest().filter(|it| it.is_ascii_alphanumeric()).count();
     signs > 0 && others > 0 && !is_address
+}
+
+/// `varchar(64)`, `min:8`, `[a-z0-9]{8}`: what a password has to be.
+pub(super) fn is_rule(value: &[u8]) -> bool {
+    let letters = value.iter().take_while(|it| it.is_ascii_alphabetic() || **it == b'_').count();
+    let rest = value.get(letters..).unwrap_or_default();
+    let is_count = |it: &[u8]| {
+        !it.is_empty() && it.len() <= 7 && it.iter().all(|it| it.is_ascii_digit() || *it == b',')
+    };
+    let within = |it: &[u8]| it.strip_prefix(b"(").and_then(|it| it.strip_suffix(b")")).is_some_and(is_count);
+    let is_measure = letters >= 3 && rest.strip_prefix(b":").is_some_and(is_count);
+    let is_class = value.contains(&b'[') && value.contains(&b']') && memchr::memmem::find(value, b"-z").is_some();
+    letters > 0 && within(rest) || is_measure || is_class
 }
 
 /// `build-142`, `min-12`, `ERR_4012`, `RFC2617`, `12chars`: the name or the number of something.
@@ -172,8 +185,17 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
     // `**Password:** …`
     let before = text.get(..name.start)?;
-    let is_bold = !equals && is_password_name && before.ends_with(b"**") && rest.starts_with(b"**");
-    let mark = if is_bold { 2 } else { 0 };
+    let is_inside = !equals && is_password_name && before.ends_with(b"**") && rest.starts_with(b"**");
+    // `**Password**: …`
+    let outside = text.get(name.end..sign)?.trim_ascii_end();
+    let is_outside = !outside.is_empty()
+        && !equals
+        && is_password_name
+        && outside.iter().all(|it| matches!(it, b'*' | b'`'))
+        && before.ends_with(outside);
+    let is_bold = is_inside || is_outside;
+    let mark = if is_inside { 2 } else { 0 };
+    let before_name = if is_outside { outside.len() } else { mark };
     let is_blank = |it: &&u8| matches!(it, b' ' | b'\t') || is_bold && **it == b'`';
     let mut blank = mark + rest.iter().skip(mark).take_while(is_blank).count();
     if !equals && is_password_name {
@@ -192,14 +214,18 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let is_parameter = equals
         && matches!(text.get(name.start.wrapping_sub(1)), Some(b';'))
         && matches!(behind, None | Some(b';' | b'"' | b'\'' | b'\n'));
-    let is_line = is_line(text, name.start - mark, is_env);
+    let is_of_mount = equals && blank == 0 && is_password_name && is_of_mount(before, behind);
+    let is_line = is_line(text, name.start - before_name, is_env);
+    if is_line && !is_bold && let Some(value) = in_quotes(text, called, sign + 1 + blank) {
+        return Some(value);
+    }
     let is_of_connection =
         equals && blank == 0 && is_password_name && is_of_connection(text, &name, value.end);
     let bytes = text.get(value.clone())?;
     if is_directory && bytes.starts_with(b"/") || bytes.starts_with(b"$") || bytes.contains(&b':') && !equals && bytes.contains(&b'/') {
         return None;
     }
-    let is_secret = if is_parameter || is_option || is_of_connection {
+    let is_secret = if is_parameter || is_option || is_of_connection || is_of_mount {
         is_password_name && is_password(bytes, Trust::Some)
     } else if is_line && is_env && equals && blank == 0 && !is_last {
         // What a command is given: `PGPASSWORD=… psql`.
@@ -210,7 +236,14 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     } else if is_env && equals && blank == 0 {
         match is_password_name {
             true => is_password(bytes, Trust::Full),
-            false => bytes.len() >= 12 && is_password(bytes, Trust::Some) && !bytes.contains(&b'.'),
+            false => {
+                // Of secrets that people make up, and not programs.
+                let least = if ends_with(called, b"SECRET") { 8 } else { 12 };
+                bytes.len() >= least
+                    && is_password(bytes, Trust::Some)
+                    && !bytes.contains(&b'.')
+                    && !is_label(bytes)
+            }
         }
     } else {
         let is_type = bytes.len() < 6 || bytes.contains(&b'.') && !bytes.iter().any(|it| b"!@#$%^&*".contains(it));
@@ -219,6 +252,34 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
             && !is_result
     };
     is_secret.then_some(value)
+}
+
+/// What is called a `pass` in a file of settings, in quotes: `pass = '…'`.
+fn in_quotes(text: &[u8], name: &[u8], start: usize) -> Option<Range<usize>> {
+    if is_secret_name(name) || !is_password_name(name) {
+        return None;
+    }
+    let quote = text.get(start).copied().filter(|it| matches!(it, b'"' | b'\''))?;
+    let rest = text.get(start + 1..)?;
+    let length = memchr::memchr2(quote, b'\n', rest.get(..VALUE_MAX).unwrap_or(rest))?;
+    let value = rest.get(..length)?;
+    let behind = rest.get(length + 1..)?.iter().find(|it| !matches!(it, b' ' | b'\t'));
+    let is_last = behind.is_none_or(|it| matches!(it, b'\n' | b'\r' | b'#' | b','));
+    let is_one = rest.get(length) == Some(&quote) && is_last
+        && !value.iter().any(u8::is_ascii_whitespace) && !is_label(value) && !is_version(value);
+    (is_one && is_password(value, Trust::Some)).then_some(start + 1..start + 1 + length)
+}
+
+/// Whether a name is one of the options by which a share is mounted: `username=bob,password=…`.
+fn is_of_mount(before: &[u8], behind: Option<&u8>) -> bool {
+    const NEAR: usize = 160;
+    let before = before.get(before.len().saturating_sub(NEAR)..).unwrap_or_default();
+    let options = before.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let is_plain = |it: &u8| is_word_byte(*it) || b"=,\\/:@\"'".contains(it);
+    options.ends_with(b",")
+        && options.iter().all(is_plain)
+        && memchr::memmem::find(options, b"user").is_some()
+        && behind.is_none_or(|it| !matches!(it, b')' | b'(' | b'[' | b'.'))
 }
 
 /// Whether a name is one of a row for a database: `host=db user=sa password=… dbname=x`.
@@ -261,7 +322,8 @@ fn is_line(text: &[u8], name: usize, is_env: bool) -> bool {
     let line = before.rsplit(|it| *it == b'\n').next().unwrap_or_default();
     let line = line.trim_ascii();
     match line {
-        b"" | b"-" | b"export" | b"set" | b"ENV" | b"ARG" | b"- -" => true,
+        b"" | b"-" | b"export" | b"set" | b"ENV" | b"ARG" | b"- -" | b"readonly" | b"declare"
+        | b"declare -r" | b"declare -x" | b"typeset" => true,
         // `docker run -e DB_PASSWORD=…`, and before a command.
         _ => {
             const BEFORE: [&[u8]; 8] =
@@ -333,7 +395,7 @@ pub(super) fn pgpass(text: &[u8], colon: usize) -> Option<Range<usize>> {
 }
 
 /// `v1.2.3rc1`, `8.0-alpine3`
-fn is_version(value: &[u8]) -> bool {
+pub(super) fn is_version(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"v").unwrap_or(value);
     let major = value.iter().take_while(|it| it.is_ascii_digit()).count();
     major > 0 && value.get(major) == Some(&b'.') && value.get(major + 1).is_some_and(u8::is_ascii_digit)

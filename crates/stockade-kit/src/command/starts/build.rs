@@ -6,16 +6,51 @@ use super::{Item, judge_row};
 
 /// Variables are programs, and what is in them is read by a shell.
 pub(super) fn make(items: &[Item<'_>]) -> Found {
-    const ALWAYS: &[&str] = &[
-        "SHELL",
-        ".SHELLFLAGS",
-        "MAKEFLAGS",
-        "MAKEFILES",
-        "MAKE",
-        "MAKESHELL",
-        ".RECIPEPREFIX",
-        "VPATH",
-    ];
+    let by_file = items.iter().enumerate().find_map(|(at, item)| {
+        let file = match item {
+            Item::Letter('f', value) => *value,
+            Item::Long(name, value)
+                if name.len() > 3
+                    && ["--file", "--makefile"].iter().any(|it| it.starts_with(name)) =>
+            {
+                value.or_else(|| items.get(at + 1).and_then(Item::word))
+            }
+            Item::Long(..) | Item::Letter(..) | Item::Word(_) => return None,
+        };
+        let file = file.unwrap_or_default();
+        (!is_makefile(file)).then(|| said(&format!("the file `{file}` of `make`"))).flatten()
+    });
+    by_file.or_else(|| make_variables(items))
+}
+
+/// One that is called as those that `make` reads by itself, in the project: who may write it may write
+/// those.
+fn is_makefile(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_named = ["Makefile", "makefile", "GNUmakefile"].iter().any(|it| name.starts_with(it));
+    is_named && is_of_the_project(path)
+}
+
+/// A path that stays below the working directory, by its text.
+pub(super) fn is_of_the_project(path: &str) -> bool {
+    crate::path::relative(path).is_ok() && !path.starts_with('~')
+}
+
+/// Variables that say what `make` itself starts or reads.
+const ALWAYS: &[&str] = &[
+    "SHELL",
+    ".SHELLFLAGS",
+    "MAKEFLAGS",
+    "MAKEFILES",
+    "MAKE",
+    "MAKESHELL",
+    "MAKEOVERRIDES",
+    ".RECIPEPREFIX",
+    "VPATH",
+];
+
+/// `make` gives what is on its line to all that it starts, as variables of theirs.
+fn make_variables(items: &[Item<'_>]) -> Found {
     words(items).find_map(|word| {
         let (name, value) = word.split_once('=')?;
         // Blanks may be around it, and words such as `override` before.
@@ -26,8 +61,13 @@ pub(super) fn make(items: &[Item<'_>]) -> Found {
             || value.contains(['$', '`', ';', '|', '&', '\n', '<', '>', '(', ')'])
             || (IS_PROGRAM.contains(&name) || is_rule(name)) && !is_tool(value)
             || name == "CROSS_COMPILE" && value.contains('/') && !is_of_the_system(value)
-            || (name.ends_with("FLAGS") || HANDED_ON.contains(&name))
-                && compiler(&split(value)).is_some();
+            || own_tools(name).is_some_and(|tools| !is_own_tool(value, tools))
+            || !IS_PROGRAM.contains(&name)
+                && own_tools(name).is_none()
+                && crate::launch::may_start(name)
+                && !(name == "ENV" && is_plain(value))
+            || name == "JAVA_HOME" && !is_of_the_system(value) && !value.is_empty()
+            || flags(name, value).is_some();
         is_wrong.then(|| said(&format!("the variable `{name}` of `make`"))).flatten()
     })
 }
@@ -39,6 +79,76 @@ const IS_PROGRAM: &[&str] = &[
     "TANGLE", "CTANGLE", "M2C",
 ];
 
+/// Programs that `make` has no name for, and many projects do, with what stands there in an honest line.
+const OWN_TOOLS: &[(&str, &str)] = &[
+    ("AWK", "awk gawk mawk nawk"),
+    ("BASH", "bash"),
+    ("CAT", "cat gcat"),
+    ("CMAKE", "cmake cmake3"),
+    ("CP", "cp gcp"),
+    ("CURL", "curl"),
+    ("DOCKER", "docker podman nerdctl"),
+    ("FIND", "find gfind"),
+    ("GIT", "git"),
+    ("GREP", "grep ggrep egrep"),
+    ("JAVA", "java"),
+    ("JAVAC", "javac"),
+    ("LIBTOOL", "libtool glibtool"),
+    ("LN", "ln gln"),
+    ("MKDIR", "mkdir gmkdir"),
+    ("MOC", "moc moc-qt"),
+    ("MV", "mv gmv"),
+    ("NINJA", "ninja samu"),
+    ("NPM", "npm pnpm yarn bun"),
+    ("NPX", "npx"),
+    ("PANDOC", "pandoc"),
+    ("PERL", "perl"),
+    ("PG_CONFIG", "pg_config"),
+    ("PIP", "pip"),
+    ("PKG_CONFIG", "pkg-config pkgconf"),
+    ("PNPM", "pnpm"),
+    ("PROTOC", "protoc"),
+    ("RUBY", "ruby"),
+    ("RUSTC", "rustc"),
+    ("SED", "sed gsed"),
+    ("SH", "sh bash dash"),
+    ("TAR", "tar gtar bsdtar"),
+    ("UIC", "uic"),
+    ("WGET", "wget"),
+    ("WINDRES", "windres"),
+    ("YARN", "yarn"),
+];
+
+fn own_tools(name: &str) -> Option<&'static str> {
+    OWN_TOOLS.iter().find(|it| it.0 == name).map(|it| it.1)
+}
+
+/// Whether a text is one of these and nothing else, of the system where it is said where.
+fn is_own_tool(value: &str, tools: &'static str) -> bool {
+    let name = crate::launch::name_of(value);
+    let is_one = |it: &str| it == name || it == crate::launch::bare(&name) || it == last(&name);
+    value.is_empty()
+        || super::list(tools).any(is_one) && (!value.contains('/') || is_of_the_system(value))
+}
+
+fn is_plain(value: &str) -> bool {
+    value.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_' || it == b'-')
+}
+
+/// Options that a variable hands to the tool it is called after.
+fn flags(name: &str, value: &str) -> Found {
+    let tool = match name {
+        "RUSTFLAGS" => "rustc",
+        "RUSTDOCFLAGS" => "rustdoc",
+        "CARGOFLAGS" | "CARGO_FLAGS" => "cargo",
+        "GOFLAGS" | "GO_FLAGS" | "GOBUILDFLAGS" => "go",
+        "ARFLAGS" => "ar",
+        _ if name.ends_with("FLAGS") || HANDED_ON.contains(&name) => "gcc",
+        _ => return None,
+    };
+    judge_row(find(tool, tool), tool, &split(value))
+}
+
 /// What `make`'s own rules begin with, one for each kind of file: `COMPILE.c`, `LINK.o`.
 fn is_rule(name: &str) -> bool {
     const RULES: &[&str] = &["COMPILE", "LINK", "YACC", "LEX", "LINT", "PREPROCESS"];
@@ -49,10 +159,117 @@ fn is_rule(name: &str) -> bool {
 const HANDED_ON: &[&str] =
     &["LDLIBS", "LOADLIBES", "LDADD", "LIBS", "TARGET_ARCH", "TARGET_MACH", "OUTPUT_OPTION"];
 
-/// The program of a plugin of Maven that starts one.
+/// Properties of Maven that name a program or load code, a plugin that is fetched from whoever has
+/// published it, and settings that are not the project's or the user's.
 pub(super) fn maven(items: &[Item<'_>]) -> Found {
-    let starts = |it: &&str| it.contains("exec.executable") || it.contains("exec.workingdir");
-    words(items).find(starts).and_then(|it| said(&format!("`{it}` of `mvn`")))
+    const PROPERTIES: &[&str] = &[
+        "exec.executable",
+        "exec.workingdir",
+        "maven.ext.class.path",
+        "maven.multimoduleprojectdirectory",
+        "compiler.executable",
+        "gpg.executable",
+        "-djvm=",
+        "surefire.debug",
+        "failsafe.debug",
+    ];
+    /// Of those who make Maven, and plugins that nearly every project has.
+    const GROUPS: &[&str] = &["org.apache.maven.plugins:", "org.codehaus.mojo:"];
+    let all: Vec<&str> = words(items).collect();
+    all.iter().enumerate().find_map(|(at, word)| {
+        let lower = word.to_ascii_lowercase();
+        let is_settings = |it: &str| {
+            let is_users = it.starts_with("~/.m2/") && !it.contains("..");
+            it.ends_with("settings.xml") && (is_users || is_of_the_project(it))
+        };
+        let is_long = |it: &str| {
+            let whole = ["--settings", "--global-settings"];
+            it.len() > 3 && whole.iter().any(|whole| whole.starts_with(it))
+        };
+        let settings = match lower.split_once('=') {
+            Some((name, _)) if is_long(name) => word.split_once('=').map(|it| it.1),
+            _ if matches!(lower.as_str(), "-s" | "-gs") || is_long(&lower) => {
+                Some(all.get(at + 1).copied().unwrap_or_default())
+            }
+            _ => lower.strip_prefix("-s").filter(|it| !it.is_empty()),
+        };
+        let is_wrong = PROPERTIES.iter().any(|it| lower.contains(it))
+            || lower.contains("argline") && loads_by_jvm(&lower)
+            || settings.is_some_and(|it| !is_settings(it))
+            || !word.starts_with('-')
+                && word.matches(':').count() >= 2
+                && !GROUPS.iter().any(|it| word.starts_with(it));
+        is_wrong.then(|| said(&format!("`{word}` of `mvn`"))).flatten()
+    })
+}
+
+/// Options of a Java machine that load code or start a program.
+fn loads_by_jvm(options: &str) -> bool {
+    const LOAD: &[&str] =
+        &["agent", "onerror", "onoutofmemory", "bootclasspath", "xx:flags", "vmoptions", "@"];
+    let lower = options.to_ascii_lowercase();
+    LOAD.iter().any(|it| lower.contains(it))
+}
+
+/// Options for the machine that builds, and homes of settings that are not the project's.
+pub(super) fn gradle(items: &[Item<'_>]) -> Found {
+    let is_wrong = |it: &str| {
+        let of_machine = it.contains("org.gradle.jvmargs") || it.contains("jvmArgs");
+        of_machine && loads_by_jvm(it)
+            || it.contains("org.gradle.java.home")
+            || it.contains("gradle.user.home")
+            || ["-g/", "-g.", "-g~"].iter().any(|begin| it.starts_with(begin))
+    };
+    words(items).find(|it| is_wrong(it)).and_then(|it| said(&format!("`{it}` of `gradle`")))
+}
+
+/// Loggers and adapters of `dotnet` that are files, and what its builds run before and after. Options
+/// begin with one hyphen, two, or a slash.
+pub(super) fn dotnet(items: &[Item<'_>]) -> Found {
+    const RUN: &[&str] = &[
+        "prebuildevent",
+        "postbuildevent",
+        "custombefore",
+        "customafter",
+        "csctoolpath",
+        "csctoolexe",
+        "vbctool",
+        "directorybuildpropspath",
+        "directorybuildtargetspath",
+        "msbuildextensionspath",
+        "runcommand",
+    ];
+    let all: Vec<&str> = words(items).collect();
+    all.iter().enumerate().find_map(|(at, word)| {
+        let lower = word.to_ascii_lowercase();
+        let option = lower.trim_start_matches(['-', '/']);
+        if option.len() == lower.len() && !lower.starts_with('@') {
+            return None;
+        }
+        let (name, value) = match option.split_once([':', '=']) {
+            Some((name, value)) => (name, value.to_owned()),
+            None => (option, all.get(at + 1).copied().unwrap_or_default().to_ascii_lowercase()),
+        };
+        let is_wrong = match name {
+            "logger" | "l" | "distributedlogger" | "dl" => value.contains([',', '/', '\\', '*']),
+            "test-adapter-path" | "testadapterpath" => true,
+            "p" | "property" => RUN.iter().any(|it| value.contains(it)),
+            _ => lower.starts_with('@'),
+        };
+        is_wrong.then(|| said(&format!("`{word}` of `dotnet`"))).flatten()
+    })
+}
+
+/// Code of `nim`, and its compilers. Letter case and `_` say nothing in its options.
+pub(super) fn nim(items: &[Item<'_>]) -> Found {
+    words(items).filter(|it| it.starts_with('-')).find_map(|word| {
+        let lower = word.to_ascii_lowercase().replace('_', "");
+        let (name, value) = lower.trim_start_matches('-').split_once([':', '='])?;
+        let is_wrong = name == "eval"
+            || [".exe", ".linkerexe", ".path"].iter().any(|it| name.ends_with(it))
+            || matches!(name, "passc" | "t" | "passl" | "l") && compiler(&split(value)).is_some();
+        is_wrong.then(|| said(&format!("`{word}` of `nim`"))).flatten()
+    })
 }
 
 /// What stands in those variables of an honest line.
@@ -214,11 +431,12 @@ pub(super) fn go(items: &[Item<'_>]) -> Found {
         &["cover", "trace", "nm", "objdump", "addr2line", "test2json", "covdata", "buildid"];
     let all: Vec<&str> = words(items).collect();
     let said = |it: &str| said(&format!("`{it}` of `go`"));
-    for word in all.iter().filter(|it| it.contains("-extld")) {
+    for word in all.iter().filter(|it| it.contains("-extld") || it.contains("-extar")) {
         let inner: Vec<&str> =
             word.split(|it: char| it.is_whitespace() || matches!(it, '=' | '\'' | '"')).collect();
-        if inner.iter().any(|it| it.trim_start_matches('-') == "extld") {
-            return said("-extld");
+        let is_tool = |it: &&&str| matches!(it.trim_start_matches('-'), "extld" | "extar");
+        if let Some(it) = inner.iter().find(is_tool) {
+            return said(it);
         }
         if let Some(found) = compiler(&inner) {
             return Some(found);

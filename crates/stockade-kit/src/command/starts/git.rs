@@ -24,7 +24,7 @@ const ROWS: &[Row] = &[
 /// Subcommands that run what they are told, or serve others.
 const RUNS: &str = "filter-branch instaweb daemon shell remote-ext remote-fd for-each-repo cvsserver \
                     http-backend merge-index upload-archive upload-pack receive-pack web--browse difftool--helper \
-                    submodule--helper fsmonitor--daemon svn p4 archimport cvsimport";
+                    submodule--helper fsmonitor--daemon filter-repo svn p4 archimport cvsimport";
 const RUNS_BEHIND: &[(&str, &str)] =
     &[("bisect", "run"), ("submodule", "foreach"), ("hook", "run")];
 
@@ -120,12 +120,14 @@ fn is_rename(word: &str) -> bool {
 
 /// A remote whose helper starts what the address says, or an address that is an option for `ssh`.
 fn names_helper(word: &str) -> bool {
-    let value = word.rsplit_once('=').map_or(word, |(_, value)| value);
     let begins = |it: &str| {
-        let head = it.get(..5).unwrap_or_default().to_ascii_lowercase();
+        let head = it.trim_start().get(..5).unwrap_or_default().to_ascii_lowercase();
         head == "ext::" || head.starts_with("fd::")
     };
-    begins(word) || begins(value) || word.contains("://-")
+    // In an address there may be any number of equals signs.
+    begins(word)
+        || word.match_indices('=').any(|(at, _)| word.get(at + 1..).is_some_and(begins))
+        || word.contains("://-")
 }
 
 /// Whether a setting names a program, or leads to settings that do. Sections and names are read in

@@ -11,8 +11,12 @@ pub(super) fn sed(items: &[Item<'_>]) -> Found {
     let mut rest = items.iter();
     while let Some(item) = rest.next() {
         match item {
-            Item::Word(it) => places.push(it),
-            // Behind it nothing is an option, and what looks like one is no script.
+            // Behind either nothing is an option, the first where `POSIXLY_CORRECT` is set or the program
+            // is another; what looks like one is no script.
+            Item::Word(it) => {
+                places.push(it);
+                is_over = true;
+            }
             Item::Long("--", None) => is_over = true,
             Item::Long("--sandbox", None) if !is_over => return None,
             Item::Letter('e', value) => scripts.extend(*value),

@@ -143,7 +143,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         names: "make gmake",
-        starts: "-f -E --file --makefile --eval -I --include-dir",
+        starts: "-E --eval -I --include-dir",
         valued: "CfIjloWOE",
         perhaps: "jlO",
         text: Some(build::make),
@@ -165,7 +165,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         names: "just",
-        starts: "-f --justfile --shell --shell-arg --shell-command -c --command --dotenv-path",
+        starts: "-f --justfile --shell --shell-arg --shell-command -c --command --dotenv-path \
+                 --chooser",
         valued: "fdc",
         ..PLAIN
     },
@@ -176,12 +177,18 @@ const ROWS: &[Row] = &[
         perhaps: "G",
         ..PLAIN
     },
-    Row { names: "gradle gradlew", starts: "-I -init-script -b -build-file", form: Words, ..PLAIN },
     Row {
-        names: "mvn mvnw ant",
-        starts: "-s -gs -settings -global-settings -lib -main",
+        names: "gradle gradlew",
+        starts: "-I -init-script -b -build-file -g -gradle-user-home -include-build",
         form: Words,
-        text: Some(build::maven),
+        text: Some(build::gradle),
+        ..PLAIN
+    },
+    Row { names: "mvn mvnw", form: Words, text: Some(build::maven), ..PLAIN },
+    Row {
+        names: "ant",
+        starts: "-lib -main -logger -listener -inputhandler",
+        form: Words,
         ..PLAIN
     },
     Row {
@@ -223,7 +230,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         names: "go",
-        starts: "-exec -toolexec -vettool -overlay -modfile -gccgo",
+        starts: "-exec -toolexec -vettool -overlay -modfile -gccgo -gccgoflags",
         form: Words,
         text: Some(build::go),
         ..PLAIN
@@ -234,6 +241,7 @@ const ROWS: &[Row] = &[
                  --userconfig --globalconfig --init-module",
         fine: "--git-tag-version",
         runs: "exec x explore edit",
+        short: "exec explore edit",
         text: Some(texts::npm),
         ..PLAIN
     },
@@ -249,6 +257,7 @@ const ROWS: &[Row] = &[
         names: "yarn yarnpkg",
         starts: "--script-shell",
         runs: "dlx exec create node plugin set",
+        text: Some(texts::yarn),
         ..PLAIN
     },
     Row { names: "corepack volta fnm nvm mise asdf pyenv rbenv", runs: "run exec x", ..PLAIN },
@@ -282,12 +291,14 @@ const ROWS: &[Row] = &[
         starts: "-x -f --override --noxfile",
         valued: "xfecs",
         perhaps: "s",
+        runs: "exec e",
         ..PLAIN
     },
     Row { names: "bundle composer gem", runs: "exec console open", ..PLAIN },
     Row {
         names: "docker podman nerdctl docker-compose podman-compose",
-        starts: "--hooks-dir --conmon",
+        starts: "--hooks-dir --conmon --network-cmd-path",
+        text: Some(texts::container),
         ..PLAIN
     },
     Row {
@@ -305,7 +316,7 @@ const ROWS: &[Row] = &[
         text: Some(texts::kubeconfig),
         ..PLAIN
     },
-    Row { names: "gh", text: Some(texts::gh), ..PLAIN },
+    Row { names: "gh", form: Words, text: Some(texts::gh), ..PLAIN },
     Row {
         names: "tcpdump",
         starts: "-z",
@@ -339,19 +350,39 @@ const ROWS: &[Row] = &[
         form: Words,
         ..PLAIN
     },
-    Row { names: "brew", runs: "ruby irb sh", ..PLAIN },
+    Row { names: "brew", runs: "ruby irb sh exec", ..PLAIN },
     Row {
         names: "svn",
         starts: "--config-option --diff-cmd --diff3-cmd --editor-cmd --config-dir",
         ..PLAIN
     },
-    Row { names: "hg", starts: "--config", ..PLAIN },
+    Row {
+        names: "hg",
+        starts: "--config --ssh --remotecmd --program",
+        text: Some(texts::hg),
+        ..PLAIN
+    },
     Row { names: "ip", starts: "-batch -b", runs: "exec", form: Words, ..PLAIN },
     Row {
-        names: "dotnet swift zig nim crystal ghc",
+        names: "swift zig crystal",
         starts: "-e -eval",
-        runs: "eval exec repl fsi script",
+        runs: "eval exec repl script",
         form: Words,
+        ..PLAIN
+    },
+    Row {
+        names: "dotnet",
+        runs: "exec fsi script",
+        form: Words,
+        text: Some(build::dotnet),
+        ..PLAIN
+    },
+    Row { names: "nim", starts: "-e", runs: "repl", form: Words, text: Some(build::nim), ..PLAIN },
+    Row {
+        names: "ghc",
+        starts: "-e -pgm* -fplugin* -plugin-package* -ghci-script* -interactive -B*",
+        form: Words,
+        text: Some(build::response_file),
         ..PLAIN
     },
     Row {

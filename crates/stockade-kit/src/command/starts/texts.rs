@@ -103,11 +103,74 @@ pub(super) fn interpreter(items: &[Item<'_>]) -> Found {
     by_option.or_else(by_word).and_then(|it| said(&format!("the interpreter `{it}`")))
 }
 
+/// Subcommands that run something in one workspace, or each: `yarn workspace web exec id`.
+pub(super) fn yarn(items: &[Item<'_>]) -> Found {
+    let mut rest = words(items);
+    rest.find(|it| matches!(*it, "workspace" | "workspaces"))?;
+    let is_own = |it: &&str| !matches!(*it, "add" | "remove" | "run");
+    let mut behind = rest.take_while(is_own).take(4);
+    let run = behind.find(|it| matches!(*it, "dlx" | "exec" | "create" | "node"))?;
+    said(&format!("`yarn {run}` in a workspace"))
+}
+
+/// A runtime by its path, and settings that are not the user's: programs that keep passwords, and
+/// plugins, are named there.
+pub(super) fn container(items: &[Item<'_>]) -> Found {
+    let mut is_before = true;
+    let mut is_value = false;
+    items.iter().enumerate().find_map(|(at, item)| {
+        let Item::Long(name, value) = item else {
+            is_before &= is_value || item.word().is_none();
+            is_value = item.word().is_none();
+            return None;
+        };
+        is_value = value.is_none();
+        let value = value.or_else(|| items.get(at + 1).and_then(Item::word)).unwrap_or_default();
+        let is_wrong = match *name {
+            "--runtime" => value.contains('/'),
+            "--storage-opt" => value.contains("mount_program"),
+            "--config" => is_before && (value.contains("..") || !value.contains("/.docker")),
+            _ => false,
+        };
+        is_wrong.then(|| said(&format!("`{name} {value}`"))).flatten()
+    })
+}
+
+/// What a copy goes through, what a search tries, and what merges.
+pub(super) fn hg(items: &[Item<'_>]) -> Found {
+    const REMOTE: &[&str] =
+        &["clone", "pull", "push", "incoming", "outgoing", "identify", "in", "out"];
+    let all: Vec<&str> = words(items).collect();
+    let is_remote = all.iter().any(|it| REMOTE.contains(it));
+    let is_bisect = all.iter().any(|it| it.len() > 2 && "bisect".starts_with(it));
+    items.iter().enumerate().find_map(|(at, item)| {
+        let is_wrong = match item {
+            Item::Letter('e', _) => is_remote,
+            Item::Letter('c', _) => is_bisect,
+            Item::Long(name, _) if name.len() > 4 && "--command".starts_with(name) => is_bisect,
+            Item::Long(name, value) if name.len() > 3 && "--tool".starts_with(name) => {
+                let value = value.or_else(|| items.get(at + 1).and_then(Item::word));
+                !value.is_some_and(|it| it.starts_with(':') || it.starts_with("internal:"))
+            }
+            Item::Letter(..) | Item::Long(..) | Item::Word(_) => false,
+        };
+        is_wrong.then(|| said("what it tells `hg` to start")).flatten()
+    })
+}
+
 /// A file of settings of `kubectl` may name a program that is asked who somebody is. That of the user
 /// is where it always is.
 pub(super) fn kubeconfig(items: &[Item<'_>]) -> Found {
     let is_users =
         |it: &str| !it.contains("..") && (it.contains("/.kube/") || it.starts_with("/etc/"));
+    let all: Vec<&str> = words(items).collect();
+    let names_program =
+        |it: &&&str| [".exec", ".auth-provider", ".command"].iter().any(|part| it.contains(part));
+    let set = all.windows(2).position(|it| it == ["config", "set"]);
+    let behind = set.and_then(|at| all.get(at + 2..)).unwrap_or_default();
+    if let Some(it) = behind.iter().find(names_program) {
+        return said(&format!("the setting `{it}`"));
+    }
     items.iter().enumerate().find_map(|(at, item)| {
         let Item::Long("--kubeconfig", value) = item else { return None };
         let value = value.or_else(|| items.get(at + 1).and_then(Item::word)).unwrap_or_default();
@@ -117,13 +180,21 @@ pub(super) fn kubeconfig(items: &[Item<'_>]) -> Found {
 
 /// `gh extension list` shows; its neighbours fetch and run, or change what a word means.
 pub(super) fn gh(items: &[Item<'_>]) -> Found {
-    let all: Vec<&str> = words(items).collect();
+    // What is behind it `git clone` is given.
+    if let Some(over) = items.iter().position(|it| it.word() == Some("--")) {
+        let behind = items.get(over + 1..).unwrap_or_default();
+        let line: Vec<&str> = std::iter::once("clone").chain(words(behind)).collect();
+        if let Some(found) = super::git::judge(&line) {
+            return Some(found);
+        }
+    }
+    let all: Vec<&str> = words(items).filter(|it| !it.starts_with('-')).collect();
     if let ["config", "set", key @ ("editor" | "pager" | "browser"), value, ..] = all.as_slice()
         && !matches!(*value, "" | "cat" | "less")
     {
         return said(&format!("the {key} of `gh`"));
     }
-    let mut rest = words(items);
+    let mut rest = all.iter().copied();
     rest.find(|it| matches!(*it, "alias" | "extension" | "extensions" | "ext"))?;
     match rest.next() {
         Some("list" | "ls" | "search") => None,
@@ -162,7 +233,11 @@ pub(super) fn npm(items: &[Item<'_>]) -> Found {
         "init-version",
     ];
     let all: Vec<&str> = words(items).collect();
-    let begins = |it: &[&str]| matches!(it, ["config" | "c" | "pkg", "set"]);
+    let is_short = |it: &str, whole: &str| it.len() > 2 && whole.starts_with(it);
+    let begins = |it: &[&str]| match it {
+        [of, "set"] => matches!(*of, "c" | "pk" | "pkg") || is_short(of, "config"),
+        _ => false,
+    };
     let set = match all.first() {
         Some(&"set") => Some(1),
         Some(_) | None => all.windows(2).position(begins).map(|it| it + 2),
@@ -177,12 +252,15 @@ pub(super) fn npm(items: &[Item<'_>]) -> Found {
         };
         let has_pairs = rest.first().is_some_and(|it| it.contains('='));
         let keys = rest.iter().step_by(if has_pairs { 1 } else { 2 });
-        let is_config = !all.contains(&"pkg");
+        let is_config = !all.iter().any(|it| matches!(*it, "pk" | "pkg"));
         let wrong = keys.map(|it| key(it)).find(|it| !is_config || !is_plain(it));
         return wrong.and_then(|it| said(&format!("the setting `{it}` of `npm`")));
     }
     let mut rest = words(items);
-    rest.find(|it| matches!(*it, "init" | "create" | "innit"))?;
+    let is_init = |it: &str| {
+        it == "cr" || ["init", "innit", "create"].iter().any(|whole| is_short(it, whole))
+    };
+    rest.find(|it| is_init(it))?;
     rest.next().and_then(|it| said(&format!("`npm init {it}`")))
 }
 
@@ -212,7 +290,7 @@ pub(super) fn psql(items: &[Item<'_>]) -> Found {
         "l", "l+", "x", "q", "h", "timing", "conninfo", "c", "connect", "pset", "a", "t", "f", "H",
         "encoding", "echo", "z", "?", "sf", "sv", "set_x",
     ];
-    let is_long = |it: &str, whole: &str| it.len() > 3 && whole.starts_with(it);
+    let is_long = |it: &str, whole: &str| it.len() > 2 && whole.starts_with(it);
     for (at, item) in items.iter().enumerate() {
         let (name, value) = match item {
             Item::Letter(it, value) => (*it, *value),
@@ -255,9 +333,17 @@ pub(super) fn mysql(items: &[Item<'_>]) -> Found {
         let lower = text.to_ascii_lowercase();
         let begins = |it: &str| {
             let line = it.trim_start();
-            ["system ", "source ", "pager ", "tee ", "edit"].iter().any(|it| line.starts_with(it))
+            let (word, behind) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            matches!(word, "system" | "source" | "pager" | "tee") && !behind.trim_start().is_empty()
+                || line.starts_with("edit")
         };
-        let is_wrong = ["\\!", "\\.", "\\p ", "\\t ", "\\e"].iter().any(|it| lower.contains(it))
+        let has_letter = |letter: &str| {
+            let behind = |it: &str| it.strip_prefix(letter)?.chars().next();
+            lower.split('\\').skip(1).filter_map(behind).any(char::is_whitespace)
+        };
+        let is_wrong = ["\\!", "\\.", "\\e"].iter().any(|it| lower.contains(it))
+            || has_letter("p")
+            || has_letter("t")
             || lower.split([';', '\n']).any(begins);
         is_wrong.then(|| said("a command that it gives `mysql`")).flatten()
     })

@@ -24,6 +24,7 @@ const MODULES: &[&str] = &[
     "sphinx",
     "mkdocs",
     "tabnanny",
+    "http.server",
 ];
 
 /// What is said of a tool, `python3 -m pytest` or `node --test`; nothing, where the line is none.
@@ -36,8 +37,42 @@ pub(super) fn judge_tool(bare: &str, words: &[&str]) -> Option<Found> {
         ("php", ["-l", file]) | ("node", ["--check" | "-c", file]) if !file.starts_with('-') => {
             Some(None)
         }
+        ("bun" | "deno", ["test", rest @ ..]) if rest.iter().all(|it| is_plain_of_runner(it)) => {
+            Some(None)
+        }
         ("node", ["--test", rest @ ..]) if rest.iter().all(|it| is_plain_of_test(it)) => Some(None),
         _ => None,
+    }
+}
+
+/// The same for `bun test` and `deno test`: nothing that would be fetched, and no option with a file.
+fn is_plain_of_runner(word: &str) -> bool {
+    const OPTIONS: &[&str] = &[
+        "--watch",
+        "--coverage",
+        "--bail",
+        "--timeout",
+        "--todo",
+        "--only",
+        "-t",
+        "--quiet",
+        "-q",
+        "--filter",
+        "--parallel",
+        "--fail-fast",
+        "--allow-read",
+        "--allow-write",
+        "--allow-net",
+        "--allow-env",
+        "--allow-sys",
+        "--allow-all",
+        "-A",
+        "--no-check",
+        "--doc",
+    ];
+    match word.starts_with('-') {
+        true => OPTIONS.contains(&word.split('=').next().unwrap_or_default()),
+        false => !word.contains(':') && super::build::is_of_the_project(word),
     }
 }
 
@@ -105,6 +140,11 @@ fn module_of_python(module: &str, words: &[&str]) -> Option<Found> {
                 Some([it, ..]) => wrong(it),
                 Some([]) | None => Some(None),
             },
+            None => Some(None),
+        },
+        // Scripts that it starts for whoever asks.
+        "http.server" => match words.iter().find(|it| it.starts_with("--c")) {
+            Some(it) => wrong(it),
             None => Some(None),
         },
         "pip" | "mypy" | "pyright" | "sphinx" => {
