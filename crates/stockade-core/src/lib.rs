@@ -32,3 +32,4 @@ pub mod session;
 mod structured;
 pub mod subject;
 pub mod together;
+pub mod trace;

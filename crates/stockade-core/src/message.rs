@@ -102,6 +102,8 @@ pub struct Message {
     /// Where in the document `params`, `result` or `error` is: it is asked for by everyone.
     body: Option<u32>,
     document: Document,
+    /// The trace that its transport says it is a part of.
+    trace: Option<Box<str>>,
 }
 
 /// Why bytes are not a message.
@@ -195,7 +197,7 @@ impl Message {
     /// An answer whose inside was judged before: views into it find nothing.
     pub(crate) fn seen(from: Side, id: Id, source: Bytes) -> Self {
         let document = Document::closed(source);
-        Self { from, kind: Kind::Result, id: Some(id), body: None, document }
+        Self { from, kind: Kind::Result, id: Some(id), body: None, document, trace: None }
     }
 
     fn read(from: Side, document: Document) -> Result<Self, Malformed> {
@@ -267,7 +269,7 @@ impl Message {
             Kind::Error => error,
         };
         let body = body.map(Json::number);
-        Ok(Self { from, kind, id: known, body, document })
+        Ok(Self { from, kind, id: known, body, document, trace: None })
     }
 
     /// Who sent it.
@@ -303,6 +305,17 @@ impl Message {
     /// A value under `_meta` of `params` or `result`.
     pub fn meta(&self, name: &str) -> Option<Json<'_>> {
         self.get("_meta")?.get(name)
+    }
+
+    /// The same message, which came with this `traceparent` beside it. What is in it goes before that.
+    #[must_use]
+    pub fn traced(self, parent: &str) -> Self {
+        Self { trace: Some(parent.into()), ..self }
+    }
+
+    /// The trace that it is a part of, as it says it.
+    pub fn trace(&self) -> Option<&str> {
+        self.meta("traceparent").and_then(Json::str).or(self.trace.as_deref())
     }
 
     /// The whole message.
@@ -360,7 +373,7 @@ impl Message {
 
     pub(crate) fn edited(&self, edits: &[Edit], limits: &Limits) -> Result<Self, Malformed> {
         let document = self.document.edited(edits, limits).map_err(Malformed::not_json)?;
-        Self::read(self.from, document)
+        Ok(Self { trace: self.trace.clone(), ..Self::read(self.from, document)? })
     }
 }
 

@@ -293,6 +293,21 @@ pub enum Status {
     Lost,
 }
 
+impl Status {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ToolError => "tool_error",
+            Self::Error => "error",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+            Self::Timeout => "timeout",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// A finding, as the ledger keeps it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Noted {

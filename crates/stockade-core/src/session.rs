@@ -218,6 +218,8 @@ pub struct Session {
     /// What nobody else knows.
     secret: Option<[u8; 32]>,
     aliases: Aliases,
+    /// Somebody tells of calls as parts of traces.
+    traced: bool,
 }
 
 impl Session {
@@ -241,6 +243,7 @@ impl Session {
             held: Held::default(),
             secret: None,
             aliases: Aliases::default(),
+            traced: false,
         }
     }
 
@@ -253,6 +256,12 @@ impl Session {
     /// Has somebody look at what the server does during calls, from now on.
     pub fn watched_by(&mut self, watch: Arc<dyn Watch>) {
         self.watch = Some(watch);
+    }
+
+    /// Has the server told that its part of a trace is a part of what is done here: somebody tells of
+    /// that as well.
+    pub fn traced(&mut self) {
+        self.traced = true;
     }
 
     /// Has somebody remember what was spent and read beyond this conversation.

@@ -46,6 +46,7 @@ use crate::approvals::ways::Ways;
 use crate::config::watch::Live;
 use crate::lock::shown::Shown;
 use crate::metrics::{Metrics, Talk};
+use crate::traces::Traces;
 
 /// How long a server has that was told to stop, before its process is ended for not having done so.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -80,6 +81,8 @@ pub struct Guard {
     alerts: OnceLock<Arc<Alerts>>,
     /// Who counts it, if somebody reads the numbers.
     metrics: OnceLock<Arc<Metrics>>,
+    /// Who tells of calls as parts of traces, if somebody does.
+    traces: OnceLock<Traces>,
     /// By what other ways people hear of what asks.
     ways: OnceLock<Ways>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
@@ -124,6 +127,7 @@ impl Guard {
             shown,
             alerts: OnceLock::new(),
             metrics: OnceLock::new(),
+            traces: OnceLock::new(),
             ways: OnceLock::new(),
             refused,
             sessions,
@@ -196,6 +200,9 @@ impl Guard {
         }
         if let Some(metrics) = self.metrics.get() {
             metrics.see(record);
+        }
+        if let Some(traces) = self.traces.get() {
+            traces.see(record, stockade_store::now_ms());
         }
     }
 
@@ -302,6 +309,19 @@ impl Guard {
     /// Has what happens be counted, from the first conversation on that begins after this.
     pub fn counted_by(&self, metrics: &Arc<Metrics>) {
         self.metrics.get_or_init(|| Arc::clone(metrics));
+    }
+
+    /// Has calls be told as parts of traces, from the first conversation on that begins after this.
+    pub fn traced_by(&self, traces: Traces) {
+        if let Some(metrics) = self.metrics.get() {
+            traces.counted_by(metrics);
+        }
+        self.traces.get_or_init(|| traces);
+    }
+
+    /// Who tells them.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.get()
     }
 
     /// Has people hear of what asks by other ways as well.
@@ -414,6 +434,9 @@ impl Conversation {
         let mut session = Session::new(Arc::clone(&guard.server), parties.clone(), meter);
         guard.secret.into_iter().for_each(|it| session.fenced_with(it));
         session.remembered_by(Arc::clone(&guard.memory) as _);
+        if guard.traces.get().is_some() {
+            session.traced();
+        }
         let session = Mutex::new(session);
         let (board, overdue) = Default::default();
         let (desk, answers) = (OnceLock::new(), Mutex::default());

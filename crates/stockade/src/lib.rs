@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod prepared;
 pub mod rehearsal;
 pub mod tls;
+pub mod traces;
 pub mod webhook;

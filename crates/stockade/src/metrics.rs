@@ -74,6 +74,7 @@ pub struct Metrics {
     records: Counter,
     unsealed: Gauge,
     failed: Gauge,
+    spans: Counters<1>,
 }
 
 impl Metrics {
@@ -99,6 +100,7 @@ impl Metrics {
             records: Counter::default(),
             unsealed: Gauge::default(),
             failed: Gauge::default(),
+            spans: Family::default(),
         };
         let all = &mut it.registry;
         let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -129,6 +131,8 @@ impl Metrics {
         all.register("ledger_unsealed", help, it.unsealed.clone());
         let help = "1 if the ledger takes nothing more, and so nothing passes";
         all.register("ledger_failed", help, it.failed.clone());
+        let help = "Spans of calls that were sent to a collector, or lost";
+        all.register("spans", help, it.spans.clone());
         it
     }
 
@@ -153,7 +157,7 @@ impl Metrics {
         }
         if let Some(status) = record.status.filter(|_| is_outcome && record.method == "tools/call")
         {
-            self.ended.get_or_create(&[("status", name(status).into())]).inc();
+            self.ended.get_or_create(&[("status", status.name().into())]).inc();
             if let Some(ms) = record.duration_ms.filter(|_| status != Status::Refused) {
                 self.call_s.observe(Duration::from_millis(ms).as_secs_f64());
             }
@@ -193,6 +197,12 @@ impl Metrics {
     /// The ledger takes nothing more.
     pub fn unwritten(&self) {
         self.failed.set(1);
+    }
+
+    /// So many spans were `sent`, or `lost`.
+    pub fn spans(&self, outcome: &'static str, spans: usize) {
+        let spans = u64::try_from(spans).unwrap_or(u64::MAX);
+        self.spans.get_or_create(&[("outcome", outcome.into())]).inc_by(spans);
     }
 
     /// The numbers, as Prometheus reads them.
@@ -270,18 +280,6 @@ impl Names {
 /// A name without what might be a secret in it, and what nobody sees.
 fn label(text: &str) -> String {
     visible(&clipped(text, LABEL_CHARS))
-}
-
-fn name(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "ok",
-        Status::ToolError => "tool_error",
-        Status::Error => "error",
-        Status::Refused => "refused",
-        Status::Cancelled => "cancelled",
-        Status::Timeout => "timeout",
-        Status::Lost => "lost",
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::memory::Refused;
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
 use super::{Effect, Session, roots, shadow};
-use crate::json::Json;
+use crate::json::{Edit, Json};
 use crate::judge::Judgement;
 use crate::message::{Id, Kind, Message, Side};
 use crate::meter::Attempt;
@@ -20,6 +20,7 @@ use crate::policy::{CallFacts, Decision, Reason, Verdict};
 use crate::record::{self, Limited, Noted, Status};
 use crate::revision::{self, META_VERSION, Revision};
 use crate::role::Roles;
+use crate::trace::Parent;
 
 impl Turn<'_> {
     pub(super) fn request(&mut self, message: Message) {
@@ -93,6 +94,7 @@ impl Turn<'_> {
                 return self.reply(from, Some(&id), -32602, "`inputResponses` cannot be used");
             }
         };
+        let message = self.parented(message, &waiting);
         let arguments = message.get("arguments").filter(|_| &*waiting.method == "tools/call");
         let digest = arguments.map(digest);
         let mut original = self.policy.shadow.then(|| message.clone());
@@ -189,6 +191,21 @@ impl Turn<'_> {
                 self.refuse_limited(from, &id, &waiting, &reason, limit.as_ref());
             }
         }
+    }
+
+    /// A call that its client says is a part of a trace is, for the server, a part of what is done with
+    /// it here. One that cannot be written again goes on as it came.
+    fn parented(&self, message: Message, waiting: &Waiting) -> Message {
+        let is_told = self.session.traced && &*waiting.method == "tools/call";
+        let said =
+            message.meta("traceparent").filter(|_| is_told && message.from() == Side::Client);
+        let parent = said.and_then(|it| Parent::parse(it.str()?)).filter(|it| it.sampled);
+        let edit = said.zip(parent).map(|(it, parent)| Edit {
+            at: it.number(),
+            to: Some(parent.of_call(&waiting.call).to_string().into()),
+        });
+        let edited = edit.and_then(|it| message.edited(&[it], &self.policy.limits.json()).ok());
+        edited.unwrap_or(message)
     }
 
     /// What is asked last of a request of the client, of one that goes on or that a person may let
@@ -298,7 +315,7 @@ impl Turn<'_> {
         let tool_name = called(message, &method);
         let tool = tool_name.and_then(|it| session.server.tool(it));
         let unlisted = tool_name.filter(|_| tool.is_none());
-        let trace = message.meta("traceparent").and_then(Json::str).filter(|it| it.len() <= 128);
+        let trace = message.trace().filter(|it| it.len() <= 128);
         Ok(Waiting {
             number: session.exchanges,
             call,

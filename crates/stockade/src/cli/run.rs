@@ -194,6 +194,7 @@ impl Shared {
             guard.alerts_by(alerts);
         }
         told::counted(resolved.metrics, &guard);
+        told::traced(resolved.traces.as_deref(), &guard)?;
         if let Some(ways) = Ways::new(&resolved.ways).map_err(told::no_hook)? {
             guard.asks_by(ways);
         }

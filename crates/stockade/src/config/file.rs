@@ -219,6 +219,8 @@ table! {
         alerts: AlertsTable = "",
         /// Where numbers of what happens are read.
         metrics: MetricsTable = "",
+        /// Where calls are told as parts of traces.
+        traces: TracesTable = "",
         /// How much of some tools.
         quotas: Vec<At<QuotaTable>> = "",
         /// What flows through some tools.
@@ -321,6 +323,16 @@ table! {
         /// are at `/metrics`. There is no key, and nothing in them of who asks, with what, or about which
         /// file. Where several guards have the same, the first is there, and each other says that it is not.
         listen: String = r#""127.0.0.1:9464""#,
+    }
+}
+
+table! {
+    /// Where calls of tools are told as parts of traces (OpenTelemetry). They are not where nothing of it
+    /// is said. Read when a guard starts. See `docs/monitoring.md`.
+    TracesTable {
+        /// The address of a collector that takes spans by OTLP over HTTP, in JSON: `https`, or `http` on
+        /// this machine.
+        endpoint: String = r#""http://127.0.0.1:4318/v1/traces""#,
     }
 }
 

@@ -8,7 +8,7 @@ use stockade_core::policy::Limits;
 use super::file::{
     AlertsTable, ApprovalsTable, Argument, CanaryTable, ElicitationTable, File, HttpTable, Input,
     Key, LedgerTable, MetricsTable, QuotaTable, RiskTable, RoleTable, SamplingTable, SandboxTable,
-    ServerTable, Tool, WebhookTable,
+    ServerTable, Tool, TracesTable, WebhookTable,
 };
 
 /// `docs/stockade.toml`: every key with its words. What holds anyway is written out; what is an
@@ -55,6 +55,8 @@ pub fn text() -> String {
     keys(&mut out, WebhookTable::KEYS, &[]);
     head(&mut out, "#", "[metrics]", MetricsTable::WORDS);
     keys(&mut out, MetricsTable::KEYS, &[]);
+    head(&mut out, "#", "[traces]", TracesTable::WORDS);
+    keys(&mut out, TracesTable::KEYS, &[]);
     head(&mut out, "#", "[[quotas]]", QuotaTable::WORDS);
     keys(&mut out, QuotaTable::KEYS, &[]);
     head(&mut out, "#", "[[roles]]", RoleTable::WORDS);

@@ -120,6 +120,8 @@ pub struct Resolved {
     pub alerts: Option<Wanted>,
     /// Where numbers of what happens are read, if they are.
     pub metrics: Option<SocketAddr>,
+    /// Where calls are told as parts of traces, if they are.
+    pub traces: Option<String>,
     /// By what other ways people hear of what asks.
     pub ways: Ways,
     /// Every value that is not the default, and the default of every limit.
@@ -276,6 +278,7 @@ impl Making<'_> {
             pinning: self.pinning(file),
             alerts: self.alerts(file),
             metrics: self.metrics(file),
+            traces: self.traces(file),
             ways: self.ways(file),
             settings: Vec::new(),
             source: None,

@@ -48,7 +48,7 @@ zzz = 1
         2 | zzz = 1
           | ^^^ unknown key
           |
-          = help: one of `preset`, `mode`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `alerts`, `metrics`, `quotas`, `roles`, `risk`, `sampling`, `elicitation`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
+          = help: one of `preset`, `mode`, `default`, `roots`, `client_roots`, `lock`, `rules`, `severity`, `limits`, `approvals`, `alerts`, `metrics`, `traces`, `quotas`, `roles`, `risk`, `sampling`, `elicitation`, `canaries`, `http`, `sandbox`, `ledger`, `tools`, `arguments`, `hosts`, `servers`
     "#);
 }
 

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -35,6 +35,7 @@ use stockade_core::policy::Limits;
 use stockade_core::record::{self, Record};
 use stockade_core::revision::{self, HEADER_MISMATCH, Revision};
 use stockade_core::session::{Era, Parties, Places};
+use stockade_core::trace::Parent;
 use stockade_wire::binding;
 use stockade_wire::http::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
 use tokio::net::TcpListener;
@@ -45,10 +46,13 @@ use self::sessions::{Detached, Session, Sessions};
 use super::process::StartError;
 use super::{Conversation, Guard, Unrecorded};
 use crate::approvals::desk::Desk;
-use crate::edge::{Door, Principal};
+use crate::edge::{Door, Principal, only};
 
 /// How often it is looked whether something takes too long.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Of which trace a request is a part (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where the server is.
 #[derive(Debug)]
@@ -257,6 +261,11 @@ impl Gateway {
         head: &Parts,
         message: Message,
     ) -> Answer {
+        let trace = only(&head.headers, &TRACEPARENT).filter(|it| Parent::parse(it).is_some());
+        let message = match trace {
+            Some(it) => message.traced(it),
+            None => message,
+        };
         let version = head.headers.get(PROTOCOL_VERSION).map(|it| it.to_str().unwrap_or_default());
         let said = version.map(|it| (it, Revision::parse(it)));
         let modern_header =

@@ -63,6 +63,7 @@ mod secrets;
 mod sources;
 mod timeouts;
 mod touched;
+mod traces;
 mod webhook;
 
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("alerts", alerts::ROWS),
     ("export", export::ROWS),
     ("metrics", metrics::ROWS),
+    ("traces", traces::ROWS),
     ("approvals_http", approvals_http::ROWS),
     ("elicited", elicited::ROWS),
     ("page", page::ROWS),

@@ -14,6 +14,7 @@ use crate::config::Resolved;
 use crate::failure::{Exit, Failure};
 use crate::guard::Guard;
 use crate::metrics::{Metrics, listen};
+use crate::traces::Traces;
 use crate::webhook::{Address, HookError, Secret};
 
 /// How long a guard that ends still tells what it has seen. A client that has it end waits about as
@@ -60,6 +61,18 @@ pub(super) fn counted(address: Option<SocketAddr>, guard: &Arc<Guard>) {
     }
 }
 
+/// Has calls be told to `endpoint` as parts of traces.
+pub(super) fn traced(endpoint: Option<&str>, guard: &Guard) -> Result<(), Failure> {
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    let traces = Traces::open(&guard.server.name, endpoint).map_err(|error| {
+        Failure::new(Exit::Usage, "calls cannot be told as traces")
+            .from(error)
+            .help("`[traces]` in the policy says where they are told")
+    })?;
+    guard.traced_by(traces);
+    Ok(())
+}
+
 /// A webhook that cannot be told anything.
 pub(super) fn no_hook(error: HookError) -> Failure {
     let help = error.help();
@@ -95,6 +108,9 @@ pub(super) fn unopened(alerts: Option<&Alerts>) {
 pub(in crate::cli) fn last(guard: &Guard) {
     let patience = if guard.check().is_ok() { LAST } else { LAST_OF_ALL };
     closed(guard.alerts().map(|it| &**it), patience);
+    if let Some(traces) = guard.traces() {
+        traces.close();
+    }
 }
 
 /// Tells that something is held up for so long that this ends.

@@ -103,6 +103,24 @@ impl Making<'_> {
         Some(address)
     }
 
+    /// Where spans are told. They say who calls what, so the way there is as that of a webhook.
+    pub(super) fn traces(&mut self, file: &File) -> Option<String> {
+        let at = file.traces.as_ref()?;
+        let Some(endpoint) = &at.value.endpoint else {
+            self.wrong(&self.head(&at.span), "nobody is told of these traces", "no `endpoint`");
+            return None;
+        };
+        let host = endpoint.value.parse::<http::Uri>().ok();
+        let host = host.and_then(|it| it.authority().cloned()).map(|it| it.to_string());
+        self.setting("traces.endpoint", &host.unwrap_or_default(), &endpoint.span);
+        if let Err(why) = webhook::check(&endpoint.value) {
+            let says = format!("this is no address of a collector: {why}");
+            self.wrong(&endpoint.span, &says, "`https://HOST/v1/traces` is wanted");
+            return None;
+        }
+        Some(endpoint.value.clone())
+    }
+
     fn address(&mut self, key: &str, at: &At<WebhookTable>) -> Option<Address> {
         let WebhookTable { url, secret } = &at.value;
         for (name, is_there) in [("url", url.is_some()), ("secret", secret.is_some())] {
