@@ -179,18 +179,26 @@ pub(crate) fn behind<'a>(
     words: &'a [&'a str],
 ) -> Option<Result<&'a [&'a str], String>> {
     match bare {
-        // Whoever wrote the line is not known to be the user, and each program has variables of its own
-        // by which it starts others.
-        "env" => Some(variables(words).and_then(|it| {
-            match it.variables.iter().find(|(name, _)| !table::says_nothing(name)) {
-                Some((name, _)) => Err(format!("`env {name}=…` may have a program start another")),
-                None => Ok(it.command),
-            }
-        })),
+        "env" => Some(variables(words).map(|it| it.command)),
         "busybox" | "toybox" if words.first().is_some_and(|it| !it.starts_with('-')) => {
             Some(Ok(words))
         }
         _ => wrapper::Wrapper::find(bare).map(|it| it.behind(name, words)),
+    }
+}
+
+/// The same on a line of which nobody knows whether the user wrote it: each program has variables of its
+/// own by which it starts others.
+pub(crate) fn behind_in_a_call<'a>(
+    bare: &str,
+    name: &str,
+    words: &'a [&'a str],
+) -> Option<Result<&'a [&'a str], String>> {
+    let set = if bare == "env" { variables(words).ok() } else { None };
+    let names = set.iter().flat_map(|it| &it.variables).map(|(name, _)| name);
+    match names.into_iter().find(|it| !table::says_nothing(it)) {
+        Some(name) => Some(Err(format!("`env {name}=…` may have a program start another"))),
+        None => behind(bare, name, words),
     }
 }
 

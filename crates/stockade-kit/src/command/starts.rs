@@ -81,7 +81,7 @@ fn judge(words: &[&str], depth: usize) -> Option<String> {
     if let Some(found) = shell::judge(&name, rest) {
         return Some(found);
     }
-    match launch::behind(bare, &name, rest) {
+    match launch::behind_in_a_call(bare, &name, rest) {
         Some(Ok(inner)) => return judge(inner, depth - 1),
         Some(Err(why)) => return Some(why),
         None => {}

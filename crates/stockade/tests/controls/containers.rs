@@ -336,7 +336,7 @@ fn x05_an_engine_is_told_no_secret() {
         }
     }
     // The guard was given it, and what the server runs has it.
-    let expected: BTreeSet<String> = ["cat\n", "sh\n", "stockade\n"].map(String::from).into();
+    let expected: BTreeSet<String> = ["cat\n", "sh\n", "stockade-guard\n"].map(String::from).into();
     assert!(holders.is_subset(&expected) && holders.contains("sh\n"), "{holders:?}");
     let words = all.iter().map(|it| fs::read(format!("/proc/{it}/cmdline")).unwrap_or_default());
     let mut engine = words.filter(|it| it.starts_with(b"/usr/bin/podman"));

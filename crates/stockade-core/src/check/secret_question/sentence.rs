@@ -187,7 +187,7 @@ fn is_asked(before: &str, after: &str, end: Option<char>) -> bool {
     let is_question = || {
         // "was" asks in German, and tells in English.
         let asks = |(at, it): (usize, &&str)| is_in(WHAT, it) && (*it != "was" || at == 0);
-        let at = before.iter().enumerate().filter(|it| asks(*it)).next_back();
+        let at = before.iter().enumerate().rfind(|it| asks(*it));
         let between = at.and_then(|(at, _)| before.get(at + 1..));
         between.is_some_and(|it| {
             it.len() <= 4

@@ -181,7 +181,7 @@ pub(super) fn asks(words: &[&str], depth: usize) -> Option<String> {
     if depth == 0 {
         return None;
     }
-    if let Some(Ok(inner)) = launch::behind(bare, &name, rest) {
+    if let Some(Ok(inner)) = launch::behind_in_a_call(bare, &name, rest) {
         return asks(inner, depth - 1);
     }
     let is_runner = |it: &&(&str, &str)| it.0 == bare && rest.first() == Some(&it.1);
