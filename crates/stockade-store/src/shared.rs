@@ -10,7 +10,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
@@ -252,8 +253,23 @@ impl Shared {
             transaction.commit()?;
             Ok(connection)
         };
-        Ok(Open { connection: connect().map_err(failed)?, identity })
+        let until = Instant::now() + BUSY_WAIT;
+        loop {
+            match connect() {
+                // Before others have made it what it is, SQLite does not wait for them by itself.
+                Err(error) if is_busy(&error) && Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                connected => {
+                    return Ok(Open { connection: connected.map_err(failed)?, identity });
+                }
+            }
+        }
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
 /// SQLite has no numbers without a sign. What is too large for it is far above what may be said.
