@@ -7,6 +7,8 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -15,29 +17,14 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use stockade_store::{
-    Cursor, Durability, Error, Export, FieldsError, Filter, Ledger, Options, Verdict, Whole, query,
-    tail, verify,
+    Durability, Error, FieldsError, Filter, Ledger, Options, Verdict, Whole, query, tail, verify,
 };
 use tempfile::TempDir;
 
+use crate::support::export;
+
 fn temp() -> TempDir {
     tempfile::tempdir().unwrap()
-}
-
-/// All of it as lines, and how many there are.
-fn export(dir: &Path, mut out: impl std::io::Write) -> Result<u64, Error> {
-    let mut export = Export::open(dir, Cursor::default(), None)?;
-    let mut records = 0;
-    loop {
-        let more = export.more(7)?;
-        if more.is_empty() {
-            return Ok(records);
-        }
-        for record in more {
-            writeln!(out, "{}", record.json).unwrap();
-            records += 1;
-        }
-    }
 }
 
 /// A ledger to which nothing happens by itself.

@@ -7,6 +7,8 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,28 +17,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stockade_store::{
-    Cursor, Error, Export, Fault, Filter, Keep, Ledger, Options, Verdict, Whole, query, tail,
-    verify,
-};
+use stockade_store::{Fault, Filter, Keep, Ledger, Options, Verdict, Whole, query, tail, verify};
+
+use crate::support::export;
 
 const NEVER: Duration = Duration::from_secs(3600);
-
-/// All of it as lines, and how many there are.
-fn export(dir: &Path, mut out: impl std::io::Write) -> Result<u64, Error> {
-    let mut export = Export::open(dir, Cursor::default(), None)?;
-    let mut records = 0;
-    loop {
-        let more = export.more(7)?;
-        if more.is_empty() {
-            return Ok(records);
-        }
-        for record in more {
-            writeln!(out, "{}", record.json).unwrap();
-            records += 1;
-        }
-    }
-}
 
 /// Nothing happens by itself, and a segment has room for a few records.
 fn small() -> Options {

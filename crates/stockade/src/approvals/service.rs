@@ -296,7 +296,7 @@ impl Service {
                     server: grant.server.as_str().into(),
                     principal: grant.principal.as_str().into(),
                     channel: Some(given.channel.clone()),
-                    ..grants_record(&who, says)
+                    ..grants_record(Some(&who), says)
                 };
                 if let Err(why) = self.record(state, &record) {
                     let _not_kept = state.grants.revoke(&grant.id);
@@ -334,7 +334,7 @@ impl Service {
             server: grant.server.as_str().into(),
             principal: grant.principal.as_str().into(),
             channel: Some(channel.to_owned()),
-            ..grants_record(&who, format!("grant {id} was revoked"))
+            ..grants_record(Some(&who), format!("grant {id} was revoked"))
         };
         self.record(state, &record)?;
         Ok(format!("{id} does not stand any more"))
@@ -354,10 +354,10 @@ impl Service {
                 tool_digest: asked.question.tool_digest.clone(),
                 server: grant.server.as_str().into(),
                 principal: grant.principal.as_str().into(),
-                ..grants_record("", says)
+                ..grants_record(None, says)
             };
             // It stands no more in any case.
-            let _recorded = self.record(state, &Record { approver: None, ..record });
+            let _recorded = self.record(state, &record);
         }
         state.carry(vec![Deed::Show(Told::Grants(state.grants.all(self.now().unix_s)))]);
     }
@@ -375,17 +375,17 @@ impl Service {
                 server: grant.server.as_str().into(),
                 principal: grant.principal.as_str().into(),
                 rule: Some("grant".to_owned()),
-                ..grants_record("", says)
+                ..grants_record(None, says)
             };
             // It does not stand in any case.
-            let _recorded = self.record(&mut state, &Record { approver: None, ..record });
+            let _recorded = self.record(&mut state, &record);
         }
     }
 
     /// Writes down that somebody who may not ask or answer has tried to.
     fn refused(&self, state: &mut State, what: &str, id: &str, peer: &Peer, why: &str) -> String {
         let says = format!("{what} ({id}) was not taken: {why}");
-        let record = Record { kind: Kind::Refusal, ..grants_record(&name(peer), says) };
+        let record = Record { kind: Kind::Refusal, ..grants_record(Some(&name(peer)), says) };
         // It is not taken in any case.
         let _recorded = self.record(state, &record);
         format!("whoever asks or answers must not come from what is guarded: {why}")
@@ -433,8 +433,9 @@ fn name(peer: &Peer) -> String {
     format!("uid {}", peer.uid)
 }
 
-fn grants_record(who: &str, says: String) -> Record {
-    Record { kind: Kind::Grant, approver: Some(who.to_owned()), says, ..Record::default() }
+/// A record about grants; by `who`, if it is somebody's doing.
+fn grants_record(who: Option<&str>, says: String) -> Record {
+    Record { kind: Kind::Grant, approver: who.map(str::to_owned), says, ..Record::default() }
 }
 
 /// What is said, as one line.

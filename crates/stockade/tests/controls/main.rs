@@ -19,7 +19,9 @@
 
 mod alerts;
 mod approvals;
+mod approvals_grants;
 mod approvals_http;
+mod approvals_servers;
 mod arguments;
 mod attacked;
 mod channels;
@@ -84,6 +86,8 @@ pub(crate) use rows;
 
 const FAMILIES: &[(&str, &[Row])] = &[
     ("approvals", approvals::ROWS),
+    ("approvals", approvals_grants::ROWS),
+    ("approvals", approvals_servers::ROWS),
     ("webhook", webhook::ROWS),
     ("alerts", alerts::ROWS),
     ("export", export::ROWS),
