@@ -4,6 +4,7 @@
 mod alerts;
 mod flow;
 mod input;
+mod monitoring;
 mod quota;
 mod review;
 mod root;
