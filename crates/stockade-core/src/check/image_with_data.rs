@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::GeneralPurposeConfig;
 use base64::engine::{DecodePaddingMode, GeneralPurpose};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use url::Url;
 
 use super::links::{inert, targets};
@@ -185,8 +186,8 @@ fn is_signed(part: &str) -> bool {
 }
 
 fn is_text_in(part: &str) -> bool {
-    part.len() >= BYTES_MIN * 4 / 3
-        && (hex(part).is_some_and(|it| is_text(&it)) || base64(part).is_some_and(|it| is_text(&it)))
+    let decoded = || [HEXLOWER_PERMISSIVE.decode(part.as_bytes()).ok(), base64(part)];
+    part.len() >= BYTES_MIN * 4 / 3 && decoded().iter().flatten().any(|it| is_text(it))
 }
 
 /// Whether bytes are text that is no address of a picture: in UTF-8, in UTF-16, or in an encoding of
@@ -220,15 +221,6 @@ fn is_text(bytes: &[u8]) -> bool {
     };
     let has_zero = bytes.contains(&0);
     has_zero && (is_wide(0) || is_wide(1)) || !has_zero && are_plain(&mut bytes.iter())
-}
-
-fn hex(part: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = part.as_bytes().as_chunks::<2>();
-    let digit = |it: u8| u8::try_from(char::from(it).to_digit(16)?).ok();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 fn base64(part: &str) -> Option<Vec<u8>> {
