@@ -71,7 +71,10 @@ pub(super) fn argument(it: &Argument<'_>, facts: &Facts<'_>) -> Option<(Kind, St
             true => return None,
             false => {
                 let judged = no_option(it.str, !is_listed && !it.str.contains(' '));
-                (Kind::Word, judged.and_then(|()| of_other(it.str)).and_then(|()| substitutes(it.str)))
+                (
+                    Kind::Word,
+                    judged.and_then(|()| of_other(it.str)).and_then(|()| substitutes(it.str)),
+                )
             }
         }
     } else {
@@ -209,7 +212,9 @@ fn is_judged_together(it: &Argument<'_>) -> bool {
     let numbers = it.call.together(|| {
         let lines = lines(it.call).unwrap_or_default();
         let each = lines.iter().filter(|it| it.program.is_some());
-        each.flat_map(|it| it.program.into_iter().chain(it.list.items())).map(Json::number).collect()
+        each.flat_map(|it| it.program.into_iter().chain(it.list.items()))
+            .map(Json::number)
+            .collect()
     });
     numbers.contains(&it.at.json().number())
 }
@@ -225,7 +230,8 @@ pub(super) fn lines<'a>(call: &Called<'a>) -> Option<Vec<Line<'a>>> {
         let is_program =
             |name: &str| call.parameter(name).kinds.has(Kind::Command) || names_program(name);
         // `name` beside words, of a tool that runs programs and where nothing else is one.
-        let is_words = |name: &str| call.parameter(name).kinds.has(Kind::Words) || names_words(name);
+        let is_words =
+            |name: &str| call.parameter(name).kinds.has(Kind::Words) || names_words(name);
         let is_by_name = call.traits().runs
             && holder.fields().any(|(name, _)| is_words(name))
             && !holder.fields().any(|(name, _)| is_program(name));
@@ -397,7 +403,8 @@ fn of_other(text: &str) -> Result<(), String> {
     let option = text.split('=').next().unwrap_or_default();
     let is_long = |it: &str| {
         let name = it.strip_prefix("--").unwrap_or_default();
-        !name.is_empty() && name.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
+        !name.is_empty()
+            && name.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-')
     };
     if is_long(option) {
         return Err("it would be read as an option".to_owned());
@@ -444,22 +451,80 @@ const BUILTINS: &[&str] = &["eval", "source", ".", "exec", "command", "builtin",
 
 /// Where the program is not said.
 const STARTS: &[&str] = &[
-    "--upload-pack", "--receive-pack", "--exec", "--exec-path", "--output", "--open-files-in-pager",
-    "--ext-diff", "--config-env", "--template", "-exec", "-execdir", "-ok", "-okdir", "-fprint",
-    "-fprint0", "-fprintf", "-fls", "-delete", "--to-command", "--checkpoint-action",
-    "--use-compress-program", "--rsh", "--rsh-command", "--rmt-command", "--info-script",
-    "--new-volume-script", "--pre", "--hostname-bin", "--use-askpass", "--output-document",
-    "--post-file", "--eval", "--require", "--import", "--node-options", "--script-shell",
-    "--compress-program", "--filter", "--proxycommand", "--unzip-command", "--log-file",
+    "--upload-pack",
+    "--receive-pack",
+    "--exec",
+    "--exec-path",
+    "--output",
+    "--open-files-in-pager",
+    "--ext-diff",
+    "--config-env",
+    "--template",
+    "-exec",
+    "-execdir",
+    "-ok",
+    "-okdir",
+    "-fprint",
+    "-fprint0",
+    "-fprintf",
+    "-fls",
+    "-delete",
+    "--to-command",
+    "--checkpoint-action",
+    "--use-compress-program",
+    "--rsh",
+    "--rsh-command",
+    "--rmt-command",
+    "--info-script",
+    "--new-volume-script",
+    "--pre",
+    "--hostname-bin",
+    "--use-askpass",
+    "--output-document",
+    "--post-file",
+    "--eval",
+    "--require",
+    "--import",
+    "--node-options",
+    "--script-shell",
+    "--compress-program",
+    "--filter",
+    "--proxycommand",
+    "--unzip-command",
+    "--log-file",
 ];
 
 /// Where the program is said, and is none that is known: `--output` and `--filter` mean many things.
 const IN_ANY: &[&str] = &[
-    "--upload-pack", "--receive-pack", "--exec-path", "--open-files-in-pager", "--ext-diff",
-    "--config-env", "-exec", "-execdir", "-ok", "-okdir", "-fprint", "-fprint0", "-fprintf", "-fls",
-    "--to-command", "--checkpoint-action", "--use-compress-program", "--rsh", "--rsh-command",
-    "--rmt-command", "--info-script", "--new-volume-script", "--hostname-bin", "--use-askpass",
-    "--node-options", "--script-shell", "--compress-program", "--proxycommand", "--unzip-command",
+    "--upload-pack",
+    "--receive-pack",
+    "--exec-path",
+    "--open-files-in-pager",
+    "--ext-diff",
+    "--config-env",
+    "-exec",
+    "-execdir",
+    "-ok",
+    "-okdir",
+    "-fprint",
+    "-fprint0",
+    "-fprintf",
+    "-fls",
+    "--to-command",
+    "--checkpoint-action",
+    "--use-compress-program",
+    "--rsh",
+    "--rsh-command",
+    "--rmt-command",
+    "--info-script",
+    "--new-volume-script",
+    "--hostname-bin",
+    "--use-askpass",
+    "--node-options",
+    "--script-shell",
+    "--compress-program",
+    "--proxycommand",
+    "--unzip-command",
 ];
 
 /// Settings whose names go on behind this. Without a value they may be those of files.
@@ -467,11 +532,29 @@ const SETTINGS: &[&str] = &["alias.", "build.rustc"];
 
 /// In small letters, since whoever reads them does not tell the case.
 const GLUED: &[&str] = &[
-    "-oproxycommand", "-olocalcommand", "-opermitlocalcommand", "-oknownhostscommand", "-omatch",
-    "-oinclude", "-opkcs11provider",   "-ccore.", "-cprotocol.", "-calias.",
-    "ext::", "core.sshcommand=", "core.pager=", "core.fsmonitor=", "core.hookspath=", "core.editor=",
-    "protocol.ext.allow=", "diff.external=", "credential.helper=", "proxycommand=", "localcommand=",
-    "permitlocalcommand=", "knownhostscommand=",
+    "-oproxycommand",
+    "-olocalcommand",
+    "-opermitlocalcommand",
+    "-oknownhostscommand",
+    "-omatch",
+    "-oinclude",
+    "-opkcs11provider",
+    "-ccore.",
+    "-cprotocol.",
+    "-calias.",
+    "ext::",
+    "core.sshcommand=",
+    "core.pager=",
+    "core.fsmonitor=",
+    "core.hookspath=",
+    "core.editor=",
+    "protocol.ext.allow=",
+    "diff.external=",
+    "credential.helper=",
+    "proxycommand=",
+    "localcommand=",
+    "permitlocalcommand=",
+    "knownhostscommand=",
 ];
 
 /// Options behind which comes a program's text.

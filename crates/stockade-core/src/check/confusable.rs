@@ -26,7 +26,8 @@ impl Check for This {
             return;
         }
         // Looked for where it can be: there may be as many names as texts.
-        let is_own = || text.subject.json.get("name").map(Json::number) == Some(text.at.json().number());
+        let is_own =
+            || text.subject.json.get("name").map(Json::number) == Some(text.at.json().number());
         let is_name = text.is_name() || is_listed && text.label() == Some("name") && is_own();
         let Some(says) = is_name.then(|| confusable(text.str)).flatten() else { return };
         if is_listed {

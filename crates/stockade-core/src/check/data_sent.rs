@@ -111,10 +111,22 @@ const BYTES_MIN: usize = 7;
 /// secrets.
 fn marking(text: &str) -> Option<&'static str> {
     const STAMPS: &[&str] = &[
-        "TOP SECRET", "SECRET//", "CONFIDENTIAL//", "//NOFORN",
-        "COMPANY CONFIDENTIAL", "STRICTLY CONFIDENTIAL", "STRENG VERTRAULICH", "INTERNAL USE ONLY",
-        "FOR OFFICIAL USE ONLY", "NOT FOR DISTRIBUTION", "DO NOT DISTRIBUTE", "CUI//",
-        "ATTORNEY-CLIENT PRIVILEGED", "NATO SECRET", "NATO RESTRICTED", "VS-NUR FÜR DEN DIENSTGEBRAUCH",
+        "TOP SECRET",
+        "SECRET//",
+        "CONFIDENTIAL//",
+        "//NOFORN",
+        "COMPANY CONFIDENTIAL",
+        "STRICTLY CONFIDENTIAL",
+        "STRENG VERTRAULICH",
+        "INTERNAL USE ONLY",
+        "FOR OFFICIAL USE ONLY",
+        "NOT FOR DISTRIBUTION",
+        "DO NOT DISTRIBUTE",
+        "CUI//",
+        "ATTORNEY-CLIENT PRIVILEGED",
+        "NATO SECRET",
+        "NATO RESTRICTED",
+        "VS-NUR FÜR DEN DIENSTGEBRAUCH",
     ];
     const ALONE: &[&str] = &["CONFIDENTIAL", "SECRET", "RESTRICTED", "VERTRAULICH", "CLASSIFIED"];
     let has_capitals = text.as_bytes().windows(6).any(|it| it.iter().all(u8::is_ascii_uppercase));
@@ -150,7 +162,8 @@ fn runs<'t>(text: &'t str, between: &'static [u8]) -> impl Iterator<Item = (usiz
                 end += 1;
             }
             at = end;
-            let joins = |it: Option<&u8>| it.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
+            let joins =
+                |it: Option<&u8>| it.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
             let before = start.checked_sub(1).and_then(|it| bytes.get(it));
             if !joins(before) && !joins(bytes.get(end)) {
                 return text.get(start..end).map(|it| (start, it));

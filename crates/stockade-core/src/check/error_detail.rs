@@ -34,38 +34,38 @@ impl Check for This {
 }
 
 fn look(error: Json<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
-        let is_rpc = error.get("code").is_some();
-        let data = error.get("data").filter(|_| is_rpc);
-        let shown = |it: Json<'_>| data.is_none_or(|data| !data.contains(it));
-        for json in error.all().filter(|it| shown(*it)) {
-            let Some(text) = json.str() else { continue };
-            // What a tool says, and not the protocol: `data` and `message` are no output of programs.
-            let frames = if is_rpc { None } else { own_frames(text, facts.roots) };
-            if let Some(frames) = frames {
-                let seen = detail_but_traces(&frames.shown, facts.roots);
-                let shown = match seen {
-                    None if !frames.withheld => continue,
-                    None => instead(&frames.shown, facts.reference),
-                    Some(PATH) => without_paths(&frames.shown, facts.roots, facts.reference),
-                    Some(_) => instead("internal error", facts.reference),
-                };
-                let says = if frames.withheld { TRACE } else { seen.unwrap_or(TRACE) };
-                out.add_fixable(At::Value(json), says, shown);
-            } else if let Some(detail) = detail(text, facts.roots) {
-                let shown = match detail {
-                    PATH => without_paths(text, facts.roots, facts.reference),
-                    _ => instead("internal error", facts.reference),
-                };
-                out.add_fixable(At::Value(json), detail, shown);
-            }
-        }
-        if let Some(data) = data {
-            let texts = data.all().flat_map(|it| [it.name(), it.str()]).flatten();
-            if let Some(detail) = texts.into_iter().find_map(|it| detail(it, facts.roots)) {
-                out.add_removable(At::Value(data), detail);
-            }
+    let is_rpc = error.get("code").is_some();
+    let data = error.get("data").filter(|_| is_rpc);
+    let shown = |it: Json<'_>| data.is_none_or(|data| !data.contains(it));
+    for json in error.all().filter(|it| shown(*it)) {
+        let Some(text) = json.str() else { continue };
+        // What a tool says, and not the protocol: `data` and `message` are no output of programs.
+        let frames = if is_rpc { None } else { own_frames(text, facts.roots) };
+        if let Some(frames) = frames {
+            let seen = detail_but_traces(&frames.shown, facts.roots);
+            let shown = match seen {
+                None if !frames.withheld => continue,
+                None => instead(&frames.shown, facts.reference),
+                Some(PATH) => without_paths(&frames.shown, facts.roots, facts.reference),
+                Some(_) => instead("internal error", facts.reference),
+            };
+            let says = if frames.withheld { TRACE } else { seen.unwrap_or(TRACE) };
+            out.add_fixable(At::Value(json), says, shown);
+        } else if let Some(detail) = detail(text, facts.roots) {
+            let shown = match detail {
+                PATH => without_paths(text, facts.roots, facts.reference),
+                _ => instead("internal error", facts.reference),
+            };
+            out.add_fixable(At::Value(json), detail, shown);
         }
     }
+    if let Some(data) = data {
+        let texts = data.all().flat_map(|it| [it.name(), it.str()]).flatten();
+        if let Some(detail) = texts.into_iter().find_map(|it| detail(it, facts.roots)) {
+            out.add_removable(At::Value(data), detail);
+        }
+    }
+}
 
 fn instead(what: &str, reference: &str) -> String {
     if reference.is_empty() {
@@ -244,8 +244,14 @@ fn without_position(place: &str) -> Option<&str> {
 /// what they were started on. What is installed is of whoever installed it.
 fn is_own(file: &str, roots: &[String]) -> bool {
     const INSTALLED: [&str; 8] = [
-        "site-packages", "dist-packages", "node_modules", "node:", "<frozen", ".cargo/registry",
-        "/rustc/", "importlib",
+        "site-packages",
+        "dist-packages",
+        "node_modules",
+        "node:",
+        "<frozen",
+        ".cargo/registry",
+        "/rustc/",
+        "importlib",
     ];
     let file = file.get(scheme(file, 0)..).unwrap_or(file);
     // No name of a file: what else is written there, or an address.
@@ -255,7 +261,8 @@ fn is_own(file: &str, roots: &[String]) -> bool {
     if file.is_empty() || file.contains("..") || INSTALLED.iter().any(|it| file.contains(it)) {
         return false;
     }
-    let is_whole = file.starts_with(['/', '\\', '~', '<']) || file.get(1..).is_some_and(|it| it.starts_with(':'));
+    let is_whole = file.starts_with(['/', '\\', '~', '<'])
+        || file.get(1..).is_some_and(|it| it.starts_with(':'));
     !is_whole || root_end(file, 0, roots).is_some()
 }
 
@@ -293,12 +300,14 @@ fn has_environment(text: &str) -> bool {
     const KNOWN: [&str; 10] =
         ["PATH", "HOME", "USER", "SHELL", "PWD", "LANG", "HOSTNAME", "LOGNAME", "TERM", "TMPDIR"];
     // As Python and Node print all of it.
-    if ["environ({", "environ(b{", "process.env = {", "os.environ: {"].iter().any(|it| text.contains(it)) {
+    if ["environ({", "environ(b{", "process.env = {", "os.environ: {"]
+        .iter()
+        .any(|it| text.contains(it))
+    {
         return true;
     }
-    let in_table = |name: &&&str| {
-        ["'", "\""].iter().any(|it| text.contains(&format!("{it}{name}{it}:")))
-    };
+    let in_table =
+        |name: &&&str| ["'", "\""].iter().any(|it| text.contains(&format!("{it}{name}{it}:")));
     if KNOWN.iter().filter(in_table).count() >= 3 {
         return true;
     }
@@ -306,9 +315,7 @@ fn has_environment(text: &str) -> bool {
         let before = text.get(..at).unwrap_or_default();
         before.trim_end_matches(|it: char| it.is_ascii_uppercase()).len()..at
     });
-    let known = |it: &Range<usize>| {
-        text.get(it.clone()).is_some_and(|name| KNOWN.contains(&name))
-    };
+    let known = |it: &Range<usize>| text.get(it.clone()).is_some_and(|name| KNOWN.contains(&name));
     names.filter(known).take(3).count() == 3
 }
 
@@ -332,15 +339,29 @@ fn host_paths<'t>(text: &'t str, roots: &'t [String]) -> impl Iterator<Item = Ra
 /// Where the path of the host starts whose first separator is at `at`, if it is one.
 fn path_start(text: &str, at: usize) -> Option<usize> {
     const DIRECTORIES: [&str; 17] = [
-        "/home/", "/Users/", "/root/", "/var/", "/usr/", "/opt/", "/etc/", "/tmp/", "/srv/", "/app/",
-        "/mnt/", "/proc/", "/run/", "/lib/", "/nix/", "/private/", "/sys/",
+        "/home/",
+        "/Users/",
+        "/root/",
+        "/var/",
+        "/usr/",
+        "/opt/",
+        "/etc/",
+        "/tmp/",
+        "/srv/",
+        "/app/",
+        "/mnt/",
+        "/proc/",
+        "/run/",
+        "/lib/",
+        "/nix/",
+        "/private/",
+        "/sys/",
     ];
     let bytes = text.as_bytes();
     let byte_before = |at: usize| at.checked_sub(1).and_then(|it| bytes.get(it));
     // A separator after what names are made of is in the middle of a path, not at its start.
     let is_free = |at: usize| {
-        byte_before(at)
-            .is_none_or(|it| !it.is_ascii_alphanumeric() && !b"/.-_~+@%#".contains(it))
+        byte_before(at).is_none_or(|it| !it.is_ascii_alphanumeric() && !b"/.-_~+@%#".contains(it))
     };
     let rest = text.get(at..)?;
     // `file:///etc/x`, and `file:/etc/x` as Java writes it.
@@ -363,7 +384,9 @@ fn scheme(text: &str, at: usize) -> usize {
     let rest = text.as_bytes().get(at..).unwrap_or_default();
     let is_file = |it: &[u8]| it.eq_ignore_ascii_case(FILE.as_bytes());
     let is_word = at.checked_sub(1).and_then(|it| text.as_bytes().get(it));
-    if !rest.get(..FILE.len()).is_some_and(is_file) || is_word.is_some_and(u8::is_ascii_alphanumeric) {
+    if !rest.get(..FILE.len()).is_some_and(is_file)
+        || is_word.is_some_and(u8::is_ascii_alphanumeric)
+    {
         return 0;
     }
     let path = rest.get(FILE.len()..).unwrap_or_default();
@@ -377,9 +400,8 @@ fn scheme(text: &str, at: usize) -> usize {
 /// Where the longest root ends that is named at `at`.
 fn root_end(text: &str, at: usize, roots: &[String]) -> Option<usize> {
     let rest = text.get(at..)?;
-    let is_named = |root: &&str| {
-        rest.strip_prefix(root).is_some_and(|it| it.is_empty() || !is_word_start(it))
-    };
+    let is_named =
+        |root: &&str| rest.strip_prefix(root).is_some_and(|it| it.is_empty() || !is_word_start(it));
     let roots = roots.iter().map(|it| it.strip_prefix("file://").unwrap_or(it));
     roots.filter(is_named).map(|it| at + it.len()).max()
 }
@@ -410,7 +432,10 @@ mod tests {
         let roots = ["/home/a/notes".to_owned()];
         let trace = "FAIL\nTraceback (most recent call last):\n  File \"/usr/lib/python3/unittest/case.py\", line 57, in run\n    self.call()\n    ~~~~~~~~~^^\n  File \"tests/test_a.py\", line 3, in test\n    assert f() == 1\n  File \"/home/a/notes/src/a.py\", line 9, in f\n    return 1 / 0\nZeroDivisionError\n";
         let frames = own_frames(trace, &roots).unwrap();
-        assert_eq!(frames.shown, "FAIL\nTraceback (most recent call last):\n  [frame withheld]\n  File \"tests/test_a.py\", line 3, in test\n    assert f() == 1\n  File \"/home/a/notes/src/a.py\", line 9, in f\n    return 1 / 0\nZeroDivisionError\n");
+        assert_eq!(
+            frames.shown,
+            "FAIL\nTraceback (most recent call last):\n  [frame withheld]\n  File \"tests/test_a.py\", line 3, in test\n    assert f() == 1\n  File \"/home/a/notes/src/a.py\", line 9, in f\n    return 1 / 0\nZeroDivisionError\n"
+        );
         assert!(frames.withheld);
         for own in [
             "Error: x\n    at f (src/a.test.js:10:5)\n    at g (/home/a/notes/src/b.js:1:2)",
@@ -423,10 +448,16 @@ mod tests {
         }
         let script = "Error: x\n    at f (test/a.js:1:2)\n    at g (file:///srv/y.js:1:2)\n    at async h (lib/b.js:1:2)\n";
         let frames = own_frames(script, &roots).unwrap();
-        assert_eq!(frames.shown, "Error: x\n    at f (test/a.js:1:2)\n    [frame withheld]\n    at async h (lib/b.js:1:2)\n");
+        assert_eq!(
+            frames.shown,
+            "Error: x\n    at f (test/a.js:1:2)\n    [frame withheld]\n    at async h (lib/b.js:1:2)\n"
+        );
         let verbose = "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    self = <Server at 0x7f>\n    dsn = {\n        'host': 'db01'}\nKeyError\n";
         let frames = own_frames(verbose, &roots).unwrap();
-        assert_eq!(frames.shown, "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    [value withheld]\n    [value withheld]\nKeyError\n");
+        assert_eq!(
+            frames.shown,
+            "Traceback (most recent call last):\n  File \"x.py\", line 3, in f\n    a = g()\n    [value withheld]\n    [value withheld]\nKeyError\n"
+        );
         assert!(frames.withheld);
         for other in [
             "Traceback (most recent call last):\n  File \"/srv/server.py\", line 1, in f",
@@ -456,7 +487,10 @@ mod tests {
                 "outside: /etc/hostname not in /home/a/notes, /tmp/b.",
                 "outside: [path withheld] not in /home/a/notes, [path withheld]. (reference r)",
             ),
-            ("cannot open file:///etc/stockade/x.conf", "cannot open [path withheld] (reference r)"),
+            (
+                "cannot open file:///etc/stockade/x.conf",
+                "cannot open [path withheld] (reference r)",
+            ),
             ("at FILE:/data/x; gone", "at [path withheld]; gone (reference r)"),
             ("no C:\\Users\\b\\x (gone)", "no [path withheld] (gone) (reference r)"),
         ] {
@@ -470,7 +504,14 @@ mod tests {
             assert_eq!(detail(&text, &[]), Some(PATH), "{root}");
         }
         assert_eq!(detail("错误：/etc/x", &roots), Some(PATH));
-        for text in ["see https://x.org/home/b", "a\\b", "/home/a/notes/x", "file:///home/a/notes/x", "profile://x", "x:\\y".get(1..).unwrap()] {
+        for text in [
+            "see https://x.org/home/b",
+            "a\\b",
+            "/home/a/notes/x",
+            "file:///home/a/notes/x",
+            "profile://x",
+            "x:\\y".get(1..).unwrap(),
+        ] {
             assert_eq!(detail(text, &roots), None, "{text}");
         }
         for text in [

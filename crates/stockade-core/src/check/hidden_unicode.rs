@@ -34,10 +34,16 @@ fn may_hide(text: &str) -> bool {
         && bytes.array_windows().any(|pair| {
             matches!(
                 pair,
-                [0xc2, 0xad] | [0xcd, 0x8f] | [0xd8, 0x9c]
-                    | [0xe1, 0x85 | 0x9e | 0xa0] | [0xe2, 0x80 | 0x81 | 0xa0] | [0xe3, 0x85]
-                    | [0xef, 0xb7 | 0xb8 | 0xbb | 0xbe | 0xbf] | [0xf0, 0x9b | 0x9d]
-                    | [0xf3, 0xa0] | [0x8f | 0x9f | 0xaf | 0xbf, 0xbf]
+                [0xc2, 0xad]
+                    | [0xcd, 0x8f]
+                    | [0xd8, 0x9c]
+                    | [0xe1, 0x85 | 0x9e | 0xa0]
+                    | [0xe2, 0x80 | 0x81 | 0xa0]
+                    | [0xe3, 0x85]
+                    | [0xef, 0xb7 | 0xb8 | 0xbb | 0xbe | 0xbf]
+                    | [0xf0, 0x9b | 0x9d]
+                    | [0xf3, 0xa0]
+                    | [0x8f | 0x9f | 0xaf | 0xbf, 0xbf]
             )
         })
 }
@@ -162,9 +168,7 @@ impl Before {
                 is_right_to_left(last) || is_right_to_left(next) && !is_ignorable(last)
             }
             '\u{34f}' => is_hebrew(last) && is_hebrew(next),
-            '\u{fe0e}' | '\u{fe0f}' => {
-                is_pictograph(last) || is_keycap(last) && next == '\u{20e3}'
-            }
+            '\u{fe0e}' | '\u{fe0f}' => is_pictograph(last) || is_keycap(last) && next == '\u{20e3}',
             '\u{fe00}'..='\u{fe02}' => {
                 is_ideograph(last)
                     || matches!(last, '\u{2200}'..='\u{22ff}' | '\u{2a00}'..='\u{2aff}')
@@ -232,9 +236,29 @@ fn is_arabic(it: char) -> bool {
 
 /// The signs that take the vowel from a consonant; a joiner after one chooses its form.
 fn is_virama(it: char) -> bool {
-    matches!(u32::from(it),
-        0x94d | 0x9cd | 0xa4d | 0xacd | 0xb4d | 0xbcd | 0xc4d | 0xccd | 0xd3b | 0xd3c | 0xd4d
-        | 0xdca | 0x1039 | 0x103a | 0x17d2 | 0xa8c4 | 0x1b44 | 0xa9c0 | 0x11046 | 0x110b9)
+    matches!(
+        u32::from(it),
+        0x94d
+            | 0x9cd
+            | 0xa4d
+            | 0xacd
+            | 0xb4d
+            | 0xbcd
+            | 0xc4d
+            | 0xccd
+            | 0xd3b
+            | 0xd3c
+            | 0xd4d
+            | 0xdca
+            | 0x1039
+            | 0x103a
+            | 0x17d2
+            | 0xa8c4
+            | 0x1b44
+            | 0xa9c0
+            | 0x11046
+            | 0x110b9
+    )
 }
 
 fn is_right_to_left(it: char) -> bool {

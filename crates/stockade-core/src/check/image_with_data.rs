@@ -99,7 +99,8 @@ fn written(part: &str) -> Cow<'_, str> {
     }
     // Read as the name of a parameter, in which other signs have a meaning.
     let plain = part.replace('&', "%26").replace('+', "%2B").replace('=', "%3D");
-    let name = url::form_urlencoded::parse(plain.as_bytes()).next().map(|(name, _)| name.into_owned());
+    let name =
+        url::form_urlencoded::parse(plain.as_bytes()).next().map(|(name, _)| name.into_owned());
     Cow::Owned(name.unwrap_or_default())
 }
 
@@ -124,17 +125,18 @@ fn is_place(value: &str) -> bool {
 /// The same in a path or a host, where it may be said which picture it is: `{z}/{x}/{y}.png`.
 fn is_place_in_path(part: &str) -> bool {
     const PICTURES: &[&str] = &[
-        "avatar", "branch", "code", "color", "country", "domain", "ext", "file", "filename", "format",
-        "hash", "height", "icon", "image", "key", "lang", "locale", "name", "owner", "path", "project",
-        "repo", "size", "slug", "style", "theme", "user", "username", "version", "width",
+        "avatar", "branch", "code", "color", "country", "domain", "ext", "file", "filename",
+        "format", "hash", "height", "icon", "image", "key", "lang", "locale", "name", "owner",
+        "path", "project", "repo", "size", "slug", "style", "theme", "user", "username", "version",
+        "width",
     ];
     /// `id`, `z`, `w`.
     const LETTERS_MAX: usize = 2;
     let stem = part.rsplit_once('.').map_or(part, |(stem, _)| stem);
     let name = stem.trim_matches(|it: char| !it.is_alphanumeric()).to_ascii_lowercase();
     let is_name = name.split(['.', '_', '-']).next_back();
-    let is_picture =
-        is_name.is_some_and(|it| it.len() <= LETTERS_MAX || PICTURES.contains(&it) || it.ends_with("id"));
+    let is_picture = is_name
+        .is_some_and(|it| it.len() <= LETTERS_MAX || PICTURES.contains(&it) || it.ends_with("id"));
     is_place(stem) && !stem.starts_with('[') && !is_picture
 }
 
@@ -202,11 +204,14 @@ fn is_text(bytes: &[u8]) -> bool {
     {
         // Pictures are asked for by way of others.
         let is_address = text.starts_with("http://") || text.starts_with("https://");
-        let inner = Url::parse(text).ok().filter(|_| is_address && !text.contains(char::is_whitespace));
+        let inner =
+            Url::parse(text).ok().filter(|_| is_address && !text.contains(char::is_whitespace));
         return inner.is_none_or(|it| carries(&it).is_some());
     }
-    let is_plain =
-        |it: &&u8| it.is_ascii_alphanumeric() || matches!(**it, b' ' | b'\n' | b',' | b'.' | b':' | b'=' | b'_' | b'-');
+    let is_plain = |it: &&u8| {
+        it.is_ascii_alphanumeric()
+            || matches!(**it, b' ' | b'\n' | b',' | b'.' | b':' | b'=' | b'_' | b'-')
+    };
     let are_plain = |of: &mut dyn Iterator<Item = &u8>| {
         let (mut all, mut plain) = (0_usize, 0_usize);
         for it in of {

@@ -23,7 +23,9 @@ impl Check for This {
         }
         if is_statement(it) {
             let loss = (may(it.call) == Sql::Write)
-                .then(|| parse(it.call, it.str).as_ref().as_ref().ok()?.iter().find_map(Query::loss))
+                .then(|| {
+                    parse(it.call, it.str).as_ref().as_ref().ok()?.iter().find_map(Query::loss)
+                })
                 .flatten();
             if let Some(loss) = loss {
                 out.add_told(it.at, it.says(Kind::Sql, loss));
@@ -66,7 +68,8 @@ fn of_words(words: &[&str]) -> Option<&'static str> {
         let short = rest.iter().filter(|it| it.starts_with('-') && !it.starts_with("--"));
         short.into_iter().any(|it| it.contains(letters))
     };
-    let starts = |begins: &[&str]| rest.iter().any(|it| begins.iter().any(|one| it.starts_with(one)));
+    let starts =
+        |begins: &[&str]| rest.iter().any(|it| begins.iter().any(|one| it.starts_with(one)));
     let subcommand = rest.iter().find(|it| !it.starts_with('-')).copied().unwrap_or_default();
     match name {
         "rm" if has_letter(&['r', 'R']) || has(&["--recursive"]) => Some("it removes a whole tree"),
@@ -76,7 +79,10 @@ fn of_words(words: &[&str]) -> Option<&'static str> {
         }
         _ if name.starts_with("mkfs.") => Some("it overwrites what is there"),
         "dd" if starts(&["of="]) => Some("it overwrites what is there"),
-        "git" if subcommand == "push" && (has_letter(&['f']) || starts(&["--force", "--mirror", "--delete"])) => {
+        "git"
+            if subcommand == "push"
+                && (has_letter(&['f']) || starts(&["--force", "--mirror", "--delete"])) =>
+        {
             Some("it overwrites what others have")
         }
         "git" if subcommand == "reset" && has(&["--hard"]) => Some("it throws changes away"),
@@ -85,7 +91,9 @@ fn of_words(words: &[&str]) -> Option<&'static str> {
             Some("it sends files elsewhere")
         }
         "wget" if starts(&["--post-file", "--body-file"]) => Some("it sends files elsewhere"),
-        "nc" | "ncat" | "netcat" | "socat" => Some("it connects what it is given with another machine"),
+        "nc" | "ncat" | "netcat" | "socat" => {
+            Some("it connects what it is given with another machine")
+        }
         "scp" | "rsync" | "sftp" | "rclone" if rest.iter().any(|it| it.contains(':')) => {
             Some("it copies from or to another machine")
         }
@@ -95,7 +103,10 @@ fn of_words(words: &[&str]) -> Option<&'static str> {
 
 /// `curl -d @file`, `--data-binary=@file`.
 fn has_file(words: &[&str]) -> bool {
-    let data = |it: &str| it.starts_with("-d") || it.starts_with("--data") || it.starts_with("--json");
+    let data =
+        |it: &str| it.starts_with("-d") || it.starts_with("--data") || it.starts_with("--json");
     words.iter().any(|it| data(it) && it.contains('@'))
-        || words.windows(2).any(|it| matches!(it, [flag, file] if data(flag) && file.starts_with('@')))
+        || words
+            .windows(2)
+            .any(|it| matches!(it, [flag, file] if data(flag) && file.starts_with('@')))
 }

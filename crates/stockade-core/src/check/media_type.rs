@@ -28,7 +28,11 @@ impl Check for This {
             } else if let Some((data, declared)) = media(json)
                 && let Some(is) = disguised(data, declared)
             {
-                out.add_fixable(At::Value(json), format!("{is}, and not {declared}"), instead(json, declared, is));
+                out.add_fixable(
+                    At::Value(json),
+                    format!("{is}, and not {declared}"),
+                    instead(json, declared, is),
+                );
             }
         }
     }
@@ -152,8 +156,21 @@ fn is_active(svg: &[u8]) -> bool {
     let lower = svg.to_ascii_lowercase();
     let has = |it: &str| memchr::memmem::find(&lower, it.as_bytes()).is_some();
     let words = [
-        "<script", "%3cscript", "javascript:", "<foreignobject", "%3cforeignobject", "<iframe", "<!entity",
-        "href=\"http", "href='http", "href=\"//", "href='//", "url(http", "url(//", "@import", "<handler",
+        "<script",
+        "%3cscript",
+        "javascript:",
+        "<foreignobject",
+        "%3cforeignobject",
+        "<iframe",
+        "<!entity",
+        "href=\"http",
+        "href='http",
+        "href=\"//",
+        "href='//",
+        "url(http",
+        "url(//",
+        "@import",
+        "<handler",
     ];
     words.iter().any(|it| has(it)) || has_handler(&lower)
 }

@@ -55,9 +55,8 @@ fn looks_latin(it: char) -> bool {
     const FIRST: u32 = 0x370;
     const LAST: u32 = 0x52f;
     static LOOKS: LazyLock<Vec<bool>> = LazyLock::new(|| {
-        let alike = |it: char| {
-            skeleton(it.encode_utf8(&mut [0; 4])).all(|it| it.is_ascii_alphabetic())
-        };
+        let alike =
+            |it: char| skeleton(it.encode_utf8(&mut [0; 4])).all(|it| it.is_ascii_alphabetic());
         (FIRST..=LAST).map(|it| char::from_u32(it).is_some_and(alike)).collect()
     });
     let at = u32::from(it).checked_sub(FIRST).and_then(|it| usize::try_from(it).ok());

@@ -76,7 +76,9 @@ fn shortened(value: &Value, budget: usize) -> Value {
                 if size <= left {
                     left -= size;
                     kept.insert(name.clone(), member.clone());
-                } else if left > MARK_MAX + name.len() && (member.is_array() || member.is_object() || member.is_string()) {
+                } else if left > MARK_MAX + name.len()
+                    && (member.is_array() || member.is_object() || member.is_string())
+                {
                     // What is long is mostly what it is about: its beginning says more than nothing.
                     let part = shortened(member, left - MARK_MAX - name.len());
                     left = left.saturating_sub(length(&part) + name.len() + 3);
@@ -85,7 +87,10 @@ fn shortened(value: &Value, budget: usize) -> Value {
             }
             let missing = members.len() - kept.len();
             if missing > 0 {
-                kept.insert("…".to_owned(), Value::String(format!("[{missing} more were cut by Stockade]")));
+                kept.insert(
+                    "…".to_owned(),
+                    Value::String(format!("[{missing} more were cut by Stockade]")),
+                );
             }
             Value::Object(kept)
         }
@@ -119,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_is_json_stays_json_and_fits() {
-        let rows: Vec<_> = (0..200).map(|n| json!({ "id": n, "name": "n".repeat(n % 40) })).collect();
+        let rows: Vec<_> =
+            (0..200).map(|n| json!({ "id": n, "name": "n".repeat(n % 40) })).collect();
         for value in [
             json!(rows),
             json!({ "rows": rows, "total": 200 }),

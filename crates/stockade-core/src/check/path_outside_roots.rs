@@ -20,10 +20,12 @@ impl Check for This {
         if !is_looked_at(it, facts.roots) {
             return;
         }
-        let held_all = held(facts.roots, it.str).and_then(|()| leads(facts, it.str)).and_then(|()| {
-            let mut parts = parts_of_pattern(it).filter(|part| is_path_of_pattern(part, facts.roots));
-            parts.try_for_each(|part| held(facts.roots, part))
-        });
+        let held_all =
+            held(facts.roots, it.str).and_then(|()| leads(facts, it.str)).and_then(|()| {
+                let mut parts =
+                    parts_of_pattern(it).filter(|part| is_path_of_pattern(part, facts.roots));
+                parts.try_for_each(|part| held(facts.roots, part))
+            });
         if let Err(why) = held_all {
             out.add(it.at, it.says(Kind::Path, why));
         }
@@ -71,10 +73,11 @@ fn is_looked_at(it: &Argument<'_>, roots: &[String]) -> bool {
     }
     let text = it.str;
     let is_path = it.is(Kind::Path) && may_be_path(it.name, text);
-    let looks =
-        || looks_like_path(text)
+    let looks = || {
+        looks_like_path(text)
             || may_have_blanks(it) && looks_like_path_with_blanks(text)
-            || parts_of_pattern(it).any(|part| is_path_of_pattern(part, roots));
+            || parts_of_pattern(it).any(|part| is_path_of_pattern(part, roots))
+    };
     let is_uri =
         || !it.is_name() && looks_like_uri(text) && (bounds(roots, text) || is_of_files(text));
     let seems = is_path || looks();
@@ -203,8 +206,9 @@ const URI_MAX: usize = 64 << 10;
 /// Whether a value is a path whatever it is called.
 fn looks_like_path(text: &str) -> bool {
     const SYSTEM: [&str; 23] = [
-        "etc", "home", "root", "var", "usr", "proc", "sys", "dev", "tmp", "opt", "mnt", "boot", "run",
-        "srv", "lib", "bin", "sbin", "media", "Users", "Volumes", "private", "Library", "System",
+        "etc", "home", "root", "var", "usr", "proc", "sys", "dev", "tmp", "opt", "mnt", "boot",
+        "run", "srv", "lib", "bin", "sbin", "media", "Users", "Volumes", "private", "Library",
+        "System",
     ];
     let text = text.trim();
     if text.len() > PATH_MAX || text.contains(|it: char| it.is_whitespace()) {
@@ -221,7 +225,12 @@ fn looks_like_path(text: &str) -> bool {
         [drive, b':', b'/' | b'\\', ..] => drive.is_ascii_alphabetic(),
         _ => {
             let scheme = text.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("file:"));
-            scheme || text.contains(":file:/") || text.starts_with("$HOME/") || text.starts_with("${HOME}") || text.contains("/../") || text.contains("\\..\\")
+            scheme
+                || text.contains(":file:/")
+                || text.starts_with("$HOME/")
+                || text.starts_with("${HOME}")
+                || text.contains("/../")
+                || text.contains("\\..\\")
         }
     }
 }
@@ -229,7 +238,8 @@ fn looks_like_path(text: &str) -> bool {
 /// Whether a text with blanks may be a path: not what holds words for people, nor a line that names a
 /// program.
 fn may_have_blanks(it: &Argument<'_>) -> bool {
-    it.why == Why::Nothing && !it.call.traits().runs || it.is_name() && it.call.arguments.is_object()
+    it.why == Why::Nothing && !it.call.traits().runs
+        || it.is_name() && it.call.arguments.is_object()
 }
 
 /// A path with blanks in it, or one that is `..` alone: as short as one is, and no sentence.
@@ -261,5 +271,8 @@ fn hides_a_climb(text: &str) -> bool {
             .iter()
             .any(|it| lower.contains(it))
     };
-    has_percent && encoded() || text.contains("....//") || text.contains("/..;/") || text.starts_with("..;/")
+    has_percent && encoded()
+        || text.contains("....//")
+        || text.contains("/..;/")
+        || text.starts_with("..;/")
 }

@@ -218,6 +218,16 @@ fn is_prose(subject: Subject<'_>, json: Json<'_>) -> bool {
 
 /// What the protocol has a use for.
 const USED: [&str; 12] = [
-    "type", "uri", "url", "uriTemplate", "src", "mimeType", "name", "role", "method", "level",
-    "status", "mode",
+    "type",
+    "uri",
+    "url",
+    "uriTemplate",
+    "src",
+    "mimeType",
+    "name",
+    "role",
+    "method",
+    "level",
+    "status",
+    "mode",
 ];

@@ -63,7 +63,8 @@ impl Check for This {
         }
         let bytes: usize = question.all().filter_map(Json::str).map(str::len).sum();
         if bytes > may.bytes_max {
-            let says = format!("{bytes} bytes of text, and {} may be asked at a time", may.bytes_max);
+            let says =
+                format!("{bytes} bytes of text, and {} may be asked at a time", may.bytes_max);
             out.add(At::Value(question), says);
         }
     }

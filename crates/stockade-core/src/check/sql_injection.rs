@@ -14,8 +14,9 @@ impl Check for This {
     }
 
     fn argument(&self, it: &Argument<'_>, _facts: &Facts<'_>, out: &mut Findings<'_>) {
-        let is_of_another_kind =
-            [Kind::Sql, Kind::Command, Kind::Words, Kind::Path, Kind::Url].iter().any(|kind| it.is(*kind));
+        let is_of_another_kind = [Kind::Sql, Kind::Command, Kind::Words, Kind::Path, Kind::Url]
+            .iter()
+            .any(|kind| it.is(*kind));
         let may = |it: &Argument<'_>| {
             memchr::memchr2(b'\'', b'"', it.str.as_bytes()).is_some()
                 || begins_as_number(it.str)
@@ -42,10 +43,7 @@ impl Check for This {
 }
 
 /// What a text would be, and in which place.
-fn found(
-    it: &Argument<'_>,
-    effort: &Effort,
-) -> Result<Option<(&'static str, Breakout)>, Refusal> {
+fn found(it: &Argument<'_>, effort: &Effort) -> Result<Option<(&'static str, Breakout)>, Refusal> {
     if let Some(how) = breaks_out_within(it.str, effort)? {
         return Ok(Some(("between quotes", how)));
     }
@@ -81,11 +79,43 @@ fn is_search(name: &str) -> bool {
 fn is_prose(name: &str) -> bool {
     matches!(
         last_word(name).as_str(),
-        "content" | "contents" | "text" | "texts" | "body" | "message" | "messages" | "msg"
-            | "description" | "comment" | "comments" | "note" | "notes" | "prompt" | "summary"
-            | "thought" | "thoughts" | "observation" | "observations" | "caption" | "markdown"
-            | "html" | "code" | "script" | "snippet" | "patch" | "diff" | "pattern" | "patterns"
-            | "regex" | "instruction" | "instructions" | "insight" | "reason" | "expression"
-            | "function" | "source" | "answer"
+        "content"
+            | "contents"
+            | "text"
+            | "texts"
+            | "body"
+            | "message"
+            | "messages"
+            | "msg"
+            | "description"
+            | "comment"
+            | "comments"
+            | "note"
+            | "notes"
+            | "prompt"
+            | "summary"
+            | "thought"
+            | "thoughts"
+            | "observation"
+            | "observations"
+            | "caption"
+            | "markdown"
+            | "html"
+            | "code"
+            | "script"
+            | "snippet"
+            | "patch"
+            | "diff"
+            | "pattern"
+            | "patterns"
+            | "regex"
+            | "instruction"
+            | "instructions"
+            | "insight"
+            | "reason"
+            | "expression"
+            | "function"
+            | "source"
+            | "answer"
     )
 }

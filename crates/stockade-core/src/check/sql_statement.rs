@@ -138,13 +138,73 @@ const SQL_WORDS: &str = r#"(?ix)
 
 fn begins_as_sql(text: &str) -> bool {
     const WORDS: &[&str] = &[
-        "select", "with", "insert", "update", "delete", "replace", "merge", "create", "drop",
-        "alter", "truncate", "attach", "detach", "pragma", "copy", "load", "install", "call",
-        "exec", "execute", "do", "begin", "commit", "rollback", "savepoint", "set", "reset", "show",
-        "explain", "analyze", "vacuum", "bulk", "backup", "restore", "optimize", "put", "unload", "grant", "revoke", "values", "table", "describe", "desc",
-        "use", "lock", "declare", "prepare", "export", "import", "reindex", "listen", "notify",
-        "handler", "start", "discard", "refresh", "cluster", "kill", "flush", "deny",
-        "reassign", "rename", "shutdown", "reconfigure", "checkpoint", "dbcc", "waitfor",
+        "select",
+        "with",
+        "insert",
+        "update",
+        "delete",
+        "replace",
+        "merge",
+        "create",
+        "drop",
+        "alter",
+        "truncate",
+        "attach",
+        "detach",
+        "pragma",
+        "copy",
+        "load",
+        "install",
+        "call",
+        "exec",
+        "execute",
+        "do",
+        "begin",
+        "commit",
+        "rollback",
+        "savepoint",
+        "set",
+        "reset",
+        "show",
+        "explain",
+        "analyze",
+        "vacuum",
+        "bulk",
+        "backup",
+        "restore",
+        "optimize",
+        "put",
+        "unload",
+        "grant",
+        "revoke",
+        "values",
+        "table",
+        "describe",
+        "desc",
+        "use",
+        "lock",
+        "declare",
+        "prepare",
+        "export",
+        "import",
+        "reindex",
+        "listen",
+        "notify",
+        "handler",
+        "start",
+        "discard",
+        "refresh",
+        "cluster",
+        "kill",
+        "flush",
+        "deny",
+        "reassign",
+        "rename",
+        "shutdown",
+        "reconfigure",
+        "checkpoint",
+        "dbcc",
+        "waitfor",
     ];
     let text = text.trim_start_matches(|it: char| !it.is_alphanumeric() && !"/-.\\".contains(it));
     if text.starts_with(['.', '\\']) || text.starts_with("/*") || text.starts_with("--") {
@@ -162,7 +222,9 @@ fn judge(call: &Called<'_>, sql: &str) -> Result<(), String> {
     let statements = parse(call, sql);
     let statements = match statements.as_ref() {
         // A person looks at what changes a database and is not understood: see `sql_definition`.
-        Err(Refusal::Unparsable) if call.traits().migrates && !reaches_by_text(sql) => return Ok(()),
+        Err(Refusal::Unparsable) if call.traits().migrates && !reaches_by_text(sql) => {
+            return Ok(());
+        }
         other => other.as_ref().map_err(ToString::to_string)?,
     };
     for query in statements {
@@ -219,10 +281,13 @@ fn stays(call: &Called<'_>, query: &Query) -> Result<(), String> {
     if reaching::changes_by_text(query.plain())
         && let Some(name) = query.functions().find(|it| reaching::runs(it))
     {
-        return Err(format!("the function `{name}` runs a statement of its own, which changes something"));
+        return Err(format!(
+            "the function `{name}` runs a statement of its own, which changes something"
+        ));
     }
     // `p.d.t` of BigQuery has a hyphen, and nothing else.
-    if let Some(name) = query.reads().chain(query.writes()).find(|it| it.contains(['/', '\\', ':'])) {
+    if let Some(name) = query.reads().chain(query.writes()).find(|it| it.contains(['/', '\\', ':']))
+    {
         return Err(Refusal::File(name.to_owned()).to_string());
     }
     let leaves = |it: &&Refusal| {
@@ -267,7 +332,9 @@ pub(super) fn definition(call: &Called<'_>, query: &Query) -> Option<String> {
     // A view shows what it reads to whoever may read the view.
     let lower = query.plain().to_lowercase();
     let copies = query.kind() == Does::Change
-        && [" as select ", " as ( select ", " as with ", " as table "].iter().any(|it| lower.contains(it));
+        && [" as select ", " as ( select ", " as with ", " as table "]
+            .iter()
+            .any(|it| lower.contains(it));
     let names = query.writes().filter(|_| query.kind() != Does::Read).chain(query.functions());
     let names = names.chain(query.reads().filter(|_| copies));
     names.filter_map(|it| it.rsplit_once('.')).find_map(|(schema, _)| {
@@ -296,7 +363,8 @@ fn rights(lower: &str) -> Option<&'static str> {
     }
     let has = |it: &str| lower.contains(it);
     // What else is made sure of, and by which statements, is left out or runs at once.
-    let is_off = |it: &str| has(&format!(" disable {it} ")) || has(&format!(" enable replica {it} "));
+    let is_off =
+        |it: &str| has(&format!(" disable {it} ")) || has(&format!(" enable replica {it} "));
     let without_rows = has(" disable row level security") || has(" no force row level security");
     match second {
         "policy" => Some("policy"),
@@ -314,25 +382,81 @@ fn rights(lower: &str) -> Option<&'static str> {
 /// Reads the first words of a statement that has no comments.
 pub(super) fn about(plain: &str) -> About {
     const TABLES: &[&str] = &[
-        "table", "view", "index", "trigger", "sequence", "schema", "type", "virtual", "materialized",
-        "analyze", "reindex", "truncate", "comment", "domain", "unique", "vacuum",
+        "table",
+        "view",
+        "index",
+        "trigger",
+        "sequence",
+        "schema",
+        "type",
+        "virtual",
+        "materialized",
+        "analyze",
+        "reindex",
+        "truncate",
+        "comment",
+        "domain",
+        "unique",
+        "vacuum",
     ];
     const BEYOND: &[&str] = &[
-        "language", "server", "system", "library", "plugin", "tablespace", "subscription",
-        "publication", "load", "install", "secret", "foreign", "cast", "operator", "aggregate",
-        "event", "stage", "storage", "integration", "connector", "credential", "assembly", "external",
+        "language",
+        "server",
+        "system",
+        "library",
+        "plugin",
+        "tablespace",
+        "subscription",
+        "publication",
+        "load",
+        "install",
+        "secret",
+        "foreign",
+        "cast",
+        "operator",
+        "aggregate",
+        "event",
+        "stage",
+        "storage",
+        "integration",
+        "connector",
+        "credential",
+        "assembly",
+        "external",
         "wrapper",
     ];
     const DEFINITIONS: &[&str] = &[
-        "extension", "function", "procedure", "role", "user", "grant", "revoke", "macro", "do",
+        "extension",
+        "function",
+        "procedure",
+        "role",
+        "user",
+        "grant",
+        "revoke",
+        "macro",
+        "do",
         "database",
     ];
     /// Languages in which a function does whatever the database's own account may.
     const UNTRUSTED: &[&str] = &["language c", "plpython", "plperlu", "pltclu", "plsh", "internal"];
     /// Extensions that reach files, programs or other servers.
     const REACHING: &[&str] = &[
-        "plpython", "plperlu", "pltclu", "plsh", "file_fdw", "dblink", "postgres_fdw", "adminpack",
-        "http", "pg_net", "pg_cron", "mysql_fdw", "oracle_fdw", "lo", "aws_s3", "aws_lambda",
+        "plpython",
+        "plperlu",
+        "pltclu",
+        "plsh",
+        "file_fdw",
+        "dblink",
+        "postgres_fdw",
+        "adminpack",
+        "http",
+        "pg_net",
+        "pg_cron",
+        "mysql_fdw",
+        "oracle_fdw",
+        "lo",
+        "aws_s3",
+        "aws_lambda",
     ];
     let lower = plain.to_lowercase();
     if let Some(word) = rights(&lower) {
@@ -368,7 +492,9 @@ pub(super) fn about(plain: &str) -> About {
 /// What brings in files, programs or other servers is not for a tool that writes rows, and accounts
 /// are only for one that changes how a database is built.
 fn changes(call: &Called<'_>, plain: &str) -> Result<(), String> {
-    let is_account = |it: &str| matches!(it, "role" | "user" | "grant" | "revoke" | "rights" | "database" | "do");
+    let is_account = |it: &str| {
+        matches!(it, "role" | "user" | "grant" | "revoke" | "rights" | "database" | "do")
+    };
     match about(plain) {
         About::Beyond(word) => {
             return Err(format!("it is about `{word}`, which is more than rows and tables"));

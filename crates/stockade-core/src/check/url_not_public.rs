@@ -48,7 +48,9 @@ impl Check for This {
             return;
         }
         let uri = subject.json.str().unwrap_or_default();
-        if is_of_web(uri) && let Err(why) = judge(uri, true, facts.inputs, facts.roots) {
+        if is_of_web(uri)
+            && let Err(why) = judge(uri, true, facts.inputs, facts.roots)
+        {
             out.add_told(At::Value(subject.json), super::redacted(&why));
         }
     }
@@ -82,18 +84,33 @@ fn may_be_fetched(it: &Argument<'_>) -> bool {
 /// is not one that does. What gives out credentials, or hides what it is, is odd there too.
 fn is_kept(it: &Argument<'_>) -> bool {
     const RECORDS: &[&str] = &[
-        "properties", "fields", "attributes", "custom_fields", "rich_text", "children", "blocks",
-        "entities", "observations", "metadata", "record", "records", "rows", "values",
+        "properties",
+        "fields",
+        "attributes",
+        "custom_fields",
+        "rich_text",
+        "children",
+        "blocks",
+        "entities",
+        "observations",
+        "metadata",
+        "record",
+        "records",
+        "rows",
+        "values",
     ];
-    const WRITES: &[&str] =
-        &["create", "update", "patch", "append", "insert", "add", "edit", "save", "upsert", "set", "write"];
+    const WRITES: &[&str] = &[
+        "create", "update", "patch", "append", "insert", "add", "edit", "save", "upsert", "set",
+        "write",
+    ];
     const TYPES: &[&str] = &["fill", "type", "form", "select", "input"];
     if it.why == Why::Policy || it.is(Kind::Upstream) || it.call.traits().goes {
         return false;
     }
     let name = it.call.words_of_tool();
     let any = |list: &[&str]| name.iter().any(|it| list.contains(&it.as_str()));
-    let is_typed = || any(TYPES) && matches!(last_word(it.name).as_str(), "value" | "values" | "text");
+    let is_typed =
+        || any(TYPES) && matches!(last_word(it.name).as_str(), "value" | "values" | "text");
     let holders = std::iter::successors(it.at.json().parent(), |it| it.parent());
     let mut names = holders.filter_map(Json::name);
     is_typed() || any(WRITES) && names.any(|it| RECORDS.contains(&it.to_ascii_lowercase().as_str()))
@@ -142,9 +159,11 @@ fn judge(
         | "postgres" | "postgresql" | "mysql" | "amqp" => whole(text, inputs),
         "file" if may_be_path => Ok(()),
         "file" if !directories(roots).is_empty() => within(roots, text),
-        "file" | "gopher" | "dict" | "ldap" | "ldaps" | "tftp" | "jar" | "netdoc" | "phar" | "php"
-        | "expect" | "javascript" | "vbscript" | "view-source" | "url" | "smb" | "telnet" | "unix"
-        | "npipe" | "filesystem" | "blob" | "feed" => Err(Refusal::Scheme(scheme).to_string()),
+        "file" | "gopher" | "dict" | "ldap" | "ldaps" | "tftp" | "jar" | "netdoc" | "phar"
+        | "php" | "expect" | "javascript" | "vbscript" | "view-source" | "url" | "smb"
+        | "telnet" | "unix" | "npipe" | "filesystem" | "blob" | "feed" => {
+            Err(Refusal::Scheme(scheme).to_string())
+        }
         // `http+unix://%2Fvar%2Frun%2Fdocker.sock/`: a socket of this machine, whatever is said over it.
         _ if scheme.ends_with("+unix") || scheme.ends_with("+npipe") => {
             Err(Refusal::Scheme(scheme).to_string())

@@ -12,7 +12,8 @@ fn is_email(bytes: &[u8], at: usize) -> bool {
     let before = bytes.get(..at).unwrap_or_default().iter().rev().take_while(is_local).count();
     let behind = bytes.get(at + 1..).unwrap_or_default();
     let length = behind.iter().take(255).take_while(is_domain).count();
-    let domain = behind.get(..length).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default();
+    let domain =
+        behind.get(..length).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default();
     let domain = domain.trim_end_matches(['.', '-']).to_ascii_lowercase();
     let Some((name, top)) = domain.rsplit_once('.') else { return false };
     let is_top = top.len() >= 2 && top.bytes().all(|it| it.is_ascii_alphabetic());
@@ -33,7 +34,8 @@ pub(in crate::check) fn has_phone(text: &str) -> bool {
             return false;
         }
         let rest = bytes.get(at + 1..).unwrap_or_default();
-        let run = rest.iter().take(24).take_while(|it| it.is_ascii_digit() || b" -().".contains(it));
+        let run =
+            rest.iter().take(24).take_while(|it| it.is_ascii_digit() || b" -().".contains(it));
         let number: Vec<u8> = run.filter(|it| it.is_ascii_digit()).copied().collect();
         let digits = number.len();
         if is_fictional(&number, bytes.get(at) == Some(&b'+')) {

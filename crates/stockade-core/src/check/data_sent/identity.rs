@@ -18,12 +18,15 @@ pub(super) fn find(text: &str, name: &str) -> Option<&'static str> {
             || number.len() == 15 && nir(&number) && about(&["sécu", "secu", "nir", "insee"])
             || number.len() == 10 && luhn(&number) && about(&["personnummer", "personal number"])
     });
-    let by_letters = || words(text).any(|(at, word)| {
-        is_codice_fiscale(word) || is_chinese_with_x(word)
-            || is_spanish(word) && is_about(text, at, name, &["dni", "nie", "nif"])
-            || is_british(word)
-                && is_about(text, at, name, &["national insurance", "nino", "ni number"])
-    });
+    let by_letters = || {
+        words(text).any(|(at, word)| {
+            is_codice_fiscale(word)
+                || is_chinese_with_x(word)
+                || is_spanish(word) && is_about(text, at, name, &["dni", "nie", "nif"])
+                || is_british(word)
+                    && is_about(text, at, name, &["national insurance", "nino", "ni number"])
+        })
+    };
     (by_number || by_letters()).then_some("the number of a person")
 }
 
@@ -48,7 +51,8 @@ fn is_ssn(run: &str, number: &[u32], about: impl Fn(&[&str]) -> bool) -> bool {
         && value(5, 9) != 0;
     let is_written_so = groups == [3, 2, 4] && run.contains('-');
     // Those that advertisements had, and the one that everybody writes for a form.
-    let is_published = matches!(value(0, 9), 78_051_120 | 219_099_999 | 123_456_789 | 987_654_321..=987_654_329);
+    let is_published =
+        matches!(value(0, 9), 78_051_120 | 219_099_999 | 123_456_789 | 987_654_321..=987_654_329);
     is_valid && !is_published && (is_written_so || about(&["ssn", "social security"]))
 }
 
@@ -133,16 +137,19 @@ fn verhoeff(number: &[u32]) -> bool {
         (false, false) => (a + 5 - b) % 5,
     };
     let each = number.iter().rev().zip(PERMUTED.iter().cycle());
-    let permuted = each.map(|(it, row)| {
-        row.iter().zip(0_u32..).find(|(_, at)| at == it).map_or(0, |(to, _)| *to)
-    });
+    let permuted = each
+        .map(|(it, row)| row.iter().zip(0_u32..).find(|(_, at)| at == it).map_or(0, |(to, _)| *to));
     permuted.fold(0, times) == 0 && !matches!(number.first(), Some(0 | 1))
 }
 
 /// France.
 fn nir(number: &[u32]) -> bool {
     let value = |from: usize, to: usize| {
-        number.get(from..to).unwrap_or_default().iter().fold(0_u64, |all, it| all * 10 + u64::from(*it))
+        number
+            .get(from..to)
+            .unwrap_or_default()
+            .iter()
+            .fold(0_u64, |all, it| all * 10 + u64::from(*it))
     };
     matches!(number.first(), Some(1 | 2)) && 97 - value(0, 13) % 97 == value(13, 15)
 }
@@ -181,7 +188,8 @@ fn is_british(word: &str) -> bool {
 /// Italy.
 fn is_codice_fiscale(word: &str) -> bool {
     const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
     ];
     const FORM: &[u8] = b"LLLLLLDDLDDLDDDL";
     let bytes = word.as_bytes();
@@ -195,7 +203,8 @@ fn is_codice_fiscale(word: &str) -> bool {
     let value = |it: u8| u32::from(if it.is_ascii_digit() { it - b'0' } else { it - b'A' });
     let odd = |it: u8| usize::try_from(value(it)).ok().and_then(|it| ODD.get(it)).copied();
     let each = bytes.iter().take(15).enumerate();
-    let sum: u32 =
-        each.map(|(n, it)| if n % 2 == 0 { odd(*it).unwrap_or_default() } else { value(*it) }).sum();
+    let sum: u32 = each
+        .map(|(n, it)| if n % 2 == 0 { odd(*it).unwrap_or_default() } else { value(*it) })
+        .sum();
     bytes.last().map(|it| value(*it)) == Some(sum % 26)
 }

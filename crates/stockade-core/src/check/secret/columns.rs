@@ -56,7 +56,8 @@ pub(super) fn in_tables(text: &[u8], found: &mut Found<'_>) {
 pub(super) fn in_separated(text: &[u8], word: &Range<usize>, found: &mut Found<'_>) -> usize {
     let quoted = matches!(text.get(word.end), Some(b'"' | b'\''));
     let after = text.get(word.end + usize::from(quoted)).copied();
-    let before = word.start.checked_sub(1 + usize::from(quoted)).and_then(|it| text.get(it)).copied();
+    let before =
+        word.start.checked_sub(1 + usize::from(quoted)).and_then(|it| text.get(it)).copied();
     let is_separator = |it: &u8| matches!(it, b',' | b';' | b'\t');
     let Some(separator) = before.filter(is_separator).or(after.filter(is_separator)) else {
         return word.end;
@@ -97,7 +98,8 @@ pub(super) fn in_separated(text: &[u8], word: &Range<usize>, found: &mut Found<'
 /// The rows of a table in HTML below the heading that is this word. Returns where they end.
 pub(super) fn in_html(text: &[u8], word: &Range<usize>, found: &mut Found<'_>) -> usize {
     const BEFORE_MAX: usize = 1024;
-    let is_heading = text.get(word.end..).is_some_and(|it| it.starts_with(b"</th") || it.starts_with(b"</td"));
+    let is_heading =
+        text.get(word.end..).is_some_and(|it| it.starts_with(b"</th") || it.starts_with(b"</td"));
     let before = text.get(word.start.saturating_sub(BEFORE_MAX)..word.start).unwrap_or_default();
     let Some(row) = memmem::rfind(before, b"<tr").filter(|_| is_heading) else { return word.end };
     let before = before.get(row..).unwrap_or_default();
@@ -128,7 +130,8 @@ pub(super) fn in_html(text: &[u8], word: &Range<usize>, found: &mut Found<'_>) -
 
 /// Where the cells begin.
 fn html_cells(row: &[u8]) -> impl Iterator<Item = usize> {
-    memmem::find_iter(row, b"<t").filter(|it| matches!(row.get(it + 2), Some(b'd' | b'h')))
+    memmem::find_iter(row, b"<t")
+        .filter(|it| matches!(row.get(it + 2), Some(b'd' | b'h')))
         .filter(|it| matches!(row.get(it + 3), Some(b'>' | b' ')))
 }
 
@@ -155,8 +158,18 @@ fn of_pair(line: &[u8]) -> Option<Range<usize>> {
 /// Whether a table says of each of its rows what it is or has to be, and not what is in it.
 fn is_about_columns(heading: &[u8]) -> bool {
     const WORDS: [&[u8]; 12] = [
-        b"type", b"data type", b"validation", b"rule", b"rules", b"description", b"default", b"url",
-        b"page", b"version", b"result", b"status",
+        b"type",
+        b"data type",
+        b"validation",
+        b"rule",
+        b"rules",
+        b"description",
+        b"default",
+        b"url",
+        b"page",
+        b"version",
+        b"result",
+        b"status",
     ];
     cells(heading, b'|').any(|(_, cell)| {
         let name = heading.get(trimmed(heading, cell)).unwrap_or_default();
@@ -202,7 +215,9 @@ fn password_column(heading: &[u8], separator: u8) -> Option<Column> {
     let is_sure = !is_short(name(cells(heading, separator).nth(number)?.1));
     // Of tests, which pass or fail.
     let is_result = |it: &[u8]| {
-        [&b"fail"[..], b"failed", b"skipped", b"total"].iter().any(|word| word.eq_ignore_ascii_case(it))
+        [&b"fail"[..], b"failed", b"skipped", b"total"]
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(it))
     };
     if !is_sure && cells(heading, separator).any(|(_, it)| is_result(name(it))) {
         return None;

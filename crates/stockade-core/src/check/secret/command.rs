@@ -42,8 +42,17 @@ const MARKS: &[(&str, Mark)] = &[
     (
         "curl ",
         Mark::Pair(&[
-            b" -u ", b" -u", b" --user ", b" --user=", b" -su ", b" -sSu ", b" -ku ", b" -sku ", b" -iu ",
-            b" -Lu ", b" -fsSLu ",
+            b" -u ",
+            b" -u",
+            b" --user ",
+            b" --user=",
+            b" -su ",
+            b" -sSu ",
+            b" -ku ",
+            b" -sku ",
+            b" -iu ",
+            b" -Lu ",
+            b" -fsSLu ",
         ]),
     ),
     ("smbclient ", Mark::Pair(&[b" -U "])),
@@ -171,7 +180,9 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
         Some(b'<') if preceding == Some(b'>') && word.start >= seen.html => {
             seen.html = columns::in_html(text, &word, found);
         }
-        Some(b':') if name == b"pass" && is_after(text, word.start, &[b"-passin ", b"-passout "]) => {
+        Some(b':')
+            if name == b"pass" && is_after(text, word.start, &[b"-passin ", b"-passout "]) =>
+        {
             one(text, word.end + 1, Trust::Full, found);
         }
         Some(b' ') if name.starts_with(b"--") && is_switch(name) => {}
@@ -186,7 +197,11 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
             one(text, word.end + 1, Trust::Full, found);
         }
         // `SET PASSWORD FOR bob = '…'`
-        Some(b' ') if text.get(word.end..).is_some_and(|it| it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b" FOR "))) => {
+        Some(b' ')
+            if text.get(word.end..).is_some_and(|it| {
+                it.get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b" FOR "))
+            }) =>
+        {
             let line = line_from(text, word.end);
             let rest = text.get(line.clone()).unwrap_or_default();
             if let Some(sign) = memmem::find(rest, b"= ") {
@@ -194,7 +209,9 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
             }
         }
         // Whoever passes something to a program passes no password.
-        Some(b' ') if is_sql_quote() && !name.eq_ignore_ascii_case(b"pass") => quoted(text, word.end + 1, found),
+        Some(b' ') if is_sql_quote() && !name.eq_ignore_ascii_case(b"pass") => {
+            quoted(text, word.end + 1, found)
+        }
         Some(b' ') if is_after(text, word.start, &[b"enable ", b"set "]) => {
             before(text, word.end + 1, Trust::Some, found);
         }
@@ -218,7 +235,10 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
             let rest = text.get(word.end + 1..).unwrap_or_default();
             let between = rest.iter().take(6).take_while(|it| matches!(it, b',' | b' ')).count();
             declared::in_field(text, &word, found);
-            if opens && rest.get(..between).is_some_and(|it| it.contains(&b',')) && !name.eq_ignore_ascii_case(b"pass") {
+            if opens
+                && rest.get(..between).is_some_and(|it| it.contains(&b','))
+                && !name.eq_ignore_ascii_case(b"pass")
+            {
                 quoted(text, word.end + 1 + between, found);
             }
         }
@@ -237,8 +257,15 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
 /// An option about passwords that is given none: `--no-password`, `--disabled-password`.
 fn is_switch(name: &[u8]) -> bool {
     const BEGINS: [&[u8]; 9] = [
-        b"--no-", b"--disabled-", b"--disable-", b"--without-", b"--skip-", b"--ask-", b"--prompt-",
-        b"--require-", b"--show-",
+        b"--no-",
+        b"--disabled-",
+        b"--disable-",
+        b"--without-",
+        b"--skip-",
+        b"--ask-",
+        b"--prompt-",
+        b"--require-",
+        b"--show-",
     ];
     BEGINS.iter().any(|it| name.starts_with(it))
 }
@@ -388,9 +415,8 @@ fn of_netrc(text: &[u8], password: usize) -> Option<Trust> {
     let line = line.get(..line.len() - line.iter().rev().take_while(blank).count())?;
     // In a text in JSON, the end of a line is two letters.
     let is_first = line.is_empty() || line.ends_with(b"\n") || line.ends_with(b"\\n");
-    let is_sure = host.contains(&b'.')
-        || host == b"localhost"
-        || before.get(place..)?.contains(&b'\n');
+    let is_sure =
+        host.contains(&b'.') || host == b"localhost" || before.get(place..)?.contains(&b'\n');
     // With the name of a host, the words are enough.
     (is_first || is_sure).then_some(if is_sure { Trust::Full } else { Trust::Some })
 }

@@ -112,7 +112,8 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
             if value.is_parameter {
                 value.end = end_of_parameter(text, &value);
             }
-            let is_directory = name.eq_ignore_ascii_case(b"pwd") && text.get(value.start) == Some(&b'/');
+            let is_directory =
+                name.eq_ignore_ascii_case(b"pwd") && text.get(value.start) == Some(&b'/');
             if !is_directory && value.is_secret(text, name) {
                 found("assigned-secret", value.start..value.end);
             }
@@ -250,7 +251,10 @@ fn password_in_url(text: &[u8], start: usize) -> Option<Range<usize>> {
 /// Whether what is before a `:` or `=` can be the end of a secret's name. Mostly it is not.
 fn may_be_named(text: &[u8], end: usize) -> bool {
     let last = end.checked_sub(1).and_then(|it| text.get(it)).map(u8::to_ascii_lowercase);
-    last.is_some_and(|it| is_last_letter(it) || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':' | b']' | b'*' | b'`' | b'?'))
+    last.is_some_and(|it| {
+        is_last_letter(it)
+            || matches!(it, b' ' | b'\t' | b'"' | b'\'' | b':' | b']' | b'*' | b'`' | b'?')
+    })
 }
 
 /// How the names of [`is_secret_name`] end.
@@ -299,8 +303,15 @@ fn is_parameter(text: &[u8], start: usize, equals: usize, value: &Value) -> bool
 fn value_after(text: &[u8], start: usize) -> Option<Value> {
     let mut at = start;
     let peek = |at: usize| text.get(at).copied().unwrap_or_default();
-    let skip = |at: usize| at + text.get(at..).unwrap_or_default().iter().take(4)
-        .take_while(|it| matches!(it, b' ' | b'\t' | b'=' | b'>')).count();
+    let skip = |at: usize| {
+        at + text
+            .get(at..)
+            .unwrap_or_default()
+            .iter()
+            .take(4)
+            .take_while(|it| matches!(it, b' ' | b'\t' | b'=' | b'>'))
+            .count()
+    };
     at = skip(at);
     for scheme in [&b"bearer "[..], b"basic "] {
         let there = text.get(at..at + scheme.len());
@@ -366,7 +377,8 @@ fn is_identifier(value: &[u8]) -> bool {
 pub(super) fn is_secret_value(name: &str, value: &str) -> bool {
     let (len_min, bits_min) = least(name.as_bytes());
     let is_directory = name.eq_ignore_ascii_case("pwd") && value.starts_with('/');
-    !is_directory && (len_min..=VALUE_MAX).contains(&value.len())
+    !is_directory
+        && (len_min..=VALUE_MAX).contains(&value.len())
         && is_secret_name(name.as_bytes())
         && !value.contains(|it: char| it.is_whitespace() || it.is_control())
         && is_random(value.as_bytes(), bits_min)
@@ -400,14 +412,37 @@ fn entropy(value: &[u8]) -> f64 {
 /// since `password_length` is none. What pages through a list is called a token and is none.
 pub(super) fn is_secret_name(name: &[u8]) -> bool {
     const ENDS: [&[u8]; 20] = [
-        b"password", b"passwd", b"passphrase", b"pwd", b"secret", b"secretkey", b"token",
-        b"apikey", b"accesskey", b"privatekey", b"authkey", b"signingkey", b"encryptionkey",
-        b"masterkey", b"accountkey", b"sharedkey", b"clientkey", b"credential", b"credentials",
+        b"password",
+        b"passwd",
+        b"passphrase",
+        b"pwd",
+        b"secret",
+        b"secretkey",
+        b"token",
+        b"apikey",
+        b"accesskey",
+        b"privatekey",
+        b"authkey",
+        b"signingkey",
+        b"encryptionkey",
+        b"masterkey",
+        b"accountkey",
+        b"sharedkey",
+        b"clientkey",
+        b"credential",
+        b"credentials",
         b"authorization",
     ];
     const HARMLESS: [&[u8]; 9] = [
-        b"pagetoken", b"nexttoken", b"continuationtoken", b"synctoken", b"progresstoken",
-        b"csrftoken", b"xsrftoken", b"changetoken", b"cancellationtoken",
+        b"pagetoken",
+        b"nexttoken",
+        b"continuationtoken",
+        b"synctoken",
+        b"progresstoken",
+        b"csrftoken",
+        b"xsrftoken",
+        b"changetoken",
+        b"cancellationtoken",
     ];
     let ends = |end: &&[u8]| {
         let mut bytes = name.iter().rev().filter(|it| !matches!(it, b'_' | b'-' | b'.'));

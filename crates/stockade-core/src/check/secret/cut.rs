@@ -38,7 +38,8 @@ pub(super) fn find(text: &[u8], found: &mut Vec<Secret>) {
         let known = |it: &Range<usize>| {
             found.iter().any(|one| one.at.start < it.end && it.start < one.at.end)
         };
-        let whole = put_together(text, start..at, is_compared, &mut budget).filter(|it| !known(&it.1));
+        let whole =
+            put_together(text, start..at, is_compared, &mut budget).filter(|it| !known(&it.1));
         if let Some((kind, range)) = whole {
             found.push(Secret::plain(kind, range));
         }
@@ -141,7 +142,8 @@ fn joined(rest: &[u8]) -> Option<usize> {
     const BETWEEN_MAX: usize = 48;
     let quote = rest.first()?;
     let between = rest.get(1..)?;
-    let signs = |it: &&u8| matches!(it, b' ' | b'\t' | b'\r' | b'\n' | b'+' | b'.' | b'&' | b'|' | b'\\');
+    let signs =
+        |it: &&u8| matches!(it, b' ' | b'\t' | b'\r' | b'\n' | b'+' | b'.' | b'&' | b'|' | b'\\');
     let length = between.iter().take(BETWEEN_MAX).take_while(signs).count();
     (length > 0 && between.get(length) == Some(quote)).then_some(length + 2)
 }

@@ -25,7 +25,9 @@ pub(super) struct Encoded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Hex,
-    Base32 { padded: bool },
+    Base32 {
+        padded: bool,
+    },
     Base64 {
         /// With the letters for URLs.
         url: bool,

@@ -27,8 +27,7 @@ fn in_run(run: &[u8], start: usize, depth: usize, found: &mut Vec<Secret>) {
     let mut at = 0;
     while let Some(byte) = run.get(at) {
         places.push(start + at);
-        let (byte, length) =
-            unescaped(run.get(at..).unwrap_or_default()).unwrap_or((*byte, 1));
+        let (byte, length) = unescaped(run.get(at..).unwrap_or_default()).unwrap_or((*byte, 1));
         plain.push(byte);
         at += length;
     }

@@ -11,9 +11,30 @@ const VALUE_MAX: usize = 128;
 /// By how a name ends: Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Polish, Czech,
 /// Turkish, Finnish, Russian, Ukrainian, Chinese, Japanese, Korean.
 const NAMES: [&str; 24] = [
-    "contraseña", "Contraseña", "contrasena", "senha", "Senha", "mot de passe", "Mot de passe",
-    "mot_de_passe", "kennwort", "Kennwort", "wachtwoord", "lösenord", "adgangskode", "hasło", "Hasło",
-    "heslo", "şifre", "salasana", "пароль", "Пароль", "密码", "密碼", "パスワード", "비밀번호",
+    "contraseña",
+    "Contraseña",
+    "contrasena",
+    "senha",
+    "Senha",
+    "mot de passe",
+    "Mot de passe",
+    "mot_de_passe",
+    "kennwort",
+    "Kennwort",
+    "wachtwoord",
+    "lösenord",
+    "adgangskode",
+    "hasło",
+    "Hasło",
+    "heslo",
+    "şifre",
+    "salasana",
+    "пароль",
+    "Пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
 ];
 
 /// What is assigned to such a name, between whose end and the value is a sign.
@@ -33,7 +54,8 @@ pub(super) fn after(text: &[u8], sign: usize, from: usize) -> Option<Range<usize
     let rest = text.get(from..)?;
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
     let blank = rest.iter().take(4).take_while(|it| quotes(it) || **it == b'\t').count();
-    let is_part = |it: &&u8| !it.is_ascii_whitespace() && it.is_ascii() && !b"\"'`<>(){}[],;".contains(it);
+    let is_part =
+        |it: &&u8| !it.is_ascii_whitespace() && it.is_ascii() && !b"\"'`<>(){}[],;".contains(it);
     let length = rest.iter().skip(blank).take_while(is_part).count();
     let value = from + blank..from + blank + length;
     // A full stop is of the sentence.

@@ -257,13 +257,17 @@ mod tests {
             assert!(it.prefix.bytes().all(is_token_byte), "{}", it.kind);
             let Part::Run(class, min, _) = it.parts[0] else { panic!("{}", it.kind) };
             assert!(it.prefix.len() + min >= BYTES_MIN || class != Class::Base, "{}", it.kind);
-            let least: usize = it.parts.iter().map(|it| match it {
-                Part::Run(_, min, max) => {
-                    assert!(min <= max);
-                    *min
-                }
-                Part::Is(text) => text.len(),
-            }).sum();
+            let least: usize = it
+                .parts
+                .iter()
+                .map(|it| match it {
+                    Part::Run(_, min, max) => {
+                        assert!(min <= max);
+                        *min
+                    }
+                    Part::Is(text) => text.len(),
+                })
+                .sum();
             assert!(it.prefix.len() + least >= BYTES_MIN, "{}", it.kind);
         }
     }

@@ -11,8 +11,10 @@ use crate::subject::{Channel, Subject};
 pub(super) fn look(subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
     use Channel::{Argument, Call, Prompt, Resource, Roots, Template, Tool, Uri};
     // What describes something has names and values that are none.
-    if matches!(subject.channel, Argument | Call | Prompt | Resource | Roots | Template | Tool | Uri)
-    {
+    if matches!(
+        subject.channel,
+        Argument | Call | Prompt | Resource | Roots | Template | Tool | Uri
+    ) {
         return;
     }
     for one in subject.json.all() {
@@ -21,7 +23,8 @@ pub(super) fn look(subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'
         let Some(value) = one.get("value") else { continue };
         let trust = if is_password_name(name.as_bytes()) { Trust::Full } else { Trust::Some };
         let is_secret = |it: &str| {
-            is_password(it.as_bytes(), trust) && !it.contains(char::is_whitespace)
+            is_password(it.as_bytes(), trust)
+                && !it.contains(char::is_whitespace)
                 && super::secrets(it, value.name()).is_empty()
         };
         if let Some(str) = value.str().filter(|it| is_secret(it)) {

@@ -27,9 +27,14 @@ pub(super) enum Trust {
 
 /// Whether this is a password, and no word that stands for one.
 pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
-    let is_word =
-        value.len() < 4 || stands_for_one(value) || is_placeholder(value) || is_path(value) || is_rule(value);
-    if is_word || value.iter().all(|it| matches!(it, b'*' | b'-' | b'.' | b'x' | b'X' | b'?' | b'_')) {
+    let is_word = value.len() < 4
+        || stands_for_one(value)
+        || is_placeholder(value)
+        || is_path(value)
+        || is_rule(value);
+    if is_word
+        || value.iter().all(|it| matches!(it, b'*' | b'-' | b'.' | b'x' | b'X' | b'?' | b'_'))
+    {
         return false;
     }
     let letters = value.iter().filter(|it| it.is_ascii_alphabetic()).count();
@@ -45,21 +50,42 @@ pub(super) fn is_password(value: &[u8], trust: Trust) -> bool {
 /// beside it is nothing of a password. A part of another word (`Center2024!`) is none.
 fn stands_for_one(value: &[u8]) -> bool {
     const WORDS: [&[u8]; 23] = [
-        b"string", b"false", b"true", b"null", b"none", b"optional", b"required", b"prompt",
-        b"hidden", b"enter", b"sha256", b"sha512", b"base64", b"utf8", b"utf-8", b"bcrypt",
-        b"scrypt", b"argon2", b"pbkdf2", b"undefined", b"my", b"the", b"some",
+        b"string",
+        b"false",
+        b"true",
+        b"null",
+        b"none",
+        b"optional",
+        b"required",
+        b"prompt",
+        b"hidden",
+        b"enter",
+        b"sha256",
+        b"sha512",
+        b"base64",
+        b"utf8",
+        b"utf-8",
+        b"bcrypt",
+        b"scrypt",
+        b"argon2",
+        b"pbkdf2",
+        b"undefined",
+        b"my",
+        b"the",
+        b"some",
     ];
     is_about_one(value)
         || WORDS.iter().any(|word| {
             let here = |at: &usize| {
                 let part = value.get(*at..at + word.len());
-                part.is_some_and(|it| it.eq_ignore_ascii_case(word)) && is_bounded(value, *at, word.len())
+                part.is_some_and(|it| it.eq_ignore_ascii_case(word))
+                    && is_bounded(value, *at, word.len())
             };
             // `my-…`, but not `soap-my`.
             let is_article = word.len() < 4 || *word == b"some";
-            let found = (0..value.len()).find(here).filter(|at| {
-                !is_article || value.get(at + word.len()) == Some(&b'-')
-            });
+            let found = (0..value.len())
+                .find(here)
+                .filter(|at| !is_article || value.get(at + word.len()) == Some(&b'-'));
             found.is_some_and(|at| !is_more(value, at..at + word.len()))
         })
 }
@@ -78,7 +104,8 @@ pub(super) fn is_about_one(value: &[u8]) -> bool {
 fn is_bounded(value: &[u8], start: usize, length: usize) -> bool {
     let at = |it: usize| value.get(it).copied().unwrap_or_default();
     let joins = |a: u8, b: u8| {
-        a.is_ascii_alphabetic() && b.is_ascii_alphabetic()
+        a.is_ascii_alphabetic()
+            && b.is_ascii_alphabetic()
             && !(a.is_ascii_lowercase() && b.is_ascii_uppercase())
     };
     let end = start + length;
@@ -106,9 +133,13 @@ pub(super) fn is_rule(value: &[u8]) -> bool {
     let is_count = |it: &[u8]| {
         !it.is_empty() && it.len() <= 7 && it.iter().all(|it| it.is_ascii_digit() || *it == b',')
     };
-    let within = |it: &[u8]| it.strip_prefix(b"(").and_then(|it| it.strip_suffix(b")")).is_some_and(is_count);
+    let within = |it: &[u8]| {
+        it.strip_prefix(b"(").and_then(|it| it.strip_suffix(b")")).is_some_and(is_count)
+    };
     let is_measure = letters >= 3 && rest.strip_prefix(b":").is_some_and(is_count);
-    let is_class = value.contains(&b'[') && value.contains(&b']') && memchr::memmem::find(value, b"-z").is_some();
+    let is_class = value.contains(&b'[')
+        && value.contains(&b']')
+        && memchr::memmem::find(value, b"-z").is_some();
     letters > 0 && within(rest) || is_measure || is_class
 }
 
@@ -132,16 +163,28 @@ pub(super) fn is_label(value: &[u8]) -> bool {
 /// Of what is wrong with a password, and of where one is kept: `INVALID_PASSWORD`, `existingSecret`.
 pub(super) fn is_about_name(name: &[u8]) -> bool {
     const BEGINS: [&[u8]; 12] = [
-        b"wrong", b"invalid", b"incorrect", b"bad", b"weak", b"missing", b"expired", b"existing",
-        b"mismatched", b"forgot", b"forgotten", b"unknown",
+        b"wrong",
+        b"invalid",
+        b"incorrect",
+        b"bad",
+        b"weak",
+        b"missing",
+        b"expired",
+        b"existing",
+        b"mismatched",
+        b"forgot",
+        b"forgotten",
+        b"unknown",
     ];
     const ENDS: [&[u8]; 5] = [b"password", b"passwd", b"secret", b"token", b"credentials"];
     ENDS.iter().any(|end| {
-        let Some(length) = name.len().checked_sub(end.len()).filter(|_| ends_with(name, end)) else {
+        let Some(length) = name.len().checked_sub(end.len()).filter(|_| ends_with(name, end))
+        else {
             return false;
         };
         let before = name.get(..length).unwrap_or_default();
-        let before = before.strip_suffix(b"_").or_else(|| before.strip_suffix(b"-")).unwrap_or(before);
+        let before =
+            before.strip_suffix(b"_").or_else(|| before.strip_suffix(b"-")).unwrap_or(before);
         BEGINS.iter().any(|it| ends_with(before, it))
     })
 }
@@ -168,7 +211,9 @@ pub(super) fn is_word_byte(it: u8) -> bool {
 pub(super) fn is_path(value: &[u8]) -> bool {
     let is_part = |it: &u8| is_word_byte(*it) || *it == b'/';
     let slashes = value.iter().filter(|it| **it == b'/').count();
-    (value.starts_with(b"/") && slashes >= 2 || value.starts_with(b"~/") || value.starts_with(b"./"))
+    (value.starts_with(b"/") && slashes >= 2
+        || value.starts_with(b"~/")
+        || value.starts_with(b"./"))
         && value.iter().skip(1).all(is_part)
 }
 
@@ -178,14 +223,16 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let called = text.get(name.clone())?;
     let is_password_name = is_password_name(called) || ends_with(called, b"pwd");
     let is_directory = called == b"PWD" || called == b"OLDPWD";
-    let is_env = called.iter().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || *it == b'_');
+    let is_env =
+        called.iter().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || *it == b'_');
     let equals = text.get(sign) == Some(&b'=');
     let is_option = called.starts_with(b"--") && equals;
     let rest = text.get(sign + 1..)?;
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
     // `**Password:** …`
     let before = text.get(..name.start)?;
-    let is_inside = !equals && is_password_name && before.ends_with(b"**") && rest.starts_with(b"**");
+    let is_inside =
+        !equals && is_password_name && before.ends_with(b"**") && rest.starts_with(b"**");
     // `**Password**: …`
     let outside = text.get(name.end..sign)?.trim_ascii_end();
     let is_outside = !outside.is_empty()
@@ -210,19 +257,26 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let value = sign + 1 + blank..sign + 1 + blank + length;
     let behind = text.get(value.end..).unwrap_or_default();
     let behind = behind.iter().find(|it| !matches!(it, b' ' | b'\t'));
-    let is_last = behind.is_none_or(|it| matches!(it, b'\n' | b'\r' | b'#') || is_bold && *it == b'`');
+    let is_last =
+        behind.is_none_or(|it| matches!(it, b'\n' | b'\r' | b'#') || is_bold && *it == b'`');
     let is_parameter = equals
         && matches!(text.get(name.start.wrapping_sub(1)), Some(b';'))
         && matches!(behind, None | Some(b';' | b'"' | b'\'' | b'\n'));
     let is_of_mount = equals && blank == 0 && is_password_name && is_of_mount(before, behind);
     let is_line = is_line(text, name.start - before_name, is_env);
-    if is_line && !is_bold && let Some(value) = in_quotes(text, called, sign + 1 + blank) {
+    if is_line
+        && !is_bold
+        && let Some(value) = in_quotes(text, called, sign + 1 + blank)
+    {
         return Some(value);
     }
     let is_of_connection =
         equals && blank == 0 && is_password_name && is_of_connection(text, &name, value.end);
     let bytes = text.get(value.clone())?;
-    if is_directory && bytes.starts_with(b"/") || bytes.starts_with(b"$") || bytes.contains(&b':') && !equals && bytes.contains(&b'/') {
+    if is_directory && bytes.starts_with(b"/")
+        || bytes.starts_with(b"$")
+        || bytes.contains(&b':') && !equals && bytes.contains(&b'/')
+    {
         return None;
     }
     let is_secret = if is_parameter || is_option || is_of_connection || is_of_mount {
@@ -246,9 +300,13 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
             }
         }
     } else {
-        let is_type = bytes.len() < 6 || bytes.contains(&b'.') && !bytes.iter().any(|it| b"!@#$%^&*".contains(it));
+        let is_type = bytes.len() < 6
+            || bytes.contains(&b'.') && !bytes.iter().any(|it| b"!@#$%^&*".contains(it));
         let is_result = called.eq_ignore_ascii_case(b"pass") && is_label(bytes);
-        is_password_name && !is_type && is_password(bytes, Trust::Some) && !is_number(bytes)
+        is_password_name
+            && !is_type
+            && is_password(bytes, Trust::Some)
+            && !is_number(bytes)
             && !is_result
     };
     is_secret.then_some(value)
@@ -265,8 +323,11 @@ fn in_quotes(text: &[u8], name: &[u8], start: usize) -> Option<Range<usize>> {
     let value = rest.get(..length)?;
     let behind = rest.get(length + 1..)?.iter().find(|it| !matches!(it, b' ' | b'\t'));
     let is_last = behind.is_none_or(|it| matches!(it, b'\n' | b'\r' | b'#' | b','));
-    let is_one = rest.get(length) == Some(&quote) && is_last
-        && !value.iter().any(u8::is_ascii_whitespace) && !is_label(value) && !is_version(value);
+    let is_one = rest.get(length) == Some(&quote)
+        && is_last
+        && !value.iter().any(u8::is_ascii_whitespace)
+        && !is_label(value)
+        && !is_version(value);
     (is_one && is_password(value, Trust::Some)).then_some(start + 1..start + 1 + length)
 }
 
@@ -292,9 +353,13 @@ fn is_of_connection(text: &[u8], name: &Range<usize>, end: usize) -> bool {
     let after = after.get(..NEAR).unwrap_or(after);
     let after = after.split(|it| *it == b'\n').next().unwrap_or_default();
     let has_key = |part: &[u8]| {
-        part.split(|it| matches!(it, b' ' | b'"' | b'\'')).any(|word| KEYS.iter().any(|it| word.starts_with(it)))
+        part.split(|it| matches!(it, b' ' | b'"' | b'\''))
+            .any(|word| KEYS.iter().any(|it| word.starts_with(it)))
     };
-    (before.is_empty() || before.ends_with(b" ") || before.ends_with(b"\"") || before.ends_with(b"'"))
+    (before.is_empty()
+        || before.ends_with(b" ")
+        || before.ends_with(b"\"")
+        || before.ends_with(b"'"))
         && (has_key(before) || has_key(after))
 }
 
@@ -352,8 +417,20 @@ pub(super) fn name_of_value(text: &[u8], value: usize) -> Option<Trust> {
 /// What `crypt` makes of a password: `user:$6$…`, `user:$apr1$…`, `user:{SHA}…`.
 pub(super) fn hash(text: &[u8], colon: usize) -> Option<Range<usize>> {
     const BEGINS: [&[u8]; 14] = [
-        b"$1$", b"$2a$", b"$2b$", b"$2y$", b"$5$", b"$6$", b"$7$", b"$y$", b"$gy$", b"$apr1$",
-        b"$argon2", b"$scrypt$", b"{SHA}", b"{SSHA}",
+        b"$1$",
+        b"$2a$",
+        b"$2b$",
+        b"$2y$",
+        b"$5$",
+        b"$6$",
+        b"$7$",
+        b"$y$",
+        b"$gy$",
+        b"$apr1$",
+        b"$argon2",
+        b"$scrypt$",
+        b"{SHA}",
+        b"{SSHA}",
     ];
     const LENGTH_MIN: usize = 20;
     let rest = text.get(colon + 1..)?;
@@ -383,7 +460,8 @@ pub(super) fn pgpass(text: &[u8], colon: usize) -> Option<Range<usize>> {
         || host.iter().any(u8::is_ascii_alphabetic) && host.iter().all(|it| is_word_byte(*it))
         || host.iter().filter(|it| **it == b'.').count() == 3;
     let is_name = |it: &[u8]| {
-        !it.is_empty() && (it == b"*" || !it.iter().all(u8::is_ascii_digit))
+        !it.is_empty()
+            && (it == b"*" || !it.iter().all(u8::is_ascii_digit))
             && it.iter().all(|it| is_word_byte(*it) || *it == b'*')
     };
     let is_one = is_host && none.is_none() && is_name(database) && is_name(user);
@@ -398,5 +476,7 @@ pub(super) fn pgpass(text: &[u8], colon: usize) -> Option<Range<usize>> {
 pub(super) fn is_version(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"v").unwrap_or(value);
     let major = value.iter().take_while(|it| it.is_ascii_digit()).count();
-    major > 0 && value.get(major) == Some(&b'.') && value.get(major + 1).is_some_and(u8::is_ascii_digit)
+    major > 0
+        && value.get(major) == Some(&b'.')
+        && value.get(major + 1).is_some_and(u8::is_ascii_digit)
 }

@@ -3,13 +3,41 @@
 /// Whether somebody wrote this instead of a secret.
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
     const WORDS: [&[u8]; 21] = [
-        b"example", b"xxxx", b"your", b"placeholder", b"redacted", b"changeme", b"change_me",
-        b"dummy", b"sample", b"fake", b"insert", b"replace", b"...", b"****", b"<", b"${", b"{{",
-        b"%(", b"123456789", b"abcdefgh", b"test_key",
+        b"example",
+        b"xxxx",
+        b"your",
+        b"placeholder",
+        b"redacted",
+        b"changeme",
+        b"change_me",
+        b"dummy",
+        b"sample",
+        b"fake",
+        b"insert",
+        b"replace",
+        b"...",
+        b"****",
+        b"<",
+        b"${",
+        b"{{",
+        b"%(",
+        b"123456789",
+        b"abcdefgh",
+        b"test_key",
     ];
     const WHOLE: [&[u8]; 12] = [
-        b"password", b"passwd", b"pass", b"pwd", b"secret", b"token", b"user", b"username",
-        b"mypassword", b"none", b"null", b"undefined",
+        b"password",
+        b"passwd",
+        b"pass",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"user",
+        b"username",
+        b"mypassword",
+        b"none",
+        b"null",
+        b"undefined",
     ];
     /// Whoever writes a stand-in does not write more than this before it shows.
     const SHOWN_MAX: usize = 128;

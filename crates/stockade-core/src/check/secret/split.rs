@@ -15,8 +15,10 @@ const READ_ON: [Option<&str>; 2] = [None, Some("text")];
 pub(super) fn look(subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'_>) {
     use Channel::{Argument, Call, Prompt, Resource, Roots, Template, Tool, Uri};
     // What describes something, and what a client asks for, is not read on from text to text.
-    if matches!(subject.channel, Argument | Call | Prompt | Resource | Roots | Template | Tool | Uri)
-    {
+    if matches!(
+        subject.channel,
+        Argument | Call | Prompt | Resource | Roots | Template | Tool | Uri
+    ) {
         return;
     }
     for name in READ_ON {
@@ -43,9 +45,8 @@ fn in_parts(parts: &[(Json<'_>, &str)], facts: &Facts<'_>, out: &mut Findings<'_
         if secrets.iter().any(|it| !crosses(it)) {
             // The text by itself shows some of them. What names the others is in another.
             let known = super::secrets(text, json.name());
-            let is_known = |it: &Secret| {
-                known.iter().any(|known| known.at.start + part.start == it.at.start)
-            };
+            let is_known =
+                |it: &Secret| known.iter().any(|known| known.at.start + part.start == it.at.start);
             secrets.retain(|it| crosses(it) || it.encoded.is_none() && !is_known(it));
         }
         let Some(first) = secrets.first() else { continue };

@@ -13,7 +13,9 @@ fn sample(format: &Format, min: bool) -> String {
             Part::Is(it) => token.push_str(it),
             Part::Run(class, least, most) => {
                 let most = (*most).min(300);
-                token.extend((0..if min { *least } else { most }).map(|_| letter(*class, &mut seed)));
+                token.extend(
+                    (0..if min { *least } else { most }).map(|_| letter(*class, &mut seed)),
+                );
             }
         }
     }
@@ -38,8 +40,13 @@ fn clean(text: &str) -> String {
 fn every_kind_is_found_wherever_it_stands() {
     for format in FORMATS {
         for token in [sample(format, true), sample(format, false)] {
-            for (before, after) in [("", ""), ("use ", " now"), ("k=\"", "\""), ("é_", "\n"),
-                                    ("x ".repeat(50).as_str(), ", and the rest of the text")] {
+            for (before, after) in [
+                ("", ""),
+                ("use ", " now"),
+                ("k=\"", "\""),
+                ("é_", "\n"),
+                ("x ".repeat(50).as_str(), ", and the rest of the text"),
+            ] {
                 let text = format!("{before}{token}{after}");
                 let expected = format!("{before}[redacted:{}]{after}", format.kind);
                 assert_eq!(clean(&text), expected, "{text}");
@@ -62,22 +69,45 @@ fn too_short_or_too_long_is_none() {
 
 #[test]
 fn context_tells_what_is_secret() {
-    let key = format!("{}\n{}\n{}", "-----BEGIN RSA PRIVATE KEY-----", "MIIEow".repeat(20),
-        "-----END RSA PRIVATE KEY-----");
+    let key = format!(
+        "{}\n{}\n{}",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "MIIEow".repeat(20),
+        "-----END RSA PRIVATE KEY-----"
+    );
     let open = key.split_once("-----END").unwrap().0;
     let value = ["q8Zk", "2nVx", "7Lp0", "Rt5W"].concat();
     for (text, expected) in [
         (format!("a {key} b"), "a [redacted:private-key] b".to_owned()),
         (open.to_owned(), "[redacted:private-key]".to_owned()),
-        (format!("postgres://app:{value}@db/x"),
-         "postgres://app:[redacted:password-in-url]@db/x".to_owned()),
-        (format!("https://u:p@ss{value}@h?q"),
-         "https://u:[redacted:password-in-url]@h?q".to_owned()),
-        (format!("DB_PASSWORD={value}\nX=1"), "DB_PASSWORD=[redacted:assigned-secret]\nX=1".to_owned()),
-        (format!("\"apiKey\": \"{value}\","), "\"apiKey\": \"[redacted:assigned-secret]\",".to_owned()),
-        (format!("{{\\\"secret\\\":\\\"{value}\\\"}}"), "{\\\"secret\\\":\\\"[redacted:assigned-secret]\\\"}".to_owned()),
-        (format!("Authorization: Bearer {value}"), "Authorization: Bearer [redacted:assigned-secret]".to_owned()),
-        (format!("AccountKey={value}==;Endpoint=x"), "AccountKey=[redacted:assigned-secret];Endpoint=x".to_owned()),
+        (
+            format!("postgres://app:{value}@db/x"),
+            "postgres://app:[redacted:password-in-url]@db/x".to_owned(),
+        ),
+        (
+            format!("https://u:p@ss{value}@h?q"),
+            "https://u:[redacted:password-in-url]@h?q".to_owned(),
+        ),
+        (
+            format!("DB_PASSWORD={value}\nX=1"),
+            "DB_PASSWORD=[redacted:assigned-secret]\nX=1".to_owned(),
+        ),
+        (
+            format!("\"apiKey\": \"{value}\","),
+            "\"apiKey\": \"[redacted:assigned-secret]\",".to_owned(),
+        ),
+        (
+            format!("{{\\\"secret\\\":\\\"{value}\\\"}}"),
+            "{\\\"secret\\\":\\\"[redacted:assigned-secret]\\\"}".to_owned(),
+        ),
+        (
+            format!("Authorization: Bearer {value}"),
+            "Authorization: Bearer [redacted:assigned-secret]".to_owned(),
+        ),
+        (
+            format!("AccountKey={value}==;Endpoint=x"),
+            "AccountKey=[redacted:assigned-secret];Endpoint=x".to_owned(),
+        ),
     ] {
         assert_eq!(clean(&text), expected);
     }
@@ -138,9 +168,13 @@ fn hex(text: &str) -> String {
 fn an_encoded_secret_is_taken_out_of_its_encoding() {
     let token = github();
     let config = |token: &str| format!("[api]\ntoken = \"{token}\"\nhost = x.org, and more\n");
-    for (before, after) in [("", ""), ("data: ", " end"), ("x/", "\n"), ("ab+", ", "), ("é", "é")] {
-        for (said, shown) in [(token.clone(), REDACTED.to_owned()), (config(&token), config(REDACTED))] {
-            for encode in [base64, hex, |it: &str| base64(&base64(it)), |it: &str| hex(&base64(it))] {
+    for (before, after) in [("", ""), ("data: ", " end"), ("x/", "\n"), ("ab+", ", "), ("é", "é")]
+    {
+        for (said, shown) in
+            [(token.clone(), REDACTED.to_owned()), (config(&token), config(REDACTED))]
+        {
+            for encode in [base64, hex, |it: &str| base64(&base64(it)), |it: &str| hex(&base64(it))]
+            {
                 let text = format!("{before}{}{after}", encode(&said));
                 assert_eq!(clean(&text), format!("{before}{}{after}", encode(&shown)), "{text}");
             }
@@ -161,7 +195,10 @@ fn an_encoded_secret_is_taken_out_of_its_encoding() {
     // What has more in it than text.
     let binary = [&b"\x00\xff\x13"[..], token.as_bytes(), b"\x80\x00"].concat();
     assert_eq!(clean(&STANDARD.encode(binary)).len() % 4, 0);
-    assert!(!secrets(&hex(&format!("DB_PASSWORD={}", ["q8Zk", "2nVx7Lp0", "Rt5W"].concat())), None).is_empty());
+    assert!(
+        !secrets(&hex(&format!("DB_PASSWORD={}", ["q8Zk", "2nVx7Lp0", "Rt5W"].concat())), None)
+            .is_empty()
+    );
 }
 
 #[test]
@@ -207,11 +244,18 @@ fn more_places_are_known() {
     let ssh = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n", "b3BlbnNz".repeat(20));
     for (text, expected) in [
         (format!("bot{bot}/getMe"), "bot[redacted:telegram-bot-token]/getMe".to_owned()),
-        (format!("https://x.org/?a=1&password={value}"),
-         "https://x.org/?a=1&password=[redacted:assigned-secret]".to_owned()),
-        (format!("Server=db;User Id=app;Password={value};Encrypt=true"),
-         "Server=db;User Id=app;Password=[redacted:assigned-secret];Encrypt=true".to_owned()),
-        (format!("{ssh}<b>and the rest</b>"), "[redacted:openssh-private-key]<b>and the rest</b>".to_owned()),
+        (
+            format!("https://x.org/?a=1&password={value}"),
+            "https://x.org/?a=1&password=[redacted:assigned-secret]".to_owned(),
+        ),
+        (
+            format!("Server=db;User Id=app;Password={value};Encrypt=true"),
+            "Server=db;User Id=app;Password=[redacted:assigned-secret];Encrypt=true".to_owned(),
+        ),
+        (
+            format!("{ssh}<b>and the rest</b>"),
+            "[redacted:openssh-private-key]<b>and the rest</b>".to_owned(),
+        ),
     ] {
         assert_eq!(clean(&text), expected);
     }
@@ -252,7 +296,10 @@ fn passwords_are_found_where_they_stand() {
         (format!("sshpass -p '{plain}' ssh h"), "password"),
         (format!("| user | password |\n|---|---|\n| bob | {plain} |\n"), "password"),
         (format!(" user | password \n------+----------\n bob | {plain}\n"), "password"),
-        (format!("+--+--+\n| user | password |\n+--+--+\n| bob | {plain} |\n+--+--+\n"), "password"),
+        (
+            format!("+--+--+\n| user | password |\n+--+--+\n| bob | {plain} |\n+--+--+\n"),
+            "password",
+        ),
         (format!("Server=db;User Id=app;Password={plain};Encrypt=true"), "assigned-secret"),
         (format!("docker run -e DB_PASSWORD={plain} x\n"), ""),
     ] {
@@ -265,17 +312,50 @@ fn passwords_are_found_where_they_stand() {
     // Of seven letters, in the places where a program or a person puts one.
     let short = ["vU7", "pq2x"].concat();
     for place in [
-        "{\"user\":\"bob\",\"password\":\"@\"}", "password: \"@\",", "'password' => '@',", "password := \"@\"",
-        "jdbc:mysql://h/d?user=bob&password=@&ssl=1", "os.environ['DB_PASSWORD']='@'", "define('DB_PASSWORD', '@');",
-        "user,password\nbob,@\nal,@", "user\tpassword\nbob\t@\n", "user;pwd\nbob;@\n", "id,\"password\"\n\"a,b\",\"@\"\n",
+        "{\"user\":\"bob\",\"password\":\"@\"}",
+        "password: \"@\",",
+        "'password' => '@',",
+        "password := \"@\"",
+        "jdbc:mysql://h/d?user=bob&password=@&ssl=1",
+        "os.environ['DB_PASSWORD']='@'",
+        "define('DB_PASSWORD', '@');",
+        "user,password\nbob,@\nal,@",
+        "user\tpassword\nbob\t@\n",
+        "user;pwd\nbob;@\n",
+        "id,\"password\"\n\"a,b\",\"@\"\n",
         "<tr><th>a</th><th class=\"x\"><b>b</b></th><th>Password</th></tr><tr><td>1</td><td>2</td><td><code>@</code></td></tr>",
-        "psk=\"@\"", "requirepass @\n", "masterauth \"@\"", "enable secret @\n", "enable secret 0 @\n", "snmp-server community @ RO",
-        "ENV DB_PASS @\n", "ARG DB_PASSWORD=@", "PGPASSWORD=@ psql", "sudo PGPASSWORD=@ psql", "setx DB_PASSWORD @",
-        "CREATE USER bob IDENTIFIED BY '@';", "ALTER USER bob WITH PASSWORD '@';", "docker login -u bob -p @ r.io",
-        "redis-cli -a @ ping", "7z x -p@ a.7z", "zip -P @ a.zip", "openssl rsa -passin pass:@", "echo bob:@ | chpasswd",
-        "echo '@' | sudo -S ls", "smbclient //h/s -U bob%@", "ldapsearch -D cn=x -w @",
-        "senha=@", "contraseña: @", "mot de passe : @", "пароль: @", "密码：@", "パスワード: @",
-        "password: |\n  @\n", "password: >-\n  @", "machine a login b\n\tpassword\n\t@", "machine a login b password @",
+        "psk=\"@\"",
+        "requirepass @\n",
+        "masterauth \"@\"",
+        "enable secret @\n",
+        "enable secret 0 @\n",
+        "snmp-server community @ RO",
+        "ENV DB_PASS @\n",
+        "ARG DB_PASSWORD=@",
+        "PGPASSWORD=@ psql",
+        "sudo PGPASSWORD=@ psql",
+        "setx DB_PASSWORD @",
+        "CREATE USER bob IDENTIFIED BY '@';",
+        "ALTER USER bob WITH PASSWORD '@';",
+        "docker login -u bob -p @ r.io",
+        "redis-cli -a @ ping",
+        "7z x -p@ a.7z",
+        "zip -P @ a.zip",
+        "openssl rsa -passin pass:@",
+        "echo bob:@ | chpasswd",
+        "echo '@' | sudo -S ls",
+        "smbclient //h/s -U bob%@",
+        "ldapsearch -D cn=x -w @",
+        "senha=@",
+        "contraseña: @",
+        "mot de passe : @",
+        "пароль: @",
+        "密码：@",
+        "パスワード: @",
+        "password: |\n  @\n",
+        "password: >-\n  @",
+        "machine a login b\n\tpassword\n\t@",
+        "machine a login b password @",
     ] {
         let shown = clean(&place.replace('@', &short));
         let kinds = ["password", "assigned-secret"];
@@ -292,25 +372,40 @@ fn passwords_are_found_where_they_stand() {
 fn a_token_that_is_cut_is_found() {
     let token = github();
     let (a, b) = token.split_at(17);
-    for between in ["\n", "\r\n", "\n    ", "\u{ad}", "&shy;", "<b>", "</code><code>", "**", "`", "<wbr>"] {
+    for between in
+        ["\n", "\r\n", "\n    ", "\u{ad}", "&shy;", "<b>", "</code><code>", "**", "`", "<wbr>"]
+    {
         let text = format!("it is {a}{between}{b} so");
         assert_eq!(clean(&text), format!("it is {REDACTED} so"), "{text}");
     }
     for (before, between, after) in [
-        ("\"", "\" + \"", "\""), ("'", "' . '", "'"), ("\"", "\"\n  \"", "\""), ("  1 ", "\n  2 ", "\n"),
-        ("10: ", "\n11: ", "\n"), ("+", "\\\n+", "\n"), ("-", "\n-", "\n"), ("", " | ", ""), ("", "\\\n", ""),
+        ("\"", "\" + \"", "\""),
+        ("'", "' . '", "'"),
+        ("\"", "\"\n  \"", "\""),
+        ("  1 ", "\n  2 ", "\n"),
+        ("10: ", "\n11: ", "\n"),
+        ("+", "\\\n+", "\n"),
+        ("-", "\n-", "\n"),
+        ("", " | ", ""),
+        ("", "\\\n", ""),
     ] {
         let text = format!("{before}{a}{between}{b}{after}");
         assert_eq!(clean(&text), format!("{before}{REDACTED}{after}"), "{text}");
     }
-    assert_eq!(clean(&format!("g<b>{}</b>", token.strip_prefix('g').unwrap())), format!("{REDACTED}</b>"));
+    assert_eq!(
+        clean(&format!("g<b>{}</b>", token.strip_prefix('g').unwrap())),
+        format!("{REDACTED}</b>")
+    );
     assert_eq!(clean(&format!("{token}\nmore")), format!("{REDACTED}\nmore"));
 }
 
 #[test]
 fn a_url_that_was_signed_works() {
     let key = ["AKIA", "Q3EGRIFZ7T2LXK5W"].concat();
-    let url = format!("https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={key}%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Security-Token=FwoGZXIvYXdzEBYaDHx1Zk82nVx7Lp0Rt5Wq&X-Amz-Signature={}", "9f86d081884c7d65".repeat(4));
+    let url = format!(
+        "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={key}%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Security-Token=FwoGZXIvYXdzEBYaDHx1Zk82nVx7Lp0Rt5Wq&X-Amz-Signature={}",
+        "9f86d081884c7d65".repeat(4)
+    );
     assert_eq!(clean(&format!("see {url} now")), format!("see {url} now"));
     assert_eq!(clean(&key), "[redacted:aws-access-key]");
 }
@@ -318,25 +413,62 @@ fn a_url_that_was_signed_works() {
 #[test]
 fn manuals_and_programs_have_no_passwords() {
     for text in [
-        "password: your-password-here", "<password>", "<password>secret</password>", "PASSWORD=$DB_PASSWORD\n",
-        "password: ${{ secrets.X }}", "password = getpass()", "password: str\n", "password: String,",
-        "PASSWORD_MIN_LENGTH=8\n", "\"password\": {\"type\": \"string\"}", "token: null\n",
-        "password: ********\n", "PASSWORD=\nNEXT=1\n", "const password = document.querySelector('#p1').value",
-        "password: user.password1\n", "password: sha256\n", "  password: string;\n", "password = password1\n",
-        "<label>Password</label><input type=\"password\" name=\"password\">", "let password = read_password(1);",
+        "password: your-password-here",
+        "<password>",
+        "<password>secret</password>",
+        "PASSWORD=$DB_PASSWORD\n",
+        "password: ${{ secrets.X }}",
+        "password = getpass()",
+        "password: str\n",
+        "password: String,",
+        "PASSWORD_MIN_LENGTH=8\n",
+        "\"password\": {\"type\": \"string\"}",
+        "token: null\n",
+        "password: ********\n",
+        "PASSWORD=\nNEXT=1\n",
+        "const password = document.querySelector('#p1').value",
+        "password: user.password1\n",
+        "password: sha256\n",
+        "  password: string;\n",
+        "password = password1\n",
+        "<label>Password</label><input type=\"password\" name=\"password\">",
+        "let password = read_password(1);",
         "| Name | Type |\n|---|---|\n| password | string |\n| token2 | string9 |\n",
-        "| user | password |\n|---|---|\n| bob | ******** |\n", "mysql -u root -p shop", "mysql -p3306:3306",
-        "docker login --password-stdin", "--password <PASSWORD>", "--password PASSWORD", "curl -u user:password h",
-        "PWD=/home/bob/src\n", "OLDPWD=/home/bob\n", "PWD=/root\n", "DB_PASSWORD_FILE=/run/secrets/db2\n",
+        "| user | password |\n|---|---|\n| bob | ******** |\n",
+        "mysql -u root -p shop",
+        "mysql -p3306:3306",
+        "docker login --password-stdin",
+        "--password <PASSWORD>",
+        "--password PASSWORD",
+        "curl -u user:password h",
+        "PWD=/home/bob/src\n",
+        "OLDPWD=/home/bob\n",
+        "PWD=/root\n",
+        "DB_PASSWORD_FILE=/run/secrets/db2\n",
         "| Season | Pass | Price |\n|---|---|---|\n| Summer | Gold2026 | 99 |\n",
-        "machine learning login flow password reset", "postgres://postgres:postgres@localhost:5432/test",
-        "postgres://postgres:postgres@127.0.0.1/test", "name,pass,fail\nsuite1,12ab34,0\n", "requirepass foobared\n",
-        "    user, password,\n    host, token2x,\n", "user,password_policy\nbob,strong12\n",
-        "the parole: 12 years", "if password == \"\" {", "t('password', 'Password 2')", "password VARCHAR(255), x INT2",
-        "password: |\nnext1: a\n", "password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n", "x | y | z",
-        "a.rs:1200:error:note:text", "machine learning is no password manager2", "12:30:45:1:9",
-        "DB_PASSWORD=changeme\n", "password: 8 characters or more\n", "MYSQL_PASSWORD=password\n",
-        "if password == None:\n", "password=self.password1\n", "*password: 12",
+        "machine learning login flow password reset",
+        "postgres://postgres:postgres@localhost:5432/test",
+        "postgres://postgres:postgres@127.0.0.1/test",
+        "name,pass,fail\nsuite1,12ab34,0\n",
+        "requirepass foobared\n",
+        "    user, password,\n    host, token2x,\n",
+        "user,password_policy\nbob,strong12\n",
+        "the parole: 12 years",
+        "if password == \"\" {",
+        "t('password', 'Password 2')",
+        "password VARCHAR(255), x INT2",
+        "password: |\nnext1: a\n",
+        "password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n",
+        "x | y | z",
+        "a.rs:1200:error:note:text",
+        "machine learning is no password manager2",
+        "12:30:45:1:9",
+        "DB_PASSWORD=changeme\n",
+        "password: 8 characters or more\n",
+        "MYSQL_PASSWORD=password\n",
+        "if password == None:\n",
+        "password=self.password1\n",
+        "*password: 12",
     ] {
         assert_eq!(secrets(text, None), [], "{text}");
     }
@@ -347,10 +479,14 @@ fn base32_is_decoded() {
     use data_encoding::{BASE32, BASE32_NOPAD};
     let token = github();
     for length in 0..9 {
-        let (said, shown) = (format!("{token}{}", "!".repeat(length)), format!("{REDACTED}{}", "!".repeat(length)));
+        let (said, shown) =
+            (format!("{token}{}", "!".repeat(length)), format!("{REDACTED}{}", "!".repeat(length)));
         let encode = |it: &str| BASE32.encode(it.as_bytes());
         assert_eq!(clean(&format!("a {} b", encode(&said))), format!("a {} b", encode(&shown)));
-        assert_ne!(clean(&BASE32_NOPAD.encode(said.as_bytes())), BASE32_NOPAD.encode(said.as_bytes()));
+        assert_ne!(
+            clean(&BASE32_NOPAD.encode(said.as_bytes())),
+            BASE32_NOPAD.encode(said.as_bytes())
+        );
     }
 }
 
@@ -363,8 +499,16 @@ fn the_password_of_another_host_is_one() {
 #[test]
 fn a_word_within_a_password_does_not_make_it_a_stand_in() {
     for value in [
-        "Center2024!", "Carpenter#99x", "Trueblood#81", "Nonesuch-77x", "Drawstring91!",
-        "MySecret#2024", "SuperSecret2024!", "Password123!", "xmy-9Kd82!k", "hunter2k7",
+        "Center2024!",
+        "Carpenter#99x",
+        "Trueblood#81",
+        "Nonesuch-77x",
+        "Drawstring91!",
+        "MySecret#2024",
+        "SuperSecret2024!",
+        "Password123!",
+        "xmy-9Kd82!k",
+        "hunter2k7",
     ] {
         for (before, after) in [
             ("DB_PASSWORD=", ""),
@@ -461,7 +605,8 @@ fn a_text_full_of_beginnings_is_looked_through_once() {
     let plain = time("?X-Amy-Credential=AKIA", 200_000);
     let keys = time("?X-Amz-Credential=AKIA", 200_000);
     assert!(keys < plain * 12, "{plain:?}, {keys:?}");
-    let (short, long) = (time("BEGIN PRIVATE KEY{", 200_000), time("-----BEGIN PRIVATE KEY{", 1_600_000));
+    let (short, long) =
+        (time("BEGIN PRIVATE KEY{", 200_000), time("-----BEGIN PRIVATE KEY{", 1_600_000));
     assert!(long < short * 40, "{short:?}, {long:?}");
 }
 

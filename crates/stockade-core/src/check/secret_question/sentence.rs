@@ -143,7 +143,8 @@ fn without_a_verb(text: &str) -> Option<&'static str> {
     text.split_inclusive(ends).find_map(|sentence| {
         let words = words(sentence);
         let end = sentence.chars().last().filter(|it| ends(*it));
-        let (long, asks_what) = (letters(&words), WHAT_ANYWHERE.iter().any(|it| sentence.contains(it)));
+        let (long, asks_what) =
+            (letters(&words), WHAT_ANYWHERE.iter().any(|it| sentence.contains(it)));
         let asks = |(from, to, is_anywhere, _): &(usize, usize, bool, &str)| {
             let part = |range| words.get(range).unwrap_or_default();
             if *is_anywhere {

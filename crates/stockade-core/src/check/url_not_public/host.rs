@@ -15,10 +15,7 @@ pub(super) fn is_one(it: &Argument<'_>) -> bool {
     let is_host = || {
         let last = last_word(it.name);
         is_called_host(&last)
-            || matches!(
-                last.as_str(),
-                "domain" | "domains" | "server" | "address" | "target"
-            )
+            || matches!(last.as_str(), "domain" | "domains" | "server" | "address" | "target")
     };
     it.why != Why::Policy && !it.is(Kind::Url) && it.call.traits().asks_network && is_host()
 }
