@@ -63,6 +63,14 @@ export STOCKADE=$programs/stockade
 
 step "layout" cargo fmt --all --check
 step "lints" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+# From here on: to build it takes longest of all.
+fuzz_start=$SECONDS fuzz_log=$(mktemp) fuzz_pid=
+if missing=$(tests/need.sh c++ 2>&1); then
+    fuzzing >"$fuzz_log" 2>&1 </dev/null &
+    fuzz_pid=$!
+else
+    note "not run here: fuzzing: $missing"
+fi
 step "tests" cargo test --locked --workspace --quiet
 step "documentation" documentation
 if cargo deny --version >/dev/null 2>&1; then
@@ -74,14 +82,8 @@ missing=$(tests/need.sh dbus 2>&1) || note "not run here: limits by way of syste
 missing=$(tests/need.sh podman 2>&1) || note "not run here: containers, a part of the tests: $missing"
 missing=$(tests/need.sh postgres 2>&1) || note "not run here: SQL in PostgreSQL, a part of the tests: $missing"
 
-# What follows waits more than it works, so that it runs in two rows, and fuzzing beside both.
-fuzz_start=$SECONDS fuzz_log=$(mktemp) row_log=$(mktemp) fuzz_pid=
-if missing=$(tests/need.sh c++ 2>&1); then
-    fuzzing >"$fuzz_log" 2>&1 </dev/null &
-    fuzz_pid=$!
-else
-    note "not run here: fuzzing: $missing"
-fi
+# What follows waits more than it works, so that it runs in two rows.
+row_log=$(mktemp)
 {
     step_with "node python3" "partners" tests/partners/run.sh "${partners[@]}"
     step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
