@@ -9,18 +9,23 @@ cd "$(dirname "$0")/.." || exit 2
 
 # A line for each step. In a file, since some of them run beside others.
 results=$(mktemp)
+# The end of what failing steps said, which is said again at the end.
+said=$(mktemp)
 
 note() { echo "$*" >>"$results"; }
 
 step() { # NAME COMMAND…
-    local name=$1 start=$SECONDS
+    local name=$1 start=$SECONDS log
     shift
+    log=$(mktemp)
     echo "== $name"
-    if "$@" </dev/null; then
+    if "$@" </dev/null 2>&1 | tee "$log"; then
         note "passed: $name, $((SECONDS - start)) s"
     else
         note "failed: $name"
+        { echo "== $name, which failed, said at its end"; tail -n 40 "$log"; } >>"$said"
     fi
+    rm -f "$log"
 }
 
 step_with() { # TOOLS NAME COMMAND…
@@ -109,12 +114,14 @@ if [ -n "$fuzz_pid" ]; then
         note "passed: fuzzing, $((SECONDS - fuzz_start)) s beside the others"
     else
         note "failed: fuzzing"
+        { echo "== fuzzing, which failed, said at its end"; tail -n 40 "$fuzz_log"; } >>"$said"
     fi
 fi
 
+cat "$said"
 echo "=="
 grep '^passed' "$results"
 grep '^not run here' "$results"
 grep '^failed' "$results" && status=1 || status=0
-rm -f "$fuzz_log" "$row_log" "$results"
+rm -f "$fuzz_log" "$row_log" "$results" "$said"
 exit "$status"

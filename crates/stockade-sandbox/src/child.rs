@@ -26,7 +26,7 @@ use crate::inside::{Letter, go, hand_over};
 use crate::message::{Answer, Failure, Order, Step};
 use crate::reached::{self, Reached};
 use crate::trace::Places;
-use crate::warden::{ASK_TO_END, KNOWN};
+use crate::warden::{ASK_TO_END, BEGUN, KNOWN};
 use crate::{
     Containment, Ends, Engine, EngineProgram, Error, Guarantee, KEEPER_ARG, Limits, Network, Plan,
     Spec, Trace, plan,
@@ -275,6 +275,7 @@ impl Child {
                         is_held(first, engine.image.is_some(), &letter.cell)?;
                         self.keeper.take_in(first)?;
                     }
+                    (&self.keeper.control).write_all(&[BEGUN])?;
                     lock(&self.stdin).as_ref().map_or(Ok(()), |it| go(it.as_fd()))
                 };
                 return may_go().map_err(|error| {

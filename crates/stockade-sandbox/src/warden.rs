@@ -30,6 +30,10 @@ use crate::{Ends, Exit, server};
 /// reaped.
 pub(crate) const KNOWN: u8 = b'k';
 
+/// What the guard writes when what is in a container begins, whose time runs from then on. Any other
+/// server's time runs from [`KNOWN`] on.
+pub(crate) const BEGUN: u8 = b'b';
+
 /// What the guard writes to have the server asked to end; any other byte is ignored, and the end
 /// of the stream is the end of everything.
 pub(crate) const ASK_TO_END: u8 = b't';
@@ -63,6 +67,7 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
     rustix::io::write(&says_ready, &[1]).map_err(|errno| Step::Keep.because(errno))?;
 
     let time = order.cell.as_ref().and_then(|it| it.time);
+    let in_container = order.ship.is_some();
     let is_staged = order.ship.as_ref().is_some_and(|it| it.staged);
     let child_ends =
         raw::signals(&[Signal::CHILD]).map_err(|error| Step::Keep.because_io(&error))?;
@@ -79,11 +84,19 @@ pub(crate) fn run(alone: Alone, warden: Warden<'_>) -> Result<Infallible, Failur
 
     // Nothing else is done before: no server is too short-lived to have had a pid.
     let known = retry_on_intr(|| rustix::io::read(control, &mut [0; 1])) == Ok(1);
-    // The keeper sees this: the server's time begins.
-    drop(says_ready);
+    // Its end is seen by the keeper: the server's time begins.
+    let mut begins = Some(says_ready).filter(|_| in_container);
     let mut exit = None;
-    let mut until = time.map(|it| Instant::now() + it);
-    while known && exit.is_none() && stand_watch(control, &keeper, &child_ends, server, until) {
+    let mut until = time.filter(|_| begins.is_none()).map(|it| Instant::now() + it);
+    while known && exit.is_none() {
+        match stand_watch(control, &keeper, &child_ends, server, until) {
+            Seen::Something => {}
+            Seen::Begun => {
+                let ends = time.filter(|_| begins.take().is_some()).map(|it| Instant::now() + it);
+                until = until.into_iter().chain(ends).min();
+            }
+            Seen::End => break,
+        }
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             exit = exit.or((pid == server).then(|| Exit::of(status)).flatten());
             if is_staged && pid != server {
@@ -260,14 +273,24 @@ impl<'a> Held<'a> {
     }
 }
 
-/// Waits until something happened, and does what the guard asks. False when it is time to end.
+/// What a warden sees while it stands watch.
+enum Seen {
+    /// Somebody ended, or the guard asked for something, which is done.
+    Something,
+    /// What is in the container begins.
+    Begun,
+    /// It is time to end.
+    End,
+}
+
+/// Waits until something happened, and does what the guard asks.
 fn stand_watch(
     control: &UnixStream,
     keeper: &OwnedFd,
     child_ends: &OwnedFd,
     server: Pid,
     until: Option<Instant>,
-) -> bool {
+) -> Seen {
     let mut watched = [
         PollFd::new(control, PollFlags::IN),
         PollFd::new(keeper, PollFlags::IN),
@@ -277,31 +300,32 @@ fn stand_watch(
     let left = left.and_then(|it| Timespec::try_from(it).ok());
     match retry_on_intr(|| poll(&mut watched, left.as_ref())) {
         // Its time is over.
-        Ok(0) | Err(_) => return false,
+        Ok(0) | Err(_) => return Seen::End,
         Ok(_) => {}
     }
     let [asked, orphaned, child_ended] = watched.map(|it| !it.revents().is_empty());
     if orphaned {
-        return false;
+        return Seen::End;
     }
     if child_ended {
         // One `signalfd_siginfo`; it says less than `wait` does.
         let _ = rustix::io::read(child_ends, &mut [0; 128]);
     }
     if !asked {
-        return true;
+        return Seen::Something;
     }
     let mut byte = [0; 1];
     match retry_on_intr(|| rustix::io::read(control, &mut byte)) {
+        Ok(1..) if byte == [BEGUN] => Seen::Begun,
         Ok(1..) => {
             if byte == [ASK_TO_END] {
                 // The whole group, as a terminal would: a shell does not pass a signal on. The
                 // server is not reaped yet, so its id is nobody else's.
                 let _ = kill_process_group(server, Signal::TERM);
             }
-            true
+            Seen::Something
         }
-        Ok(0) | Err(_) => false,
+        Ok(0) | Err(_) => Seen::End,
     }
 }
 
