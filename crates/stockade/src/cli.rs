@@ -5,6 +5,7 @@
 
 mod approvals;
 mod audit;
+mod call;
 mod demo;
 mod doctor;
 mod example;
@@ -43,8 +44,10 @@ const EXITS: &str = "Exit codes:
   0  ok
   1  findings, or something is not as it should be
   2  usage or configuration, or the ledger cannot be written
+  3  a remote server wants other credentials
   4  the server cannot be reached or started, or ended by itself
-  6  the server is not what was approved, or its tools read like another's
+  5  a tool has failed, or the server answered with an error
+  6  the policy denies it; or the server is not what was approved, or its tools read like another's
   97 a guarantee of the sandbox cannot be enforced here, so nothing was started";
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +60,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run a command in a sandbox: its roots, no network, bounded memory and processes
     Sandbox(sandbox::Sandbox),
+    /// Ask a server for one thing, as a client would, and print what comes
+    Call(Box<call::Call>),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
     /// Approve what servers are and offer, and see what is not as it was approved
@@ -147,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Run(it) => it.run(),
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
+        Command::Call(it) => it.run(),
         Command::Prepare(it) => it.run(),
         Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),

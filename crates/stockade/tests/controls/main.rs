@@ -22,6 +22,8 @@ mod approvals;
 mod approvals_http;
 mod arguments;
 mod attacked;
+mod call;
+mod call_ends;
 mod channels;
 mod client_roots;
 mod containers;
@@ -122,6 +124,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("call", call::ROWS),
+    ("call", call_ends::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];

@@ -11,7 +11,7 @@ use stockade_core::policy::Policy;
 use stockade_core::record::Kind;
 use stockade_core::session::{Parties, Server};
 
-use super::{Found, Shared, Where, note, runtime, seal, start_failed, unrecorded};
+use super::{Asks, Found, Shared, Where, note, runtime, seal, start_failed, unrecorded};
 use crate::cli::locked::{Locked, Standing, typed};
 use crate::client::offers::survey;
 use crate::client::{ClientError, Way};
@@ -48,6 +48,16 @@ impl Shared {
         Self { env: env.to_vec(), server, ..self.clone() }
     }
 
+    /// The same, for a command that asks a server.
+    pub(in crate::cli) fn asking(&self, asks: Asks) -> Self {
+        Self { asks, ..self.clone() }
+    }
+
+    /// The roots, as they were given.
+    pub(in crate::cli) fn roots(&self) -> Result<Vec<String>, Failure> {
+        super::roots(&self.roots)
+    }
+
     /// Whether consent was given to what would be asked.
     pub(in crate::cli) fn consents(&self) -> bool {
         self.consent.is_given()
@@ -74,7 +84,7 @@ impl Shared {
         let guard = Arc::new(Guard::new(Arc::new(Server::new(name)), live, ledger, memory));
         let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
         let way = match server {
-            Where::Here(it) => Way::Process(Box::new(it.spec.clone())),
+            Where::Here(it) => Way::Process(Box::new(it.spec.clone()), None),
             Where::There(http) => Way::Remote(http.clone()),
         };
         note(&guard, &parties, Kind::Start, format!("{}; its offers are listed", server.name()))?;
