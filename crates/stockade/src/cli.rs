@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use stockade_core::check;
 
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -134,6 +135,12 @@ impl State {
 /// Where state is kept in a home, unless a variable says another place.
 fn state_below(home: &Path) -> PathBuf {
     home.join(".local/state/stockade")
+}
+
+/// What somebody else has said, for a terminal: in its lines, and without secrets.
+fn in_lines(text: &str) -> String {
+    let text = check::redacted(text);
+    text.lines().map(check::visible).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether there is still a reader. One that closed the pipe has read enough: that is no failure.

@@ -235,7 +235,7 @@ pub async fn converse<T>(
                 carry(conversation, link, outbox, incoming, Some(output), &mut roots, stop);
             let (ended, said) = tokio::join!(carried, said);
             let how = process.end().await;
-            let how = [vec![format!(": it {how}")], process.last_lines()].concat().join("\n  ");
+            let how = [vec![format!(": {how}")], process.last_lines()].concat().join("\n  ");
             let by_itself = matches!(ended, Ended::Server);
             if by_itself {
                 client.person.left(&how);

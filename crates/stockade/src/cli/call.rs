@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value};
-use stockade_core::check::{redacted, visible};
 use stockade_core::record::Kind;
 use stockade_core::revision::{Era, Revision};
 use stockade_core::session::Parties;
@@ -22,13 +21,13 @@ use stockade_wire::http::headers::SendHeaders;
 use self::heard::Listener;
 use self::report::Report;
 use self::wanted::{Came, Wanted};
-use super::Format;
 use super::hold::passed_on;
 use super::run::{
     Asks, Ready, Shared, Where, ended, last, not_approved, note, runtime, seal, start_failed,
     unrecorded, watch,
 };
 use super::scan::FailOn;
+use super::{Format, in_lines};
 use crate::client::answers::{Answers, AnswersError};
 use crate::client::load::AT_ONCE_MAX;
 use crate::client::{self, ClientError, Manner, Until, Way, converse};
@@ -388,7 +387,7 @@ fn failed(guard: &Guard, error: &ClientError) -> Failure {
     if let Some(status) = guard.turned_away() {
         return Failure::new(Exit::Credentials, turned_away(status)).help(CREDENTIALS);
     }
-    let says = || visible(&redacted(&error.to_string()));
+    let says = || in_lines(&error.to_string());
     match error {
         ClientError::Start(error) => start_failed(error),
         ClientError::Refused { .. } => Failure::new(Exit::Server, says())

@@ -83,7 +83,7 @@ fn t03_how_a_server_ends_is_said() {
     let out = Asked::fake(&home, &fake, &["tools/list"]).output();
     let says = both(&out);
     assert_eq!(out.status.code(), Some(4), "{says}");
-    assert!(says.contains("no database") && says.contains("3"), "{says}");
+    assert!(says.contains("exit code 3\n  no database"), "{says}");
     let noise =
         Script { start: vec![Step::Line("Listening on stdio!".to_owned())], ..Script::default() };
     let fake = home.fake(noise);

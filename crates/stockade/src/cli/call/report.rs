@@ -14,7 +14,7 @@ use stockade_core::revision::Revision;
 use super::heard::Listener;
 use super::wanted::{Came, Wanted, What};
 use super::{CREDENTIALS, Format, turned_away};
-use crate::cli::printed;
+use crate::cli::{in_lines, printed};
 use crate::client::Answer;
 use crate::client::person::Reply;
 use crate::failure::{Exit, Failure};
@@ -52,7 +52,7 @@ impl Report<'_> {
         if format == Format::Json {
             return Ok(exit.into());
         }
-        let failure = Failure::new(exit, visible(&redacted(&says)));
+        let failure = Failure::new(exit, in_lines(&says));
         Err(if help.is_empty() { failure } else { failure.help(help) })
     }
 

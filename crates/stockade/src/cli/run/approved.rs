@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stockade_core::check::{redacted, visible};
 use stockade_core::lock::{Code, Offers};
 use stockade_core::policy::Policy;
 use stockade_core::record::Kind;
 use stockade_core::session::{Parties, Server};
 
 use super::{Asks, Found, Shared, Where, note, runtime, seal, start_failed, unrecorded};
+use crate::cli::in_lines;
 use crate::cli::locked::{Locked, Standing, typed};
 use crate::client::offers::survey;
 use crate::client::{ClientError, Way};
@@ -93,10 +93,8 @@ impl Shared {
             ClientError::Ended(_)
             | ClientError::Silent(_)
             | ClientError::Refused { .. }
-            | ClientError::Wrong(_) => {
-                Failure::new(Exit::Server, visible(&redacted(&error.to_string())))
-                    .help("nothing was approved; the server must answer to be looked at")
-            }
+            | ClientError::Wrong(_) => Failure::new(Exit::Server, in_lines(&error.to_string()))
+                .help("nothing was approved; the server must answer to be looked at"),
         })?;
         guard.settle().map_err(unrecorded)?;
         note(&guard, &parties, Kind::Stop, String::new())?;
