@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod link;
 pub(crate) mod links;
 pub mod memory;
+pub mod onlooker;
 pub mod process;
 pub mod roots;
 pub mod stdio;
@@ -37,6 +38,7 @@ use tokio::sync::Semaphore;
 
 use self::egress::Room;
 use self::memory::Memory;
+use self::onlooker::Onlooker;
 use self::roots::Board;
 use self::tally::Tally;
 use self::vigil::{Held, Vigil};
@@ -85,6 +87,10 @@ pub struct Guard {
     traces: OnceLock<Traces>,
     /// By what other ways people hear of what asks.
     ways: OnceLock<Ways>,
+    /// Who sees what is written down, if somebody does.
+    onlooker: OnceLock<Arc<Onlooker>>,
+    /// The status with which a remote server has turned this guard away for who it is.
+    turned_away: OnceLock<u16>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
@@ -129,6 +135,8 @@ impl Guard {
             metrics: OnceLock::new(),
             traces: OnceLock::new(),
             ways: OnceLock::new(),
+            onlooker: OnceLock::new(),
+            turned_away: OnceLock::new(),
             refused,
             sessions,
             secret,
@@ -195,6 +203,9 @@ impl Guard {
     }
 
     fn see(&self, record: &Record, at: Option<Position>) {
+        if let Some(onlooker) = self.onlooker.get() {
+            onlooker.sees(record);
+        }
         if let Some(alerts) = self.alerts.get() {
             alerts.see(record, at);
         }
@@ -269,12 +280,25 @@ impl Guard {
     /// the first time; a client is not.
     pub fn unreached(&self, error: &WireError) -> String {
         let why = error.in_full();
+        if let WireError::Status { status: status @ (401 | 403), .. } = error {
+            self.turned_away.get_or_init(|| *status);
+        }
         if matches!(error, WireError::Tls(_) | WireError::Io(_)) && self.unreachable.set(()).is_ok()
         {
             // The names in a certificate are the other side's words.
             anstream::eprintln!("note: the server cannot be reached: {}", visible(&redacted(&why)));
         }
         why
+    }
+
+    /// Has somebody see what is written down.
+    pub fn seen_by(&self, onlooker: &Arc<Onlooker>) {
+        self.onlooker.get_or_init(|| Arc::clone(onlooker));
+    }
+
+    /// The status with which a remote server has turned this guard away for who it is, if it has.
+    pub fn turned_away(&self) -> Option<u16> {
+        self.turned_away.get().copied()
     }
 
     /// Notes that the server has answered.

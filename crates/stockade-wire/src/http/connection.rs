@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 
 use crate::error::WireError;
 use crate::frame::Limits;
+use crate::http::headers::SendHeaders;
 use crate::http::pool::{Answering, Pool};
 
 /// What of a challenge is kept.
@@ -53,6 +54,8 @@ struct Inner {
     host: HeaderValue,
     pool: Arc<Pool>,
     options: HttpOptions,
+    /// What is configured for it, such as a token.
+    headers: SendHeaders,
 }
 
 impl HttpUpstream {
@@ -63,7 +66,16 @@ impl HttpUpstream {
     pub fn new(url: &str, options: HttpOptions) -> Result<Self, WireError> {
         let (uri, host, is_tls) = parse(url)?;
         let pool = Arc::new(Pool::new(uri.clone(), is_tls, options.connect_timeout)?);
-        Ok(Self(Arc::new(Inner { uri, host, pool, options })))
+        let headers = SendHeaders::default();
+        Ok(Self(Arc::new(Inner { uri, host, pool, options, headers })))
+    }
+
+    /// The same server, which is given these headers with everything: `extra` of them.
+    #[must_use]
+    pub fn with(&self, headers: SendHeaders) -> Self {
+        let Inner { uri, host, pool, options, .. } = &*self.0;
+        let (uri, host, pool) = (uri.clone(), host.clone(), Arc::clone(pool));
+        Self(Arc::new(Inner { uri, host, pool, options: *options, headers }))
     }
 
     /// Says no to what [`Self::new`] would refuse of an address.
@@ -96,6 +108,10 @@ impl HttpUpstream {
 
     pub(crate) fn host(&self) -> &HeaderValue {
         &self.0.host
+    }
+
+    pub(crate) fn headers(&self) -> &SendHeaders {
+        &self.0.headers
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use stockade_core::lock::{Offers, Part};
 use stockade_core::revision::{Era, META_SERVER};
 
-use super::{Client, ClientError, Way, converse};
+use super::person::Nobody;
+use super::{Client, ClientError, Manner, Way, converse};
 use crate::guard::Guard;
 
 /// More pages than that have no end.
@@ -21,8 +22,8 @@ const ITEMS_MAX: usize = 20_000;
 /// # Errors
 /// When the server speaks neither, or cannot be listed.
 pub async fn survey(guard: &Arc<Guard>, way: &Way) -> Result<Offers, ClientError> {
-    let mut offers = Offers::default();
-    let modern = converse(guard, way, Era::Modern, async |client| {
+    let (mut offers, mut nobody) = (Offers::default(), Nobody);
+    let modern = converse(guard, way, Manner::of(Era::Modern), &mut nobody, async |client| {
         match client.begin().await {
             // Some answer whatever they are asked.
             Ok(begun) if begun.get("supportedVersions").is_none() => Ok(None),
@@ -33,14 +34,16 @@ pub async fn survey(guard: &Arc<Guard>, way: &Way) -> Result<Offers, ClientError
         }
     });
     let modern = modern.await?;
-    let legacy = converse(guard, way, Era::Legacy, async |client| {
+    let legacy = converse(guard, way, Manner::of(Era::Legacy), &mut nobody, async |client| {
         let begun = client.begin().await?;
         list(client, &begun).await
     });
     let (modern, legacy) = match (modern, legacy.await) {
         (Some(modern), Ok(legacy)) => (modern, legacy),
         // From 2026-07-28 on a server need not speak what was before.
-        (Some(modern), Err(ClientError::Refused { .. })) => (modern, Offers::default()),
+        (Some(modern), Err(ClientError::Refused { .. } | ClientError::Ended(_))) => {
+            (modern, Offers::default())
+        }
         (None, Ok(legacy)) => (Offers::default(), legacy),
         (_, Err(error)) => return Err(error),
     };
@@ -51,7 +54,7 @@ pub async fn survey(guard: &Arc<Guard>, way: &Way) -> Result<Offers, ClientError
 }
 
 /// What one conversation shows.
-async fn list(client: &mut Client, begun: &Value) -> Result<Offers, ClientError> {
+async fn list(client: &mut Client<'_>, begun: &Value) -> Result<Offers, ClientError> {
     let mut offers = Offers::default();
     let said = begun.get("serverInfo").or_else(|| begun.get("_meta")?.get(META_SERVER));
     if let Some(it) = said {
@@ -83,7 +86,14 @@ async fn list(client: &mut Client, begun: &Value) -> Result<Offers, ClientError>
 }
 
 /// Every page of a list.
-async fn pages(client: &mut Client, method: &str, name: &str) -> Result<Vec<Value>, ClientError> {
+///
+/// # Errors
+/// When there are too many, or one that does not come.
+pub async fn pages(
+    client: &mut Client<'_>,
+    method: &str,
+    name: &str,
+) -> Result<Vec<Value>, ClientError> {
     let mut items: Vec<Value> = Vec::new();
     let mut cursors = HashSet::new();
     let mut params = json!({});

@@ -24,6 +24,8 @@ mod approvals_http;
 mod approvals_servers;
 mod arguments;
 mod attacked;
+mod call;
+mod call_ends;
 mod channels;
 mod client_roots;
 mod containers;
@@ -132,6 +134,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("call", call::ROWS),
+    ("call", call_ends::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];
