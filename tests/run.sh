@@ -43,10 +43,12 @@ documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no
 
 licences() { cargo deny --log-level error check --hide-inclusion-graph licenses bans sources; }
 
-# Takes a core for minutes, and nobody waits for it: it steps back for what has a clock.
+# Takes a core for minutes, and nobody waits for it: it steps back for what has a clock. For seconds
+# of it, a build that optimises little is done sooner.
 fuzzing() {
     cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml &&
-        CARGO_BUILD_JOBS=1 nice -n 19 fuzz/run.sh "$fuzz_seconds"
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=$fuzz_level CARGO_BUILD_JOBS=1 nice -n 19 \
+            fuzz/run.sh "$fuzz_seconds"
 }
 
 conformance() {
@@ -56,9 +58,9 @@ conformance() {
 tests/need.sh cargo cc || exit 2
 
 if [ -n "${LONG:-}" ]; then
-    kills=200 fuzz_seconds=60 partners=()
+    kills=200 fuzz_seconds=60 fuzz_level=3 partners=()
 else
-    kills=20 fuzz_seconds=10 partners=(--quick)
+    kills=20 fuzz_seconds=10 fuzz_level=1 partners=(--quick)
 fi
 
 # The tests build these two along the way, with what can be said about an overflow or a broken
