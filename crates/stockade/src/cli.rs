@@ -156,10 +156,17 @@ fn state_below(home: &Path) -> PathBuf {
     home.join(".local/state/stockade")
 }
 
-/// What somebody else has said, for a terminal: in its lines, and without secrets.
+/// What somebody else has said, for a terminal: in its lines, and without secrets. Every line but the
+/// first is indented, or it would be one of our own.
 fn in_lines(text: &str) -> String {
     let text = check::redacted(text);
-    text.lines().map(visible).collect::<Vec<_>>().join("\n")
+    let mut lines = text.lines().map(visible);
+    let mut shown = lines.next().unwrap_or_default();
+    for line in lines {
+        shown.push_str("\n  ");
+        shown.push_str(line.strip_prefix("  ").unwrap_or(&line));
+    }
+    shown
 }
 
 /// Whether there is still a reader. One that closed the pipe has read enough: that is no failure.

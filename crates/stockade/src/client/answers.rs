@@ -246,7 +246,11 @@ impl Answers {
             // What is to be opened has been agreed to, and is opened by nobody here.
             Action::Accept if is_url => json!({ "action": "accept" }),
             Action::Accept => {
-                let content = Value::Object(entry.content.clone().unwrap_or_default());
+                let content = entry.content.clone().unwrap_or_default();
+                if let Some(name) = content.keys().find(|it| !has(it)) {
+                    return declined(&format!("{why} does not fit the form: it has no `{name}`"));
+                }
+                let content = Value::Object(content);
                 if let Some(says) = form.and_then(|it| unfit(it, &content)) {
                     return declined(&format!("{why} does not fit the form: {says}"));
                 }

@@ -1,6 +1,9 @@
 //! Arguments as they are typed on a command line, brought into the form that a tool's schema wants:
 //! `a=1` is a number where the schema has one there, and a text where it has that.
 
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use stockade_core::json::Document;
 use stockade_core::schema::{Schema, Violation};
@@ -28,6 +31,9 @@ pub enum Unfit {
     #[error("the arguments do not fit: {0}")]
     Whole(String),
 }
+
+/// Digits of a number that are kept of any: those of a double (IEEE 754, binary64).
+const DIGITS_KEPT: usize = 17;
 
 /// The longest schema of an argument that is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 300;
@@ -67,8 +73,9 @@ fn value(name: &str, text: &str, schema: &Value) -> Result<Value, Unfit> {
     let alone = alone(schema);
     let fits =
         |it: &Value| check(&alone, &Value::Object(Map::from_iter([(name.to_owned(), it.clone())])));
-    // A text is typed as it is, and quotation marks are a part of it.
+    // A text is typed as it is, and quotation marks are a part of it. So is what would be rounded.
     let parsed = serde_json::from_str::<Value>(text).ok().filter(|it| !it.is_string());
+    let parsed = parsed.filter(|_| !is_rounded(text));
     let as_text = Value::from(text);
     let declared = schema.get("properties").and_then(|it| it.get(name));
     match parsed {
@@ -83,6 +90,23 @@ fn value(name: &str, text: &str, schema: &Value) -> Result<Value, Unfit> {
         let schema = schema.chars().take(SHOWN_CHARS_MAX).collect();
         Unfit::Value { name: name.to_owned(), violation, schema }
     })
+}
+
+/// Whether a number in this JSON has more digits than are kept of it (RFC 8259, section 6).
+pub fn is_rounded(json: &str) -> bool {
+    match json.trim_start().as_bytes().first() {
+        Some(b'{') => serde_json::from_str::<HashMap<String, &RawValue>>(json)
+            .is_ok_and(|it| it.values().any(|it| is_rounded(it.get()))),
+        Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(json)
+            .is_ok_and(|it| it.iter().any(|it| is_rounded(it.get()))),
+        Some(b'-' | b'0'..=b'9') => {
+            let is_kept = json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok();
+            let number = json.split(['e', 'E']).next().unwrap_or_default();
+            let digits = number.trim_start_matches(['-', '0', '.']).bytes();
+            !is_kept && digits.filter(u8::is_ascii_digit).count() > DIGITS_KEPT
+        }
+        Some(_) | None => false,
+    }
 }
 
 /// The schema of an object of which one property is known: without what is said of the whole.
@@ -170,6 +194,10 @@ mod tests {
             ("digit=1", json!("1")),
             ("any=[1]", json!([1])),
             ("any=a=b", json!("a=b")),
+            ("any=18446744073709551615", json!(u64::MAX)),
+            ("any=123456789012345678901", json!("123456789012345678901")),
+            ("any=[-0.10000000000000000555]", json!("[-0.10000000000000000555]")),
+            ("any=[0.0000000000000000000001]", json!([1e-22])),
         ] {
             let (name, _) = word.split_once('=').unwrap();
             assert_eq!(read(&["s=x", word]).unwrap()[name], expected, "{word}");

@@ -276,7 +276,20 @@ fn t01_arguments_are_what_the_schema_wants() {
         assert_eq!(out.status.code(), Some(2), "{args:?}: {}", both(&out));
         assert!(both(&out).contains(says), "{args:?}: {}", both(&out));
     }
+    let json = |text| Asked::fake(&home, &fake, &["tools/call", text]);
+    for (asked, says) in [
+        (Asked::fake(&home, &fake, &["tools/call", "--name", "many"]), "required: n"),
+        (json(r#"{"name": "many", "name": "one"}"#), "occurs twice"),
+        (json(r#"{"name": "many", "arguments": {"n": [123456789012345678901]}}"#), "more digits"),
+    ] {
+        let out = asked.output();
+        assert_eq!(out.status.code(), Some(2), "{says}: {}", both(&out));
+        assert!(both(&out).contains(says), "{says}: {}", both(&out));
+    }
     assert_eq!(fake.count("tools/call"), 1, "nothing of that was sent");
+    // What is written in JSON is for the policy to judge.
+    let out = json(r#"{"name": "many", "arguments": {"n": "no number"}}"#).output();
+    assert_eq!(out.status.code(), Some(6), "{}", both(&out));
 }
 
 const ANSWERS: &str = r#"
@@ -358,6 +371,9 @@ fn t01_what_is_in_no_file_is_refused_and_said() {
         let wrong = "[[elicitation]]\ncontent = { answer = 1 }";
         let says = both(&Asked::of(&home, "hardened", &words).answered(wrong).output());
         assert!(says.contains("does not fit the form"), "{says}");
+        let more = "[[elicitation]]\ncontent = { answer = 'Hull', secret = 'x' }";
+        let says = both(&Asked::of(&home, "hardened", &words).answered(more).output());
+        assert!(says.contains("the form: it has no `secret`"), "{says}");
         let words = ["tools/call", "--name", "summarise", "--arg", "text=a", "--era", era];
         let out = Asked::of(&home, "hardened", &words).output();
         assert!(both(&out).contains("no entry of `sampling`"), "{}", both(&out));

@@ -14,6 +14,7 @@ use crate::harness::{FakeHttp, Home, Script, Step};
 
 crate::rows![
     t02_a_result_is_held_against_the_schema_of_its_tool,
+    what_a_server_says_is_printed_to_the_letter_and_as_nothing_of_ours,
     t02_a_call_takes_no_longer_than_it_may,
     t03_how_a_server_ends_is_said,
     what_the_policy_denies_is_not_asked,
@@ -43,6 +44,30 @@ fn t02_a_result_is_held_against_the_schema_of_its_tool() {
     let out = Asked::fake(&home, &fake, &words).output();
     assert_eq!(out.status.code(), Some(1), "{}", both(&out));
     assert!(both(&out).contains("breaks the protocol"), "{}", both(&out));
+    let no_object = json!({ "jsonrpc": "2.0", "id": "$id", "result": [] });
+    for step in [say(no_object), Step::Line("}{ no message".to_owned())] {
+        let fake = home.fake(Script::default().on_tool("odd", [step]));
+        let words = ["tools/call", "--name", "odd", "--timeout", "2"];
+        let out = Asked::fake(&home, &fake, &words).output();
+        assert_eq!(out.status.code(), Some(1), "{}", both(&out));
+        assert!(both(&out).contains("the server breaks the protocol"), "{}", both(&out));
+    }
+}
+
+fn what_a_server_says_is_printed_to_the_letter_and_as_nothing_of_ours() {
+    let home = Home::new();
+    let says = "a\tb\n\tall:\r\n\u{1f468}\u{200d}\u{1f469} \u{645}\u{6cc}\u{200c}\u{62e}";
+    let block = json!({ "content": [{ "type": "text", "text": says }] });
+    let fake = home.fake(Script::default().on_tool("table", [result(block)]));
+    let out = Asked::fake(&home, &fake, &["tools/call", "--name", "table"]).output();
+    assert_eq!(String::from_utf8_lossy(&out.stdout), format!("{says}\n"));
+    let error = json!({ "code": -31000, "message": "no\nhelp: forged\u{1b}[2J" });
+    let error = say(json!({ "jsonrpc": "2.0", "id": "$id", "error": error }));
+    let fake = home.fake(Script::default().on_tool("error", [error]));
+    let out = Asked::fake(&home, &fake, &["tools/call", "--name", "error"]).output();
+    assert_eq!(out.status.code(), Some(5), "{}", both(&out));
+    let lines = both(&out);
+    assert!(lines.contains("\n  help: forged"), "{lines}");
 }
 
 fn t02_a_call_takes_no_longer_than_it_may() {

@@ -8,8 +8,10 @@ use stockade_core::check::{escaped, redacted, visible};
 use crate::client::answers::{Answers, Said};
 use crate::client::person::{Person, Reply};
 
-/// So much is kept of what a server says. It can say as much as it likes.
+/// So much is kept of what a server says: so many messages, and so many bytes of them. It can say as
+/// much as it likes.
 const KEPT_MAX: usize = 10_000;
+const KEPT_BYTES_MAX: usize = 16 << 20;
 
 /// What a server has said, and what it was told.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(super) struct Listener {
     is_wanted: bool,
     pub(super) told: Vec<Told>,
     pub(super) asked: Vec<Asked>,
+    kept_bytes: usize,
     /// What was not kept.
     pub(super) more: usize,
     /// How the server has ended, if it has by itself.
@@ -46,7 +49,20 @@ pub(super) struct Asked {
 
 impl Listener {
     pub(super) fn new(answers: Answers, tells: bool, is_wanted: bool) -> Self {
-        Self { answers, tells, is_wanted, told: Vec::new(), asked: Vec::new(), more: 0, left: None }
+        let (told, asked) = (Vec::new(), Vec::new());
+        Self { answers, tells, is_wanted, told, asked, kept_bytes: 0, more: 0, left: None }
+    }
+
+    /// Whether this is kept as well.
+    fn keeps(&mut self, params: &Value) -> bool {
+        let bytes = self.kept_bytes + params.to_string().len();
+        let keeps = self.told.len() + self.asked.len() < KEPT_MAX && bytes <= KEPT_BYTES_MAX;
+        if keeps {
+            self.kept_bytes = bytes;
+        } else {
+            self.more += 1;
+        }
+        keeps
     }
 }
 
@@ -62,11 +78,9 @@ impl Person for Listener {
         } else if self.tells {
             anstream::eprintln!("{}", visible(&in_a_line(method, params)));
         }
-        if self.told.len() < KEPT_MAX {
+        if self.keeps(params) {
             let (method, params) = (method.to_owned(), params.clone());
             self.told.push(Told { at: Instant::now(), method, params });
-        } else {
-            self.more += 1;
         }
     }
 
@@ -80,11 +94,9 @@ impl Person for Listener {
             let line = format!("asked {method}{separator}{question} [{}]", said.why);
             anstream::eprintln!("{}", visible(&line));
         }
-        if self.asked.len() < KEPT_MAX {
+        if self.keeps(params) {
             let (method, params) = (method.to_owned(), params.clone());
             self.asked.push(Asked { at: Instant::now(), method, params, said });
-        } else {
-            self.more += 1;
         }
         reply
     }

@@ -1,7 +1,7 @@
 //! What came of a call: printed for a person or a program, and as an exit code.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,15 @@ impl Report<'_> {
             );
         }
         let own = || seen().filter(|it| it.method == self.wanted.method);
+        let broken = |it: &&Record| it.kind == Kind::Violation && it.from == Some("server");
+        let breaks = |it: &Record| {
+            end(Exit::Findings, &format!("the server breaks the protocol: {}", it.says), "")
+        };
         if let Some(it) = own().find(|it| matches!(it.status, Some(Status::Timeout))) {
+            // What can be nobody's answer may have been meant for this one.
+            if let Some(it) = seen().find(broken) {
+                return breaks(it);
+            }
             let says = format!("the server took too long: {}", it.says);
             return end(Exit::Server, &says, "`--timeout` and `--total` say how long it may take");
         }
@@ -85,13 +93,8 @@ impl Report<'_> {
             return end(Exit::Server, &format!("the server did not answer{how}"), "");
         }
         let refused = |it: &&Record| it.status == Some(Status::Refused) && it.decision.is_none();
-        let broken = |it: &&Record| it.kind == Kind::Violation && it.from == Some("server");
         if let (Some(it), Some(_)) = (own().find(broken), own().find(refused)) {
-            return end(
-                Exit::Findings,
-                &format!("the server breaks the protocol: {}", it.says),
-                "",
-            );
+            return breaks(it);
         }
         if let Some(it) = own().find(|it| is_denied(it)) {
             let rule = it.rule.as_deref().unwrap_or("the lock");
@@ -115,6 +118,10 @@ impl Report<'_> {
                     _ => "",
                 };
                 end(Exit::Tool, &format!("the server answers with the error {code}: {says}"), help)
+            }
+            What::Answer(Answer::Result(it)) if !it.is_object() => {
+                let says = "the server breaks the protocol: its result is no object";
+                end(Exit::Findings, says, "")
             }
             What::Answer(Answer::Result(it)) if it.get("isError") == Some(&Value::Bool(true)) => {
                 end(Exit::Tool, "the tool has failed", "")
@@ -280,9 +287,14 @@ fn pretty(value: &Value) -> String {
     format!("{}\n", escaped(&text))
 }
 
-/// A text in its lines, for a terminal.
+/// A text in its lines: to the letter, unless it is for a terminal.
 fn lines(text: &str) -> String {
-    text.lines().map(|it| format!("{}\n", visible(it))).collect()
+    if io::stdout().is_terminal() {
+        let seen = |line: &str| line.split('\t').map(visible).collect::<Vec<_>>().join("\t");
+        return text.lines().map(|it| seen(it) + "\n").collect();
+    }
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{end}")
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {

@@ -5,11 +5,13 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use iri_string::spec::UriSpec;
 use iri_string::template::UriTemplateStr;
 use iri_string::template::simple_context::SimpleContext;
 use serde_json::{Map, Value, json};
 use stockade_core::check::{redacted, visible};
+use stockade_core::json::{Document, Limits};
 use stockade_core::record::Record;
 use stockade_core::revision::{Era, META_LOG_LEVEL, Revision};
 
@@ -17,7 +19,7 @@ use super::{About, LISTENED, Ways};
 use crate::client::load::Load;
 use crate::client::offers::pages;
 use crate::client::task::{follow, promised};
-use crate::client::typed::{Unfit, arguments, split};
+use crate::client::typed::{Unfit, arguments, is_rounded, split};
 use crate::client::{Answer, Client, ClientError, Until};
 use crate::failure::{Exit, Failure};
 use crate::guard::Guard;
@@ -296,8 +298,8 @@ impl<'a> Wanted<'a> {
             };
             anstream::eprintln!("note: `{}` has no schema here: {why}", visible(&redacted(&name)));
         }
-        if self.args.is_empty() {
-            params.entry("arguments").or_insert_with(|| json!({}));
+        // What is in the JSON is sent as it is.
+        if self.args.is_empty() && params.contains_key("arguments") {
             return Ok(Ok(()));
         }
         let given = match params.remove("arguments") {
@@ -337,10 +339,23 @@ fn read(json: &str) -> Result<Map<String, Value>, Failure> {
     let wrong = || Failure::new(Exit::Usage, "the parameters are no JSON object");
     let help = "write them in one word, as in '{\"name\": \"echo\"}', or `-` for standard input";
     match serde_json::from_str(&text) {
-        Ok(Value::Object(it)) => Ok(it),
+        Ok(Value::Object(it)) => match altered(&text) {
+            None => Ok(it),
+            Some(says) => {
+                let says = format!("the parameters cannot be sent as they are: {}", visible(&says));
+                Err(Failure::new(Exit::Usage, says).help("nothing is sent in their place"))
+            }
+        },
         Ok(_) => Err(wrong().help(help)),
         Err(error) => Err(wrong().from(error).help(help)),
     }
+}
+
+/// What of the parameters would not be sent as it was typed.
+fn altered(text: &str) -> Option<String> {
+    let read = Document::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default());
+    let says = read.err().map(|it| it.to_string());
+    says.or_else(|| is_rounded(text).then(|| "a number has more digits than are kept".to_owned()))
 }
 
 /// The URI that a template names with these arguments.
