@@ -354,10 +354,17 @@ impl Shared {
                 self.here(words.iter().map(OsString::from).collect(), resolved)
             }
             (None, [], Some(Target::Url(url))) => self.there(url, resolved),
-            (None, [], None) => Err(Failure::new(Exit::Usage, "no server is named").help(
-                "name its command after `--`, its address with `--upstream URL`, or one of the \
-                 policy file with `--server NAME`",
-            )),
+            (None, [], None) => Err(match &self.server {
+                Some(name) => {
+                    let says = format!("no server `{}` is in the policy", visible(name));
+                    Failure::new(Exit::Usage, says)
+                        .help("`[[servers]]` of the policy file name them: `--policy FILE`")
+                }
+                None => Failure::new(Exit::Usage, "no server is named").help(
+                    "name its command after `--`, its address with `--upstream URL`, or one of the \
+                     policy file with `--server NAME`",
+                ),
+            }),
         }
     }
 
