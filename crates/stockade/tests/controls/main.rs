@@ -65,6 +65,7 @@ mod scan;
 mod scopes;
 mod secrets;
 mod sources;
+mod testing;
 mod timeouts;
 mod touched;
 mod traces;
@@ -136,6 +137,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("touched", touched::ROWS),
     ("call", call::ROWS),
     ("call", call_ends::ROWS),
+    ("testing", testing::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];
