@@ -4,6 +4,7 @@ mod expect;
 mod file;
 mod heard;
 mod play;
+mod record;
 mod report;
 mod snapshot;
 
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use stockade_core::revision::Revision;
 use toml_edit::{DocumentMut, Item};
 
@@ -29,7 +30,9 @@ use crate::failure::{Exit, Failure};
 /// Ask a server what a file says, and see whether it answers as it should
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "stockade test [OPTIONS] FILE… [-- CMD…]",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "stockade test [OPTIONS] FILE… [-- CMD…]\n       stockade test COMMAND …",
     after_help = "Examples:
   stockade test notes.test.toml
   stockade test tests/*.test.toml --format junit > junit.xml
@@ -52,6 +55,8 @@ Exit codes: 0 as expected; 1 not so, at or above --fail-on; 2 a file cannot be u
 other credentials; 4 a server cannot be started or reached."
 )]
 pub(super) struct Test {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Files of tests
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -65,6 +70,11 @@ pub(super) struct Test {
     /// Test the server that this command starts, in place of those that the files name
     #[arg(last = true, help_heading = None, value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Record(Box<record::Record>),
 }
 
 /// How it is tested.
@@ -112,6 +122,13 @@ enum As {
 
 impl Test {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        match &self.action {
+            Some(Action::Record(it)) => it.run(),
+            None => self.files(),
+        }
+    }
+
+    fn files(&self) -> Result<ExitCode, Failure> {
         if !self.ways.headers.is_empty() && !self.command.is_empty() {
             return Err(Failure::new(Exit::Usage, "headers, and a command that is started")
                 .help("headers go to a remote server; a variable is passed on with `--env NAME`"));

@@ -66,6 +66,7 @@ mod scopes;
 mod secrets;
 mod sources;
 mod testing;
+mod testing_record;
 mod timeouts;
 mod touched;
 mod traces;
@@ -138,6 +139,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("call", call::ROWS),
     ("call", call_ends::ROWS),
     ("testing", testing::ROWS),
+    ("testing", testing_record::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];

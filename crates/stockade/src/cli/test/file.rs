@@ -481,6 +481,25 @@ impl Json {
         };
         Ok(object)
     }
+
+    /// As it is written: a table, or where TOML cannot say it, a text.
+    pub(super) fn of(value: Value) -> Self {
+        match has_null(&value) {
+            true => Self(value.to_string().into()),
+            false => Self(value),
+        }
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        // A whole number of TOML has 64 bits and a sign.
+        Value::Number(it) => it.is_u64() && !it.is_i64(),
+        Value::Bool(_) | Value::String(_) => false,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+    }
 }
 
 impl<'de> Deserialize<'de> for Json {

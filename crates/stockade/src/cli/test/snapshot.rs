@@ -89,6 +89,14 @@ fn fits(matcher: &Matcher, value: &Value) -> bool {
     }
 }
 
+/// Whether a text is a time or an id that nobody makes twice, and which.
+pub(super) fn volatile(text: &str) -> Option<Matcher> {
+    if TIMESTAMP.is_match(text) {
+        return Some(Matcher::Timestamp);
+    }
+    UUID.is_match(text).then_some(Matcher::Uuid)
+}
+
 static TIMESTAMP: LazyLock<Regex> =
     LazyLock::new(|| of(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?$"));
 
