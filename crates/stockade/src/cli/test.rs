@@ -1,5 +1,6 @@
 //! `stockade test`: a server is asked what a file says, and answers as it should or not.
 
+mod diff;
 mod expect;
 mod file;
 mod heard;
@@ -75,6 +76,7 @@ pub(super) struct Test {
 #[derive(Debug, Subcommand)]
 enum Action {
     Record(Box<record::Record>),
+    Diff(Box<diff::Diff>),
 }
 
 /// How it is tested.
@@ -124,6 +126,7 @@ impl Test {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         match &self.action {
             Some(Action::Record(it)) => it.run(),
+            Some(Action::Diff(it)) => it.run(),
             None => self.files(),
         }
     }

@@ -66,6 +66,7 @@ mod scopes;
 mod secrets;
 mod sources;
 mod testing;
+mod testing_diff;
 mod testing_record;
 mod timeouts;
 mod touched;
@@ -140,6 +141,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("call", call_ends::ROWS),
     ("testing", testing::ROWS),
     ("testing", testing_record::ROWS),
+    ("testing", testing_diff::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];
