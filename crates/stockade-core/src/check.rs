@@ -47,6 +47,8 @@ mod url_question;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde_json::Value;
+
 pub(crate) use self::observed::observed;
 use crate::argument::{Argument, Called};
 use crate::finding::{At, Defaults, FINDINGS_MAX, Finding, Findings, Rule, Severity};
@@ -269,6 +271,25 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 /// `text` without the secrets in it.
 pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     secret::redact(text)
+}
+
+/// A value without the secrets in its texts, of which each is read with the name that it stands under,
+/// and in its names.
+pub fn redacted_value(value: &Value) -> Value {
+    within("", value)
+}
+
+fn within(name: &str, value: &Value) -> Value {
+    match value {
+        Value::String(text) => secret::redact_named(text, name).into(),
+        Value::Array(items) => items.iter().map(|it| within(name, it)).collect(),
+        Value::Object(members) => {
+            let each =
+                members.iter().map(|(name, it)| (redacted(name).into_owned(), within(name, it)));
+            each.collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
 }
 
 /// A JSON pointer (RFC 6901) without the secrets in its names. Where a slash is in one, it is written

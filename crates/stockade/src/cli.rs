@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "what a command has to say to a person")]
 
 mod approvals;
+mod asked;
 mod audit;
 mod call;
 mod demo;
@@ -20,8 +21,10 @@ mod prepare;
 mod report;
 mod run;
 mod sandbox;
+mod sarif;
 mod scan;
 mod serve;
+mod test;
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -64,6 +67,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Ask a server for one thing, as a client would, and print what comes
     Call(Box<call::Call>),
+    /// Ask a server what a file says, and see whether it answers as it should
+    Test(Box<test::Test>),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
     /// Approve what servers are and offer, and see what is not as it was approved
@@ -186,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
         Command::Call(it) => it.run(),
+        Command::Test(it) => it.run(),
         Command::Prepare(it) => it.run(),
         Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),

@@ -15,6 +15,7 @@ pub mod process;
 pub mod roots;
 pub mod stdio;
 mod tally;
+pub mod tape;
 mod vigil;
 pub mod watch;
 
@@ -41,6 +42,7 @@ use self::memory::Memory;
 use self::onlooker::Onlooker;
 use self::roots::Board;
 use self::tally::Tally;
+use self::tape::Tape;
 use self::vigil::{Held, Vigil};
 use crate::alerts::Alerts;
 use crate::approvals::desk::{Answers, Desk};
@@ -445,6 +447,8 @@ pub struct Conversation {
     answers: Mutex<Option<Answers>>,
     /// It, in the numbers, if it is counted.
     talk: Option<Talk>,
+    /// Where it is kept as it was said, if somebody writes it down.
+    tape: OnceLock<Arc<Tape>>,
 }
 
 impl Conversation {
@@ -465,7 +469,13 @@ impl Conversation {
         let (board, overdue) = Default::default();
         let (desk, answers) = (OnceLock::new(), Mutex::default());
         let talk = guard.metrics.get().map(Talk::new);
-        Self { guard, parties, session, board, overdue, desk, answers, talk }
+        let tape = OnceLock::new();
+        Self { guard, parties, session, board, overdue, desk, answers, talk, tape }
+    }
+
+    /// Has what the client says and is told be kept, from now on.
+    pub fn kept_on(&self, tape: Arc<Tape>) {
+        self.tape.get_or_init(|| tape);
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -583,6 +593,9 @@ impl Conversation {
         if let (Some(alerts), Some((_, bytes))) = (self.guard.alerts.get(), heard) {
             alerts.sees_bytes(bytes);
         }
+        if let Some(tape) = self.tape.get() {
+            tape.hears(&event);
+        }
         let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
         let effects = match heard {
             Some((_, bytes)) if bytes > LARGE => apart(|| self.on(event)),
@@ -595,7 +608,12 @@ impl Conversation {
                     self.guard.record(&record)?;
                     tell(&record);
                 }
-                Effect::Send(cleared) => sends.push(cleared),
+                Effect::Send(cleared) => {
+                    if let Some(tape) = self.tape.get().filter(|_| cleared.to() == Side::Client) {
+                        tape.tells(cleared.bytes());
+                    }
+                    sends.push(cleared);
+                }
                 Effect::Ask(question) => {
                     if let Some(desk) = self.desk.get() {
                         desk.ask(question);

@@ -58,11 +58,20 @@ fn says(secrets: &[Secret]) -> String {
 
 /// `text` without the secrets in it.
 pub(super) fn redact(text: &str) -> Cow<'_, str> {
+    redact_as(text, None)
+}
+
+/// The same of a text that stands under a name: what is under `password` is one, whatever it is.
+pub(super) fn redact_named(text: &str, name: &str) -> String {
+    redact_as(text, Some(name)).into_owned()
+}
+
+fn redact_as<'t>(text: &'t str, label: Option<&str>) -> Cow<'t, str> {
     /// What is taken out may have hidden more.
     const LOOKS_MAX: usize = 4;
     let mut shown = Cow::Borrowed(text);
     for _ in 0..LOOKS_MAX {
-        let found = secrets(&shown, None);
+        let found = secrets(&shown, label);
         if found.is_empty() {
             break;
         }

@@ -7,33 +7,24 @@ mod wanted;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value};
-use stockade_core::record::Kind;
-use stockade_core::revision::{Era, Revision};
-use stockade_core::session::Parties;
-use stockade_wire::http::headers::SendHeaders;
+use stockade_core::revision::Revision;
 
 use self::heard::Listener;
 use self::report::Report;
 use self::wanted::{Came, Wanted};
-use super::hold::passed_on;
-use super::run::{
-    Asks, Ready, Shared, Where, ended, last, not_approved, note, runtime, seal, start_failed,
-    unrecorded, watch,
-};
+use super::Format;
+use super::asked::{Asking, Headers, Spoken, failed, rooted};
+use super::run::{Asks, Ready, Shared, ended, last, runtime};
 use super::scan::FailOn;
-use super::{Format, in_lines};
 use crate::client::answers::{Answers, AnswersError};
 use crate::client::load::AT_ONCE_MAX;
-use crate::client::{self, ClientError, Manner, Until, Way, converse};
+use crate::client::{ClientError, Manner, Until, converse};
 use crate::failure::{Exit, Failure};
-use crate::guard::Guard;
-use crate::guard::onlooker::Onlooker;
 
 /// Ask a server for one thing, as a client would, and print what comes
 #[derive(Debug, Args)]
@@ -114,12 +105,8 @@ struct Ways {
     /// Approve what the policy would ask a person about. Without, that is denied
     #[arg(long)]
     approve: bool,
-    /// A header for a remote server. May be repeated
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-    /// The same with the value of a variable, which is then in no list of processes
-    #[arg(long = "header-env", value_name = "NAME=VARIABLE")]
-    headers_env: Vec<String>,
+    #[command(flatten)]
+    headers: Headers,
     /// How long it may take in all, in seconds, whatever progress is reported [default: 600]
     #[arg(long, value_name = "SECONDS")]
     total: Option<usize>,
@@ -147,31 +134,6 @@ struct Ways {
     format: Format,
 }
 
-/// What is spoken with the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spoken {
-    /// Whatever it turns out to speak.
-    Auto,
-    /// This.
-    This(Revision),
-}
-
-impl FromStr for Spoken {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "legacy" => Ok(Self::This(Revision::V2025_11_25)),
-            "modern" => Ok(Self::This(Revision::V2026_07_28)),
-            _ => Revision::parse(text).map(Self::This).ok_or_else(|| {
-                let names = Revision::ALL.map(Revision::name).join(", ");
-                format!("an era is legacy, modern or auto, or a revision: {names}")
-            }),
-        }
-    }
-}
-
 /// The words, each in its place.
 struct Words<'a> {
     target: Option<&'a str>,
@@ -185,9 +147,8 @@ impl Call {
         let wanted = Wanted::new(words.method, words.json, &self.about, &self.ways)?;
         let answers = self.answers()?;
         let url = words.target.filter(|it| it.starts_with("http://") || it.starts_with("https://"));
-        let headers = self.headers()?;
-        let is_remote_headers = !self.ways.headers.is_empty() || !self.ways.headers_env.is_empty();
-        if is_remote_headers && !self.command.is_empty() {
+        let headers = self.ways.headers.read()?;
+        if !self.ways.headers.is_empty() && !self.command.is_empty() {
             return Err(Failure::new(Exit::Usage, "headers, and a command that is started")
                 .help("headers go to a remote server; a variable is passed on with `--env NAME`"));
         }
@@ -239,38 +200,8 @@ impl Call {
             })?,
             None => Answers::default(),
         };
-        let roots = self.shared.roots()?;
-        if !answers.has_roots() && !roots.is_empty() {
-            let paths = roots.iter().map(|it| {
-                let path = it.strip_suffix(":rw").or_else(|| it.strip_suffix(":ro")).unwrap_or(it);
-                std::path::absolute(path).ok().and_then(|it| url::Url::from_directory_path(it).ok())
-            });
-            answers
-                .or_roots(paths.flatten().map(|it| it.as_str().trim_end_matches('/').to_owned()));
-        }
+        rooted(&mut answers, &self.shared)?;
         Ok(answers)
-    }
-
-    fn headers(&self) -> Result<SendHeaders, Failure> {
-        let mut headers = SendHeaders::default();
-        let wrong = |option: &str, form: &str| {
-            Failure::new(Exit::Usage, format!("cannot use what stands behind `{option}`"))
-                .help(format!("write it as `{option} '{form}'`; MCP's own headers are set already"))
-        };
-        for header in &self.ways.headers {
-            // A secret may stand in it, which is not said again.
-            let wrong = || wrong("--header", "NAME: VALUE");
-            let (name, value) = header.split_once(':').ok_or_else(wrong)?;
-            headers.extra(name.trim(), value.trim()).map_err(|_| wrong())?;
-        }
-        for header in &self.ways.headers_env {
-            let wrong = || wrong("--header-env", "NAME=VARIABLE");
-            let (name, variable) = header.split_once('=').ok_or_else(wrong)?;
-            let value = passed_on("--header-env", variable)?;
-            let value = value.to_str().ok_or_else(wrong)?;
-            headers.extra(name, value).map_err(|_| wrong())?;
-        }
-        Ok(headers)
     }
 
     async fn ask(
@@ -279,44 +210,25 @@ impl Call {
         wanted: &Wanted<'_>,
         answers: Answers,
     ) -> Result<ExitCode, Failure> {
-        let Ready { guard, server, plan, held, show_stderr, kept, follows, .. } = ready;
         let is_human = self.ways.format == Format::Human;
-        if let Some(blocked) = guard.server.blocked() {
-            return Err(not_approved(&blocked));
-        }
-        watch(&guard, kept, follows)?;
-        let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
-        note(&guard, &parties, Kind::Start, format!("{}; {}", server.name(), server.told(&held)))?;
-        if is_human {
-            anstream::eprintln!("note: {held}");
-        }
-        let onlooker = Arc::new(Onlooker::default());
-        guard.seen_by(&onlooker);
-        let way = match server {
-            Where::Here(it) => Way::Process(Box::new(it.spec), plan.map(Box::new)),
-            Where::There(http) => Way::Remote(http),
-        };
+        let asking = Asking::begin(ready, is_human)?;
         let mut listener = Listener::new(answers, is_human, wanted.listens());
         let began = Instant::now();
-        let came = self.converse(&guard, &way, wanted, &mut listener, &onlooker, show_stderr).await;
+        let came = self.converse(&asking, wanted, &mut listener).await;
         let total = began.elapsed();
-        guard.settle().map_err(unrecorded)?;
-        note(&guard, &parties, Kind::Stop, String::new())?;
-        seal(&guard)?;
-        // Whoever carried the conversation could not go on without it.
-        guard.check().map_err(unrecorded)?;
-        let (revision, came) = came.map_err(|it| failed(&guard, &it))?;
+        asking.end()?;
+        let (revision, came) = came.map_err(|it| failed(&asking.guard, &it))?;
         let came = came?;
         let report = Report {
             wanted,
             revision,
-            held: &held,
+            held: &asking.held,
             listener: &listener,
             came: &came,
-            seen: onlooker.take(),
+            seen: asking.onlooker.take(),
             began,
             total,
-            turned_away: guard.turned_away(),
+            turned_away: asking.guard.turned_away(),
             fail_on: self.ways.fail_on.and_then(FailOn::severity),
         };
         report.print(self.ways.format)
@@ -324,20 +236,14 @@ impl Call {
 
     async fn converse(
         &self,
-        guard: &Arc<Guard>,
-        way: &Way,
+        asking: &Asking,
         wanted: &Wanted<'_>,
         listener: &mut Listener,
-        onlooker: &Onlooker,
-        shows: bool,
     ) -> Result<(Revision, Result<Came, Failure>), ClientError> {
+        let Asking { guard, way, onlooker, shows, .. } = asking;
         let revision = match self.ways.era {
-            Some(Spoken::This(it)) => it,
+            Some(it) => it.with(asking).await?,
             None => wanted.revision(),
-            Some(Spoken::Auto) => match client::spoken(guard, way).await? {
-                Era::Modern => Revision::V2026_07_28,
-                Era::Legacy => Revision::V2025_11_25,
-            },
         };
         let limits = guard.policy().limits;
         let manner = Manner {
@@ -346,7 +252,7 @@ impl Call {
             // The guard itself ends what takes too long, and says so.
             patience: Some(limits.call_total() + Duration::from_secs(5)),
             approves: self.ways.approve,
-            shows,
+            shows: *shows,
         };
         let came = converse(guard, way, manner, listener, async |client| {
             wanted.put(client, guard, onlooker).await
@@ -381,28 +287,3 @@ impl Ways {
 
 /// How long it is listened where that is not said.
 const LISTENED: Duration = Duration::from_secs(10);
-
-/// Why there is nothing to tell.
-fn failed(guard: &Guard, error: &ClientError) -> Failure {
-    if let Some(status) = guard.turned_away() {
-        return Failure::new(Exit::Credentials, turned_away(status)).help(CREDENTIALS);
-    }
-    let says = || in_lines(&error.to_string());
-    match error {
-        ClientError::Start(error) => start_failed(error),
-        ClientError::Refused { .. } => Failure::new(Exit::Server, says())
-            .help("`--era auto` asks the server first which protocol it speaks"),
-        ClientError::Silent(_) => Failure::new(Exit::Server, says())
-            .help("`--timeout` and `--total` say how long it has; `--stderr` shows what it writes"),
-        ClientError::Ended(_) => Failure::new(Exit::Server, says())
-            .help("`--dry-run` says what it sees and may do; `--stderr` shows all that it writes"),
-        ClientError::Wrong(_) => Failure::new(Exit::Findings, says()),
-    }
-}
-
-const CREDENTIALS: &str =
-    "give it a key with `--header-env Authorization=VARIABLE`, as in `Bearer KEY`";
-
-fn turned_away(status: u16) -> String {
-    format!("the server wants other credentials: it answers with HTTP status {status}")
-}

@@ -1,6 +1,6 @@
 //! `stockade lock`: what servers are and offer, looked at, approved, and compared.
 
-mod print;
+pub(super) mod print;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -397,7 +397,7 @@ fn told(name: &str, launch: Option<&str>, others: &[Difference]) -> String {
         // Writing to a text cannot fail.
         let _written = writeln!(text, "dangerous  {name}: {}", shown(launch));
     }
-    text + &differences(name, others)
+    text + &differences(name, others, "was never approved")
 }
 
 /// Asks whoever sits at the terminal, unless consent was given before.

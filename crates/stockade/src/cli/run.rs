@@ -41,6 +41,7 @@ use crate::guard::memory::Memory;
 use crate::guard::process::{Process, StartError, Started};
 use crate::guard::roots::{Replaceable, Reserve, Roots, Successive};
 use crate::guard::stdio::{Ended, carry};
+use crate::guard::tape::Tape;
 use crate::guard::{Conversation, Guard, Unrecorded};
 
 /// Variables that a program may need to find its way about, and that carry no secret. All others
@@ -70,6 +71,16 @@ pub(super) struct Run {
     /// The server's command
     #[arg(last = true, help_heading = None, value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+/// What is guarded, as the command line says it.
+#[derive(Debug)]
+pub(super) struct Guarded<'a> {
+    pub(super) upstream: Option<&'a str>,
+    pub(super) command: &'a [OsString],
+    pub(super) policy: Option<&'a Path>,
+    pub(super) server: Option<&'a str>,
+    pub(super) roots: &'a [OsString],
 }
 
 /// What `run` and `serve` have in common.
@@ -492,19 +503,43 @@ impl Where {
 }
 
 impl Run {
+    /// What is guarded: the address of a remote server, or a command; the policy, the name of the
+    /// server in it, and the roots.
+    pub(super) fn guarded(&self) -> Guarded<'_> {
+        let Shared { policy, server, roots, .. } = &self.shared;
+        Guarded {
+            upstream: self.upstream.as_deref(),
+            command: &self.command,
+            policy: policy.as_deref(),
+            server: server.as_deref(),
+            roots,
+        }
+    }
+
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        self.kept_on(None, |_| Ok(()))
+    }
+
+    /// The same, with what the client says and is told on a tape. `begins` is told who guards before
+    /// anything is started.
+    pub(super) fn kept_on(
+        &self,
+        tape: Option<Arc<Tape>>,
+        begins: impl FnOnce(&Guard) -> Result<(), Failure>,
+    ) -> Result<ExitCode, Failure> {
         let (upstream, client_roots) = (self.upstream.as_deref(), roots(&self.client_roots)?);
         let ready = self.shared.ready(upstream, &self.command, &client_roots)?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
         let told = Arc::clone(&ready.guard);
+        begins(&told)?;
         // One thread is enough for one client, and starts faster than two.
-        let end = ended(runtime(1)?, guard(ready));
+        let end = ended(runtime(1)?, guard(ready, tape));
         last(&told);
         end
     }
 }
 
-async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
+async fn guard(ready: Ready, tape: Option<Arc<Tape>>) -> Result<ExitCode, Failure> {
     let Ready { guard, server, plan, held, show_stderr, kept, follows, reserve, state, .. } = ready;
     let blocked = guard.server.blocked();
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
@@ -519,6 +554,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let (desk, answers) = Desk::open(Place::below(state), Arc::new(server.for_a_person(&held)));
     conversation.asks_at(desk, answers);
     conversation.holds_answers();
+    tape.into_iter().for_each(|it| conversation.kept_on(it));
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         _ if blocked.is_some() => {

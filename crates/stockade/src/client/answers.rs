@@ -147,6 +147,8 @@ pub struct Said {
     pub reply: Reply,
     /// Where it is from, or what is missing, for a person.
     pub why: String,
+    /// Somebody has thought of the question: an entry is for it.
+    pub known: bool,
 }
 
 impl Answers {
@@ -166,13 +168,21 @@ impl Answers {
             true => serde_json::from_str(text).map_err(|it| it.to_string())?,
             false => toml::from_str(text).map_err(|it| it.to_string())?,
         };
-        for (place, it) in answers.elicitation.iter().enumerate() {
+        answers.checked()
+    }
+
+    /// These, if each of them says something that has a meaning.
+    ///
+    /// # Errors
+    /// What has none.
+    pub fn checked(self) -> Result<Self, String> {
+        for (place, it) in self.elicitation.iter().enumerate() {
             if it.action != Action::Accept && it.content.is_some() {
                 let place = place + 1;
                 return Err(format!("`elicitation` {place} has `content`, and does not accept"));
             }
         }
-        for (place, it) in answers.sampling.iter().enumerate() {
+        for (place, it) in self.sampling.iter().enumerate() {
             let given = [it.text.is_some(), it.content.is_some(), it.refuse];
             if given.iter().filter(|it| **it).count() != 1 {
                 let place = place + 1;
@@ -185,7 +195,7 @@ impl Answers {
                 return Err(format!("`sampling` {place} is for a `field` or a `mode` of a form"));
             }
         }
-        Ok(answers)
+        Ok(self)
     }
 
     /// Whether the file says what the roots are.
@@ -202,7 +212,7 @@ impl Answers {
     /// What is said to a question.
     pub fn say(&mut self, method: &str, params: &Value) -> Said {
         match method {
-            "ping" => Said { reply: Reply::Result(json!({})), why: "itself".to_owned() },
+            "ping" => answered(Reply::Result(json!({})), "itself".to_owned()),
             ELICITATION => self.fill_in(params),
             SAMPLING => self.write(params),
             ROOTS => match &self.roots {
@@ -213,7 +223,7 @@ impl Answers {
                     });
                     let roots: Vec<Value> = each.collect();
                     let why = format!("{} root{}", roots.len(), plural(roots.len()));
-                    Said { reply: Reply::Result(json!({ "roots": roots })), why }
+                    answered(Reply::Result(json!({ "roots": roots })), why)
                 }
                 None => refused(-32601, "there are no roots here"),
             },
@@ -257,7 +267,7 @@ impl Answers {
                 json!({ "action": "accept", "content": content })
             }
         };
-        Said { reply: Reply::Result(reply), why }
+        answered(Reply::Result(reply), why)
     }
 
     fn write(&mut self, params: &Value) -> Said {
@@ -283,7 +293,7 @@ impl Answers {
         let why = format!("`sampling` {}", place + 1);
         if entry.refuse {
             let reply = Reply::Refused { code: -1, says: "the user rejected it".to_owned() };
-            return Said { reply, why };
+            return answered(reply, why);
         }
         let text = || json!({ "type": "text", "text": entry.text });
         let content = entry.content.clone().unwrap_or_else(text);
@@ -291,7 +301,7 @@ impl Answers {
             "role": "assistant", "content": content, "model": entry.model,
             "stopReason": entry.stop_reason,
         });
-        Said { reply: Reply::Result(reply), why }
+        answered(Reply::Result(reply), why)
     }
 }
 
@@ -313,14 +323,18 @@ fn unfit(form: &Value, content: &Value) -> Option<String> {
     checked.err()
 }
 
+fn answered(reply: Reply, why: String) -> Said {
+    Said { reply, why, known: true }
+}
+
 fn declined(why: &str) -> Said {
     let reply = Reply::Result(json!({ "action": "decline" }));
-    Said { reply, why: format!("{why}, so it is declined") }
+    Said { reply, why: format!("{why}, so it is declined"), known: false }
 }
 
 fn refused(code: i64, why: &str) -> Said {
     let reply = Reply::Refused { code, says: why.to_owned() };
-    Said { reply, why: format!("{why}, so it is refused") }
+    Said { reply, why: format!("{why}, so it is refused"), known: false }
 }
 
 fn plural(number: usize) -> &'static str {

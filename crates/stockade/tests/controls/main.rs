@@ -65,6 +65,9 @@ mod scan;
 mod scopes;
 mod secrets;
 mod sources;
+mod testing;
+mod testing_diff;
+mod testing_record;
 mod timeouts;
 mod touched;
 mod traces;
@@ -136,6 +139,9 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("touched", touched::ROWS),
     ("call", call::ROWS),
     ("call", call_ends::ROWS),
+    ("testing", testing::ROWS),
+    ("testing", testing_record::ROWS),
+    ("testing", testing_diff::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];

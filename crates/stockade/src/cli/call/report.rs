@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stockade_core::check::{self, escaped, redacted, redacted_pointer, visible};
 use stockade_core::finding::Severity;
-use stockade_core::record::{Kind, Noted, Record, Status};
+use stockade_core::record::{Kind, Noted, Record};
 use stockade_core::revision::Revision;
 
+use super::Format;
 use super::heard::Listener;
 use super::wanted::{Came, Wanted, What};
-use super::{CREDENTIALS, Format, turned_away};
+use crate::cli::asked::{CREDENTIALS, Seen, turned_away};
 use crate::cli::{in_lines, printed};
 use crate::client::Answer;
 use crate::client::person::Reply;
 use crate::failure::{Exit, Failure};
-
-/// The rule by which a result is held against its tool's `outputSchema`.
-const OUTPUT_SCHEMA: &str = "output_schema";
 
 pub(super) struct Report<'a> {
     pub(super) wanted: &'a Wanted<'a>,
@@ -64,9 +62,8 @@ impl Report<'_> {
         if let Some(status) = self.turned_away {
             return end(Exit::Credentials, &turned_away(status), CREDENTIALS);
         }
-        let seen = || self.seen.0.iter();
-        let found = |rule: &str| seen().flat_map(|it| &it.findings).any(|it| it.rule == rule);
-        if found(OUTPUT_SCHEMA) {
+        let seen = Seen { records: &self.seen.0, method: self.wanted.method };
+        if seen.is_of_another_schema() {
             let says = "the result does not match the tool's `outputSchema`";
             return end(
                 Exit::Findings,
@@ -74,29 +71,20 @@ impl Report<'_> {
                 "`stockade explain output_schema` says what is looked at",
             );
         }
-        let own = || seen().filter(|it| it.method == self.wanted.method);
-        let broken = |it: &&Record| it.kind == Kind::Violation && it.from == Some("server");
-        let breaks = |it: &Record| {
-            end(Exit::Findings, &format!("the server breaks the protocol: {}", it.says), "")
-        };
-        if let Some(it) = own().find(|it| matches!(it.status, Some(Status::Timeout))) {
-            // What can be nobody's answer may have been meant for this one.
-            if let Some(it) = seen().find(broken) {
-                return breaks(it);
-            }
+        if let Some(it) = seen.broken() {
+            let says = format!("the server breaks the protocol: {}", it.says);
+            return end(Exit::Findings, &says, "");
+        }
+        if let Some(it) = seen.overdue() {
             let says = format!("the server took too long: {}", it.says);
             return end(Exit::Server, &says, "`--timeout` and `--total` say how long it may take");
         }
-        if let Some(it) = own().find(|it| matches!(it.status, Some(Status::Lost))) {
+        if let Some(it) = seen.lost() {
             let how = self.listener.left.as_deref();
             let how = how.map_or_else(|| format!(": {}", it.says), str::to_owned);
             return end(Exit::Server, &format!("the server did not answer{how}"), "");
         }
-        let refused = |it: &&Record| it.status == Some(Status::Refused) && it.decision.is_none();
-        if let (Some(it), Some(_)) = (own().find(broken), own().find(refused)) {
-            return breaks(it);
-        }
-        if let Some(it) = own().find(|it| is_denied(it)) {
+        if let Some(it) = seen.denied() {
             let rule = it.rule.as_deref().unwrap_or("the lock");
             let help = match (it.decision, check::rule(rule)) {
                 (Some("ask"), _) => {
@@ -136,7 +124,7 @@ impl Report<'_> {
                 end(Exit::Tool, "not every answer was a result", "")
             }
             What::Answer(_) | What::Heard | What::Load(_) => {
-                let bad = seen().flat_map(|it| &it.findings).find(is_bad)?;
+                let bad = seen.findings().find(is_bad)?;
                 let says = format!("{} was found ({})", bad.rule, bad.severity);
                 end(Exit::Findings, &says, "")
             }
@@ -270,11 +258,6 @@ struct End {
     exit: Exit,
     says: String,
     help: String,
-}
-
-fn is_denied(record: &Record) -> bool {
-    let denied = record.kind == Kind::Decision && matches!(record.decision, Some("deny" | "ask"));
-    (denied || record.status == Some(Status::Refused)) && record.approver.is_none()
 }
 
 fn rank(severity: &str) -> usize {

@@ -15,8 +15,8 @@ use stockade_core::subject::Facts;
 
 use crate::lock::launch::Identity;
 
-/// What differs, each with its class and its lines.
-pub(super) fn differences(server: &str, others: &[Difference]) -> String {
+/// What differs, each with its class and its lines. Of what was not there before, `is_new` is said.
+pub(in crate::cli) fn differences(server: &str, others: &[Difference], is_new: &str) -> String {
     let mut text = String::new();
     let mut others: Vec<&Difference> = others.iter().collect();
     // What matters most is read first.
@@ -26,7 +26,7 @@ pub(super) fn differences(server: &str, others: &[Difference]) -> String {
         line(&mut text, &format!("{:<9}  {server}: {spoken}", it.class.name()));
         match (&it.was, &it.is) {
             (None, Some(is)) => {
-                line(&mut text, "  was never approved");
+                line(&mut text, &format!("  {is_new}"));
                 compare(&mut text, None, Some(is));
             }
             (_, None) => line(&mut text, "  is not listed any more"),
@@ -192,7 +192,7 @@ mod tests {
         let was = json!({ "name": "a", "description": "One.\nTwo." });
         let is = json!({ "name": "a", "description": "One.\nTwo\u{200b}.\nThree\u{1b}[2J" });
         let other = Difference::of(Part::Tool, "a", &[was], Some(&is));
-        let text = differences("s", &[other]);
+        let text = differences("s", &[other], "is new");
         insta::assert_snapshot!(text, @r"
         dangerous  s: the tool `a`
           /description (dangerous)

@@ -53,6 +53,18 @@ impl Shared {
         Self { asks, ..self.clone() }
     }
 
+    /// The same with these roots as well, and with this policy where none is named.
+    pub(in crate::cli) fn with(&self, roots: Vec<OsString>, policy: Option<PathBuf>) -> Self {
+        let policy = self.policy.clone().or(policy);
+        let roots = [self.roots.clone(), roots].concat();
+        Self { roots, policy, ..self.clone() }
+    }
+
+    /// Whether a server of the policy is named.
+    pub(in crate::cli) fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// The roots, as they were given.
     pub(in crate::cli) fn roots(&self) -> Result<Vec<String>, Failure> {
         super::roots(&self.roots)

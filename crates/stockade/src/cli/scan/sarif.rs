@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stockade_audit::{Failure, Finding, Report, Rule, Severity, Step, rules};
-use url::Url;
 
 use super::sources::place;
+use crate::cli::sarif::{log_of, uri};
 
-const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const PAGES: &str =
     "https://github.com/stockade/stockade/blob/main/crates/stockade-audit/src/rules";
 
@@ -25,24 +24,8 @@ pub(super) fn log(sources: &[(PathBuf, Report)]) -> Value {
         .iter()
         .flat_map(|(root, report)| report.failures.iter().map(|it| notification(root, it)))
         .collect();
-    json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "Stockade",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "informationUri": "https://github.com/stockade/stockade",
-                "rules": rules().iter().map(descriptor).collect::<Vec<_>>(),
-            } },
-            "columnKind": "unicodeCodePoints",
-            "invocations": [{
-                "executionSuccessful": failures.is_empty(),
-                "toolExecutionNotifications": failures,
-            }],
-            "results": results,
-        }],
-    })
+    let rules = rules().iter().map(descriptor).collect();
+    log_of(rules, results, failures)
 }
 
 fn descriptor(rule: &Rule) -> Value {
@@ -121,25 +104,6 @@ fn notification(root: &Path, it: &Failure) -> Value {
             "artifactLocation": { "uri": uri(&place(root, &it.path)) },
         } }],
     })
-}
-
-/// A path from here as a reference that is relative to here, and a whole one as a `file:` URL.
-fn uri(path: &Path) -> String {
-    if path.is_absolute() {
-        return Url::from_file_path(path).map_or_else(|()| String::new(), |it| it.to_string());
-    }
-    // What goes above this directory cannot be said relative to it: two dots would be taken away.
-    let up = path.components().any(|it| it == std::path::Component::ParentDir);
-    let here = std::path::absolute(path).ok().filter(|_| up);
-    if let Some(whole) = here {
-        return uri(&whole);
-    }
-    let Ok(mut url) = Url::parse("file:///") else { return String::new() };
-    if let Ok(mut segments) = url.path_segments_mut() {
-        let parts = path.components().filter(|it| *it != std::path::Component::CurDir);
-        segments.clear().extend(parts.map(|it| it.as_os_str().to_string_lossy()));
-    }
-    url.path().trim_start_matches('/').to_owned()
 }
 
 fn level(severity: Severity) -> &'static str {
