@@ -57,6 +57,7 @@ mod processes;
 mod protocol;
 mod quotas;
 mod results;
+mod relisted;
 mod risk;
 mod roots;
 mod sampling;
@@ -119,6 +120,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("launch", launch::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
+    ("relisted", relisted::ROWS),
     ("client_roots", client_roots::ROWS),
     ("own", own::ROWS),
     ("sandbox", sandbox::ROWS),

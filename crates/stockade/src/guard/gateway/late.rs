@@ -170,7 +170,7 @@ impl Late {
     /// Ends what takes too long. Answers what the server is to be told.
     pub fn passed(&self) -> Vec<Cleared> {
         let talk = &self.conversation;
-        if !talk.look(Session::is_waited_for) {
+        if !talk.look(Session::is_due) {
             return Vec::new();
         }
         self.deliver(talk.take(Event::Passed).unwrap_or_else(|_| talk.abandon()))
@@ -210,8 +210,8 @@ impl Late {
                         post.put(message);
                     }
                 }
-                // What names no request is told by the way.
-                (Side::Client, None, _) => (),
+                // What is about no request is for the stream of what is said unasked, if it is read.
+                (Side::Client, None, _) => self.unasked(message),
                 (Side::Server, ..) => rest.push(message),
             }
         }
@@ -231,6 +231,17 @@ impl Late {
     }
 
     /// Nobody reads what the server asks: it is told so.
+    /// What is about no request: no answer's stream may have it (2025-11-25, "Streamable HTTP ›
+    /// Sending Messages").
+    fn unasked(&self, message: Cleared) {
+        let exchanges = lock(&self.exchanges);
+        let listening = exchanges.iter().rev().find(|it| it.id.is_none());
+        if let Some(post) = listening.map(|it| Arc::clone(&it.post)) {
+            drop(exchanges);
+            post.put(message);
+        }
+    }
+
     fn nobody(&self, id: &Id) -> Vec<Cleared> {
         let error = json!({ "code": REFUSED, "message": "the client is not there" });
         let error = json!({ "jsonrpc": "2.0", "id": id.to_value(), "error": error });

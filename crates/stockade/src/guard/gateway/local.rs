@@ -250,7 +250,7 @@ impl Upstream {
     pub fn passed(&self) {
         // Held while a process is started. What is late then is late at the next look as well.
         let Ok(shared) = self.shared.try_lock() else { return };
-        let waiting = shared.values().filter(|(talk, _)| talk.look(Session::is_waited_for));
+        let waiting = shared.values().filter(|(talk, _)| talk.look(Session::is_due));
         for (conversation, line) in waiting {
             let (conversation, line) = (Arc::clone(conversation), line.clone());
             tokio::spawn(async move { line.passed(&conversation).await });
