@@ -295,6 +295,11 @@ impl Session {
         self.asked.question(id)
     }
 
+    /// Whether an answer to this request of the client waits for a person.
+    pub fn holds(&self, id: &Id) -> bool {
+        self.held.has(Side::Client, id)
+    }
+
     /// The states under which calls are to come again, with what was said to the question about them.
     pub fn handed(&self) -> impl Iterator<Item = &str> {
         self.asked.handed.keys().map(String::as_str)
@@ -403,12 +408,12 @@ impl Session {
                 turn.asked_passed();
                 turn.held_passed();
                 turn.roots_passed();
+                turn.relist();
             }
             Event::Granted { roots, tell } => turn.granted(roots, tell),
             Event::Replaced { why } => {
                 turn.nothing_held(Side::Server, &why);
                 turn.replaced(&why);
-                turn.relist();
             }
             Event::Begins => turn.begin(),
         }

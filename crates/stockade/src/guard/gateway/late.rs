@@ -125,6 +125,7 @@ impl Late {
     /// Has a person be asked about what is said in the conversation.
     pub fn asks(self: &Arc<Self>, desk: &Desk) {
         let late = Arc::downgrade(self);
+        self.conversation.holds_answers();
         self.conversation.asks_by(desk.heard_by(move |event| {
             let Some(late) = late.upgrade() else { return };
             if late.mail.add(event) {
@@ -230,7 +231,6 @@ impl Late {
         true
     }
 
-    /// Nobody reads what the server asks: it is told so.
     /// What is about no request: no answer's stream may have it (2025-11-25, "Streamable HTTP ›
     /// Sending Messages").
     fn unasked(&self, message: Cleared) {
@@ -242,6 +242,7 @@ impl Late {
         }
     }
 
+    /// Nobody reads what the server asks: it is told so.
     fn nobody(&self, id: &Id) -> Vec<Cleared> {
         let error = json!({ "code": REFUSED, "message": "the client is not there" });
         let error = json!({ "jsonrpc": "2.0", "id": id.to_value(), "error": error });
