@@ -37,6 +37,9 @@ for tool in "$@"; do
             command -v npm >/dev/null &&
                 at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"
             ;;
+        openssl)
+            command -v openssl >/dev/null || missing openssl "OpenSSL's program, from your distribution: openssl"
+            ;;
         podman)
             { command -v podman && command -v runc; } >/dev/null ||
                 missing podman "Podman and runc, from your distribution: podman runc"
@@ -45,9 +48,18 @@ for tool in "$@"; do
             { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 ||
                 missing postgres "PostgreSQL, from your distribution: postgresql"
             ;;
+        prometheus)
+            { command -v prometheus && command -v promtool; } >/dev/null ||
+                missing prometheus "Prometheus, from your distribution: prometheus"
+            ;;
         python3)
             python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
                 missing python3 "$python"
+            ;;
+        rsyslog)
+            { command -v rsyslogd && ls /usr/lib/*/rsyslog/lmnsd_gtls.so &&
+                ls /usr/lib/*/rsyslog/lmnsd_ossl.so; } >/dev/null 2>&1 ||
+                missing rsyslog "rsyslog, from your distribution: rsyslog rsyslog-gnutls rsyslog-openssl"
             ;;
         *) missing "$tool" "nothing is known about it" ;;
     esac

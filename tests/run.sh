@@ -96,6 +96,7 @@ row_log=$(mktemp)
     step_with "node python3" "rug pull" tests/partners/run.sh --rug-pull
     step_with "node python3" "approvals" tests/partners/run.sh --approvals
     step_with "node python3" "conformance" conformance
+    step_with "openssl prometheus python3 rsyslog" "monitoring" tests/monitoring/run.sh
 } >"$row_log" 2>&1 &
 row_pid=$!
 step_with "python3" "kills" tests/kills/run.py --rounds "$kills"

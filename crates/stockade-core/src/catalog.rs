@@ -193,6 +193,11 @@ impl Catalog {
         self.tools.get(name)
     }
 
+    /// What its tools go by.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().map(String::as_str)
+    }
+
     /// A tool with another name that `name` reads as, where no tool goes by `name`.
     pub fn alike(&self, name: &str) -> Option<&str> {
         if self.tools.contains_key(name) {

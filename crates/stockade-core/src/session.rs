@@ -16,6 +16,7 @@ mod pinned;
 mod places;
 mod plant;
 mod readable;
+mod relisted;
 mod request;
 mod review;
 mod roots;
@@ -40,6 +41,7 @@ use self::memory::Remembers;
 pub use self::memory::{Charge, Memory, Over};
 pub use self::places::Places;
 use self::plant::Planted;
+use self::relisted::Lists;
 pub use self::roots::CHANGED;
 use self::roots::Roots;
 pub use self::server::{Blocked, Server};
@@ -213,6 +215,7 @@ pub struct Session {
     planted: Option<Planted>,
     watch: Option<Arc<dyn Watch>>,
     roots: Roots,
+    lists: Lists,
     asked: Asked,
     held: Held,
     /// What nobody else knows.
@@ -225,6 +228,7 @@ pub struct Session {
 impl Session {
     /// A conversation that has not begun, whose calls are counted by `meter`.
     pub fn new(server: Arc<Server>, parties: Parties, meter: Arc<Meter>) -> Self {
+        let lists = Lists::of_now(&server.editions);
         Self {
             server,
             parties,
@@ -239,6 +243,7 @@ impl Session {
             planted: None,
             watch: None,
             roots: Roots::default(),
+            lists,
             asked: Asked::default(),
             held: Held::default(),
             secret: None,
@@ -288,6 +293,11 @@ impl Session {
     /// The question that a request of the client waits for, if it waits for a person.
     pub fn asks_about(&self, id: &Id) -> Option<&str> {
         self.asked.question(id)
+    }
+
+    /// Whether an answer to this request of the client waits for a person.
+    pub fn holds(&self, id: &Id) -> bool {
+        self.held.has(Side::Client, id)
     }
 
     /// The states under which calls are to come again, with what was said to the question about them.
@@ -341,9 +351,10 @@ impl Session {
         self.waiting.len() + self.asked.parked.len() + self.held.len()
     }
 
-    /// Whether anything waits, for an answer or to come again: time ends it.
-    pub fn is_waited_for(&self) -> bool {
-        !self.waiting.is_empty() || self.asked() > 0
+    /// Whether there is something to be done when time passes: what waits, for an answer or to come
+    /// again, is ended by it, and a client is told of lists that have become others.
+    pub fn is_due(&self) -> bool {
+        !self.waiting.is_empty() || self.asked() > 0 || self.lists.are_old(&self.server.editions)
     }
 
     /// Whether a request of the client waits for an answer.
@@ -397,6 +408,7 @@ impl Session {
                 turn.asked_passed();
                 turn.held_passed();
                 turn.roots_passed();
+                turn.relist();
             }
             Event::Granted { roots, tell } => turn.granted(roots, tell),
             Event::Replaced { why } => {

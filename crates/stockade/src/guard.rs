@@ -27,7 +27,7 @@ use stockade_core::check::{self, redacted, visible};
 use stockade_core::judge::Cleared;
 use stockade_core::leads;
 use stockade_core::lock::Difference;
-use stockade_core::message::{Frame, Kind, Message, Side};
+use stockade_core::message::{Frame, Id, Kind, Message, Side};
 use stockade_core::meter::Meter;
 use stockade_core::policy::Policy;
 use stockade_core::record::{self, Record};
@@ -445,6 +445,8 @@ pub struct Conversation {
     overdue: tokio::sync::watch::Sender<bool>,
     desk: OnceLock<Desk>,
     answers: Mutex<Option<Answers>>,
+    /// Something waits for a person that did not before.
+    parks: tokio::sync::watch::Sender<()>,
     /// It, in the numbers, if it is counted.
     talk: Option<Talk>,
     /// Where it is kept as it was said, if somebody writes it down.
@@ -467,10 +469,10 @@ impl Conversation {
         }
         let session = Mutex::new(session);
         let (board, overdue) = Default::default();
-        let (desk, answers) = (OnceLock::new(), Mutex::default());
+        let (desk, answers, parks) = (OnceLock::new(), Mutex::default(), Default::default());
         let talk = guard.metrics.get().map(Talk::new);
         let tape = OnceLock::new();
-        Self { guard, parties, session, board, overdue, desk, answers, talk, tape }
+        Self { guard, parties, session, board, overdue, desk, answers, parks, talk, tape }
     }
 
     /// Has what the client says and is told be kept, from now on.
@@ -535,6 +537,17 @@ impl Conversation {
     /// to who waits for one.
     pub fn holds_answers(&self) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).heeds_answers();
+    }
+
+    /// Returns when the answer to the request `id` waits for a person.
+    pub async fn holds(&self, id: &Id) {
+        let mut parks = self.parks.subscribe();
+        while !self.look(|it| it.holds(id)) {
+            // It does not fail for as long as this is here.
+            if parks.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// What is answered, for one who takes it in.
@@ -618,6 +631,7 @@ impl Conversation {
                     if let Some(desk) = self.desk.get() {
                         desk.ask(question);
                     }
+                    self.parks.send_replace(());
                 }
                 Effect::Answer { call, digest, approved, says } => {
                     if let Some(desk) = self.desk.get() {

@@ -74,6 +74,12 @@ impl Pins {
         Some(Difference::of(part, name, forms, Some(&definition.to_value())))
     }
 
+    /// Whether `other` approves the same things of this sort.
+    pub(crate) fn approves_like(&self, other: &Self, part: Part) -> bool {
+        let (own, others) = (self.entry.offers.of(part), other.entry.offers.of(part));
+        own.eq(others) && (part != Part::Tool || self.alike == other.alike)
+    }
+
     /// The tools that were approved, as a listing has them.
     pub(crate) fn tools(&self) -> Value {
         let tools = self.entry.offers.of(Part::Tool);

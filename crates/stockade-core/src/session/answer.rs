@@ -109,6 +109,7 @@ impl Turn<'_> {
             Ok(cleared) => {
                 if from == Side::Server && &*waiting.method == "initialize" {
                     self.greeted(&original);
+                    self.session.lists.greeted(cleared.message());
                 }
                 self.learn(cleared.message(), &waiting, clean);
                 self.outcome(&waiting, status, |it| {

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Effect;
 use super::asked::{PROGRESS_MS, progress, was_told};
+use super::places::Place;
 use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::approval::{self, Answer, Claims, Question};
@@ -69,6 +70,8 @@ struct Answered {
     told_ms: u64,
     /// How often its client was told that it waits.
     told: u32,
+    /// Its place among all that waits.
+    _place: Place,
 }
 
 /// An answer that nobody is asked about.
@@ -89,25 +92,27 @@ impl Turn<'_> {
         };
         let limits = &self.policy.limits;
         let message = judgement.message();
-        let waits = self.session.asked.len() + self.session.held.len();
         if !self.session.held.heeded || self.policy.asks_nobody {
             return Err(Box::new((waiting, judgement, kept)));
         }
-        let why = if waits >= limits.approvals_max {
-            Some(("approvals_max", "too many calls wait for a person"))
-        } else if message.bytes().len() > limits.approval_bytes_max {
-            Some(("approval_bytes_max", "it is longer than a person would read"))
+        let place = if message.bytes().len() > limits.approval_bytes_max {
+            Err(("approval_bytes_max", "it is longer than a person would read"))
         } else {
-            None
+            let (places, who) = (&self.session.asked.places, &self.session.parties.principal);
+            let place = places.take(who, limits.approvals_max);
+            place.ok_or(("approvals_max", "too many calls wait for a person"))
         };
-        if let Some((limit, why)) = why {
-            let verdict = Verdict::Deny(Reason {
-                rule: format!("limits.{limit}"),
-                external: why.to_owned(),
-                internal: why.to_owned(),
-            });
-            return Err(Box::new((waiting, Box::new(judgement.and(verdict)), kept)));
-        }
+        let place = match place {
+            Ok(place) => place,
+            Err((limit, why)) => {
+                let verdict = Verdict::Deny(Reason {
+                    rule: format!("limits.{limit}"),
+                    external: why.to_owned(),
+                    internal: why.to_owned(),
+                });
+                return Err(Box::new((waiting, Box::new(judgement.and(verdict)), kept)));
+            }
+        };
         let (from, reasons) = (message.from(), reasons.clone());
         let expires_in_ms =
             u64::try_from(limits.approval_timeout_s).unwrap_or(u64::MAX).saturating_mul(1000);
@@ -150,6 +155,7 @@ impl Turn<'_> {
             since_ms: self.now_ms,
             told_ms: self.now_ms,
             told: 0,
+            _place: place,
             until_ms: self.now_ms.saturating_add(expires_in_ms),
             // What waits for a person takes no room from what does not.
             waiting: Waiting { slot: None, ..waiting },
@@ -302,14 +308,15 @@ impl Turn<'_> {
         }
         let held = self.session.held.answers.iter_mut();
         let due = held.filter(|(_, it)| now_ms.saturating_sub(it.told_ms) >= PROGRESS_MS);
-        let mut due: Vec<(u64, Value)> = due
-            .filter_map(|((asker, _), it)| {
+        let mut due: Vec<(u64, Id, Value)> = due
+            .filter_map(|((asker, id), it)| {
                 (it.told, it.told_ms) = (it.told.saturating_add(1), now_ms);
-                Some((it.waiting.number, progress(*asker, &it.waiting, it.told)?))
+                let progress = progress(*asker, &it.waiting, it.told)?;
+                Some((it.waiting.number, id.clone(), progress))
             })
             .collect();
-        due.sort_by_key(|(number, _)| *number);
-        due.iter().for_each(|(_, it)| self.own(Side::Client, it));
+        due.sort_by_key(|(number, ..)| *number);
+        due.iter().for_each(|(_, id, it)| self.own_about(id, it));
     }
 
     /// Takes away those that wait and of which this holds, oldest first.

@@ -87,8 +87,16 @@ impl Turn<'_> {
     /// Writes down what is not as it was approved, once each, and has it kept for whoever may
     /// approve it.
     fn differs(&mut self, differences: Vec<Difference>, waiting: &Waiting) {
-        let new: Vec<Difference> =
-            differences.into_iter().filter(|it| self.session.server.notes(it)).collect();
+        let mut new = Vec::new();
+        for difference in differences {
+            let (tells, lost) = self.session.server.notes(&difference);
+            // The client of a session is about to read the very list. Of many who share a modern
+            // conversation, one is.
+            if waiting.revision.era() == revision::Era::Legacy {
+                lost.into_iter().for_each(|it| self.session.lists.has_read(it));
+            }
+            new.extend(tells.then_some(difference));
+        }
         let more = new.len().saturating_sub(TOLD_MAX);
         for difference in new.into_iter().take(TOLD_MAX) {
             let mut record = self.exchange(record::Kind::Lock, waiting);
@@ -201,6 +209,11 @@ impl Turn<'_> {
             (it.decision, it.rule) = (Some("deny"), Some(RULE.to_owned()));
             it.says.clone_from(&reason.internal);
         });
+        if &*waiting.method == "initialize" {
+            // It has begun all the same, and goes on once it is approved.
+            self.greeted(message);
+            self.session.lists.greeted_for_another();
+        }
         match self.for_blocked(message, waiting, blocked) {
             Some(result) => {
                 let id = id.to_value();
@@ -223,7 +236,9 @@ impl Turn<'_> {
         let mut result = match &*waiting.method {
             "initialize" => {
                 let legacy = version.filter(|it| it.era() == revision::Era::Legacy);
-                self.greeting(legacy.unwrap_or(Revision::V2025_11_25))
+                // One that was asked to begin can come back.
+                let tells = said.from() == Side::Server;
+                self.greeting(legacy.unwrap_or(Revision::V2025_11_25), tells)
             }
             "server/discover" => json!({
                 "supportedVersions": [Revision::V2026_07_28.name()],
@@ -246,11 +261,12 @@ impl Turn<'_> {
         Some(result)
     }
 
-    fn greeting(&mut self, revision: Revision) -> Value {
+    fn greeting(&mut self, revision: Revision, tells: bool) -> Value {
+        let tools = if tells { json!({ "listChanged": true }) } else { json!({}) };
         self.session.revision = Some(revision);
         json!({
             "protocolVersion": revision.name(),
-            "capabilities": { "tools": {} },
+            "capabilities": { "tools": tools },
             "serverInfo": { "name": "stockade", "version": env!("CARGO_PKG_VERSION") },
         })
     }

@@ -9,6 +9,7 @@ use super::client::Client;
 use super::effects::{clipped, reason};
 use super::elicited::has_own_state;
 use super::memory::Refused;
+use super::relisted::Each;
 use super::turn::Turn;
 use super::waiting::{Era, Waiting};
 use super::{Effect, Session, roots, shadow};
@@ -334,6 +335,7 @@ impl Turn<'_> {
             charges: Vec::new(),
             asks_for_task: revision.asks_for_tasks()
                 && message.get("task").is_some_and(Json::is_object),
+            tells: Each::default(),
             unknown,
         })
     }

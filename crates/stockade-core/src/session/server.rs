@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::relisted::{Editions, List};
 use crate::catalog::{Catalog, Definition};
 use crate::json::{Document, Json};
 use crate::lock::{Difference, Part, Pins};
+use crate::policy::Policy;
 use crate::seen::Seen;
 
 /// What all conversations with one server share.
@@ -18,6 +20,8 @@ pub struct Server {
     /// Its answers that were judged already.
     pub(super) seen: Seen,
     held: RwLock<Held>,
+    /// How often its lists have become others by what is done here.
+    pub(super) editions: Editions,
     /// What its tools were seen doing.
     did: RwLock<HashMap<String, Did>>,
 }
@@ -41,6 +45,17 @@ struct Held {
     differs: HashMap<(Part, String), Arc<Difference>>,
     /// What was written down already.
     noted: HashSet<(Part, String)>,
+}
+
+impl Held {
+    /// Whether a list shows other things of this sort once these are the pins.
+    fn lists_otherwise(&self, part: Part, now: &Pins) -> bool {
+        // Whatever was listed before there were any, was so by nobody's leave.
+        let Some(pins) = &self.pins else { return self.blocked.is_some() };
+        self.blocked.is_some()
+            || self.differs.keys().any(|(it, _)| *it == part)
+            || !pins.approves_like(now, part)
+    }
 }
 
 /// Why nothing may be asked of a server.
@@ -69,15 +84,27 @@ impl Server {
             // Before it has listed anything, its tools are what was approved.
             self.learn(document.root().get("tools"));
         }
+        let pins = Arc::new(pins);
+        let now = Held { pins: Some(Arc::clone(&pins)), ..Held::default() };
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        *held = Held { pins: Some(Arc::new(pins)), ..Held::default() };
+        let before = std::mem::replace(&mut *held, now);
+        drop(held);
         self.seen.forget();
+        // Counted last: whoever is told by that reads the new list.
+        for part in Part::ALL.into_iter().filter(|it| before.lists_otherwise(*it, &pins)) {
+            List::of(part).into_iter().for_each(|it| self.editions.anew(it));
+        }
     }
 
     /// Lets nothing pass between it and its clients.
     pub fn block(&self, blocked: Arc<Blocked>) {
-        self.held.write().unwrap_or_else(PoisonError::into_inner).blocked = Some(blocked);
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let was_free = held.blocked.replace(blocked).is_none();
+        drop(held);
         self.seen.forget();
+        if was_free {
+            self.editions.all_anew();
+        }
     }
 
     /// Why nothing passes, where that is so.
@@ -99,17 +126,34 @@ impl Server {
         held.differs.get(&(part, name.to_owned())).cloned()
     }
 
-    /// Takes note of a difference, and says whether it is to be told.
-    pub(super) fn notes(&self, difference: &Difference) -> bool {
+    /// Takes note of a difference, and says whether it is to be told, and which list has lost something
+    /// by it.
+    pub(super) fn notes(&self, difference: &Difference) -> (bool, Option<List>) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let key = (difference.part, difference.name.clone());
+        let mut lost = None;
         // What was never approved is refused without being remembered.
         if held.pins.as_ref().is_some_and(|it| it.knows(key.0, &key.1)) {
-            held.differs.insert(key, Arc::new(difference.clone()));
+            let is_new = held.differs.insert(key, Arc::new(difference.clone())).is_none();
+            lost = List::of(difference.part).filter(|_| is_new);
             self.seen.forget();
         }
         let digest = difference.digest.clone().unwrap_or_default();
-        held.noted.len() < NOTED_MAX && held.noted.insert((difference.part, digest))
+        let tells = held.noted.len() < NOTED_MAX && held.noted.insert((difference.part, digest));
+        drop(held);
+        lost.into_iter().for_each(|it| self.editions.anew(it));
+        (tells, lost)
+    }
+
+    /// Another policy holds. Where it shows other tools, whoever has listed them is told.
+    pub fn shown_by(&self, before: &Policy, now: &Policy) {
+        let shows = |policy: &Policy, tool: &str| policy.shadow || policy.lists(tool);
+        let catalog = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
+        let differs = catalog.names().any(|it| shows(before, it) != shows(now, it));
+        drop(catalog);
+        if differs {
+            self.editions.anew(List::Tools);
+        }
     }
 
     /// The tool that goes by `name`, as it was last listed.

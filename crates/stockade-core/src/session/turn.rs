@@ -152,6 +152,9 @@ impl Turn<'_> {
         }
         if self.session.server.blocked().is_some() {
             // Neither side hears of the other.
+            if from == Side::Client && &*method == "notifications/initialized" {
+                self.session.lists.begins_blocked(message);
+            }
             return;
         }
         if self.heeds(from, &method) {
@@ -172,6 +175,10 @@ impl Turn<'_> {
             }
             "notifications/progress" => {
                 self.progressed(&message);
+                None
+            }
+            "notifications/subscriptions/acknowledged" if from == Side::Server => {
+                self.acknowledged(&message);
                 None
             }
             _ => None,
@@ -218,6 +225,9 @@ impl Turn<'_> {
         // What is refused here is dropped: nobody waits for a notification.
         if let Ok(cleared) = cleared {
             self.effects.push(Effect::Send(cleared.clone()));
+            if from == Side::Client && &*waiting.method == "notifications/initialized" {
+                self.session.lists.begins();
+            }
             self.greets(&waiting.method, &cleared);
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use super::memory::Charge;
+use super::relisted::Each;
 use crate::catalog::Definition;
 use crate::json::Json;
 use crate::message::{Id, Message};
@@ -36,6 +37,8 @@ pub(super) struct Waiting {
     pub(super) charges: Vec<Charge>,
     /// It has asked for a task, which may answer it.
     pub(super) asks_for_task: bool,
+    /// The lists whose changes it is told of, of a subscription.
+    pub(super) tells: Each<bool>,
     /// Only an error may answer it: it is in a revision that the guard does not know.
     pub(super) unknown: bool,
 }

@@ -1,7 +1,8 @@
-//! `stockade doctor`: what this machine can do for a sandbox, as a table or for a program. What is
-//! tried, and how, is in `stockade-sandbox`.
+//! `stockade doctor`: what this machine can do for a sandbox, as a table or for a program, and which
+//! lock servers would be held to. What is tried, and how, is in `stockade-sandbox`.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,27 +10,40 @@ use comfy_table::{ContentArrangement, LineStyle, Table, presets};
 use serde_json::{Value, json};
 use stockade_sandbox::{Diagnosis, Feature, Guarantee, Strength, Works, examine};
 
-use super::Format;
+use super::locked::{failed, shown};
+use super::{Format, State};
 use crate::engine::{Engine, found};
 use crate::failure::{Exit, Failure};
+use crate::lock::Place;
 
 /// Where the terminal does not say how wide it is.
 const WIDTH: u16 = 100;
 
 /// Try what a sandbox is made of on this machine, and say what is missing and what to do
 #[derive(Debug, Args)]
-#[command(after_help = "Each feature is tried in a process of its own, which ends with it.
+#[command(
+    after_help = "Each feature is tried in a process of its own, which ends with it. The lock is the one that `run` would
+read with the same options.
 
-Exit codes: 0 when every guarantee is enforced that is by default; 97 when one is not.")]
+Exit codes: 0 when every guarantee is enforced that is by default; 97 when one is not."
+)]
 pub(super) struct Doctor {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Look at the lock beside this policy
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Look at this lock
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    #[command(flatten)]
+    state: State,
 }
 
 impl Doctor {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let found = Findings { diagnosis: examine(), engines: found() };
+        let found = Findings { diagnosis: examine(), engines: found(), lock: self.pinned() };
         let page = match self.format {
             Format::Human => found.page(width()),
             Format::Json => format!("{}\n", found.json()),
@@ -40,12 +54,38 @@ impl Doctor {
             false => Exit::Unenforced.into(),
         })
     }
+
+    /// What there is of a lock.
+    fn pinned(&self) -> Pinned {
+        let place = self.state.own();
+        let place = place.map(|it| Place::new(self.lock.as_deref(), self.policy.as_deref(), &it));
+        match place {
+            Ok(place) => {
+                let lock = place.read().map(|it| it.map(|it| it.servers.len()));
+                let servers = lock.map_err(|it| told(&failed(&it)));
+                Pinned { file: Some(place.path().to_owned()), servers }
+            }
+            Err(failure) => Pinned { file: None, servers: Err(told(&failure)) },
+        }
+    }
+}
+
+/// Which lock would be read, and how many servers it pins; none, where there is no lock.
+struct Pinned {
+    file: Option<PathBuf>,
+    servers: Result<Option<usize>, String>,
+}
+
+fn told(failure: &Failure) -> String {
+    let told = failure.to_string();
+    told.strip_prefix("error: ").unwrap_or(&told).to_owned()
 }
 
 /// All that was found.
 struct Findings {
     diagnosis: Diagnosis,
     engines: Vec<Engine>,
+    lock: Pinned,
 }
 
 impl Findings {
@@ -67,7 +107,7 @@ impl Findings {
         for (names, remedy) in self.remedies() {
             page.push_str(&format!("\n{}: {remedy}\n", names.join(", ")));
         }
-        format!("{page}\n{}\n", self.verdict())
+        format!("{page}\n{}\n\n{}\n", self.lock.line(), self.verdict())
     }
 
     /// What can be done, each said once with what it is about.
@@ -132,6 +172,28 @@ impl Findings {
             "guarantees": guarantees.collect::<Vec<_>>(),
             "allow_weaker": weaker.iter().map(|it| it.name()).collect::<Vec<_>>(),
             "refused": refused,
+            "lock": self.lock.json(),
+        })
+    }
+}
+
+impl Pinned {
+    fn line(&self) -> String {
+        let file = self.file.as_ref().map(|it| shown(&it.to_string_lossy())).unwrap_or_default();
+        match &self.servers {
+            Ok(None) => format!("lock: there is none at `{file}`, so no server is pinned by it"),
+            Ok(Some(1)) => format!("lock: `{file}` can be read, and pins 1 server"),
+            Ok(Some(number)) => format!("lock: `{file}` can be read, and pins {number} servers"),
+            Err(why) => format!("lock: {why}"),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "file": self.file.as_ref().map(|it| it.to_string_lossy()),
+            "found": !matches!(self.servers, Ok(None)),
+            "servers": self.servers.as_ref().ok().copied().flatten(),
+            "error": self.servers.as_ref().err(),
         })
     }
 }
@@ -181,7 +243,8 @@ mod tests {
             weaker: vec![Guarantee::Memory],
             refused: None,
         };
-        Findings { diagnosis, engines: Vec::new() }
+        let lock = Pinned { file: Some("/lock".into()), servers: Ok(Some(2)) };
+        Findings { diagnosis, engines: Vec::new(), lock }
     }
 
     #[test]

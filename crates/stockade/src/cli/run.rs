@@ -744,7 +744,12 @@ pub(super) fn watch(
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let (replaced, has_policy) = (kept.replaced(), kept.has_the_policy());
                 let written = follows.filter(|_| has_policy).and_then(|it| it.look());
-                (replaced, has_policy, has_policy.then(|| looking.live().look()).flatten(), written)
+                let before = looking.policy();
+                let changed = has_policy.then(|| looking.live().look()).flatten();
+                if let Some(Change::Replaced(now)) = &changed {
+                    looking.server.shown_by(&before, now);
+                }
+                (replaced, has_policy, changed, written)
             };
             let looked = tokio::task::spawn_blocking(look).await;
             let Ok((replaced, has_policy, changed, written)) = looked else { return };

@@ -99,9 +99,25 @@ pub enum Receiver {
     Unix(PathBuf),
     /// A connection, each time a new one.
     Tcp(String),
-    /// The same.
-    Tls(String, Tls),
+    /// The same, and whose word is taken for the end of it.
+    Tls(String, Tls, End),
 }
+
+/// What says that a receiver has read a connection over TLS to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The receiver itself (`close_notify`), as RFC 5425 demands.
+    Said,
+    /// The end of the connection below, which anybody on the way can make.
+    Below,
+}
+
+/// A receiver has ended a connection over TLS, and has not said so.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it ended the connection without saying so (close_notify), so nobody knows how much it has read"
+)]
+pub struct Unsaid;
 
 impl Receiver {
     /// Has all of these lines taken, in order. When this returns, they are, as far as can be known.
@@ -136,10 +152,20 @@ impl Receiver {
                 let stream = in_time(TcpStream::connect(&*place)).await?;
                 has_all(&told(stream, lines, framing).await?)
             }
-            Self::Tls(place, tls) => {
-                let stream = in_time(tls.connect(place)).await?;
+            Self::Tls(place, tls, end) => {
+                let mut stream = in_time(tls.connect(place)).await?;
+                say(&mut stream, lines, framing).await?;
+                match (ended(&mut stream).await, end) {
+                    (Ok(()), _) => (),
+                    // What is cut off in place of being ended is an error of TLS.
+                    (Err(error), End::Below) if is_cut_off(&error) => (),
+                    (Err(error), End::Said) if is_cut_off(&error) => {
+                        return Err(io::Error::new(error.kind(), Unsaid));
+                    }
+                    (Err(error), End::Said | End::Below) => return Err(error),
+                }
                 // Who says so and has not read everything has the connection below reset.
-                let (mut below, _) = told(stream, lines, framing).await?.into_inner();
+                let (mut below, _) = stream.into_inner();
                 ended(&mut below).await?;
                 has_all(&below)
             }
@@ -166,6 +192,17 @@ async fn told<S: AsyncRead + AsyncWrite + Unpin>(
     lines: &[String],
     framing: Framing,
 ) -> io::Result<S> {
+    say(&mut stream, lines, framing).await?;
+    ended(&mut stream).await?;
+    Ok(stream)
+}
+
+/// Says all of it, and ends the connection.
+async fn say(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    lines: &[String],
+    framing: Framing,
+) -> io::Result<()> {
     for line in lines {
         let framed = match framing {
             Framing::Line => format!("{line}\n"),
@@ -176,14 +213,18 @@ async fn told<S: AsyncRead + AsyncWrite + Unpin>(
     in_time(stream.flush()).await?;
     let mut unread = [0; 4096];
     while let Some(read) = stream.read(&mut unread).now_or_never() {
-        if read? == 0 {
-            return Err(too_soon());
-        }
+        match read {
+            Ok(0) => return Err(too_soon()),
+            Err(error) if is_cut_off(&error) => return Err(too_soon()),
+            read => read?,
+        };
     }
-    in_time(stream.shutdown()).await?;
-    // What is cut off in place of being ended is an error of TLS here, and nobody else can end it.
-    ended(&mut stream).await?;
-    Ok(stream)
+    in_time(stream.shutdown()).await
+}
+
+/// Whether the connection below TLS has ended, and nobody has said so in it.
+fn is_cut_off(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
 }
 
 async fn ended(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {

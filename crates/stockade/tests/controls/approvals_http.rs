@@ -37,18 +37,18 @@ const CLIENT: &str = "\n[approvals]\nclient = true\n";
 
 /// What is in front of the server, and how its client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Form {
+pub(crate) struct Form {
     is_remote: bool,
     revision: &'static str,
 }
 
 impl Form {
-    fn is_modern(self) -> bool {
+    pub(crate) fn is_modern(self) -> bool {
         self.revision == MODERN
     }
 }
 
-const FORMS: &[Form] = &[
+pub(crate) const FORMS: &[Form] = &[
     Form { is_remote: false, revision: "2025-03-26" },
     Form { is_remote: false, revision: "2025-11-25" },
     Form { is_remote: false, revision: MODERN },
@@ -64,10 +64,10 @@ enum Server {
 }
 
 /// A gateway in front of a server that has `pay`.
-struct Stand {
-    home: Home,
+pub(crate) struct Stand {
+    pub(crate) home: Home,
     server: Server,
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
     form: Form,
 }
 
@@ -77,7 +77,7 @@ impl Stand {
     }
 
     /// With a script, and one key for each of these people.
-    fn with(form: Form, more: &str, script: Script, people: &[&str]) -> Self {
+    pub(crate) fn with(form: Form, more: &str, script: Script, people: &[&str]) -> Self {
         let home = Home::new();
         home.policy(&format!("{ASKS}{more}"));
         let script = script.with(tool("pay")).with(tool("pay_all"));
@@ -103,7 +103,7 @@ impl Stand {
         self.client_of(self.gateway.connect(), json!({}))
     }
 
-    fn client_of(&self, connection: Connection, can: Value) -> Client {
+    pub(crate) fn client_of(&self, connection: Connection, can: Value) -> Client {
         self.client_in(self.form.revision, connection, can)
     }
 
@@ -126,7 +126,7 @@ impl Stand {
         client
     }
 
-    fn messages(&self) -> Vec<Value> {
+    pub(crate) fn messages(&self) -> Vec<Value> {
         match &self.server {
             Server::Here(it) => it.messages(),
             Server::There(it) => it.messages(),
@@ -144,17 +144,17 @@ impl Stand {
         decisions.find(|it| it["call"] == id && it["decision"] != "ask").expect(id)
     }
 
-    fn allows(&self, id: &str) {
+    pub(crate) fn allows(&self, id: &str) {
         let done = approvals(&self.home, &["allow", id]);
         assert!(done.status.success(), "{:?} {done:?}", self.form);
     }
 
-    fn denies(&self, id: &str) {
+    pub(crate) fn denies(&self, id: &str) {
         assert!(approvals(&self.home, &["deny", id]).status.success());
     }
 
     #[track_caller]
-    fn complains(&self, id: &str) {
+    pub(crate) fn complains(&self, id: &str) {
         let done = approvals(&self.home, &["allow", id]);
         let says = String::from_utf8_lossy(&done.stderr);
         assert!(!done.status.success() && says.contains("no question"), "{done:?}");
@@ -162,14 +162,14 @@ impl Stand {
 }
 
 /// A client: a key, and a session where there are sessions.
-struct Client {
+pub(crate) struct Client {
     connection: Connection,
     is_modern: bool,
     can: Value,
 }
 
 /// A request that is under way.
-struct Waits {
+pub(crate) struct Waits {
     connection: Connection,
     id: Value,
     is_stream: bool,
@@ -192,7 +192,7 @@ impl Client {
     }
 
     /// Sends a request on a connection of its own, and reads the head of its answer.
-    fn begins(&self, message: &Value) -> Waits {
+    pub(crate) fn begins(&self, message: &Value) -> Waits {
         let (mut connection, id) = self.sends(message);
         let head = connection.head().expect("an answer");
         let is_stream = head.header("content-type") == Some("text/event-stream");
@@ -215,12 +215,12 @@ impl Client {
 
     /// Sends a request, and waits for its answer.
     #[track_caller]
-    fn ask(&self, message: &Value) -> Value {
+    pub(crate) fn ask(&self, message: &Value) -> Value {
         self.begins(message).answer()
     }
 
     /// Sends what nobody answers.
-    fn tells(&self, message: &Value) -> u16 {
+    pub(crate) fn tells(&self, message: &Value) -> u16 {
         let (mut connection, _) = self.sends(message);
         connection.response().status
     }
@@ -228,7 +228,7 @@ impl Client {
 
 impl Waits {
     /// What comes next; nothing, at the end.
-    fn next(&mut self) -> Option<Value> {
+    pub(crate) fn next(&mut self) -> Option<Value> {
         if let Some(whole) = self.whole.take() {
             return serde_json::from_str(&whole).ok();
         }
@@ -244,7 +244,7 @@ impl Waits {
     }
 
     #[track_caller]
-    fn answer(&mut self) -> Value {
+    pub(crate) fn answer(&mut self) -> Value {
         loop {
             let message = self.next().unwrap_or_else(|| panic!("no answer to {}", self.id));
             if message.get("method").is_none() && message["id"] == self.id {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::harness::home::copy_stockade;
 use crate::harness::process::{kill, with_mark};
-use crate::harness::wait_for;
+use crate::harness::{Home, Script, wait_for};
 
 crate::rows![
     x08_without_namespaces_nothing_is_started,
@@ -23,6 +23,7 @@ crate::rows![
     x08_without_namespaces_what_cannot_be_kept_is_in_no_root,
     x08_the_doctor_says_what_is_missing,
     x08_the_doctor_leaves_nothing,
+    c02_the_doctor_says_which_lock_there_is,
 ];
 
 const NOBODY: u32 = 65534;
@@ -343,6 +344,49 @@ fn x08_the_doctor_leaves_nothing() {
         let left = orphaned_groups(Path::new("/sys/fs/cgroup"));
         left.iter().all(|it| before.contains(it)).then_some(())
     });
+}
+
+fn c02_the_doctor_says_which_lock_there_is() {
+    let home = Home::new();
+    let doctor = |options: &[&str]| {
+        let page = home.stockade(["doctor"]).args(home.state()).args(options).output().unwrap();
+        let mut json = home.stockade(["doctor", "--format", "json"]);
+        let json = json.args(home.state()).args(options).output().unwrap();
+        let page = said(&page.stdout);
+        let line = page.lines().find(|it| it.starts_with("lock: ")).expect(&page).to_owned();
+        (line, report(&json)["lock"].clone())
+    };
+    let file = home.path().join("state/stockade.lock");
+    let (line, lock) = doctor(&[]);
+    assert!(line.contains("there is none") && line.contains(file.to_str().unwrap()), "{line}");
+    assert_eq!(lock, json!({ "file": file, "found": false, "servers": null, "error": null }));
+
+    let fake = home.fake(Script::default());
+    let mut approve = home.stockade(["lock"]);
+    approve.args(home.unheld()).arg("--").args(fake.command());
+    assert!(approve.output().unwrap().status.success());
+    let (line, lock) = doctor(&[]);
+    assert!(line.ends_with("can be read, and pins 1 server"), "{line}");
+    assert_eq!(lock, json!({ "file": file, "found": true, "servers": 1, "error": null }));
+
+    // The one that `run` would read with the same options.
+    let project = home.path().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("stockade.toml"), "").unwrap();
+    fs::write(project.join("stockade.lock"), r#"{"servers":{},"version":1}"#).unwrap();
+    let policy = project.join("stockade.toml");
+    let (line, lock) = doctor(&["--policy", policy.to_str().unwrap()]);
+    assert!(line.ends_with("pins 0 servers"), "{line}");
+    assert_eq!(lock["file"], json!(project.join("stockade.lock")));
+    let named = project.join("gone.lock");
+    let (line, lock) = doctor(&["--lock", named.to_str().unwrap()]);
+    assert!(line.contains("there is no lock"), "{line}");
+    assert_eq!((&lock["found"], &lock["servers"]), (&json!(true), &Value::Null), "{lock}");
+
+    fs::write(&file, "{}").unwrap();
+    let (line, lock) = doctor(&[]);
+    assert!(line.contains("cannot be used"), "{line}");
+    assert!(lock["error"].as_str().unwrap().contains("help: "), "{lock}");
 }
 
 /// Control groups of ours whose maker, which their names say, has ended.

@@ -26,6 +26,7 @@ crate::rows![
     l05_a_receiver_that_cannot_prove_who_it_is_gets_nothing,
     l05_an_export_that_is_killed_goes_on,
     l05_a_receiver_that_goes_away_gets_the_rest,
+    l05_who_ends_a_connection_unsaid_is_not_believed_unasked,
     l05_a_receiver_that_does_not_read_holds_up_no_guard,
     l05_what_was_removed_before_it_was_exported_is_told,
     l05_a_changed_ledger_is_exported_up_to_the_change,
@@ -103,6 +104,8 @@ pub(crate) struct Manner {
     slow: Duration,
     /// After so many messages of all it leaves a connection, once.
     leaves_after: Option<usize>,
+    /// It does not say over TLS that it ends a connection.
+    unsaid: bool,
 }
 
 impl Sink {
@@ -124,7 +127,9 @@ impl Sink {
                             // Whoever does not trust it has nothing to say.
                             let Ok(mut stream) = tls.accept(stream).await else { continue };
                             read(&mut stream, &taken, &mut manner).await;
-                            let _ended = stream.shutdown().await;
+                            if !manner.unsaid {
+                                let _ended = stream.shutdown().await;
+                            }
                         }
                     }
                 }
@@ -255,7 +260,8 @@ fn l05_an_export_that_is_killed_goes_on() {
 }
 
 fn l05_a_receiver_that_goes_away_gets_the_rest() {
-    let manner = Manner { leaves_after: Some(1500), slow: Duration::from_millis(2) };
+    let manner =
+        Manner { leaves_after: Some(1500), slow: Duration::from_millis(2), ..Manner::default() };
     let sink = Sink::new(None, manner);
     let home = Home::new();
     filled(&home, 3000);
@@ -264,6 +270,32 @@ fn l05_a_receiver_that_goes_away_gets_the_rest() {
     assert!(output.status.success(), "{output:?}");
     let taken: HashSet<String> = sink.messages().iter().map(|it| hash(it)).collect();
     assert_eq!(taken, hashes(&home).into_iter().collect());
+}
+
+/// As rsyslog does with GnuTLS.
+fn l05_who_ends_a_connection_unsaid_is_not_believed_unasked() {
+    let authority = Authority::new("ours");
+    let manner = Manner { unsaid: true, ..Manner::default() };
+    let sink = Sink::new(Some(authority.vouch("127.0.0.1", 2099)), manner);
+    let home = Home::new();
+    filled(&home, 3);
+    let expected = hashes(&home);
+    let (ca, place) = (authority.file(&home), sink.place("tls"));
+    let args = ["--format", "syslog", "--to", &place, "--ca", ca.to_str().unwrap()];
+    // Not even for ever: it would be told the same again and again.
+    let output = export(&home, &[&args[..], &["--follow"]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let says = said(&output);
+    assert!(says.contains("without saying so") && says.contains("--tcp-end"), "{says}");
+    assert_eq!(sink.messages().len(), 5 * expected.len());
+    let output = export(&home, &[&args[..], &["--tcp-end"]].concat()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(sink.messages().len(), 6 * expected.len());
+    // And it was taken.
+    assert!(export(&home, &args).output().unwrap().status.success());
+    assert_eq!(sink.messages().len(), 6 * expected.len());
+    let output = export(&home, &["--to", "tcp://127.0.0.1:9", "--tcp-end"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 fn l05_a_receiver_that_does_not_read_holds_up_no_guard() {

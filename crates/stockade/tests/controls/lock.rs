@@ -50,7 +50,7 @@ impl Place {
     }
 
     /// `stockade lock WORDS … -- FAKE`.
-    fn lock(&self, words: &[&str]) -> Output {
+    pub(crate) fn lock(&self, words: &[&str]) -> Output {
         let mut command = self.home.stockade(["lock"]);
         command.args(words).args(&self.options).arg("--").args(self.fake.command());
         command.stdin(Stdio::null()).output().unwrap()

@@ -19,6 +19,7 @@
 
 mod alerts;
 mod approvals;
+mod approvals_answers;
 mod approvals_grants;
 mod approvals_http;
 mod approvals_servers;
@@ -56,6 +57,7 @@ mod policies;
 mod processes;
 mod protocol;
 mod quotas;
+mod relisted;
 mod results;
 mod risk;
 mod roots;
@@ -99,6 +101,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("metrics", metrics::ROWS),
     ("traces", traces::ROWS),
     ("approvals_http", approvals_http::ROWS),
+    ("approvals_http", approvals_answers::ROWS),
     ("elicited", elicited::ROWS),
     ("page", page::ROWS),
     ("risk", risk::ROWS),
@@ -120,6 +123,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("policies", policies::ROWS),
     ("processes", processes::ROWS),
     ("launch", launch::ROWS),
+    ("relisted", relisted::ROWS),
     ("network", network::ROWS),
     ("roots", roots::ROWS),
     ("client_roots", client_roots::ROWS),

@@ -14,7 +14,7 @@ use super::super::State;
 use super::age;
 use crate::export::Form;
 use crate::export::cursor::{Held, Kept};
-use crate::export::place::{Appended, Framing, Place, Receiver};
+use crate::export::place::{Appended, End, Framing, Place, Receiver, Unsaid};
 use crate::failure::{Exit, Failure};
 use crate::tls::Tls;
 
@@ -50,6 +50,10 @@ pub(super) struct Export {
     /// The authorities that vouch for a receiver over TLS, in PEM [default: those of this machine]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Take the end of a connection for the word of a receiver that does not say over TLS that it has
+    /// ended it, as rsyslog with GnuTLS: whoever is on the way can end it as well
+    #[arg(long)]
+    tcp_end: bool,
     /// No older than this: 90s, 15m, 12h or 7d
     #[arg(long, value_name = "AGE", value_parser = age)]
     since: Option<Duration>,
@@ -65,9 +69,15 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, state: &State) -> Result<ExitCode, Failure> {
         let dir = state.ledger()?;
-        if self.ca.is_some() && !matches!(self.to, Place::Tls(_)) {
-            return Err(Failure::new(Exit::Usage, "`--ca` is for a receiver over TLS")
-                .help("name one with `--to tls://HOST:PORT`"));
+        let ca = self.ca.as_ref().map(|_| "--ca");
+        if let Some(option) = ca.or(self.tcp_end.then_some("--tcp-end"))
+            && !matches!(self.to, Place::Tls(_))
+        {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`{option}` is for a receiver over TLS"),
+            )
+            .help("name one with `--to tls://HOST:PORT`"));
         }
         let to = format!("{} to {}", self.format.name(), self.named());
         let path = match (&self.cursor, &self.to) {
@@ -127,7 +137,8 @@ impl Export {
                 let tls = tls.map_err(|it| {
                     Failure::new(Exit::Usage, "nobody can be reached over TLS").from(it)
                 })?;
-                Receiver::Tls(place.clone(), tls)
+                let end = if self.tcp_end { End::Below } else { End::Said };
+                Receiver::Tls(place.clone(), tls, end)
             }
         })
     }
@@ -202,7 +213,7 @@ impl Work {
             Form::Jsonl | Form::Cef | Form::Ocsf => Framing::Line,
         };
         let mut wait = WAIT;
-        let mut tries = 0;
+        let (mut tries, mut unsaid) = (0, 0);
         loop {
             let Err(error) = self.receiver.take(lines, framing).await else { return Ok(true) };
             tries += 1;
@@ -211,15 +222,25 @@ impl Work {
                 return Ok(false);
             }
             let is_last = tries == TRIES_MAX && !self.args.follow;
+            // A receiver that is started anew does so once. One that always does has all of it each time.
+            let is_unsaid = error.get_ref().is_some_and(|it| it.is::<Unsaid>());
+            unsaid = if is_unsaid { unsaid + 1 } else { 0 };
             // A record that is longer than a datagram can be stays so.
-            let is_hopeless = error.raw_os_error() == Some(TOO_LONG);
+            let is_hopeless = error.raw_os_error() == Some(TOO_LONG) || unsaid == TRIES_MAX;
             if is_last || is_hopeless || !self.args.to.is_elsewhere() {
+                let help = match is_unsaid {
+                    true => {
+                        "have the receiver say so (rsyslog does with `rsyslog-openssl`), or take the \
+                         end of the connection for its word with `--tcp-end`"
+                    }
+                    false => "the next export goes on where this one ended",
+                };
                 return Err(Failure::new(
                     Exit::Server,
                     format!("{place} does not take the export"),
                 )
                 .from(error)
-                .help("the next export goes on where this one ended"));
+                .help(help));
             }
             if tries == 1 {
                 let why = visible(&error.to_string());

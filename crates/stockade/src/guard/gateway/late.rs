@@ -125,6 +125,7 @@ impl Late {
     /// Has a person be asked about what is said in the conversation.
     pub fn asks(self: &Arc<Self>, desk: &Desk) {
         let late = Arc::downgrade(self);
+        self.conversation.holds_answers();
         self.conversation.asks_by(desk.heard_by(move |event| {
             let Some(late) = late.upgrade() else { return };
             if late.mail.add(event) {
@@ -170,7 +171,7 @@ impl Late {
     /// Ends what takes too long. Answers what the server is to be told.
     pub fn passed(&self) -> Vec<Cleared> {
         let talk = &self.conversation;
-        if !talk.look(Session::is_waited_for) {
+        if !talk.look(Session::is_due) {
             return Vec::new();
         }
         self.deliver(talk.take(Event::Passed).unwrap_or_else(|_| talk.abandon()))
@@ -210,8 +211,8 @@ impl Late {
                         post.put(message);
                     }
                 }
-                // What names no request is told by the way.
-                (Side::Client, None, _) => (),
+                // What is about no request is for the stream of what is said unasked, if it is read.
+                (Side::Client, None, _) => self.unasked(message),
                 (Side::Server, ..) => rest.push(message),
             }
         }
@@ -228,6 +229,17 @@ impl Late {
         drop(exchanges);
         post.put(message);
         true
+    }
+
+    /// What is about no request: no answer's stream may have it (2025-11-25, "Streamable HTTP ›
+    /// Sending Messages").
+    fn unasked(&self, message: Cleared) {
+        let exchanges = lock(&self.exchanges);
+        let listening = exchanges.iter().rev().find(|it| it.id.is_none());
+        if let Some(post) = listening.map(|it| Arc::clone(&it.post)) {
+            drop(exchanges);
+            post.put(message);
+        }
     }
 
     /// Nobody reads what the server asks: it is told so.

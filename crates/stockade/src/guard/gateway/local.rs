@@ -250,7 +250,7 @@ impl Upstream {
     pub fn passed(&self) {
         // Held while a process is started. What is late then is late at the next look as well.
         let Ok(shared) = self.shared.try_lock() else { return };
-        let waiting = shared.values().filter(|(talk, _)| talk.look(Session::is_waited_for));
+        let waiting = shared.values().filter(|(talk, _)| talk.look(Session::is_due));
         for (conversation, line) in waiting {
             let (conversation, line) = (Arc::clone(conversation), line.clone());
             tokio::spawn(async move { line.passed(&conversation).await });
@@ -279,6 +279,7 @@ impl Line {
     /// Has a person be asked about what is said in the conversation that this carries.
     pub fn asks(&self, conversation: &Arc<Conversation>, desk: &Desk) {
         let (line, talk) = (Arc::downgrade(&self.0), Arc::downgrade(conversation));
+        conversation.holds_answers();
         conversation.asks_by(desk.heard_by(move |event| {
             let (Some(line), Some(talk)) = (line.upgrade(), talk.upgrade()) else { return };
             if line.mail.add(event) {
@@ -444,10 +445,15 @@ impl Line {
             // A client that is told nothing for minutes, not even a status, gives up. And only where
             // it has the head of an answer is it seen to go.
             None if conversation.look(|it| it.asks_about(&waits.id).is_some()) => None,
-            None => match receiver.recv().await {
-                Some(first) => Some(*first),
-                // It was cancelled, and is not answered (2025-11-25, "Cancellation").
-                None => return answer::events(stream::empty()),
+            None => tokio::select! {
+                biased;
+                first = receiver.recv() => match first {
+                    Some(first) => Some(*first),
+                    // It was cancelled, and is not answered (2025-11-25, "Cancellation").
+                    None => return answer::events(stream::empty()),
+                },
+                // The same of one whose answer waits.
+                () = conversation.holds(&waits.id) => None,
             },
         };
         if let Some(last) = first.as_ref().filter(|it| is_last(it)) {

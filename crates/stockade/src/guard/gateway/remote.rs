@@ -130,7 +130,7 @@ pub async fn modern(
 }
 
 /// One exchange: what the client sent, and what comes back for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Exchange {
     /// What goes with the message.
     pub headers: SendHeaders,
@@ -190,9 +190,9 @@ impl Exchange {
         answer
     }
 
-    /// Answers a request that waits for a person with a stream, on which its client is told so, and
-    /// asked. It begins at once: a client that is told nothing for minutes, not even a status, gives
-    /// up.
+    /// Answers a request that waits for a person, or whose answer does, with a stream, on which its
+    /// client is told so, and asked. It begins at once: a client that is told nothing for minutes, not
+    /// even a status, gives up.
     fn hold(self, sends: &[Cleared], told: Told) -> Answer {
         let resumes = self.late.conversation().look(|it| it.revision());
         let channel = self.late.streams().open(resumes.is_some_and(Revision::resumes));
@@ -252,14 +252,20 @@ impl Exchange {
             Reply::Later => self.unanswered("accepted, and not answered", StatusCode::BAD_GATEWAY),
             Reply::Body { status, bytes, lease } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                self.answered(bytes, lease, status)
+                self.answered(bytes, lease, status, late)
             }
             Reply::Events(events) => self.stream(events, late),
         }
     }
 
     /// One answer, in one piece.
-    fn answered(&self, bytes: Bytes, lease: Lease, status: StatusCode) -> Answer {
+    fn answered(
+        &self,
+        bytes: Bytes,
+        lease: Lease,
+        status: StatusCode,
+        late: Option<Told>,
+    ) -> Answer {
         let Some(id) = &self.id else {
             let passed = if status.is_success() { StatusCode::ACCEPTED } else { status };
             return answer::empty(passed);
@@ -270,10 +276,21 @@ impl Exchange {
                     lease.settle();
                     self.deliver(message, status)
                 }
-                None => self.unanswered("the server answered something else", status),
+                None => match late.filter(|_| self.holds(id)) {
+                    Some(told) => {
+                        lease.settle();
+                        self.clone().hold(&[], told)
+                    }
+                    None => self.unanswered("the server answered something else", status),
+                },
             },
             Err(unrecorded) => answer::unrecorded(Some(id), &unrecorded),
         }
+    }
+
+    /// Whether the answer to a request waits for a person.
+    fn holds(&self, id: &Id) -> bool {
+        self.late.conversation().look(|it| it.holds(id))
     }
 
     fn deliver(&self, message: &Cleared, status: StatusCode) -> Answer {
@@ -333,6 +350,15 @@ pub fn judged(
         let (talk, mut events, id, late) = state?;
         let conversation = talk.conversation();
         loop {
+            if id.as_ref().is_some_and(|id| conversation.look(|it| it.holds(id))) {
+                // The server has said its own: what is left is what the person says.
+                events.settle();
+                let message = told(late.as_ref()).await;
+                let last = answers(&message).is_some();
+                let encoded = named(&None, None, message.bytes());
+                let rest = (!last).then_some((talk, events, id, late));
+                return Some((Ok(Frame::data(encoded)), rest));
+            }
             let next = tokio::select! {
                 next = events.next_or_primer() => next,
                 message = told(late.as_ref()) => {

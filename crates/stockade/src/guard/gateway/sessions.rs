@@ -93,7 +93,7 @@ impl Sessions {
     pub fn passed(&self) {
         let begun: Vec<_> = lock(&self.places).values().flatten().cloned().collect();
         let open: Vec<_> = self.all_open().values().cloned().collect();
-        let waits = |it: &Arc<Session>| it.conversation.look(Judged::is_waited_for);
+        let waits = |it: &Arc<Session>| it.conversation.look(Judged::is_due);
         for session in begun.into_iter().chain(open).filter(waits) {
             tokio::spawn(async move { session.passed().await });
         }
