@@ -11,6 +11,7 @@ mod doctor;
 mod example;
 mod explain;
 mod hold;
+mod inspect;
 mod learn;
 mod lock;
 mod locked;
@@ -64,6 +65,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Ask a server for one thing, as a client would, and print what comes
     Call(Box<call::Call>),
+    /// Open a page in the browser on which servers are driven, and all that passes is seen
+    Inspect(Box<inspect::Inspect>),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
     /// Approve what servers are and offer, and see what is not as it was approved
@@ -179,6 +182,7 @@ pub fn main() -> ExitCode {
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
         Command::Call(it) => it.run(),
+        Command::Inspect(it) => it.run(),
         Command::Prepare(it) => it.run(),
         Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),

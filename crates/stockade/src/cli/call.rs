@@ -149,7 +149,7 @@ struct Ways {
 
 /// What is spoken with the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spoken {
+pub(super) enum Spoken {
     /// Whatever it turns out to speak.
     Auto,
     /// This.
@@ -185,7 +185,7 @@ impl Call {
         let wanted = Wanted::new(words.method, words.json, &self.about, &self.ways)?;
         let answers = self.answers()?;
         let url = words.target.filter(|it| it.starts_with("http://") || it.starts_with("https://"));
-        let headers = self.headers()?;
+        let headers = headers(&self.ways.headers, &self.ways.headers_env)?;
         let is_remote_headers = !self.ways.headers.is_empty() || !self.ways.headers_env.is_empty();
         if is_remote_headers && !self.command.is_empty() {
             return Err(Failure::new(Exit::Usage, "headers, and a command that is started")
@@ -196,7 +196,8 @@ impl Call {
             None => self.shared.clone(),
         };
         let many = self.ways.load.is_some();
-        let shared = shared.asking(Asks { total: self.ways.total, many, headers });
+        let asks = Asks { total: self.ways.total, many, headers, ..Asks::default() };
+        let shared = shared.asking(asks);
         let Some(ready) = shared.ready(url, &self.command, &[])? else {
             return Ok(ExitCode::SUCCESS);
         };
@@ -249,28 +250,6 @@ impl Call {
                 .or_roots(paths.flatten().map(|it| it.as_str().trim_end_matches('/').to_owned()));
         }
         Ok(answers)
-    }
-
-    fn headers(&self) -> Result<SendHeaders, Failure> {
-        let mut headers = SendHeaders::default();
-        let wrong = |option: &str, form: &str| {
-            Failure::new(Exit::Usage, format!("cannot use what stands behind `{option}`"))
-                .help(format!("write it as `{option} '{form}'`; MCP's own headers are set already"))
-        };
-        for header in &self.ways.headers {
-            // A secret may stand in it, which is not said again.
-            let wrong = || wrong("--header", "NAME: VALUE");
-            let (name, value) = header.split_once(':').ok_or_else(wrong)?;
-            headers.extra(name.trim(), value.trim()).map_err(|_| wrong())?;
-        }
-        for header in &self.ways.headers_env {
-            let wrong = || wrong("--header-env", "NAME=VARIABLE");
-            let (name, variable) = header.split_once('=').ok_or_else(wrong)?;
-            let value = passed_on("--header-env", variable)?;
-            let value = value.to_str().ok_or_else(wrong)?;
-            headers.extra(name, value).map_err(|_| wrong())?;
-        }
-        Ok(headers)
     }
 
     async fn ask(
@@ -347,6 +326,7 @@ impl Call {
             patience: Some(limits.call_total() + Duration::from_secs(5)),
             approves: self.ways.approve,
             shows,
+            declares: None,
         };
         let came = converse(guard, way, manner, listener, async |client| {
             wanted.put(client, guard, onlooker).await
@@ -382,8 +362,31 @@ impl Ways {
 /// How long it is listened where that is not said.
 const LISTENED: Duration = Duration::from_secs(10);
 
+/// Headers for a remote server, as they were typed: with their values, or with the names of variables.
+pub(super) fn headers(plain: &[String], of_env: &[String]) -> Result<SendHeaders, Failure> {
+    let mut headers = SendHeaders::default();
+    let wrong = |option: &str, form: &str| {
+        Failure::new(Exit::Usage, format!("cannot use what stands behind `{option}`"))
+            .help(format!("write it as `{option} '{form}'`; MCP's own headers are set already"))
+    };
+    for header in plain {
+        // A secret may stand in it, which is not said again.
+        let wrong = || wrong("--header", "NAME: VALUE");
+        let (name, value) = header.split_once(':').ok_or_else(wrong)?;
+        headers.extra(name.trim(), value.trim()).map_err(|_| wrong())?;
+    }
+    for header in of_env {
+        let wrong = || wrong("--header-env", "NAME=VARIABLE");
+        let (name, variable) = header.split_once('=').ok_or_else(wrong)?;
+        let value = passed_on("--header-env", variable)?;
+        let value = value.to_str().ok_or_else(wrong)?;
+        headers.extra(name, value).map_err(|_| wrong())?;
+    }
+    Ok(headers)
+}
+
 /// Why there is nothing to tell.
-fn failed(guard: &Guard, error: &ClientError) -> Failure {
+pub(super) fn failed(guard: &Guard, error: &ClientError) -> Failure {
     if let Some(status) = guard.turned_away() {
         return Failure::new(Exit::Credentials, turned_away(status)).help(CREDENTIALS);
     }

@@ -41,6 +41,9 @@ mod front_door;
 mod harness;
 mod injection;
 mod input;
+mod inspect;
+mod inspect_door;
+mod inspect_seen;
 mod kinds;
 mod launch;
 mod ledger;
@@ -136,6 +139,9 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("touched", touched::ROWS),
     ("call", call::ROWS),
     ("call", call_ends::ROWS),
+    ("inspect", inspect::ROWS),
+    ("inspect", inspect_door::ROWS),
+    ("inspect", inspect_seen::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];
