@@ -169,7 +169,7 @@ impl Inspect {
             return Err(Failure::new(Exit::Usage, "a target, and a command that is started")
                 .help("name one of them; others are added on the page"));
         }
-        if self.target.is_none() && self.command.is_empty() && !self.shared.names_one() {
+        if self.target.is_none() && self.command.is_empty() && self.shared.name().is_none() {
             return Ok(None);
         }
         let has_headers = !self.headers.is_empty() || !self.headers_env.is_empty();

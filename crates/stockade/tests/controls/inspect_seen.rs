@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::call::result;
 use crate::harness::fake::{say, tool};
 use crate::harness::process::peak_bytes;
-use crate::harness::{FakeHttp, Home, Script, Step, wait_for};
+use crate::harness::{FakeHttp, Home, PATIENCE, Script, Step, wait_for, within};
 use crate::inspect::Console;
 
 crate::rows![
@@ -15,7 +15,7 @@ crate::rows![
     t02_headers_of_a_remote_server_are_shown_without_secrets,
     t02_nothing_is_asked_of_a_server_that_nobody_asked_for,
     t02_a_page_that_was_away_goes_on_where_it_was,
-    t02_a_hundred_thousand_messages_stay_usable,
+    t02_a_flood_of_messages_stays_usable,
     h12_what_a_server_declares_is_shown_whole_and_is_data,
     u02_what_the_policy_would_do_is_told_by_the_judge,
 ];
@@ -31,8 +31,8 @@ fn whole(console: &Console, brief: &Value) -> Value {
 
 fn t02_every_message_is_kept_to_the_letter_with_what_was_decided() {
     let home = Home::new();
-    // Spaces, an order of its own, and a number that a reader would round.
-    let line = r#"{"id":  2, "result":{"content":[{"text":"key AKIAIOSFODNN7EXAMPLE \u200bend","type":"text"}],"n":100000000000000000001} ,"jsonrpc":"2.0"}"#;
+    // Spaces, an order of its own, and a number that a reader would write otherwise.
+    let line = r#"{"id":  2, "result":{"content":[{"text":"key AKIAIOSFODNN7EXAMPLE \u200bend","type":"text"}],"n":1e2} ,"jsonrpc":"2.0"}"#;
     let script = Script::default().on_tool("odd", [Step::Line(line.to_owned())]).on_tool(
         "bad",
         [
@@ -72,7 +72,7 @@ fn t02_every_message_is_kept_to_the_letter_with_what_was_decided() {
     let noise = at(&told, |it| it["kind"] == "garbled");
     assert_eq!(whole(&console, noise)["text"], "this is no message");
     // What a rule denies does not reach the server, and is told as what it is.
-    home.policy("[[tools]]\nserver = \"*\"\ntool = \"odd\"\neffect = \"deny\"\n");
+    home.policy("default = \"allow\"\n[[tools]]\ntool = \"odd\"\neffect = \"deny\"\n");
     wait_for("another policy", || {
         let name = console.call("odd", json!({}));
         console.until("answer", |it| it["request"] == *name);
@@ -231,23 +231,27 @@ fn t02_a_page_that_was_away_goes_on_where_it_was() {
     }
 }
 
-fn t02_a_hundred_thousand_messages_stay_usable() {
+/// More than what is kept to be told again.
+const FLOOD: usize = 12_000;
+
+fn t02_a_flood_of_messages_stays_usable() {
     let home = Home::new();
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/message",
         "params": { "level": "info", "data": "some text of a line in a log, as servers write them" } });
     let script = Script::default()
-        .on_tool("flood", [Step::Repeat(100_000, note), result(json!({ "content": [] }))]);
+        .on_tool("flood", [Step::Repeat(FLOOD, note), result(json!({ "content": [] }))]);
     let fake = home.fake(script);
     let console = Console::of(&home, &fake, &["--timeout", "300"]);
     let idle = peak_bytes(console.pid());
     let name = console.call("flood", json!({}));
-    let told = wait_for("all of them", || {
+    let all = within(4 * PATIENCE, || {
         let told = console.get("/api/messages?limit=1");
-        (told["last"].as_u64() > Some(100_000)).then_some(told)
+        (told["last"].as_u64() > Some(FLOOD as u64)).then_some(told)
     });
+    let told = all.expect("all of them");
     assert!(told["first"] == 1 && told["dropped"] == 0, "{told}");
     let began = std::time::Instant::now();
-    let middle = console.get("/api/messages?after=50000&limit=200");
+    let middle = console.get("/api/messages?after=5000&limit=200");
     assert_eq!(middle["messages"].as_array().unwrap().len(), 200);
     let found = console.get("/api/messages?kind=request&method=tools/call");
     assert_eq!(found["messages"].as_array().unwrap().len(), 1, "{found}");
@@ -336,7 +340,7 @@ fn h12_what_a_server_declares_is_shown_whole_and_is_data() {
 
 fn u02_what_the_policy_would_do_is_told_by_the_judge() {
     let home = Home::new();
-    home.policy("[[tools]]\nserver = \"*\"\ntool = \"pay\"\neffect = \"ask\"\n");
+    home.policy("default = \"allow\"\n[[tools]]\ntool = \"pay\"\neffect = \"ask\"\n");
     let fake = home.fake(Script::default().with(tool("pay")));
     let console = Console::of(&home, &fake, &[]);
     console.get("/api/servers/s1/definitions");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use stockade_core::check::{escaped, redacted};
+use stockade_core::check::{escaped, redacted, visible};
 use stockade_core::lock::Entry;
 use stockade_core::record::Kind;
 use stockade_core::revision::{Era, Revision};
@@ -47,6 +47,13 @@ impl Wanted {
         }
         Answers::parse(&Value::Object(whole).to_string())
             .map_err(|it| Failure::new(Exit::Usage, format!("the answers cannot be used: {it}")))?;
+        if let (Some(name), None, []) = (wants.shared.name(), &wants.upstream, &wants.command[..])
+            && wants.shared.rules()?.server.is_none()
+        {
+            let says = format!("the policy has no server `{}`", visible(name));
+            return Err(Failure::new(Exit::Usage, says)
+                .help("name its command, its address, or one that `[servers]` of the policy has"));
+        }
         let found = wants.shared.look(wants.upstream.as_deref(), &wants.command, &[])?;
         let about = about(&wants, &found);
         Ok(Self { wants, roots, about })

@@ -22,9 +22,9 @@ impl Shared {
         self.hold.dry_run
     }
 
-    /// Whether a server of the policy is named.
-    pub(in crate::cli) fn names_one(&self) -> bool {
-        self.server.is_some()
+    /// Which server of the policy it is, if that is said.
+    pub(in crate::cli) fn name(&self) -> Option<&str> {
+        self.server.as_deref()
     }
 
     /// A directory of state, of this user's alone.
