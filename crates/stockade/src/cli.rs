@@ -12,6 +12,7 @@ mod doctor;
 mod example;
 mod explain;
 mod hold;
+mod inspect;
 mod learn;
 mod lock;
 mod locked;
@@ -69,6 +70,8 @@ enum Command {
     Call(Box<call::Call>),
     /// Ask a server what a file says, and see whether it answers as it should
     Test(Box<test::Test>),
+    /// Open a page in the browser on which servers are driven, and all that passes is seen
+    Inspect(Box<inspect::Inspect>),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
     /// Approve what servers are and offer, and see what is not as it was approved
@@ -192,6 +195,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(it) => it.run(),
         Command::Call(it) => it.run(),
         Command::Test(it) => it.run(),
+        Command::Inspect(it) => it.run(),
         Command::Prepare(it) => it.run(),
         Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),

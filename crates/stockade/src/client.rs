@@ -43,7 +43,7 @@ const PROBE: Duration = Duration::from_secs(5);
 const LAST: Duration = Duration::from_secs(1);
 
 /// How often a request may come back with questions. A server that has more has no end of them.
-const ROUNDS_MAX: usize = 10;
+pub const ROUNDS_MAX: usize = 10;
 
 /// How the server of a script is reached.
 #[derive(Clone, Debug)]
@@ -94,6 +94,8 @@ pub struct Manner {
     pub approves: bool,
     /// The server's standard error is shown.
     pub shows: bool,
+    /// What it declares that a client can do, in place of everything.
+    pub declares: Option<Value>,
 }
 
 impl Manner {
@@ -103,10 +105,21 @@ impl Manner {
             revision::Era::Legacy => Revision::V2025_11_25,
             revision::Era::Modern => Revision::V2026_07_28,
         };
-        Self { revision, has_tasks: false, patience: None, approves: false, shows: false }
+        Self {
+            revision,
+            has_tasks: false,
+            patience: None,
+            approves: false,
+            shows: false,
+            declares: None,
+        }
     }
 
-    fn capabilities(&self) -> Value {
+    /// What it declares that a client can do.
+    pub fn capabilities(&self) -> Value {
+        if let Some(it) = &self.declares {
+            return it.clone();
+        }
         let elicitation = json!({ "form": {}, "url": {} });
         let sampling = json!({ "tools": {}, "context": {} });
         let mut all = Map::from_iter([
@@ -197,8 +210,8 @@ pub async fn converse<T>(
     let (incoming, writer, peer) = memory::pair(&limits);
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
     let conversation = Arc::new(Conversation::new(Arc::clone(guard), parties.clone()));
-    if manner.approves {
-        let (desk, answers) = Desk::consenting("whoever started this");
+    let consenting = || Desk::consenting("whoever started this");
+    if let Some((desk, answers)) = manner.approves.then(consenting).or_else(|| person.desk()) {
         conversation.asks_at(desk, answers);
         conversation.holds_answers();
     }
@@ -346,14 +359,7 @@ impl Client<'_> {
             let Some(replies) = self.replies(result.get("inputRequests")) else {
                 return Ok(answer);
             };
-            asked = params.clone();
-            if let Some(asked) = asked.as_object_mut() {
-                if !replies.is_empty() {
-                    asked.insert("inputResponses".to_owned(), Value::Object(replies));
-                }
-                let state = result.get("requestState").filter(|it| !it.is_null()).cloned();
-                asked.extend(state.map(|it| ("requestState".to_owned(), it)));
-            }
+            asked = again(params.clone(), result, replies);
         }
         let says = format!("the server asks for input more than {ROUNDS_MAX} times");
         Err(ClientError::Wrong(says))
@@ -410,9 +416,28 @@ impl Client<'_> {
     ///
     /// # Errors
     /// When the conversation has ended.
-    pub async fn start(&mut self, method: &str, mut params: Value) -> Result<Id, ClientError> {
+    pub async fn start(&mut self, method: &str, params: Value) -> Result<Id, ClientError> {
+        let id = self.next_id();
+        self.start_as(&id, method, params).await?;
+        Ok(id)
+    }
+
+    /// The id of the next request.
+    pub fn next_id(&mut self) -> Id {
         self.requests += 1;
-        let id = Id::Number(i64::try_from(self.requests).unwrap_or(i64::MAX));
+        Id::Number(i64::try_from(self.requests).unwrap_or(i64::MAX))
+    }
+
+    /// Sends a request by this id, and waits for nothing.
+    ///
+    /// # Errors
+    /// When the conversation has ended.
+    pub async fn start_as(
+        &self,
+        id: &Id,
+        method: &str,
+        mut params: Value,
+    ) -> Result<(), ClientError> {
         if let (revision::Era::Modern, Some(params)) = (self.era(), params.as_object_mut()) {
             let meta = params.entry("_meta").or_insert_with(|| json!({}));
             // What is no object is for the server to refuse.
@@ -427,16 +452,23 @@ impl Client<'_> {
         let asks = json!({
             "jsonrpc": "2.0", "id": id.to_value(), "method": method, "params": params,
         });
-        self.say(&asks).await?;
-        Ok(id)
+        self.say(&asks).await
+    }
+
+    /// The next message that comes, whatever it is.
+    ///
+    /// # Errors
+    /// When the conversation has ended.
+    pub async fn hear(&mut self) -> Result<Message, ClientError> {
+        let bytes = self.peer.hear().await.ok_or_else(|| ClientError::Ended(String::new()))?;
+        let message = Message::parse(Side::Server, bytes, &Default::default());
+        // The guard itself has said or passed it.
+        message.map_err(|it| ClientError::Wrong(it.says))
     }
 
     /// The next thing that comes. What the server asks or tells meanwhile is answered and heard.
     async fn next(&mut self) -> Result<Heard, ClientError> {
-        let bytes = self.peer.hear().await.ok_or_else(|| ClientError::Ended(String::new()))?;
-        let message = Message::parse(Side::Server, bytes, &Default::default());
-        // The guard itself has said or passed it.
-        let message = message.map_err(|it| ClientError::Wrong(it.says))?;
+        let message = self.hear().await?;
         let body = || message.body().map(|it| it.to_value()).unwrap_or_default();
         let method = message.method().unwrap_or_default();
         match (message.kind(), message.id()) {
@@ -460,10 +492,35 @@ impl Client<'_> {
         }
     }
 
-    async fn say(&self, message: &Value) -> Result<(), ClientError> {
-        let said = self.peer.say(Bytes::from(message.to_string())).await;
+    /// Says a message.
+    ///
+    /// # Errors
+    /// When the conversation has ended.
+    pub async fn say(&self, message: &Value) -> Result<(), ClientError> {
+        self.say_bytes(message.to_string()).await
+    }
+
+    /// Says these bytes, be they a message or not.
+    ///
+    /// # Errors
+    /// When the conversation has ended.
+    pub async fn say_bytes(&self, bytes: impl Into<Bytes>) -> Result<(), ClientError> {
+        let said = self.peer.say(bytes).await;
         said.map_err(|_| ClientError::Ended(String::new()))
     }
+}
+
+/// The parameters of a request that was answered with questions, with what is said to them
+/// (2026-07-28, "Multi Round-Trip Requests").
+pub fn again(mut params: Value, result: &Value, replies: Map<String, Value>) -> Value {
+    if let Some(params) = params.as_object_mut() {
+        if !replies.is_empty() {
+            params.insert("inputResponses".to_owned(), Value::Object(replies));
+        }
+        let state = result.get("requestState").filter(|it| !it.is_null()).cloned();
+        params.extend(state.map(|it| ("requestState".to_owned(), it)));
+    }
+    params
 }
 
 fn itself() -> Value {

@@ -15,6 +15,7 @@ pub mod process;
 pub mod roots;
 pub mod stdio;
 mod tally;
+pub mod tap;
 pub mod tape;
 mod vigil;
 pub mod watch;
@@ -42,6 +43,7 @@ use self::memory::Memory;
 use self::onlooker::Onlooker;
 use self::roots::Board;
 use self::tally::Tally;
+use self::tap::{Tap, Turn};
 use self::tape::Tape;
 use self::vigil::{Held, Vigil};
 use crate::alerts::Alerts;
@@ -91,6 +93,8 @@ pub struct Guard {
     ways: OnceLock<Ways>,
     /// Who sees what is written down, if somebody does.
     onlooker: OnceLock<Arc<Onlooker>>,
+    /// Who sees what passes, if somebody does.
+    tap: OnceLock<Arc<dyn Tap>>,
     /// The status with which a remote server has turned this guard away for who it is.
     turned_away: OnceLock<u16>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
@@ -138,6 +142,7 @@ impl Guard {
             traces: OnceLock::new(),
             ways: OnceLock::new(),
             onlooker: OnceLock::new(),
+            tap: OnceLock::new(),
             turned_away: OnceLock::new(),
             refused,
             sessions,
@@ -207,6 +212,9 @@ impl Guard {
     fn see(&self, record: &Record, at: Option<Position>) {
         if let Some(onlooker) = self.onlooker.get() {
             onlooker.sees(record);
+        }
+        if let Some(tap) = self.tap.get() {
+            tap.noted(record);
         }
         if let Some(alerts) = self.alerts.get() {
             alerts.see(record, at);
@@ -296,6 +304,11 @@ impl Guard {
     /// Has somebody see what is written down.
     pub fn seen_by(&self, onlooker: &Arc<Onlooker>) {
         self.onlooker.get_or_init(|| Arc::clone(onlooker));
+    }
+
+    /// Has somebody see what passes.
+    pub fn tapped_by(&self, tap: Arc<dyn Tap>) {
+        self.tap.get_or_init(|| tap);
     }
 
     /// The status with which a remote server has turned this guard away for who it is, if it has.
@@ -609,6 +622,9 @@ impl Conversation {
         if let Some(tape) = self.tape.get() {
             tape.hears(&event);
         }
+        let tap = self.guard.tap.get();
+        let said = tap.and_then(|_| tap::heard(&event));
+        let mut noted = Vec::new();
         let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
         let effects = match heard {
             Some((_, bytes)) if bytes > LARGE => apart(|| self.on(event)),
@@ -620,6 +636,9 @@ impl Conversation {
                 Effect::Record(record) => {
                     self.guard.record(&record)?;
                     tell(&record);
+                    if tap.is_some() {
+                        noted.push(*record);
+                    }
                 }
                 Effect::Send(cleared) => {
                     if let Some(tape) = self.tape.get().filter(|_| cleared.to() == Side::Client) {
@@ -649,6 +668,9 @@ impl Conversation {
         }
         if let (Some(talk), Some((from, bytes))) = (&self.talk, heard) {
             talk.held(from, bytes, began.elapsed());
+        }
+        if let Some(tap) = tap {
+            tap.turn(&Turn { heard: said.as_ref(), records: &noted, sends: &sends });
         }
         Ok(sends)
     }

@@ -95,10 +95,10 @@ impl FromStr for Spoken {
 
 impl Spoken {
     /// The revision that is spoken with this server.
-    pub(super) async fn with(self, asking: &Asking) -> Result<Revision, ClientError> {
+    pub(super) async fn with(self, guard: &Arc<Guard>, way: &Way) -> Result<Revision, ClientError> {
         match self {
             Self::This(it) => Ok(it),
-            Self::Auto => Ok(match client::spoken(&asking.guard, &asking.way).await? {
+            Self::Auto => Ok(match client::spoken(guard, way).await? {
                 Era::Modern => Revision::V2026_07_28,
                 Era::Legacy => Revision::V2025_11_25,
             }),

@@ -157,7 +157,8 @@ impl Call {
             None => self.shared.clone(),
         };
         let many = self.ways.load.is_some();
-        let shared = shared.asking(Asks { total: self.ways.total, many, headers });
+        let asks = Asks { total: self.ways.total, many, headers, ..Asks::default() };
+        let shared = shared.asking(asks);
         let Some(ready) = shared.ready(url, &self.command, &[])? else {
             return Ok(ExitCode::SUCCESS);
         };
@@ -242,7 +243,7 @@ impl Call {
     ) -> Result<(Revision, Result<Came, Failure>), ClientError> {
         let Asking { guard, way, onlooker, shows, .. } = asking;
         let revision = match self.ways.era {
-            Some(it) => it.with(asking).await?,
+            Some(it) => it.with(&asking.guard, &asking.way).await?,
             None => wanted.revision(),
         };
         let limits = guard.policy().limits;
@@ -253,6 +254,7 @@ impl Call {
             patience: Some(limits.call_total() + Duration::from_secs(5)),
             approves: self.ways.approve,
             shows: *shows,
+            declares: None,
         };
         let came = converse(guard, way, manner, listener, async |client| {
             wanted.put(client, guard, onlooker).await

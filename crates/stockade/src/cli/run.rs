@@ -2,6 +2,7 @@
 
 mod approved;
 mod identity;
+mod inspected;
 mod told;
 
 use std::ffi::OsString;
@@ -132,6 +133,8 @@ pub(super) struct Asks {
     pub(super) many: bool,
     /// What a remote server is given with each.
     pub(super) headers: SendHeaders,
+    /// Variables of a process, with their values.
+    pub(super) env: Vec<(String, String)>,
 }
 
 /// Where the server is, as the command line or the policy file has it.
@@ -299,15 +302,7 @@ impl Shared {
         client_roots: &[String],
     ) -> Result<Found, Failure> {
         let search = Search::new(self.policy.as_deref());
-        let flags = Flags {
-            server: self.server.clone(),
-            roots: roots(&self.roots)?,
-            client_roots: client_roots.to_vec(),
-            network: self.hold.network().cloned(),
-            call_timeout_s: self.timeout,
-            call_total_s: self.asks.total,
-            load: self.asks.many,
-        };
+        let flags = self.flags(client_roots)?;
         let resolved = Resolved::read(&search, &flags)
             .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         if let Some(says) = resolved.says_nothing() {
@@ -384,7 +379,8 @@ impl Shared {
         let confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut confine = confine.map_err(|it| too_many(&it))?;
         let mut env = environment(&self.env, confine.is_some())?;
-        for (name, value) in resolved.server.iter().flat_map(|it| &it.env) {
+        let of_policy = resolved.server.iter().flat_map(|it| &it.env);
+        for (name, value) in of_policy.chain(&self.asks.env) {
             env.retain(|(it, _)| it != name.as_str());
             env.push((name.into(), value.into()));
         }
@@ -398,7 +394,8 @@ impl Shared {
 
     /// A server at an address, of which nothing runs here.
     fn there(&self, url: &str, resolved: &Resolved) -> Result<Where, Failure> {
-        let env = self.env.first().map(|_| "--env");
+        let has_env = !self.env.is_empty() || !self.asks.env.is_empty();
+        let env = has_env.then_some("--env");
         if let Some(option) = self.hold.of_a_process().or(env) {
             let says = format!("`{option}` with a remote server, of which nothing is started here");
             return Err(Failure::new(Exit::Usage, says).help(format!(

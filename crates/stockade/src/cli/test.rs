@@ -181,7 +181,7 @@ impl Test {
         let mut answers = read.answers.clone();
         rooted(&mut answers, &shared)?;
         let ready =
-            shared.asking(Asks { total, many: false, headers }).ready(url, &command, &[])?;
+            shared.asking(Asks { total, headers, ..Asks::default() }).ready(url, &command, &[])?;
         let Some(ready) = ready else { return Ok(None) };
         let guard = Arc::clone(&ready.guard);
         let spoken = self.ways.era.or(file.era.as_ref().map(|it| it.1));

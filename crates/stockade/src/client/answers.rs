@@ -163,7 +163,11 @@ impl Answers {
         Self::parse(&text).map_err(|says| AnswersError::Says { path: owned(), says })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads what such a file has in it.
+    ///
+    /// # Errors
+    /// What has no meaning.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let answers: Self = match text.trim_start().starts_with('{') {
             true => serde_json::from_str(text).map_err(|it| it.to_string())?,
             false => toml::from_str(text).map_err(|it| it.to_string())?,
@@ -209,29 +213,36 @@ impl Answers {
         self.roots.get_or_insert_with(given);
     }
 
-    /// What is said to a question.
+    /// What is said to a question: what no entry is for is refused.
     pub fn say(&mut self, method: &str, params: &Value) -> Said {
+        self.find(method, params).unwrap_or_else(|| match method {
+            ELICITATION => declined("no entry of `elicitation` is for this question"),
+            SAMPLING => refused(-1, "no entry of `sampling` is for this question"),
+            ROOTS => refused(-32601, "there are no roots here"),
+            _ => refused(-32601, "nothing here answers that"),
+        })
+    }
+
+    /// What is said to a question by what there is for it; nothing, where there is nothing.
+    pub fn find(&mut self, method: &str, params: &Value) -> Option<Said> {
         match method {
-            "ping" => answered(Reply::Result(json!({})), "itself".to_owned()),
+            "ping" => Some(answered(Reply::Result(json!({})), "itself".to_owned())),
             ELICITATION => self.fill_in(params),
             SAMPLING => self.write(params),
-            ROOTS => match &self.roots {
-                Some(roots) => {
-                    let each = roots.iter().map(|it| match &it.name {
-                        Some(name) => json!({ "uri": it.uri, "name": name }),
-                        None => json!({ "uri": it.uri }),
-                    });
-                    let roots: Vec<Value> = each.collect();
-                    let why = format!("{} root{}", roots.len(), plural(roots.len()));
-                    answered(Reply::Result(json!({ "roots": roots })), why)
-                }
-                None => refused(-32601, "there are no roots here"),
-            },
-            _ => refused(-32601, "nothing here answers that"),
+            ROOTS => self.roots.as_ref().map(|roots| {
+                let each = roots.iter().map(|it| match &it.name {
+                    Some(name) => json!({ "uri": it.uri, "name": name }),
+                    None => json!({ "uri": it.uri }),
+                });
+                let roots: Vec<Value> = each.collect();
+                let why = format!("{} root{}", roots.len(), plural(roots.len()));
+                answered(Reply::Result(json!({ "roots": roots })), why)
+            }),
+            _ => None,
         }
     }
 
-    fn fill_in(&mut self, params: &Value) -> Said {
+    fn fill_in(&mut self, params: &Value) -> Option<Said> {
         let text = |name: &str| params.get(name).and_then(Value::as_str).unwrap_or_default();
         let is_url = text("mode") == "url";
         let mode = if is_url { Mode::Url } else { Mode::Form };
@@ -245,9 +256,7 @@ impl Answers {
                 && it.when.field.as_deref().is_none_or(has)
                 && it.when.is_for(&question, it.used)
         });
-        let Some((place, entry)) = found else {
-            return declined("no entry of `elicitation` is for this question");
-        };
+        let (place, entry) = found?;
         entry.used += 1;
         let why = format!("`elicitation` {}", place + 1);
         let reply = match entry.action {
@@ -258,19 +267,20 @@ impl Answers {
             Action::Accept => {
                 let content = entry.content.clone().unwrap_or_default();
                 if let Some(name) = content.keys().find(|it| !has(it)) {
-                    return declined(&format!("{why} does not fit the form: it has no `{name}`"));
+                    let says = format!("{why} does not fit the form: it has no `{name}`");
+                    return Some(declined(&says));
                 }
                 let content = Value::Object(content);
                 if let Some(says) = form.and_then(|it| unfit(it, &content)) {
-                    return declined(&format!("{why} does not fit the form: {says}"));
+                    return Some(declined(&format!("{why} does not fit the form: {says}")));
                 }
                 json!({ "action": "accept", "content": content })
             }
         };
-        answered(Reply::Result(reply), why)
+        Some(answered(Reply::Result(reply), why))
     }
 
-    fn write(&mut self, params: &Value) -> Said {
+    fn write(&mut self, params: &Value) -> Option<Said> {
         let texts = |it: &Value| {
             let blocks = match it.get("content") {
                 Some(Value::Array(all)) => all.iter().collect(),
@@ -286,14 +296,12 @@ impl Answers {
         let question = [system.to_owned()].into_iter().chain(said).collect::<Vec<_>>().join("\n");
         let mut each = self.sampling.iter_mut().enumerate();
         let found = each.find(|(_, it)| it.when.is_for(&question, it.used));
-        let Some((place, entry)) = found else {
-            return refused(-1, "no entry of `sampling` is for this question");
-        };
+        let (place, entry) = found?;
         entry.used += 1;
         let why = format!("`sampling` {}", place + 1);
         if entry.refuse {
             let reply = Reply::Refused { code: -1, says: "the user rejected it".to_owned() };
-            return answered(reply, why);
+            return Some(answered(reply, why));
         }
         let text = || json!({ "type": "text", "text": entry.text });
         let content = entry.content.clone().unwrap_or_else(text);
@@ -301,7 +309,7 @@ impl Answers {
             "role": "assistant", "content": content, "model": entry.model,
             "stopReason": entry.stop_reason,
         });
-        answered(Reply::Result(reply), why)
+        Some(answered(Reply::Result(reply), why))
     }
 }
 
@@ -314,7 +322,7 @@ impl When {
 }
 
 /// What is wrong with what is filled in, by the form.
-fn unfit(form: &Value, content: &Value) -> Option<String> {
+pub(crate) fn unfit(form: &Value, content: &Value) -> Option<String> {
     let document = |it: &Value| Document::from_value(it).map_err(|it| it.to_string());
     let checked = document(form).and_then(|form| {
         let content = document(content)?;

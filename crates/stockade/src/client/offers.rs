@@ -16,6 +16,25 @@ const PAGES_MAX: usize = 1000;
 /// More things than that nobody can approve.
 const ITEMS_MAX: usize = 20_000;
 
+/// Whoever asks a server for one thing after the other.
+pub trait Asks {
+    /// Asks for something, and waits for the result.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn result_of(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> impl Future<Output = Result<Value, ClientError>>;
+}
+
+impl Asks for Client<'_> {
+    async fn result_of(&mut self, method: &str, params: Value) -> Result<Value, ClientError> {
+        self.request(method, params).await
+    }
+}
+
 /// Lists everything: in the newest era, and in the older ones as well, where a server may say it
 /// otherwise.
 ///
@@ -90,7 +109,7 @@ async fn list(client: &mut Client<'_>, begun: &Value) -> Result<Offers, ClientEr
 /// # Errors
 /// When there are too many, or one that does not come.
 pub async fn pages(
-    client: &mut Client<'_>,
+    client: &mut impl Asks,
     method: &str,
     name: &str,
 ) -> Result<Vec<Value>, ClientError> {
@@ -98,7 +117,7 @@ pub async fn pages(
     let mut cursors = HashSet::new();
     let mut params = json!({});
     for _ in 0..PAGES_MAX {
-        let mut page = client.request(method, params).await?;
+        let mut page = client.result_of(method, params).await?;
         // An answer without a list lists nothing.
         let listed = page.get_mut(name).map_or(Value::Array(Vec::new()), Value::take);
         let Value::Array(listed) = listed else {

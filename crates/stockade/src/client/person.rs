@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::approvals::desk::{Answers, Desk};
+
 /// Who is at a client: is told what a server says unasked, and answers what it asks.
 pub trait Person: fmt::Debug + Send {
     /// Is told something that nobody waits for.
@@ -11,6 +13,11 @@ pub trait Person: fmt::Debug + Send {
 
     /// Answers a question.
     fn asked(&mut self, method: &str, params: &Value) -> Reply;
+
+    /// Where what the policy asks is answered, if this is whoever it asks.
+    fn desk(&mut self) -> Option<(Desk, Answers)> {
+        None
+    }
 
     /// Is told that the server has ended by itself, and how.
     fn left(&mut self, _how: &str) {}

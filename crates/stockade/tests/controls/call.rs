@@ -86,7 +86,7 @@ impl<'h> Asked<'h> {
     }
 }
 
-fn files(home: &Home) -> OsString {
+pub(crate) fn files(home: &Home) -> OsString {
     let root = home.path().join("files");
     fs::create_dir_all(&root).unwrap();
     fs::write(root.join("a.txt"), "the text of a").unwrap();
@@ -106,10 +106,10 @@ pub(crate) fn result(result: Value) -> Step {
 }
 
 /// A reference server over HTTP, that ends with this.
-struct Listening(Child, String);
+pub(crate) struct Listening(Child, pub(crate) String);
 
 impl Listening {
-    fn new(home: &Home, which: &str) -> Self {
+    pub(crate) fn new(home: &Home, which: &str) -> Self {
         let mut command = home.stockade(["example", which, "--listen", "127.0.0.1:0", "--root"]);
         let mut child =
             command.arg(files(home)).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();

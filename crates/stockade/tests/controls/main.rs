@@ -42,6 +42,9 @@ mod front_door;
 mod harness;
 mod injection;
 mod input;
+mod inspect;
+mod inspect_door;
+mod inspect_seen;
 mod kinds;
 mod launch;
 mod ledger;
@@ -146,6 +149,9 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("testing", testing::ROWS),
     ("testing", testing_record::ROWS),
     ("testing", testing_diff::ROWS),
+    ("inspect", inspect::ROWS),
+    ("inspect", inspect_door::ROWS),
+    ("inspect", inspect_seen::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];

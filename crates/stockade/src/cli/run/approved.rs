@@ -153,7 +153,9 @@ impl Shared {
                     return Err(Failure::new(Exit::Usage, says));
                 }
                 let of_policy = configured.iter().flat_map(|it| &it.env).map(|(name, _)| name);
-                let given = self.env.iter().chain(self.hold.secrets()).chain(of_policy);
+                let asked = self.asks.env.iter().map(|(name, _)| name);
+                let given =
+                    self.env.iter().chain(self.hold.secrets()).chain(of_policy).chain(asked);
                 Identity::of_command(name, &words, given.cloned().collect())
             }
         };

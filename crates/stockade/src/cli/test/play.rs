@@ -37,7 +37,7 @@ pub(super) async fn play(
     let heard = Heard::default();
     let mut ear = Ear::new(answers, &heard);
     let talk = async {
-        let revision = spoken.with(asking).await?;
+        let revision = spoken.with(&asking.guard, &asking.way).await?;
         let manner = Manner {
             revision,
             has_tasks: read.file.steps.iter().any(|it| it.as_ref().task),
@@ -45,6 +45,7 @@ pub(super) async fn play(
             patience: Some(asking.guard.policy().limits.call_total() + Duration::from_secs(5)),
             approves,
             shows: asking.shows,
+            declares: None,
         };
         converse(&asking.guard, &asking.way, manner, &mut ear, async |client| {
             let greeting = match client.era() {
