@@ -35,14 +35,14 @@ export function Shell({ children }: { children: ReactNode }) {
   const isNarrow = useMediaQuery("(max-width: 56rem)", undefined, { getInitialValueInEffect: false });
   const main = useRef<HTMLElement>(null);
   const page = path.split("/")[1] ?? "";
-  const first = useRef(true);
+  const before = useRef("");
 
   // On another page the keyboard begins at its beginning.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the page is what it is about
   useEffect(() => {
     drawer.close();
-    if (first.current) first.current = false;
-    else main.current?.focus({ preventScroll: true });
+    if (before.current && before.current !== page) main.current?.focus({ preventScroll: true });
+    before.current = page;
     window.scrollTo(0, 0);
   }, [page]);
 
@@ -67,9 +67,9 @@ export function Shell({ children }: { children: ReactNode }) {
           <Waiting />
         </header>
       ) : (
-        <div className={styles.side}>
+        <header className={styles.side}>
           <Side />
-        </div>
+        </header>
       )}
       {isNarrow ? (
         <Drawer
@@ -149,8 +149,8 @@ function Side() {
       <nav aria-label="Pages" className={styles.nav}>
         <Group entries={[{ to: "/servers", label: "Servers", icon: IconServer2 }]} />
         <Group title="Offers" entries={offered} />
-        <Group title="Says" entries={said} />
-        <Group title="Judged" entries={judged} />
+        <Group title="Conversation" entries={said} />
+        <Group title="Checks" entries={judged} />
       </nav>
       <div className={styles.foot}>
         <State />

@@ -19,6 +19,13 @@ export interface Root {
   name?: string;
 }
 
+/** What a server says it is. */
+export interface Info {
+  name?: string;
+  title?: string;
+  version?: string;
+}
+
 export interface Server {
   id: string;
   label: string;
@@ -36,11 +43,12 @@ export interface Server {
     protocolVersion?: string;
     supportedVersions?: string[];
     capabilities?: Json;
-    serverInfo?: { name?: string; title?: string; version?: string; websiteUrl?: string };
+    serverInfo?: Info;
     instructions?: string;
     _meta?: Json;
   };
   declared?: Json;
+  answers?: Json;
   roots?: Root[];
   why?: string;
   startedAt?: number;

@@ -3,7 +3,7 @@ import { Link } from "wouter";
 import { useDefinitions } from "../api/definitions.ts";
 import { useServer } from "../api/store.ts";
 import type { Item } from "../api/types.ts";
-import { DifferenceMark } from "../parts/definition.tsx";
+import { Changes, DifferenceMark } from "../parts/definition.tsx";
 import { FindingNote, rank, worst } from "../parts/findings.tsx";
 import { Page } from "../parts/page.tsx";
 import { Seen } from "../parts/seen.tsx";
@@ -86,6 +86,7 @@ export default function FindingsPage() {
                   ) : null}{" "}
                   <DifferenceMark of={it} />
                 </h2>
+                <Changes of={it.difference} />
                 {it.findings?.map((each, index) => (
                   <FindingNote key={`${index}-${each.rule}`} of={each} place />
                 ))}

@@ -109,7 +109,7 @@ const EXAMPLE = {
 
 /** What is answered without a person: as the file of `stockade call --answers`. */
 function Profile({ server }: { server: Server }) {
-  const [answers, setAnswers] = useState(() => draft((server.spec?.answers as JsonMap | undefined) ?? {}));
+  const [answers, setAnswers] = useState(() => draft(server.answers ?? {}));
   const save = useMutation({
     mutationFn: (it: unknown) => put(`/api/servers/${server.id}/answers`, { answers: it }),
   });

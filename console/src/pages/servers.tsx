@@ -5,7 +5,9 @@ import { lazy, Suspense, useEffect } from "react";
 import { Link, useLocation, useParams } from "wouter";
 import { post, remove } from "../api/http.ts";
 import { choose, useKnown } from "../api/store.ts";
-import type { Server } from "../api/types.ts";
+import type { Info, Item, Server } from "../api/types.ts";
+import { useDefinitions } from "../api/definitions.ts";
+import { FindingNote } from "../parts/findings.tsx";
 import { Json } from "../parts/json.tsx";
 import { Card, Facts, Page, Part } from "../parts/page.tsx";
 import { Seen } from "../parts/seen.tsx";
@@ -86,8 +88,13 @@ function Detail({ server }: { server: Server }) {
     mutationFn: () => remove(`/api/servers/${server.id}`),
     onSuccess: () => go("/servers"),
   });
+  const { data } = useDefinitions(server.id, server.state === "ready");
+  const instructions = data?.items.find(it => it.part === "instructions");
+  const identity = data?.items.find(it => it.part === "identity");
+  // What it said, not what the policy has left of it.
+  const said = (instructions?.raw as unknown) ?? server.begun?.instructions;
   const runs = server.state === "ready" || server.state === "starting";
-  const info = server.begun?.serverInfo;
+  const info = (identity?.raw as Info | undefined) ?? server.begun?.serverInfo;
   const capabilities = Object.keys(server.begun?.capabilities ?? {});
   return (
     <>
@@ -147,9 +154,9 @@ function Detail({ server }: { server: Server }) {
           <p>A server is a program that somebody else wrote. Read what will run, and what holds it.</p>
           <Command server={server} />
           {server.plan ? (
-            <p className={styles.says}>
+            <pre className={styles.words}>
               <Seen text={server.plan} />
-            </p>
+            </pre>
           ) : null}
           <Button
             leftSection={<IconPlayerPlay size={16} />}
@@ -195,12 +202,14 @@ function Detail({ server }: { server: Server }) {
               </ul>
             ) : null}
           </Card>
-          {server.begun.instructions ? (
+          <Notes of={identity} />
+          {typeof said === "string" && said ? (
             <div className={styles.instructions}>
               <h3>Instructions to the model</h3>
               <p>
-                <Seen text={server.begun.instructions} />
+                <Seen text={said} />
               </p>
+              <Notes of={instructions} />
             </div>
           ) : null}
         </Part>
@@ -226,6 +235,18 @@ function Detail({ server }: { server: Server }) {
         </Part>
       ) : null}
     </>
+  );
+}
+
+/** What the rules found in it. */
+function Notes({ of }: { of: Item | undefined }) {
+  if (!of?.findings?.length) return null;
+  return (
+    <div className={styles.notes}>
+      {of.findings.map((it, index) => (
+        <FindingNote key={`${index}-${it.rule}`} of={it} place />
+      ))}
+    </div>
   );
 }
 

@@ -67,11 +67,7 @@ export function Definition({ of }: { of: Item }) {
       ) : null}
       {difference?.changes?.length ? (
         <Part title="Against the lock">
-          <ul className={styles.changes}>
-            {difference.changes.map(it => (
-              <ChangeOf key={it.place} of={it} />
-            ))}
-          </ul>
+          <Changes of={difference} />
         </Part>
       ) : null}
       {value ? (
@@ -98,6 +94,18 @@ export function Definition({ of }: { of: Item }) {
         </Part>
       ) : null}
     </>
+  );
+}
+
+/** What is not as it was locked. */
+export function Changes({ of }: { of: Item["difference"] }) {
+  if (!of?.changes?.length) return null;
+  return (
+    <ul className={styles.changes}>
+      {of.changes.map(it => (
+        <ChangeOf key={it.place} of={it} />
+      ))}
+    </ul>
   );
 }
 

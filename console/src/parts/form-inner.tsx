@@ -1,6 +1,6 @@
 import "@mantine/dates/styles.layer.css";
 import { Validator } from "@cfworker/json-schema";
-import { ActionIcon, Button, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, TextInput } from "@mantine/core";
 import { withTheme } from "@rjsf/core";
 import { Theme } from "@rjsf/mantine";
 import {
@@ -14,15 +14,17 @@ import {
   getTemplate,
   getUiOptions,
   type IconButtonProps,
+  type MultiSchemaFieldTemplateProps,
   type ObjectFieldTemplateProps,
   type RJSFSchema,
   type TitleFieldProps,
   titleId,
   type ValidatorType,
+  type WidgetProps,
   type WrapIfAdditionalTemplateProps,
 } from "@rjsf/utils";
 import { IconPlus, IconX } from "@tabler/icons-react";
-import { useMemo } from "react";
+import { type ComponentType, cloneElement, isValidElement, useMemo } from "react";
 import { forForm } from "../lib/schema.ts";
 import styles from "./form.module.css";
 import type { FormProps } from "./form.tsx";
@@ -36,6 +38,8 @@ const validator: ValidatorType = {
   validateFormData: () => ({ errors: [], errorSchema: {} }),
   rawValidation: () => ({ errors: [] }),
   isValid: (schema, value, root) => {
+    // Nothing is no value of any schema.
+    if (value === undefined) return false;
     try {
       const whole = { ...schema, $defs: root.$defs, definitions: root.definitions };
       return new Validator(JSON.parse(JSON.stringify(whole)), "2020-12").validate(value).valid;
@@ -202,8 +206,42 @@ function Needed() {
   );
 }
 
+/** One of several schemas, and which. */
+function Choice({ selector, optionSchemaField, schema }: MultiSchemaFieldTemplateProps) {
+  return (
+    <div className={styles.choice}>
+      {isValidElement<WidgetProps>(selector)
+        ? cloneElement(selector, { schema: { ...selector.props.schema, description: schema.description } })
+        : selector}
+      {optionSchemaField}
+    </div>
+  );
+}
+
+// Of the library's, these two say nothing of what the schema says about them, or in the wrong place.
+
+function SelectOne(props: WidgetProps) {
+  const { description } = props.schema;
+  const Select = Theme.widgets?.SelectWidget as ComponentType<WidgetProps>;
+  return <Select {...props} options={{ ...props.options, ...(description ? { description } : {}) }} />;
+}
+
+function YesOrNo({ id, value, label, schema, disabled, readonly, onChange }: WidgetProps) {
+  return (
+    <Checkbox
+      id={id}
+      label={label}
+      description={schema.description}
+      checked={value === true}
+      disabled={disabled || readonly || false}
+      onChange={event => onChange(event.currentTarget.checked)}
+    />
+  );
+}
+
 const Form = withTheme({
   ...Theme,
+  widgets: { ...Theme.widgets, SelectWidget: SelectOne, CheckboxWidget: YesOrNo },
   templates: {
     ...Theme.templates,
     ObjectFieldTemplate: ObjectTemplate,
@@ -212,17 +250,24 @@ const Form = withTheme({
     WrapIfAdditionalTemplate: Additional,
     TitleFieldTemplate: TitleTemplate,
     DescriptionFieldTemplate: DescriptionTemplate,
+    MultiSchemaFieldTemplate: Choice,
     ButtonTemplates: { ...Theme.templates?.ButtonTemplates, AddButton },
   },
 });
 
 export default function Inner({ schema, value, onChange, prefix }: FormProps) {
   const made = useMemo(() => forForm(schema) as RJSFSchema, [schema]);
+  // What must be there comes first, as the server has it in order.
+  const look = useMemo(() => {
+    const known = Object.keys(made.properties ?? {});
+    const first = (made.required ?? []).filter(it => known.includes(it));
+    return { "ui:submitButtonOptions": { norender: true }, "ui:order": [...new Set(first), "*"] };
+  }, [made]);
   return (
     <Form
       tagName="div"
       schema={made}
-      uiSchema={{ "ui:submitButtonOptions": { norender: true } }}
+      uiSchema={look}
       validator={validator}
       formData={value}
       onChange={({ formData }) => onChange(formData)}
@@ -231,7 +276,7 @@ export default function Inner({ schema, value, onChange, prefix }: FormProps) {
       noHtml5Validate
       experimental_defaultFormStateBehavior={{
         emptyObjectFields: "populateRequiredDefaults",
-        arrayMinItems: { populate: "requiredOnly" },
+        arrayMinItems: { populate: "never" },
         mergeDefaultsIntoFormData: "useFormDataIfPresent",
       }}
     />

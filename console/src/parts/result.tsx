@@ -20,6 +20,9 @@ export function Result({ call }: { call: Call }) {
     <section className={styles.result} aria-label="Result" aria-busy={pending}>
       {pending ? <Running told={told} at={asked?.at} cancel={call.cancel} /> : null}
       {answer ? <Answered answer={answer} told={told} /> : null}
+      <p role="status" className={styles.unseen}>
+        {answer ? saysOf(answer) : ""}
+      </p>
     </section>
   );
 }
@@ -56,24 +59,12 @@ function Answered({ answer, told }: { answer: Answer; told: Notification[] }) {
   const { result, error } = answer;
   const isError = result?.isError === true;
   const kind = result && !isError ? "good" : "bad";
-  const says = error
-    ? `Error ${error.code}`
-    : answer.cancelled
-      ? "Cancelled"
-      : answer.timeout
-        ? "It took too long"
-        : answer.lost !== undefined
-          ? "No answer"
-          : isError
-            ? "The tool has failed"
-            : "Answered";
+  const says = saysOf(answer);
   const shown = result ? shownOf(result) : null;
   return (
     <>
       <div className={styles.head}>
-        <h3 data-is={kind} role="status">
-          {says}
-        </h3>
+        <h3 data-is={kind}>{says}</h3>
         <p>
           {[
             answer.ms === undefined ? "" : duration(answer.ms),
@@ -134,6 +125,14 @@ function Answered({ answer, told }: { answer: Answer; told: Notification[] }) {
       ) : null}
     </>
   );
+}
+
+function saysOf({ result, error, cancelled, timeout, lost }: Answer): string {
+  if (error) return `Error ${error.code}`;
+  if (cancelled) return "Cancelled";
+  if (timeout) return "It took too long";
+  if (lost !== undefined) return "No answer";
+  return result?.isError === true ? "The tool has failed" : "Answered";
 }
 
 /** The parts of a result that are for people, or nothing. */

@@ -28,10 +28,7 @@ export function ServerPick() {
   return (
     <Menu position="bottom-start" width="target" withinPortal shadow="md">
       <Menu.Target>
-        <UnstyledButton
-          className={styles.pick}
-          aria-label={`Server: ${server?.label ?? "none"}. Choose another`}
-        >
+        <UnstyledButton className={styles.pick}>
           {server ? <StateDot state={server.state} /> : null}
           <span className={styles.text}>
             <span className={styles.label}>{server ? <Seen text={server.label} /> : "No server"}</span>
@@ -41,7 +38,7 @@ export function ServerPick() {
                 : "Add one to begin"}
             </span>
           </span>
-          <IconSelector size={16} aria-hidden />
+          <IconSelector size={16} aria-label="Choose another server" role="img" />
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>

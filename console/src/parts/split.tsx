@@ -25,6 +25,9 @@ export interface Row {
   group?: string;
 }
 
+/** So many are seen at once. */
+const FEW = 8;
+
 /**
  * A list, and beside it what is chosen in it; on a narrow screen one or the other. The list may have
  * thousands of rows: those that are seen are there. The arrows go through it.
@@ -83,21 +86,23 @@ export function Split({
   return (
     <div className={styles.split} data-chosen={chosen !== undefined}>
       <section className={styles.list} aria-label={label}>
-        <div className={styles.search}>
-          <TextInput
-            aria-label={`Search in ${label.toLowerCase()}`}
-            placeholder={`Search ${rows.length}`}
-            size="sm"
-            value={sought}
-            onChange={event => setSought(event.currentTarget.value)}
-            leftSection={<IconSearch size={16} aria-hidden />}
-            rightSection={
-              sought ? (
-                <CloseButton size="sm" aria-label="Clear the search" onClick={() => setSought("")} />
-              ) : null
-            }
-          />
-        </div>
+        {rows.length > FEW ? (
+          <div className={styles.search}>
+            <TextInput
+              aria-label={`Search in ${label.toLowerCase()}`}
+              placeholder={`Search ${rows.length}`}
+              size="sm"
+              value={sought}
+              onChange={event => setSought(event.currentTarget.value)}
+              leftSection={<IconSearch size={16} aria-hidden />}
+              rightSection={
+                sought ? (
+                  <CloseButton size="sm" aria-label="Clear the search" onClick={() => setSought("")} />
+                ) : null
+              }
+            />
+          </div>
+        ) : null}
         {/* biome-ignore lint/a11y/noStaticElementInteractions: the arrows go from link to link in it */}
         <div className={styles.scroll} ref={scroll} onKeyDown={onKeyDown}>
           {shown.length ? null : <p className={styles.none}>Nothing is called so.</p>}
