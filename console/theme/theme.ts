@@ -46,7 +46,9 @@ export const theme = createTheme({
   primaryShade: { light: 7, dark: 4 },
   variantColorResolver: input => {
     const colours = defaultVariantColorsResolver(input);
-    return input.variant === "filled" ? { ...colours, color: "var(--on-accent)" } : colours;
+    if (input.variant === "filled") return { ...colours, color: "var(--on-accent)" };
+    if (input.color !== "red") return colours;
+    return { ...colours, color: "var(--bad)", border: "1px solid var(--bad)", hover: "var(--bad-soft)" };
   },
   fontFamily: '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
   fontFamilyMonospace:

@@ -108,8 +108,7 @@ class Server {
       const request = it.params?.progressToken;
       return emit("notification", { server: this.id, at: Date.now(), method: it.method, params: it.params, message: brief.n, request });
     }
-    if (it.method === "roots/list") return this.said({ jsonrpc: "2.0", id: it.id, result: { roots: this.spec.roots ?? [] } });
-    const kind = { "elicitation/create": "elicitation", "sampling/createMessage": "sampling" }[it.method] ?? "other";
+    const kind = { "elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots" }[it.method] ?? "other";
     const question = { id: `q${(ids += 1)}`, server: this.id, at: Date.now(), kind, method: it.method, params: it.params, message: brief.n };
     questions.set(question.id, { ...question, wire: it.id });
     emit("question", question);
@@ -183,7 +182,7 @@ const ROUTES = {
     const fits = it => (!server || it.server === server) && (!from || it.from === from) && (!kind || it.kind === kind) && (!text || it.text.toLowerCase().includes(text.toLowerCase())) && (!findings || it.findings) && (!violation || it.violation) && (!before || it.n < before) && (!after || it.n > after);
     const all = messages.filter(fits);
     const some = after ? all.slice(0, limit) : all.reverse().slice(0, limit);
-    return { first: 1, last: messages.length, total: messages.length, dropped: 0, messages: some.map(({ text: _, records: __, ...it }) => it), more: all.length > some.length };
+    return { first: 1, last: messages.length, total: messages.length, dropped: 0, messages: some.map(({ text: _, records: __, ...it }) => it), ...all.length > some.length ? { next: some.at(-1).n } : {} };
   },
   "GET /api/messages.jsonl": () => messages,
   "DELETE /api/messages": () => { messages.length = 0; return {}; },

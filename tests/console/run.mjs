@@ -157,7 +157,7 @@ async function play(browser, screen) {
 
     // A form and the JSON of it, both ways.
     await go(page, "/tools/search_notes");
-    await page.getByRole("textbox", { name: "limit" }).fill("3");
+    await page.getByRole("textbox", { name: "limit", exact: true }).fill("3");
     if (isNarrow) await page.getByText("JSON", { exact: true }).click();
     const json = page.getByRole("textbox", { name: "Arguments as JSON" });
     await json.getByText('"limit": 3').waitFor();
@@ -190,14 +190,14 @@ async function play(browser, screen) {
     await looks(page, screen, "picture");
 
     // Progress, and no more of it.
-    await call(page, "count", () => page.getByRole("textbox", { name: "to" }).fill("40"));
+    await call(page, "count", () => page.getByRole("textbox", { name: "to", exact: true }).fill("40"));
     await result(page).getByText(/Counting: [2-9]/).waitFor();
     await looks(page, screen, "progress");
     await result(page).getByRole("button", { name: "Cancel" }).click();
     await result(page).getByRole("heading", { name: "Cancelled" }).waitFor();
 
     // What the server asks.
-    await call(page, "ask_model", () => page.getByRole("textbox", { name: "prompt" }).fill("Say something short."));
+    await call(page, "ask_model", () => page.getByRole("textbox", { name: "prompt", exact: true }).fill("Say something short."));
     await question(page, "Asks the model");
     await page.getByLabel("Text", { exact: true }).last().fill("Short.");
     await looks(page, screen, "sampling");
@@ -210,7 +210,7 @@ async function play(browser, screen) {
     await call(page, "ask_person");
     await question(page, "Asks the person");
     await page.getByRole("textbox", { name: /Why/ }).first().fill("It is the sky’s.");
-    await page.getByRole("textbox", { name: /Colour/ }).first().click();
+    await page.getByLabel(/Colour/).first().click();
     await page.getByRole("option", { name: "blue" }).click();
     await looks(page, screen, "elicitation");
     await page.getByRole("button", { name: "Send", exact: true }).click();
@@ -219,19 +219,23 @@ async function play(browser, screen) {
 
     await call(page, "open_page");
     await question(page, "Asks the person");
-    await page.getByText("Punycode").waitFor();
-    await page.getByText("https://xn--80ak6aa92e.com/login?next=%2Fpay").first().waitFor();
+    await page.getByText("https://accounts.example.com/login?next=%2Fpay").first().waitFor();
     await looks(page, screen, "url");
     await page.getByRole("button", { name: "Decline" }).click();
     await go(page, "/tools/open_page");
     await result(page).getByText("decline").first().waitFor();
 
     await call(page, "ask_roots");
-    await answered(page);
+    await question(page, "Asks for roots");
+    await page.getByRole("textbox", { name: "The answer as JSON" }).fill('{"roots": [{"uri": "file:///srv/notes"}]}');
+    await looks(page, screen, "roots");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await go(page, "/tools/ask_roots");
+    await result(page).getByText("file:///srv/notes").first().waitFor();
 
     // Prompts and resources.
     await go(page, "/prompts/summarise");
-    await page.getByLabel("note").fill("to");
+    await page.getByRole("combobox", { name: "note" }).fill("to");
     await page.getByRole("option", { name: "tomorrow" }).click();
     await page.getByRole("button", { name: "Get", exact: true }).click();
     await result(page).getByText("Summarise the note tomorrow").waitFor();
@@ -241,7 +245,8 @@ async function play(browser, screen) {
     await page.getByRole("link", { name: "Today" }).click();
     await page.getByRole("button", { name: "Read", exact: true }).click();
     await result(page).getByText("Buy milk").waitFor();
-    await page.getByLabel("Tell me when it changes").check({ force: true });
+    await page.getByRole("switch", { name: "Tell me when it changes" }).focus();
+    await page.keyboard.press("Space");
     await page.waitForFunction(() => document.querySelector("input[role=switch]")?.checked);
     await call(page, "touch_note");
     await answered(page);
@@ -249,8 +254,8 @@ async function play(browser, screen) {
     await page.getByText(/Changed once/).waitFor();
     await looks(page, screen, "resource");
     await go(page, `/resources/template/${encodeURIComponent("note://{folder}/{name}")}`);
-    await page.getByLabel("folder").fill("work");
-    await page.getByLabel("name").fill("a b");
+    await page.getByRole("combobox", { name: "folder" }).fill("work");
+    await page.getByRole("combobox", { name: "name" }).fill("a b");
     await page.getByText("note://work/a%20b").waitFor();
     await page.getByRole("button", { name: "Read", exact: true }).click();
     await result(page).getByText("Buy milk").waitFor();
@@ -261,7 +266,7 @@ async function play(browser, screen) {
     await page.getByRole("link", { name: /tools\/call/ }).first().waitFor();
     await looks(page, screen, "traffic");
     await page.getByLabel("Search in the messages").fill("tomorrow");
-    await page.waitForFunction(() => { const rows = [...document.querySelectorAll("[data-index]")]; return rows.length > 0 && rows.length < 9; });
+    await page.waitForFunction(() => { const rows = [...document.querySelectorAll("[data-index]")]; return rows.length > 0 && rows.length < 14; });
     await page.getByRole("link", { name: /prompts\/get/ }).last().click();
     await page.getByRole("button", { name: "Replay", exact: true }).waitFor();
     await page.getByRole("button", { name: "Pin" }).click();
@@ -279,7 +284,7 @@ async function play(browser, screen) {
     await page.getByRole("link", { name: "hostile" }).waitFor();
     await looks(page, screen, "findings");
     await go(page, "/guard");
-    await page.getByLabel("Tool", { exact: true }).click();
+    await page.getByRole("combobox", { name: "Tool" }).click();
     await page.getByRole("option", { name: "hostile" }).click();
     await page.getByRole("button", { name: "Judge" }).click();
     await page.getByRole("status", { name: "What the policy would do" }).waitFor();

@@ -43,10 +43,12 @@ interface Read {
   messages: Brief[];
   total: number;
   dropped: number;
-  more: boolean;
+  /** Up to which number all was looked through, and from where on not yet. */
+  seen: number;
+  next: number | undefined;
 }
 
-const NOTHING: Read = { of: "", messages: [], total: 0, dropped: 0, more: false };
+const NOTHING: Read = { of: "", messages: [], total: 0, dropped: 0, seen: 0, next: undefined };
 
 export function useTraffic(filter: Filter): Traffic {
   const query = queryOf(filter).toString();
@@ -64,7 +66,8 @@ export function useTraffic(filter: Filter): Traffic {
     get<Page>(`/api/messages?${query}&limit=${PAGE}`).then(
       page => {
         if (!here) return;
-        setRead({ of, messages: page.messages, total: page.total, dropped: page.dropped, more: page.more });
+        const { messages, total, dropped, last, next } = page;
+        setRead({ of, messages, total, dropped, seen: last, next });
         setError(null);
       },
       it => here && setError(it),
@@ -75,13 +78,12 @@ export function useTraffic(filter: Filter): Traffic {
   }, [query, turn]);
 
   // What has come since, a few times a second at most.
-  const { of, messages } = current;
-  const newest = messages[0]?.n ?? 0;
+  const { of, seen, next } = current;
   useEffect(() => {
-    if (!of || last <= newest) return undefined;
+    if (!of || last <= seen) return undefined;
     let here = true;
     const timer = setTimeout(async () => {
-      const page = await get<Page>(`/api/messages?${query}&after=${newest}&limit=1000`).catch(() => null);
+      const page = await get<Page>(`/api/messages?${query}&after=${seen}&limit=1000`).catch(() => null);
       if (!here || !page) return;
       setRead(it =>
         it.of !== of
@@ -91,6 +93,7 @@ export function useTraffic(filter: Filter): Traffic {
               messages: page.messages.length ? [...page.messages.toReversed(), ...it.messages] : it.messages,
               total: page.total,
               dropped: page.dropped,
+              seen: page.next ?? Math.max(page.last, seen),
             },
       );
     }, EVERY_MS);
@@ -98,30 +101,37 @@ export function useTraffic(filter: Filter): Traffic {
       here = false;
       clearTimeout(timer);
     };
-  }, [last, newest, query, of]);
+  }, [last, seen, query, of]);
 
-  const oldest = messages.at(-1)?.n;
-  const { more } = current;
   const older = useCallback(() => {
-    if (!more || oldest === undefined || busy.current) return;
+    if (next === undefined || busy.current) return;
     busy.current = true;
-    get<Page>(`/api/messages?${query}&before=${oldest}&limit=${PAGE}`)
+    get<Page>(`/api/messages?${query}&before=${next}&limit=${PAGE}`)
       .then(page =>
         setRead(it =>
-          it.of !== of ? it : { ...it, messages: [...it.messages, ...page.messages], more: page.more },
+          it.of !== of ? it : { ...it, messages: [...it.messages, ...page.messages], next: page.next },
         ),
       )
       .catch(setError)
       .finally(() => {
         busy.current = false;
       });
-  }, [query, oldest, more, of]);
+  }, [query, next, of]);
+
+  // Where none of those that were looked through is like that, older ones may be.
+  const isBare = current.messages.length === 0 && next !== undefined;
+  useEffect(() => {
+    if (isBare) older();
+  }, [isBare, older]);
 
   return {
-    ...current,
+    messages: current.messages,
+    total: current.total,
+    dropped: current.dropped,
+    more: next !== undefined,
     older,
     again: useCallback(() => setTurn(it => it + 1), []),
     error,
-    isPending: current === NOTHING && error === null,
+    isPending: (current === NOTHING || isBare) && error === null,
   };
 }

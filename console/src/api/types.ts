@@ -197,7 +197,8 @@ export interface Page {
   total: number;
   dropped: number;
   messages: Brief[];
-  more: boolean;
+  /** Where to go on, if not all was looked through. */
+  next?: number;
 }
 
 export interface Change {

@@ -48,7 +48,8 @@ export function forForm(schema: unknown): Schema {
     }
     if (name !== null && out.type !== "object") {
       const shown = written(name);
-      out.title = typeof out.title === "string" && out.title !== shown ? `${out.title} (${shown})` : shown;
+      const title = typeof out.title === "string" ? out.title : shown;
+      out.title = title.toLowerCase() === shown.toLowerCase() ? title : `${title} (${shown})`;
     }
     return out;
   };
@@ -82,13 +83,16 @@ export function wantsNothing(schema: unknown): boolean {
   );
 }
 
-/** What a form begins with: what the schema says is there by default, and no more than that. */
-export function beginning(schema: unknown): Record<string, unknown> {
+/**
+ * What a form begins with: what the schema says is there by default. Of a tool, what must be there alone;
+ * of a question to a person, `all` of it.
+ */
+export function beginning(schema: unknown, all = false): Record<string, unknown> {
   if (!isMap(schema) || !isMap(schema.properties)) return {};
   const required = new Set(Array.isArray(schema.required) ? schema.required : []);
   return Object.fromEntries(
     Object.entries(schema.properties).flatMap(([name, it]) =>
-      isMap(it) && "default" in it && required.has(name) ? [[name, it.default]] : [],
+      isMap(it) && "default" in it && (all || required.has(name)) ? [[name, it.default]] : [],
     ),
   );
 }

@@ -310,7 +310,7 @@ function Sampling({ question, give, busy, isModern }: AskedProps) {
 function Elicitation({ question, give, busy }: AskedProps) {
   const params = question.params ?? {};
   const schema = params.requestedSchema;
-  const [filled, setFilled] = useState(() => draft(beginning(schema)));
+  const [filled, setFilled] = useState(() => draft(beginning(schema, true)));
   return (
     <>
       <blockquote className={styles.says}>

@@ -3,10 +3,10 @@ import { IconPlayerPlay, IconPlayerStop, IconPlus, IconTrash } from "@tabler/ico
 import { useMutation } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect } from "react";
 import { Link, useLocation, useParams } from "wouter";
+import { useDefinitions } from "../api/definitions.ts";
 import { post, remove } from "../api/http.ts";
 import { choose, useKnown } from "../api/store.ts";
 import type { Info, Item, Server } from "../api/types.ts";
-import { useDefinitions } from "../api/definitions.ts";
 import { FindingNote } from "../parts/findings.tsx";
 import { Json } from "../parts/json.tsx";
 import { Card, Facts, Page, Part } from "../parts/page.tsx";

@@ -1,4 +1,4 @@
-import { Badge, Button, Tabs } from "@mantine/core";
+import { Badge, Button, Spoiler, Tabs } from "@mantine/core";
 import { IconRefresh, IconScale, IconSend2 } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
@@ -18,6 +18,7 @@ import { Count } from "../parts/findings.tsx";
 import styles from "../parts/item.module.css";
 import { Page } from "../parts/page.tsx";
 import { Result } from "../parts/result.tsx";
+import { Seen } from "../parts/seen.tsx";
 import { type Row, Split } from "../parts/split.tsx";
 import { Busy, Empty, Problem } from "../parts/states.tsx";
 import { NeedsServer } from "./servers.tsx";
@@ -131,6 +132,7 @@ function Tool({ server, tool }: { server: Server; tool: Item }) {
           </Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="call" className={styles.panel}>
+          <Brief of={tool} />
           <form
             onSubmit={event => {
               event.preventDefault();
@@ -163,6 +165,17 @@ function Tool({ server, tool }: { server: Server; tool: Item }) {
         </Tabs.Panel>
       </Tabs>
     </>
+  );
+}
+
+/** What it says it is for: the beginning of it, and the rest when somebody wants it. */
+function Brief({ of }: { of: Item }) {
+  const description = of.raw?.description;
+  if (typeof description !== "string" || !description) return null;
+  return (
+    <Spoiler maxHeight={72} showLabel="All of it" hideLabel="Less" className={styles.brief}>
+      <Seen text={description} />
+    </Spoiler>
   );
 }
 
