@@ -203,7 +203,7 @@ function State() {
 
 function Scheme() {
   const scheme = useComputedColorScheme("light");
-  const { setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const other = scheme === "dark" ? "light" : "dark";
   return (
     <ActionIcon

@@ -132,7 +132,7 @@ class Server {
     const { instructions } = this.begun;
     items.push({ part: "instructions", name: "instructions", raw: instructions, findings: found(instructions) });
     const echo = items.find(it => it.name === "echo");
-    if (echo) echo.difference = { kind: "dangerous", changes: [{ place: "/description", kind: "dangerous", was: "Says back what it is told.", is: echo.raw.description }] };
+    if (echo) echo.difference = { class: "dangerous", changes: [{ place: "/description", class: "dangerous", was: "Says back what it is told.", is: echo.raw.description }] };
     return { at: Date.now(), lists: { tools: "ok", prompts: "ok", resources: "ok", resourceTemplates: "ok" }, lock: { state: "none" }, items };
   }
 }

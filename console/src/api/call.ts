@@ -66,15 +66,9 @@ export function useCall(server: string, name: string): Call {
 /** A long result does not come with the event: it is read from the traffic. */
 function useWhole(answer: Answer | undefined): Answer | undefined {
   const [whole, setWhole] = useState<Answer>();
-  const isLong =
-    answer !== undefined &&
-    !answer.result &&
-    !answer.error &&
-    !answer.cancelled &&
-    !answer.timeout &&
-    answer.lost === undefined;
+  const isLong = answer?.long === true;
   useEffect(() => {
-    if (!isLong || answer.message === undefined) return;
+    if (!isLong || answer?.message === undefined) return undefined;
     let here = true;
     void get<Message>(`/api/messages/${answer.message}`).then(message => {
       const { result } = JSON.parse(message.sent ?? message.text ?? "{}") as { result?: Json };

@@ -5,13 +5,24 @@ import { useShallow } from "zustand/react/shallow";
 import { setHidden } from "../lib/visible.ts";
 import { listen } from "./events.ts";
 import { enter, get, leave, post } from "./http.ts";
-import type { About, Answer, Json, Line, Notification, Question, Server, Settled, Touched } from "./types.ts";
+import type {
+  About,
+  Answer,
+  Held,
+  Json,
+  Line,
+  Notification,
+  Question,
+  Replied,
+  Server,
+  Settled,
+} from "./types.ts";
 
 export type Link = "connecting" | "live" | "lost" | "out" | "over";
 
 /** A log line, of whichever kind. */
 export type Log = { at: number; server: string; n: number } & (
-  | { from: "stderr"; text: string }
+  | { from: "stderr" | "sandbox"; text: string }
   | { from: "message"; level: string; logger: string; data: unknown }
   | { from: "state"; text: string }
 );
@@ -39,7 +50,7 @@ interface Known {
   told: ReadonlyMap<string, Notification[]>;
   logs: Log[];
   updates: Notification[];
-  touched: Touched[];
+  replied: Replied[];
   /** The number of the last message of the traffic. */
   lastMessage: number;
   /** The notes of lists that have changed, so that what was listed is listed again. */
@@ -49,6 +60,7 @@ interface Known {
 const LOGS_MAX = 5000;
 const ANSWERS_MAX = 500;
 const TOLD_MAX = 200;
+const SETTLED_MAX = 100;
 
 export const useKnown = create<Known>(() => ({
   link: "connecting",
@@ -63,7 +75,7 @@ export const useKnown = create<Known>(() => ({
   told: new Map(),
   logs: [],
   updates: [],
-  touched: [],
+  replied: [],
   lastMessage: 0,
   changes: 0,
 }));
@@ -122,60 +134,60 @@ async function readLogs(server: string): Promise<void> {
     );
     const missing = stderr
       .filter(line => !known.has(line.at))
-      .map((line): Log => ({ from: "stderr", server, n: (logs += 1), ...line }));
+      .map((line): Log => ({ from: "stderr", server, n: numbered(), ...line }));
     return { logs: [...it.logs, ...missing].sort((a, b) => a.at - b.at).slice(-LOGS_MAX) };
   });
 }
 
 let logs = 0;
 
+function numbered(): number {
+  logs += 1;
+  return logs;
+}
+
 function log(it: Known, line: Log): Log[] {
   const all = [...it.logs, line];
   return all.length > LOGS_MAX ? all.slice(-LOGS_MAX) : all;
 }
 
-function event(name: string, data: unknown): void {
-  switch (name) {
-    case "hello":
-      if (!(data as { whole: boolean }).whole || !useKnown.getState().about) void readAnew();
-      return;
-    case "server":
-      return told(data as Server);
-    case "removed":
-      return set(it => ({
-        servers: it.servers.filter(server => server.id !== (data as { server: string }).server),
-      }));
-    case "answer": {
-      const answer = data as Answer;
-      return set(it => ({ answers: bounded(it.answers, answer.request, answer, ANSWERS_MAX) }));
-    }
-    case "notification":
-      return notified(data as Notification);
-    case "stderr": {
-      const { server, at, text } = data as Line;
-      return set(it => ({ logs: log(it, { from: "stderr", server, at, text, n: (logs += 1) }) }));
-    }
-    case "question": {
-      const question = data as Question;
-      return set(it => ({ questions: [...it.questions.filter(each => each.id !== question.id), question] }));
-    }
-    case "settled": {
-      const settled = data as Settled;
-      return set(it => ({
+/** What is done with each thing that is told. */
+const EVENTS: Record<string, (data: never) => void> = {
+  hello: ({ whole }: { whole: boolean }) => {
+    if (!whole || !useKnown.getState().about) void readAnew();
+  },
+  server: (server: Server) => told(server),
+  removed: ({ server }: { server: string }) =>
+    set(it => ({ servers: it.servers.filter(each => each.id !== server) })),
+  answer: (answer: Answer) =>
+    set(it => ({ answers: bounded(it.answers, answer.request, answer, ANSWERS_MAX) })),
+  notification: (it: Notification) => notified(it),
+  stderr: ({ server, at, text }: Line) =>
+    set(it => ({ logs: log(it, { from: "stderr", server, at, text, n: numbered() }) })),
+  question: (question: Question) =>
+    set(it => ({ questions: [...it.questions.filter(each => each.id !== question.id), question] })),
+  settled: (settled: Settled) =>
+    set(it => {
+      const question = it.questions.find(each => each.id === settled.id);
+      return {
         questions: it.questions.filter(each => each.id !== settled.id),
-        settled: [
-          { ...settled, question: it.questions.find(each => each.id === settled.id), at: Date.now() },
-          ...it.settled,
-        ].slice(0, 100),
-      }));
-    }
-    case "message":
-      return set({ lastMessage: (data as { n: number }).n });
-    case "touched":
-      return set(it => ({ touched: [...it.touched, data as Touched].slice(-1000) }));
-    case "over":
-      return set({ link: "over", over: (data as { why: string }).why });
-  }
+        settled: [{ ...settled, question, at: Date.now() }, ...it.settled].slice(0, SETTLED_MAX),
+      };
+    }),
+  message: ({ n }: { n: number }) => set({ lastMessage: n }),
+  replied: (replied: Replied) => set(it => ({ replied: [replied, ...it.replied].slice(0, SETTLED_MAX) })),
+  touched: (it: Held) => held(it, `${it.tool ? `${it.tool}: ` : ""}${it.says ?? JSON.stringify(it.touched)}`),
+  egress: (it: Held) =>
+    held(it, `${it.decision ?? ""} ${it.destination ?? ""}${it.says ? `: ${it.says}` : ""}`.trim()),
+  over: ({ why }: { why: string }) => set({ link: "over", over: why }),
+};
+
+function event(name: string, data: unknown): void {
+  EVENTS[name]?.(data as never);
+}
+
+function held({ server, at }: Held, text: string): void {
+  set(it => ({ logs: log(it, { from: "sandbox", server, at, text, n: numbered() }) }));
 }
 
 function told(server: Server): void {
@@ -189,7 +201,7 @@ function told(server: Server): void {
     return {
       servers,
       changes: it.changes + 1,
-      logs: log(it, { from: "state", server: server.id, at: Date.now(), text, n: (logs += 1) }),
+      logs: log(it, { from: "state", server: server.id, at: Date.now(), text, n: numbered() }),
     };
   });
 }
@@ -205,7 +217,7 @@ function notified(it: Notification): void {
         level: String(level ?? "info"),
         logger: String(logger ?? ""),
         data,
-        n: (logs += 1),
+        n: numbered(),
       }),
     }));
   }

@@ -88,6 +88,7 @@ export interface Spec {
   roots?: Root[];
   answers?: Json;
   sandbox?: SandboxOptions;
+  consent?: boolean;
 }
 
 export interface RpcError {
@@ -108,6 +109,8 @@ export interface Answer {
   cancelled?: boolean;
   timeout?: boolean;
   lost?: string;
+  /** The result is longer than an event: it is read from the traffic. */
+  long?: boolean;
 }
 
 export interface Notification {
@@ -139,7 +142,6 @@ export interface Question {
 export interface Settled {
   id: string;
   by: string;
-  entry?: string;
 }
 
 export interface Brief {
@@ -148,7 +150,7 @@ export interface Brief {
   at: number;
   from: "client" | "server" | "guard";
   to?: "client" | "server" | "guard";
-  kind: "request" | "result" | "error" | "notification" | "garbled";
+  kind: "request" | "result" | "error" | "notification" | "batch" | "garbled";
   method?: string;
   id?: string | number | null;
   request?: string;
@@ -184,7 +186,7 @@ export interface Message extends Brief {
   records?: Rec[];
   http?: {
     method?: string;
-    url?: string;
+    target?: string;
     headers?: [string, string][];
     status?: number;
     answerHeaders?: [string, string][];
@@ -203,7 +205,7 @@ export interface Page {
 
 export interface Change {
   place: string;
-  kind: string;
+  class: string;
   was?: unknown;
   is?: unknown;
 }
@@ -218,7 +220,7 @@ export interface Item {
   withheld?: boolean;
   text?: string;
   findings?: Finding[];
-  difference?: { kind: string; changes?: Change[] };
+  difference?: { class: string; changes?: Change[] };
 }
 
 export interface Definitions {
@@ -228,11 +230,26 @@ export interface Definitions {
   items: Item[];
 }
 
-export interface Touched {
+/** A question that was answered without a person, and by what. */
+export interface Replied {
   server: string;
   at: number;
-  request?: string;
-  touched: Record<string, unknown[]>;
+  method: string;
+  params?: Json;
+  entry: string;
+  result?: Json;
+  error?: RpcError;
+}
+
+/** What the sandbox has to say: what was touched, or whom the server's process was connected to. */
+export interface Held {
+  server: string;
+  at: number;
+  says?: string;
+  tool?: string | null;
+  destination?: string;
+  decision?: string;
+  touched?: Record<string, unknown[]>;
 }
 
 export type QuestionAnswer =

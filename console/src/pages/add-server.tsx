@@ -52,6 +52,7 @@ export default function AddServer() {
   const [directories, setDirectories] = useState("");
   const [net, setNet] = useState("");
   const [trace, setTrace] = useState(false);
+  const [consent, setConsent] = useState(false);
 
   const parsed = useMemo(() => (line.trim() ? words(line) : null), [line]);
   const found = useMemo(() => (paste.trim() ? pasted(paste) : null), [paste]);
@@ -91,6 +92,7 @@ export default function AddServer() {
               ...(net.trim() ? { net: lines(net) } : {}),
               ...(trace ? { trace } : {}),
             },
+            ...(consent ? { consent } : {}),
           }),
     };
   };
@@ -161,7 +163,6 @@ export default function AddServer() {
               style={{ marginTop: "0.6rem" }}
             >
               {parsed.words.map((word, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: words of a command stay where they are
                 <li key={index}>
                   <Seen text={word} />
                 </li>
@@ -327,6 +328,12 @@ export default function AddServer() {
                         spellCheck={false}
                         value={net}
                         onChange={event => setNet(event.currentTarget.value)}
+                      />
+                      <Checkbox
+                        label="Prepare its package first"
+                        description="What npx or uvx would fetch is fetched by Stockade once, at its exact version, without running any script of it."
+                        checked={consent}
+                        onChange={event => setConsent(event.currentTarget.checked)}
                       />
                       <Checkbox
                         label="Tell what each call touches"

@@ -41,7 +41,7 @@ export default function LogsPage() {
     <Page
       title="Logs"
       fill
-      says="What the server writes to standard error, and what it tells as log messages."
+      says="What it writes to standard error, what it tells as log messages, and what the sandbox saw it touch."
       actions={
         canSet ? (
           <Select
@@ -71,6 +71,7 @@ export default function LogsPage() {
             { value: "all", label: "All" },
             { value: "stderr", label: "stderr" },
             { value: "message", label: "Messages" },
+            { value: "sandbox", label: "Touched" },
           ]}
         />
       </div>
@@ -109,10 +110,10 @@ function Lines({ lines }: { lines: Log[] }) {
     if (follows.current && lines.length) virtual.scrollToIndex(lines.length - 1, { align: "end" });
   }, [lines.length, virtual]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by the keyboard
     <section
       className={styles.lines}
       ref={scroll}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by the keyboard
       tabIndex={0}
       aria-label="Log lines"
       onScroll={event => {

@@ -32,6 +32,7 @@ export default function RequestsPage() {
   const { id } = useParams<{ id?: string }>();
   const questions = useQuestions();
   const settled = useKnown(it => it.settled);
+  const replied = useKnown(it => it.replied);
   const servers = useKnown(it => it.servers);
   const labelOf = (server: string) => servers.find(it => it.id === server)?.label ?? server;
   const rows = questions.map(
@@ -44,6 +45,25 @@ export default function RequestsPage() {
     }),
   );
   const chosen = questions.find(it => it.id === id) ?? (id === undefined ? questions[0] : undefined);
+  // What was answered here, and what nobody had to answer.
+  const past = [
+    ...settled.map(it => ({
+      key: it.id,
+      kind: it.question ? KINDS[it.question.kind] : it.id,
+      brief: it.question ? briefOf(it.question).slice(0, 120) : "",
+      says: settledSays(it.by),
+      at: it.at,
+    })),
+    ...replied.map((it, index) => ({
+      key: `${index} ${it.at}`,
+      kind: it.method,
+      brief: briefOf(it).slice(0, 120),
+      says: `answered by ${it.entry}`,
+      at: it.at,
+    })),
+  ]
+    .sort((a, b) => b.at - a.at)
+    .slice(0, 20);
   const gone = id === undefined ? undefined : settled.find(it => it.id === id);
   return (
     <Page
@@ -65,14 +85,16 @@ export default function RequestsPage() {
           mark beside “Requests”.
         </Empty>
       )}
-      {settled.length && !questions.length ? (
+      {past.length && !questions.length ? (
         <Part title="Settled">
           <ul className={styles.settled}>
-            {settled.slice(0, 20).map(it => (
-              <li key={it.id}>
-                <span>{it.question ? KINDS[it.question.kind] : it.id}</span>
-                <span>{it.question ? <Seen text={briefOf(it.question).slice(0, 120)} /> : null}</span>
-                <span>{settledSays(it.by)}</span>
+            {past.map(it => (
+              <li key={it.key}>
+                <span>{it.kind}</span>
+                <span>
+                  <Seen text={it.brief} />
+                </span>
+                <span>{it.says}</span>
                 <time>{clock(it.at)}</time>
               </li>
             ))}
@@ -83,15 +105,9 @@ export default function RequestsPage() {
   );
 }
 
-function settledSays(by: string): string {
-  return by === "page"
-    ? "answered here"
-    : by === "answers"
-      ? "answered by a profile"
-      : "nobody waits for it any more";
-}
+const settledSays = (by: string) => (by === "page" ? "answered here" : "nobody waits for it any more");
 
-function briefOf({ params, method }: Question): string {
+function briefOf({ params, method }: Pick<Question, "params" | "method">): string {
   if (typeof params?.message === "string") return params.message;
   if (typeof params?.tool === "string") return params.tool;
   const first = Array.isArray(params?.messages) ? params.messages[0] : undefined;
@@ -197,13 +213,12 @@ function Sampling({ question, give, busy, isModern }: AskedProps) {
       <Part title="What the model would be told">
         {typeof params.systemPrompt === "string" ? (
           <div className={styles.message}>
-            <MessageOf role="system" content={params.systemPrompt} />
+            <MessageOf by="system" content={params.systemPrompt} />
           </div>
         ) : null}
         {messages.map((it, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a question does not change
           <div className={styles.message} key={index}>
-            <MessageOf role={String(it.role)} content={it.content} />
+            <MessageOf by={String(it.role)} content={it.content} />
           </div>
         ))}
         <Card>

@@ -261,7 +261,6 @@ function Command({ server }: { server: Server }) {
   return (
     <ol className={styles.command} aria-label="The words of the command">
       {(server.command ?? []).map((word, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: words of a command stay where they are
         <li key={index}>
           <Seen text={word} />
         </li>

@@ -142,7 +142,7 @@ export default function TrafficPage() {
           aria-label="Kind"
           placeholder="All kinds"
           clearable
-          data={["request", "result", "error", "notification", "garbled"]}
+          data={["request", "result", "error", "notification", "batch", "garbled"]}
           value={filter.kind || null}
           onChange={it => setFilter({ ...filter, kind: it ?? "" })}
         />
@@ -524,7 +524,7 @@ function Http({ of }: { of: Message }) {
   return (
     <div className={styles.http}>
       <p>
-        <strong>{http.method}</strong> <Seen text={http.url ?? ""} /> {http.status}
+        <strong>{http.method}</strong> <Seen text={http.target ?? ""} /> {http.status}
       </p>
       <Headers title="Asked with" of={http.headers} />
       <Headers title="Answered with" of={http.answerHeaders} />

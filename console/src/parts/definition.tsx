@@ -32,7 +32,7 @@ export function ItemHead({ of, children }: { of: Item; children?: ReactNode }) {
 
 export function DifferenceMark({ of }: { of: Item }) {
   if (!of.difference) return null;
-  const { kind } = of.difference;
+  const kind = of.difference.class;
   return (
     <span className={styles.kind} data-is={kind} title="against the lock">
       {of.raw === undefined ? "gone" : `${kind} change`}
@@ -112,8 +112,8 @@ export function Changes({ of }: { of: Item["difference"] }) {
 function ChangeOf({ of }: { of: Change }) {
   return (
     <li>
-      <span className={styles.kind} data-is={of.kind}>
-        {of.kind}
+      <span className={styles.kind} data-is={of.class}>
+        {of.class}
       </span>{" "}
       <code>
         <Seen text={of.place} />

@@ -139,12 +139,7 @@ function saysOf({ result, error, cancelled, timeout, lost }: Answer): string {
 function shownOf(result: Record<string, unknown>) {
   if (Array.isArray(result.content))
     return result.content.length ? (
-      <>
-        {result.content.map((it, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a result does not change
-          <Content key={index} of={it} />
-        ))}
-      </>
+      result.content.map((it, index) => <Content key={index} of={it} />)
     ) : (
       <p className={styles.none}>Its content is empty.</p>
     );
@@ -152,7 +147,6 @@ function shownOf(result: Record<string, unknown>) {
     return (
       <>
         {result.contents.map((it, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a result does not change
           <Resource key={index} of={it as Record<string, unknown>} />
         ))}
       </>
@@ -161,8 +155,7 @@ function shownOf(result: Record<string, unknown>) {
     return (
       <>
         {result.messages.map((it: { role?: unknown; content?: unknown }, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a result does not change
-          <MessageOf key={index} role={String(it?.role ?? "")} content={it?.content} />
+          <MessageOf key={index} by={String(it?.role ?? "")} content={it?.content} />
         ))}
       </>
     );
@@ -170,15 +163,14 @@ function shownOf(result: Record<string, unknown>) {
 }
 
 /** A message to a model, or of one. */
-export function MessageOf({ role, content }: { role: string; content: unknown }) {
+export function MessageOf({ by, content }: { by: string; content: unknown }) {
   const all = Array.isArray(content) ? content : [content];
   return (
     <div className={styles.message}>
       <p className={styles.role}>
-        <Seen text={role} />
+        <Seen text={by} />
       </p>
       {all.map((it, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a message does not change
         <Content key={index} of={it} />
       ))}
     </div>
