@@ -72,20 +72,14 @@ export function Shell({ children }: { children: ReactNode }) {
         </header>
       )}
       {isNarrow ? (
-        <Drawer
-          opened={open}
-          onClose={drawer.close}
-          size="17rem"
-          lockScroll={false}
-          withCloseButton={false}
-          padding={0}
-          title={null}
-          aria-label="Menu"
-        >
-          <div className={styles.drawer}>
-            <Side />
-          </div>
-        </Drawer>
+        <Drawer.Root opened={open} onClose={drawer.close} size="17rem" lockScroll={false} padding={0}>
+          <Drawer.Overlay />
+          <Drawer.Content aria-label="Menu">
+            <div className={styles.drawer}>
+              <Side />
+            </div>
+          </Drawer.Content>
+        </Drawer.Root>
       ) : null}
       <main className={styles.main} id="main" ref={main} tabIndex={-1}>
         <Lost />
