@@ -10,7 +10,7 @@ export STOCKADE
 cd "$(dirname "$0")"
 ../need.sh chromium node
 if ! cmp -s node_modules/.installed package-lock.json; then
-  npm ci --silent
+  npm ci --silent --fetch-retries 5
   cp package-lock.json node_modules/.installed
 fi
 exec node run.mjs "$@"

@@ -21,7 +21,7 @@ python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' ||
 # Installed is what was installed from these very lists.
 current() { [ -f "$1" ] && cmp -s "$1" "$2"; }
 if ! current node_modules/.installed package-lock.json; then
-  npm ci --silent
+  npm ci --silent --fetch-retries 5
   cp package-lock.json node_modules/.installed
 fi
 if ! current .venv/.installed requirements.txt; then

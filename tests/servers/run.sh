@@ -11,7 +11,7 @@ cd "$(dirname "$0")"
 # Installed is what was installed from these very lists.
 current() { [ -f "$1" ] && cmp -s "$1" "$2"; }
 if ! current node_modules/.installed package-lock.json; then
-  npm ci --silent --ignore-scripts
+  npm ci --silent --ignore-scripts --fetch-retries 5
   cp package-lock.json node_modules/.installed
 fi
 for list in requirements.txt requirements-1.txt; do

@@ -71,6 +71,12 @@ impl Peer {
         self.outgoing.send(bytes.into()).await.map_err(|_| WireError::Closed)
     }
 
+    /// Says nothing more. What was said before is still heard, and what comes can be.
+    pub fn finish(&mut self) {
+        let (nobody, _) = mpsc::channel(1);
+        self.outgoing = nobody;
+    }
+
     /// The next message; `None` when Stockade has gone.
     pub async fn hear(&mut self) -> Option<Bytes> {
         self.incoming.recv().await

@@ -13,7 +13,7 @@ pub mod desk;
 pub mod grants;
 pub mod hook;
 pub mod hub;
-mod peer;
+pub(crate) mod peer;
 pub mod place;
 pub mod service;
 pub mod shown;

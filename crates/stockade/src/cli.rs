@@ -5,11 +5,13 @@
 
 mod approvals;
 mod audit;
+mod call;
 mod demo;
 mod doctor;
 mod example;
 mod explain;
 mod hold;
+mod inspect;
 mod learn;
 mod lock;
 mod locked;
@@ -28,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stockade_core::check::visible;
+use stockade_core::check::{self, visible};
 
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -45,8 +47,10 @@ const EXITS: &str = "Exit codes:
   0  ok
   1  findings, or something is not as it should be
   2  usage or configuration, or the ledger cannot be written
+  3  a remote server wants other credentials
   4  the server cannot be reached or started, or ended by itself
-  6  the server is not what was approved, or its tools read like another's
+  5  a tool has failed, or the server answered with an error
+  6  the policy denies it; or the server is not what was approved, or its tools read like another's
   97 a guarantee of the sandbox cannot be enforced here, so nothing was started";
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +63,10 @@ enum Command {
     Serve(serve::Serve),
     /// Run a command in a sandbox: its roots, no network, bounded memory and processes
     Sandbox(sandbox::Sandbox),
+    /// Ask a server for one thing, as a client would, and print what comes
+    Call(Box<call::Call>),
+    /// Open a page in the browser on which servers are driven, and all that passes is seen
+    Inspect(Box<inspect::Inspect>),
     /// Install a server from a registry at an exact version, so that it runs without a network
     Prepare(prepare::Prepare),
     /// Approve what servers are and offer, and see what is not as it was approved
@@ -151,6 +159,12 @@ fn state_below(home: &Path) -> PathBuf {
     home.join(".local/state/stockade")
 }
 
+/// What somebody else has said, for a terminal: in its lines, and without secrets.
+fn in_lines(text: &str) -> String {
+    let text = check::redacted(text);
+    text.lines().map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether there is still a reader. One that closed the pipe has read enough: that is no failure.
 fn printed(written: io::Result<()>) -> Result<bool, Failure> {
     match written {
@@ -167,6 +181,8 @@ pub fn main() -> ExitCode {
         Command::Run(it) => it.run(),
         Command::Serve(it) => it.run(),
         Command::Sandbox(it) => it.run(),
+        Command::Call(it) => it.run(),
+        Command::Inspect(it) => it.run(),
         Command::Prepare(it) => it.run(),
         Command::Lock(it) => it.run(),
         Command::Doctor(it) => it.run(),

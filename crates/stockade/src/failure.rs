@@ -12,23 +12,36 @@ pub enum Exit {
     Findings,
     /// 2: usage or configuration, or the ledger cannot be written.
     Usage,
+    /// 3: a remote server wants other credentials.
+    Credentials,
     /// 4: the server cannot be reached or started, or ended by itself.
     Server,
-    /// 6: what would be started, or what it offers, is not what was approved.
+    /// 5: a tool has failed, or a server has answered with an error.
+    Tool,
+    /// 6: the policy does not let it pass; or what would be started, or what it offers, is not what was approved.
     Denied,
     /// 97: a guarantee of the sandbox cannot be enforced here, so nothing was started.
     Unenforced,
 }
 
+impl Exit {
+    /// It, as a number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Findings => 1,
+            Self::Usage => 2,
+            Self::Credentials => 3,
+            Self::Server => 4,
+            Self::Tool => 5,
+            Self::Denied => 6,
+            Self::Unenforced => 97,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Findings => 1,
-            Exit::Usage => 2,
-            Exit::Server => 4,
-            Exit::Denied => 6,
-            Exit::Unenforced => 97,
-        })
+        Self::from(exit.code())
     }
 }
 

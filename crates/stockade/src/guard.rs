@@ -10,10 +10,12 @@ pub mod gateway;
 pub mod link;
 pub(crate) mod links;
 pub mod memory;
+pub mod onlooker;
 pub mod process;
 pub mod roots;
 pub mod stdio;
 mod tally;
+pub mod tap;
 mod vigil;
 pub mod watch;
 
@@ -37,8 +39,10 @@ use tokio::sync::Semaphore;
 
 use self::egress::Room;
 use self::memory::Memory;
+use self::onlooker::Onlooker;
 use self::roots::Board;
 use self::tally::Tally;
+use self::tap::{Tap, Turn};
 use self::vigil::{Held, Vigil};
 use crate::alerts::Alerts;
 use crate::approvals::desk::{Answers, Desk};
@@ -85,6 +89,12 @@ pub struct Guard {
     traces: OnceLock<Traces>,
     /// By what other ways people hear of what asks.
     ways: OnceLock<Ways>,
+    /// Who sees what is written down, if somebody does.
+    onlooker: OnceLock<Arc<Onlooker>>,
+    /// Who sees what passes, if somebody does.
+    tap: OnceLock<Arc<dyn Tap>>,
+    /// The status with which a remote server has turned this guard away for who it is.
+    turned_away: OnceLock<u16>,
     /// Why a record was refused for what it is: the ledger itself goes on after that.
     refused: OnceLock<String>,
     sessions: String,
@@ -129,6 +139,9 @@ impl Guard {
             metrics: OnceLock::new(),
             traces: OnceLock::new(),
             ways: OnceLock::new(),
+            onlooker: OnceLock::new(),
+            tap: OnceLock::new(),
+            turned_away: OnceLock::new(),
             refused,
             sessions,
             secret,
@@ -195,6 +208,12 @@ impl Guard {
     }
 
     fn see(&self, record: &Record, at: Option<Position>) {
+        if let Some(onlooker) = self.onlooker.get() {
+            onlooker.sees(record);
+        }
+        if let Some(tap) = self.tap.get() {
+            tap.noted(record);
+        }
         if let Some(alerts) = self.alerts.get() {
             alerts.see(record, at);
         }
@@ -269,12 +288,30 @@ impl Guard {
     /// the first time; a client is not.
     pub fn unreached(&self, error: &WireError) -> String {
         let why = error.in_full();
+        if let WireError::Status { status: status @ (401 | 403), .. } = error {
+            self.turned_away.get_or_init(|| *status);
+        }
         if matches!(error, WireError::Tls(_) | WireError::Io(_)) && self.unreachable.set(()).is_ok()
         {
             // The names in a certificate are the other side's words.
             anstream::eprintln!("note: the server cannot be reached: {}", visible(&redacted(&why)));
         }
         why
+    }
+
+    /// Has somebody see what is written down.
+    pub fn seen_by(&self, onlooker: &Arc<Onlooker>) {
+        self.onlooker.get_or_init(|| Arc::clone(onlooker));
+    }
+
+    /// Has somebody see what passes.
+    pub fn tapped_by(&self, tap: Arc<dyn Tap>) {
+        self.tap.get_or_init(|| tap);
+    }
+
+    /// The status with which a remote server has turned this guard away for who it is, if it has.
+    pub fn turned_away(&self) -> Option<u16> {
+        self.turned_away.get().copied()
     }
 
     /// Notes that the server has answered.
@@ -559,6 +596,9 @@ impl Conversation {
         if let (Some(alerts), Some((_, bytes))) = (self.guard.alerts.get(), heard) {
             alerts.sees_bytes(bytes);
         }
+        let tap = self.guard.tap.get();
+        let said = tap.and_then(|_| tap::heard(&event));
+        let mut noted = Vec::new();
         let _look = self.guard.vigil.look(Held::new(&self.parties, &event));
         let effects = match heard {
             Some((_, bytes)) if bytes > LARGE => apart(|| self.on(event)),
@@ -570,6 +610,9 @@ impl Conversation {
                 Effect::Record(record) => {
                     self.guard.record(&record)?;
                     tell(&record);
+                    if tap.is_some() {
+                        noted.push(*record);
+                    }
                 }
                 Effect::Send(cleared) => sends.push(cleared),
                 Effect::Ask(question) => {
@@ -593,6 +636,9 @@ impl Conversation {
         }
         if let (Some(talk), Some((from, bytes))) = (&self.talk, heard) {
             talk.held(from, bytes, began.elapsed());
+        }
+        if let Some(tap) = tap {
+            tap.turn(&Turn { heard: said.as_ref(), records: &noted, sends: &sends });
         }
         Ok(sends)
     }

@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub mod approvals;
+mod browser;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod engine;
 pub mod export;
 pub mod failure;
 pub mod guard;
+pub mod inspect;
 pub mod lock;
 pub mod metrics;
 pub mod prepared;

@@ -266,6 +266,7 @@ impl HttpSession {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut head = HeaderMap::with_capacity(8);
         head.insert(header::HOST, self.upstream.host().clone());
+        self.upstream.headers().add_extra(&mut head);
         if let Some(revision) = state.revision.filter(|it| *it >= Revision::V2025_06_18) {
             head.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.name()));
         }

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 
 use crate::error::WireError;
 use crate::frame::Limits;
+use crate::http::headers::SendHeaders;
 use crate::http::pool::{Answering, Pool};
 
 /// What of a challenge is kept.
@@ -53,6 +54,30 @@ struct Inner {
     host: HeaderValue,
     pool: Arc<Pool>,
     options: HttpOptions,
+    /// What is configured for it, such as a token.
+    headers: SendHeaders,
+    /// Who sees what is sent and what comes, if somebody does.
+    onlooker: Option<Onlooker>,
+}
+
+/// Who sees what is sent, and the head of what comes. It must not wait.
+pub type Onlooker = Arc<dyn Fn(&Exchanged) + Send + Sync>;
+
+/// A request, and the head of its answer.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// The method.
+    pub method: Method,
+    /// The path, and what is behind it.
+    pub target: String,
+    /// What went with it. What may be a secret is marked as sensitive.
+    pub headers: HeaderMap,
+    /// What was sent.
+    pub body: Bytes,
+    /// The status.
+    pub status: u16,
+    /// What came with the answer.
+    pub answer: HeaderMap,
 }
 
 impl HttpUpstream {
@@ -63,7 +88,26 @@ impl HttpUpstream {
     pub fn new(url: &str, options: HttpOptions) -> Result<Self, WireError> {
         let (uri, host, is_tls) = parse(url)?;
         let pool = Arc::new(Pool::new(uri.clone(), is_tls, options.connect_timeout)?);
-        Ok(Self(Arc::new(Inner { uri, host, pool, options })))
+        let headers = SendHeaders::default();
+        Ok(Self(Arc::new(Inner { uri, host, pool, options, headers, onlooker: None })))
+    }
+
+    /// The same server, which is given these headers with everything: `extra` of them.
+    #[must_use]
+    pub fn with(&self, headers: SendHeaders) -> Self {
+        let Inner { uri, host, pool, options, onlooker, .. } = &*self.0;
+        let (uri, host, pool) = (uri.clone(), host.clone(), Arc::clone(pool));
+        let onlooker = onlooker.clone();
+        Self(Arc::new(Inner { uri, host, pool, options: *options, headers, onlooker }))
+    }
+
+    /// The same server, where somebody sees what is sent and what comes.
+    #[must_use]
+    pub fn seen_by(&self, onlooker: Onlooker) -> Self {
+        let Inner { uri, host, pool, options, headers, .. } = &*self.0;
+        let (uri, host, pool) = (uri.clone(), host.clone(), Arc::clone(pool));
+        let (headers, onlooker) = (headers.clone(), Some(onlooker));
+        Self(Arc::new(Inner { uri, host, pool, options: *options, headers, onlooker }))
     }
 
     /// Says no to what [`Self::new`] would refuse of an address.
@@ -98,6 +142,10 @@ impl HttpUpstream {
         &self.0.host
     }
 
+    pub(crate) fn headers(&self) -> &SendHeaders {
+        &self.0.headers
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.options.limits
     }
@@ -111,11 +159,21 @@ impl HttpUpstream {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Answering>, WireError> {
+        let target = uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        let seen = self.0.onlooker.as_ref().map(|onlooker| {
+            let said = (method.clone(), target.to_string(), headers.clone(), body.clone());
+            (Arc::clone(onlooker), said)
+        });
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        *request.uri_mut() = target;
         *request.headers_mut() = headers;
-        self.0.pool.send(request).await
+        let response = self.0.pool.send(request).await?;
+        if let Some((onlooker, (method, target, headers, body))) = seen {
+            let (status, answer) = (response.status().as_u16(), response.headers().clone());
+            onlooker(&Exchanged { method, target, headers, body, status, answer });
+        }
+        Ok(response)
     }
 
     /// `answer`, if it comes in time.

@@ -44,6 +44,7 @@ impl SseSession {
     ) -> Result<(Self, Events), WireError> {
         let mut head = HeaderMap::with_capacity(8);
         head.insert(header::HOST, upstream.host().clone());
+        upstream.headers().add_extra(&mut head);
         let mut get = head.clone();
         get.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.add_extra(&mut get);

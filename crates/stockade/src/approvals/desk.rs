@@ -48,6 +48,29 @@ pub struct Desk {
 /// Whom of a conversation it is told what was answered. It must not wait: others are told after it.
 type Ear = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// What somebody at hand is told.
+#[derive(Debug)]
+pub enum AtHand {
+    /// There is a question, and so it is answered.
+    Asked(Box<Question>, Says),
+    /// Nobody waits for this exchange any more.
+    Unasked(String),
+}
+
+/// How a question is answered.
+pub struct Says(Ear);
+
+impl Says {
+    /// Answers it, as this person and by this way.
+    pub fn say(&self, question: &Question, approved: bool, by: (&str, &str)) {
+        let (approver, channel) = (Some(by.0.to_owned()), Some(by.1.to_owned()));
+        let says = if approved { String::new() } else { "a person has said no".to_owned() };
+        let answer = Answer { approved, approver, channel, says, edited: None };
+        let (call, digest) = (question.id.clone(), question.digest.clone());
+        (self.0)(Event::Decided { call, digest, answer });
+    }
+}
+
 /// What comes back.
 pub type Answers = mpsc::UnboundedReceiver<Event>;
 
@@ -74,6 +97,46 @@ impl Desk {
         let clerk = Clerk { place, about, open, line, told, guard, elsewhere, asking };
         tokio::spawn(clerk.work(receiver));
         // A conversation that has ended takes in nothing.
+        let ear: Ear = Arc::new(move |event| drop(events.send(event)));
+        (Self { orders, ear }, answers)
+    }
+
+    /// A desk at which everything is approved, in the name of whoever has said so before.
+    pub fn consenting(by: &'static str) -> (Self, Answers) {
+        let (orders, mut receiver) = mpsc::unbounded_channel();
+        let (events, answers) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(order) = receiver.recv().await {
+                // Nothing of the rest is about a question that is open: each is answered at once.
+                if let Order::Ask(question, ear) = order {
+                    let Question { id: call, digest, .. } = *question;
+                    let (approver, channel) =
+                        (Some(by.to_owned()), Some("command line".to_owned()));
+                    let (says, edited) = (String::new(), None);
+                    let answer = Answer { approved: true, approver, channel, says, edited };
+                    ear(Event::Decided { call, digest, answer });
+                }
+            }
+        });
+        let ear: Ear = Arc::new(move |event| drop(events.send(event)));
+        (Self { orders, ear }, answers)
+    }
+
+    /// A desk at which somebody sits who is at hand: `tells` is told what is asked, and what nobody
+    /// waits for any more.
+    pub fn at_hand(tells: impl Fn(AtHand) + Send + 'static) -> (Self, Answers) {
+        let (orders, mut receiver) = mpsc::unbounded_channel();
+        let (events, answers) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(order) = receiver.recv().await {
+                match order {
+                    Order::Ask(question, ear) => tells(AtHand::Asked(question, Says(ear))),
+                    Order::Unask(call) => tells(AtHand::Unasked(call)),
+                    // There is no client that would answer in their place, and nobody else to ask.
+                    Order::Give(_) | Order::Elsewhere(_) => {}
+                }
+            }
+        });
         let ear: Ear = Arc::new(move |event| drop(events.send(event)));
         (Self { orders, ear }, answers)
     }
@@ -105,6 +168,12 @@ impl Desk {
     /// Nobody waits for this any more.
     pub fn unask(&self, call: String) {
         let _ended = self.orders.send(Order::Unask(call));
+    }
+}
+
+impl fmt::Debug for Says {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Says").finish_non_exhaustive()
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::net::UnixStream;
 
 /// Whose it is, for the record.
 #[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) uid: u32,
-    pub(super) pid: Option<i32>,
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
+    pub(crate) pid: Option<i32>,
 }
 
 /// Who is on the other side, if it is a process of this user.
@@ -68,7 +68,7 @@ fn is_of_stockade(peer: &Peer) -> Result<(), String> {
 
 /// That this process is none of Stockade's, nor below one. 0 is the parent of the first process of all.
 #[cfg(target_os = "linux")]
-pub(super) fn is_below_none(mut pid: i32) -> Result<(), String> {
+pub(crate) fn is_below_none(mut pid: i32) -> Result<(), String> {
     while pid > 0 {
         let process = Process::of(pid).ok_or("where it comes from cannot be read")?;
         if process.is_stockade() {

@@ -2,9 +2,9 @@
 //! process holds, and a socket. The service is started by whoever needs it first.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::peer;
+use crate::browser::opener;
 
 /// How long a service may take to be there, once it was started.
 const START: Duration = Duration::from_secs(10);
@@ -169,11 +170,7 @@ impl Place {
     /// Writes the file that leads a browser to the page.
     pub(super) fn open_page(&self, text: &str) -> io::Result<PathBuf> {
         let file = self.directory().join("open.html");
-        let new = file.with_extension("new");
-        let mut options = File::options();
-        let mut written = options.create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        written.write_all(text.as_bytes())?;
-        fs::rename(&new, &file)?;
+        opener::write(&file, text)?;
         Ok(file)
     }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 use stockade_core::check;
 
 use self::explain::ExplainArgs;
+pub(super) use self::explain::judged;
 use super::{Format, learn, printed};
 use crate::config::{ConfigError, Flags, Resolved, Root, Search, Server};
 use crate::failure::{Exit, Failure};

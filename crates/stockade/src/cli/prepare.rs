@@ -67,9 +67,22 @@ pub(super) struct Consent {
     /// Consent to what would be asked: that a package is prepared, that a server is approved
     #[arg(long)]
     yes: bool,
+    /// Nobody is asked, wherever this was started.
+    #[arg(skip)]
+    unasked: bool,
 }
 
 impl Consent {
+    /// It was given.
+    pub(super) fn given() -> Self {
+        Self { yes: true, unasked: true }
+    }
+
+    /// It was not given, and nobody is asked for it.
+    pub(super) fn unasked() -> Self {
+        Self { yes: false, unasked: true }
+    }
+
     pub(super) fn is_given(&self) -> bool {
         self.yes
     }
@@ -158,7 +171,7 @@ fn prepare(
     consent: &Consent,
 ) -> Result<Entry, Failure> {
     let store = &Store::at(state.store()?);
-    let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let may_ask = !consent.unasked && io::stdin().is_terminal() && io::stderr().is_terminal();
     if !consent.yes && !may_ask {
         return Err(Failure::new(Exit::Usage, format!("`{}` is not prepared", package.spec()))
             .help(format!(

@@ -2,6 +2,7 @@
 
 mod approved;
 mod identity;
+mod inspected;
 mod told;
 
 use std::ffi::OsString;
@@ -15,11 +16,12 @@ use std::time::Duration;
 use clap::Args;
 use stockade_core::check::{listed, redacted, visible};
 use stockade_core::record::{Kind, Record};
-use stockade_core::session::{Parties, Server};
+use stockade_core::session::{Blocked, Parties, Server};
 use stockade_sandbox::{Confinement, Plan, Spec, plan, raise_descriptors};
 use stockade_store::Ledger;
 use stockade_wire::frame;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
+use stockade_wire::http::headers::SendHeaders;
 use stockade_wire::upstream::Upstream;
 use stockade_wire::{memory, stdio};
 
@@ -107,6 +109,21 @@ pub(super) struct Shared {
     hold: Hold,
     #[command(flatten)]
     consent: Consent,
+    #[arg(skip)]
+    asks: Asks,
+}
+
+/// What a command says for itself that asks a server, and does not stand in front of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asks {
+    /// How long a request may take in all, in seconds.
+    pub(super) total: Option<usize>,
+    /// There are to be many of them.
+    pub(super) many: bool,
+    /// What a remote server is given with each.
+    pub(super) headers: SendHeaders,
+    /// Variables of a process, with their values.
+    pub(super) env: Vec<(String, String)>,
 }
 
 /// Where the server is, as the command line or the policy file has it.
@@ -139,7 +156,7 @@ pub(super) struct Ready {
     pub(super) resolved: Resolved,
     pub(super) server: Where,
     /// How it is started, if it is a process: so, the first time.
-    plan: Option<Plan>,
+    pub(super) plan: Option<Plan>,
     /// What holds the server, for a person.
     pub(super) held: String,
     pub(super) kept: Arc<Mutex<Kept>>,
@@ -274,13 +291,7 @@ impl Shared {
         client_roots: &[String],
     ) -> Result<Found, Failure> {
         let search = Search::new(self.policy.as_deref());
-        let flags = Flags {
-            server: self.server.clone(),
-            roots: roots(&self.roots)?,
-            client_roots: client_roots.to_vec(),
-            network: self.hold.network().cloned(),
-            call_timeout_s: self.timeout,
-        };
+        let flags = self.flags(client_roots)?;
         let resolved = Resolved::read(&search, &flags)
             .map_err(|it| Failure::rendered(Exit::Usage, it.render(true)))?;
         if let Some(says) = resolved.says_nothing() {
@@ -350,7 +361,8 @@ impl Shared {
         let confine = self.hold.over(&resolved.sandbox)?.confinement(&resolved.roots);
         let mut confine = confine.map_err(|it| too_many(&it))?;
         let mut env = environment(&self.env, confine.is_some())?;
-        for (name, value) in resolved.server.iter().flat_map(|it| &it.env) {
+        let of_policy = resolved.server.iter().flat_map(|it| &it.env);
+        for (name, value) in of_policy.chain(&self.asks.env) {
             env.retain(|(it, _)| it != name.as_str());
             env.push((name.into(), value.into()));
         }
@@ -364,7 +376,8 @@ impl Shared {
 
     /// A server at an address, of which nothing runs here.
     fn there(&self, url: &str, resolved: &Resolved) -> Result<Where, Failure> {
-        let env = self.env.first().map(|_| "--env");
+        let has_env = !self.env.is_empty() || !self.asks.env.is_empty();
+        let env = has_env.then_some("--env");
         if let Some(option) = self.hold.of_a_process().or(env) {
             let says = format!("`{option}` with a remote server, of which nothing is started here");
             return Err(Failure::new(Exit::Usage, says).help(format!(
@@ -374,7 +387,8 @@ impl Shared {
         let limits = resolved.policy.limits;
         let answer_timeout = limits.call_timeout().min(limits.call_total());
         let options = HttpOptions { answer_timeout, ..HttpOptions::default() };
-        HttpUpstream::new(url, options).map(Where::There).map_err(|error| {
+        let headers = self.asks.headers.clone();
+        HttpUpstream::new(url, options).map(|it| Where::There(it.with(headers))).map_err(|error| {
             // A password may stand in it.
             let says = match url.contains('@') {
                 true => "cannot use the address of the server".to_owned(),
@@ -456,7 +470,7 @@ impl Where {
         About { identity, known }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Here(it) => {
                 let program = it.spec.command.first().map(Path::new).and_then(Path::file_name);
@@ -552,11 +566,7 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     noted?;
     seal(&guard)?;
     match ended {
-        Ended::Client if blocked.is_some() => {
-            let blocked = blocked.unwrap_or_default();
-            let says = format!("the server was not started: {}", visible(&blocked.why));
-            Err(Failure::new(Exit::Denied, says).help(visible(&blocked.release)))
-        }
+        Ended::Client if blocked.is_some() => Err(not_approved(&blocked.unwrap_or_default())),
         Ended::Client if guard.never_reached() => {
             Err(Failure::new(Exit::Server, "the server could not be reached, not once")
                 .help("the note above says why; check the address after `--upstream`"))
@@ -580,6 +590,12 @@ async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
             Err(Failure::new(Exit::Server, "the conversation broke").from(error))
         }
     }
+}
+
+/// What is said of a server that is not what was approved.
+pub(super) fn not_approved(blocked: &Blocked) -> Failure {
+    let says = format!("the server was not started: {}", visible(&blocked.why));
+    Failure::new(Exit::Denied, says).help(visible(&blocked.release))
 }
 
 /// Roots, as they were given.
@@ -610,7 +626,7 @@ pub(super) fn there(root: &str, or_a_file: bool) -> Result<(), Failure> {
     }))
 }
 
-fn start_failed(error: &StartError) -> Failure {
+pub(super) fn start_failed(error: &StartError) -> Failure {
     match error {
         StartError::Launch(error) => not_started(error),
         StartError::Prepared(error) => failed(error),

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use stockade_core::lock::{Offers, Part};
 use stockade_core::revision::{Era, META_SERVER};
 
-use super::{Client, ClientError, Way, converse};
+use super::person::Nobody;
+use super::{Client, ClientError, Manner, Way, converse};
 use crate::guard::Guard;
 
 /// More pages than that have no end.
@@ -15,14 +16,33 @@ const PAGES_MAX: usize = 1000;
 /// More things than that nobody can approve.
 const ITEMS_MAX: usize = 20_000;
 
+/// Whoever asks a server for one thing after the other.
+pub trait Asks {
+    /// Asks for something, and waits for the result.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn result_of(
+        &mut self,
+        method: &str,
+        params: Value,
+    ) -> impl Future<Output = Result<Value, ClientError>>;
+}
+
+impl Asks for Client<'_> {
+    async fn result_of(&mut self, method: &str, params: Value) -> Result<Value, ClientError> {
+        self.request(method, params).await
+    }
+}
+
 /// Lists everything: in the newest era, and in the older ones as well, where a server may say it
 /// otherwise.
 ///
 /// # Errors
 /// When the server speaks neither, or cannot be listed.
 pub async fn survey(guard: &Arc<Guard>, way: &Way) -> Result<Offers, ClientError> {
-    let mut offers = Offers::default();
-    let modern = converse(guard, way, Era::Modern, async |client| {
+    let (mut offers, mut nobody) = (Offers::default(), Nobody);
+    let modern = converse(guard, way, Manner::of(Era::Modern), &mut nobody, async |client| {
         match client.begin().await {
             // Some answer whatever they are asked.
             Ok(begun) if begun.get("supportedVersions").is_none() => Ok(None),
@@ -33,14 +53,16 @@ pub async fn survey(guard: &Arc<Guard>, way: &Way) -> Result<Offers, ClientError
         }
     });
     let modern = modern.await?;
-    let legacy = converse(guard, way, Era::Legacy, async |client| {
+    let legacy = converse(guard, way, Manner::of(Era::Legacy), &mut nobody, async |client| {
         let begun = client.begin().await?;
         list(client, &begun).await
     });
     let (modern, legacy) = match (modern, legacy.await) {
         (Some(modern), Ok(legacy)) => (modern, legacy),
         // From 2026-07-28 on a server need not speak what was before.
-        (Some(modern), Err(ClientError::Refused { .. })) => (modern, Offers::default()),
+        (Some(modern), Err(ClientError::Refused { .. } | ClientError::Ended(_))) => {
+            (modern, Offers::default())
+        }
         (None, Ok(legacy)) => (Offers::default(), legacy),
         (_, Err(error)) => return Err(error),
     };
@@ -51,7 +73,7 @@ pub async fn survey(guard: &Arc<Guard>, way: &Way) -> Result<Offers, ClientError
 }
 
 /// What one conversation shows.
-async fn list(client: &mut Client, begun: &Value) -> Result<Offers, ClientError> {
+async fn list(client: &mut Client<'_>, begun: &Value) -> Result<Offers, ClientError> {
     let mut offers = Offers::default();
     let said = begun.get("serverInfo").or_else(|| begun.get("_meta")?.get(META_SERVER));
     if let Some(it) = said {
@@ -83,12 +105,19 @@ async fn list(client: &mut Client, begun: &Value) -> Result<Offers, ClientError>
 }
 
 /// Every page of a list.
-async fn pages(client: &mut Client, method: &str, name: &str) -> Result<Vec<Value>, ClientError> {
+///
+/// # Errors
+/// When there are too many, or one that does not come.
+pub async fn pages(
+    client: &mut impl Asks,
+    method: &str,
+    name: &str,
+) -> Result<Vec<Value>, ClientError> {
     let mut items: Vec<Value> = Vec::new();
     let mut cursors = HashSet::new();
     let mut params = json!({});
     for _ in 0..PAGES_MAX {
-        let mut page = client.request(method, params).await?;
+        let mut page = client.result_of(method, params).await?;
         // An answer without a list lists nothing.
         let listed = page.get_mut(name).map_or(Value::Array(Vec::new()), Value::take);
         let Value::Array(listed) = listed else {

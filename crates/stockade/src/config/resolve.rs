@@ -53,6 +53,11 @@ pub struct Flags {
     pub network: Option<Network>,
     /// `--timeout`, in seconds.
     pub call_timeout_s: Option<usize>,
+    /// `--total`, in seconds.
+    pub call_total_s: Option<usize>,
+    /// `--load`: what nobody has bounded in the file is not bounded for calls that are meant to be
+    /// many.
+    pub load: bool,
 }
 
 /// How a server is reached.
@@ -550,20 +555,30 @@ impl Making<'_> {
             }
             limit.set(&mut limits, at.value);
         }
-        if let (Some(value), Some(limit)) =
-            (self.flags.call_timeout_s, Limits::named("call_timeout_s"))
-        {
+        let mut said = Vec::new();
+        for (name, flag, value) in [
+            ("call_timeout_s", "--timeout", self.flags.call_timeout_s),
+            ("call_total_s", "--total", self.flags.call_total_s),
+        ] {
+            let (Some(value), Some(limit)) = (value, Limits::named(name)) else { continue };
             if !limit.admits(value) {
                 let bounds = limit.least..=limit.most;
-                return Err(ConfigError::Limit { flag: "--timeout", value, bounds });
+                return Err(ConfigError::Limit { flag, value, bounds });
             }
             limit.set(&mut limits, value);
+            said.push((name, flag));
+        }
+        for limit in Limits::ALL.iter().filter(|it| self.flags.load && is_of_many(it.name)) {
+            if written().all(|(it, _)| it.value != limit.name) {
+                limit.set(&mut limits, limit.most);
+                said.push((limit.name, "--load"));
+            }
         }
         for limit in Limits::ALL {
             let line = written().find(|(it, _)| it.value == limit.name);
             let mut place = line.map_or("built in".to_owned(), |(it, _)| self.place(&it.span));
-            if limit.name == "call_timeout_s" && self.flags.call_timeout_s.is_some() {
-                place = "--timeout".to_owned();
+            if let Some((_, flag)) = said.iter().find(|(name, _)| *name == limit.name) {
+                place = (*flag).to_owned();
             }
             let (key, value) = (format!("limits.{}", limit.name), limit.value(&limits).to_string());
             self.settings.push(Setting { key, value, place });
@@ -744,4 +759,9 @@ fn words(list: &[At<String>]) -> String {
 fn said(file: &File, name: &str) -> bool {
     let Some(At { value: Named(limits), .. }) = &file.limits else { return false };
     limits.iter().any(|(it, _)| it.value == name)
+}
+
+/// Whether a limit is one of how many calls there may be.
+fn is_of_many(limit: &str) -> bool {
+    limit.starts_with("calls_") || limit == "same_call_max"
 }

@@ -140,6 +140,11 @@ impl Link {
         outbox: &Outbox,
         message: Cleared,
     ) -> Result<(), LinkError> {
+        let method = message.message().method();
+        if let Some(remote) = self.remote.as_ref().filter(|_| method != Some("initialize")) {
+            // Only a session has to find out what is spoken. Nothing waits for the answer to this.
+            lock(&self.way).get_or_insert_with(|| Upstream::Http(Arc::new(remote.session())));
+        }
         let way = lock(&self.way).clone();
         if let Some(Upstream::Stdio(writer)) = way {
             // Whoever does not read for that long will not read on, and all that is said after this
@@ -248,13 +253,6 @@ impl Link {
             (None, Some(remote)) => remote,
             (None, None) => return Err(WireError::Closed),
         };
-        if message.message().method() != Some("initialize") {
-            let http = Arc::new(remote.session());
-            let way = Upstream::Http(http);
-            let reply = way.send(message, headers).await;
-            *lock(&self.way) = Some(way);
-            return reply;
-        }
         match remote.probe(message, headers).await? {
             Probed::Streamable(http, reply) => {
                 *lock(&self.way) = Some(Upstream::Http(Arc::new(http)));

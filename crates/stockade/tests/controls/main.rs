@@ -24,6 +24,8 @@ mod approvals_http;
 mod approvals_servers;
 mod arguments;
 mod attacked;
+mod call;
+mod call_ends;
 mod channels;
 mod client_roots;
 mod containers;
@@ -39,6 +41,9 @@ mod front_door;
 mod harness;
 mod injection;
 mod input;
+mod inspect;
+mod inspect_door;
+mod inspect_seen;
 mod kinds;
 mod launch;
 mod ledger;
@@ -132,6 +137,11 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("channels", channels::ROWS),
     ("doctor", doctor::ROWS),
     ("touched", touched::ROWS),
+    ("call", call::ROWS),
+    ("call", call_ends::ROWS),
+    ("inspect", inspect::ROWS),
+    ("inspect", inspect_door::ROWS),
+    ("inspect", inspect_seen::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];

@@ -4,9 +4,7 @@
 //! a browser that were its child would be below a process of Stockade, as servers are.
 
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use clap::Args;
 use stockade_core::check::visible;
@@ -14,10 +12,8 @@ use stockade_core::check::visible;
 use super::{Service, misunderstood, print};
 use crate::approvals::place::Place;
 use crate::approvals::{Said, Told};
+use crate::browser::opener::{address, browse, is_own};
 use crate::failure::{Exit, Failure};
-
-/// What opens a file as the desktop would.
-const OPENER: &str = "xdg-open";
 
 /// Open a page in the browser that shows what waits and what comes, and answer it there
 #[derive(Debug, Args)]
@@ -33,17 +29,9 @@ pub(super) struct Open {
     no_open: bool,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "an address and a port, as in `127.0.0.1:8421`".to_owned())
-}
-
 impl Open {
     pub(super) async fn open(&self, place: &Place) -> Result<ExitCode, Failure> {
-        if !self.listen.ip().is_loopback() {
-            let says = format!("`{}` is not an address of this machine alone", self.listen);
-            return Err(Failure::new(Exit::Usage, says)
-                .help("the page is for this user on this machine: listen on 127.0.0.1 or [::1]"));
-        }
+        is_own(self.listen)?;
         let mut service = Service::of(place.connect_or_start().await)?;
         let told = service.ask(&Said::Open(self.listen)).await?;
         if let Told::Refused(why) = &told {
@@ -64,17 +52,4 @@ impl Open {
         }
         print(&format!("{url}\n"))
     }
-}
-
-/// Has the desktop open a file in the browser.
-fn browse(file: &Path) -> Result<(), String> {
-    let desktop = ["WAYLAND_DISPLAY", "DISPLAY"].map(std::env::var_os);
-    if desktop.iter().flatten().all(|it| it.is_empty()) {
-        return Err("there is no desktop".to_owned());
-    }
-    let mut command = Command::new(OPENER);
-    // A group of its own: what ends this command in its terminal does not end the browser.
-    command.arg(file).process_group(0);
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.spawn().map(drop).map_err(|it| format!("`{OPENER}`: {it}"))
 }

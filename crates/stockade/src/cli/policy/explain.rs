@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stockade_core::check::{self, visible};
 use stockade_core::json::Document;
 use stockade_core::message::Side;
@@ -141,6 +141,26 @@ impl ExplainArgs {
         let risk = risk(&tools, call.tool);
         Ok(Some(Explained::new(resolved, call, arguments, (rehearsed, risk))))
     }
+}
+
+/// What a policy would do with a call of one of these tools, and perhaps its answer: all of it, as `--format
+/// json` prints it.
+pub(in crate::cli) fn judged(
+    resolved: &Resolved,
+    tools: &[Value],
+    (tool, arguments): (&str, &Map<String, Value>),
+    answer: Option<&Value>,
+) -> Result<Value, String> {
+    let arguments = Value::Object(arguments.clone()).to_string();
+    let read = Document::parse(arguments.clone().into(), &Default::default());
+    let read = read.map_err(|it| it.to_string())?;
+    let call = Call { tool, arguments: &arguments, client: Some("stockade"), principal: None };
+    let remote = resolved.server.as_ref().map(|it| &it.target);
+    let looks = !matches!(remote, Some(Target::Url(_)));
+    let scene = Scene { policy: &resolved.policy, tools, looks };
+    let came = rehearse(&scene, &call, answer);
+    let risk = risk(tools, tool);
+    Ok(Explained::new(resolved, &call, &read, (came, risk)).report())
 }
 
 /// What a tool does, as far as its definition says, or else its name.

@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stockade_core::check::{redacted, visible};
 use stockade_core::lock::{Code, Offers};
 use stockade_core::policy::Policy;
 use stockade_core::record::Kind;
 use stockade_core::session::{Parties, Server};
 
-use super::{Found, Shared, Where, note, runtime, seal, start_failed, unrecorded};
+use super::{Asks, Found, Shared, Where, note, runtime, seal, start_failed, unrecorded};
+use crate::cli::in_lines;
 use crate::cli::locked::{Locked, Standing, typed};
 use crate::client::offers::survey;
 use crate::client::{ClientError, Way};
@@ -48,6 +48,16 @@ impl Shared {
         Self { env: env.to_vec(), server, ..self.clone() }
     }
 
+    /// The same, for a command that asks a server.
+    pub(in crate::cli) fn asking(&self, asks: Asks) -> Self {
+        Self { asks, ..self.clone() }
+    }
+
+    /// The roots, as they were given.
+    pub(in crate::cli) fn roots(&self) -> Result<Vec<String>, Failure> {
+        super::roots(&self.roots)
+    }
+
     /// Whether consent was given to what would be asked.
     pub(in crate::cli) fn consents(&self) -> bool {
         self.consent.is_given()
@@ -74,7 +84,7 @@ impl Shared {
         let guard = Arc::new(Guard::new(Arc::new(Server::new(name)), live, ledger, memory));
         let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
         let way = match server {
-            Where::Here(it) => Way::Process(Box::new(it.spec.clone())),
+            Where::Here(it) => Way::Process(Box::new(it.spec.clone()), None),
             Where::There(http) => Way::Remote(http.clone()),
         };
         note(&guard, &parties, Kind::Start, format!("{}; its offers are listed", server.name()))?;
@@ -83,10 +93,8 @@ impl Shared {
             ClientError::Ended(_)
             | ClientError::Silent(_)
             | ClientError::Refused { .. }
-            | ClientError::Wrong(_) => {
-                Failure::new(Exit::Server, visible(&redacted(&error.to_string())))
-                    .help("nothing was approved; the server must answer to be looked at")
-            }
+            | ClientError::Wrong(_) => Failure::new(Exit::Server, in_lines(&error.to_string()))
+                .help("nothing was approved; the server must answer to be looked at"),
         })?;
         guard.settle().map_err(unrecorded)?;
         note(&guard, &parties, Kind::Stop, String::new())?;
@@ -133,7 +141,9 @@ impl Shared {
                     return Err(Failure::new(Exit::Usage, says));
                 }
                 let of_policy = configured.iter().flat_map(|it| &it.env).map(|(name, _)| name);
-                let given = self.env.iter().chain(self.hold.secrets()).chain(of_policy);
+                let asked = self.asks.env.iter().map(|(name, _)| name);
+                let given =
+                    self.env.iter().chain(self.hold.secrets()).chain(of_policy).chain(asked);
                 Identity::of_command(name, &words, given.cloned().collect())
             }
         };

@@ -1,5 +1,5 @@
-//! What the page's listener answers. Every answer says that nothing may keep it, frame it, or take it
-//! for something else, and that no script runs in it but its own files.
+//! What is answered to a browser. Every answer says that nothing may keep it, frame it, or take it for
+//! something else, and that no script runs in it but its own files.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -21,18 +21,18 @@ use crate::edge::only;
 type Lines = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 
 /// An answer.
-pub(super) type Answer = Response<Either<Full<Bytes>, StreamBody<Lines>>>;
-
-/// The longest body of a request. What a grant has of a call is not sent back.
-const BODY_BYTES_MAX: usize = 64 << 10;
+pub(crate) type Answer = Response<Either<Full<Bytes>, StreamBody<Lines>>>;
 
 /// How long a body may take to come.
 const BODY: Duration = Duration::from_secs(10);
 
+/// What a page may do that says nothing else of it.
+const CONTENT_SECURITY_POLICY: &str = "content-security-policy";
+
 /// What goes with every answer.
 const HEADERS: &[(&str, &str)] = &[
     (
-        "content-security-policy",
+        CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src \
          'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'",
@@ -66,22 +66,33 @@ fn whole(status: StatusCode, kind: &'static str, bytes: impl Into<Bytes>) -> Ans
 }
 
 /// A part of the page.
-pub(super) fn file(kind: &'static str, text: &'static str) -> Answer {
-    whole(StatusCode::OK, kind, text)
+pub(crate) fn file(kind: &'static str, bytes: impl Into<Bytes>) -> Answer {
+    whole(StatusCode::OK, kind, bytes)
+}
+
+/// The same answer, of a page that may do what this policy says.
+pub(crate) fn held_to(mut answer: Answer, policy: HeaderValue) -> Answer {
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    answer
 }
 
 /// A sentence, for whoever has no page that would show it.
-pub(super) fn says(status: StatusCode, text: &str) -> Answer {
+pub(crate) fn says(status: StatusCode, text: &str) -> Answer {
     whole(status, "text/plain; charset=utf-8", format!("{text}\n"))
 }
 
 /// Data.
-pub(super) fn json(it: &Value) -> Answer {
-    whole(StatusCode::OK, "application/json", it.to_string())
+pub(crate) fn json(it: &Value) -> Answer {
+    data(StatusCode::OK, it)
+}
+
+/// Data, with another status.
+pub(crate) fn data(status: StatusCode, it: &Value) -> Answer {
+    whole(status, "application/json", it.to_string())
 }
 
 /// What came of it.
-pub(super) fn done(result: Result<String, String>) -> Answer {
+pub(crate) fn done(result: Result<String, String>) -> Answer {
     let (status, it) = match result {
         Ok(says) => (StatusCode::OK, value!({ "done": says })),
         Err(why) => (StatusCode::CONFLICT, value!({ "refused": why })),
@@ -90,29 +101,38 @@ pub(super) fn done(result: Result<String, String>) -> Answer {
 }
 
 /// Lines, as they come.
-pub(super) fn stream(lines: mpsc::Receiver<Vec<u8>>) -> Answer {
+pub(crate) fn stream(kind: &'static str, lines: mpsc::Receiver<Vec<u8>>) -> Answer {
     let next = |mut lines: mpsc::Receiver<Vec<u8>>| async move {
         let line = lines.recv().await?;
         Some((Ok(Frame::data(Bytes::from(line))), lines))
     };
     let lines = Box::pin(stream::unfold(lines, next)) as Lines;
-    answer(StatusCode::OK, "application/x-ndjson", Either::Right(StreamBody::new(lines)))
+    answer(StatusCode::OK, kind, Either::Right(StreamBody::new(lines)))
 }
 
-/// The body of a request.
-pub(super) async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, StatusCode> {
+/// The body of a request, of at most so many bytes.
+pub(crate) async fn read<T: DeserializeOwned>(
+    request: Request<Incoming>,
+    bytes_max: usize,
+) -> Result<T, StatusCode> {
+    let bytes = body(request, bytes_max).await?;
+    serde_json::from_slice(&bytes).map_err(|_| StatusCode::BAD_REQUEST)
+}
+
+/// The same, to the letter.
+pub(crate) async fn body(
+    request: Request<Incoming>,
+    bytes_max: usize,
+) -> Result<Bytes, StatusCode> {
     let (head, body) = request.into_parts();
     let declared = only(&head.headers, &CONTENT_LENGTH).and_then(|it| it.parse().ok());
-    if declared.is_some_and(|it: usize| it > BODY_BYTES_MAX) {
+    if declared.is_some_and(|it: usize| it > bytes_max) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let bytes = match timeout(BODY, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        Ok(Err(_)) => return Err(StatusCode::BAD_REQUEST),
-        Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
-    };
-    serde_json::from_slice(&bytes).map_err(|_| StatusCode::BAD_REQUEST)
+    match timeout(BODY, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
 }

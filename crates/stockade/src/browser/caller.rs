@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use super::Peer;
+use crate::approvals::peer::Peer;
 
 /// Who has made the connection that came to `here` from `from`, if it is a process of this user and
 /// none of a server.

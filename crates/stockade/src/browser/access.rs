@@ -18,7 +18,7 @@ const WRITTEN_MAX: u32 = 8;
 
 /// A code that was given, the tokens that are good, and what was written down.
 #[derive(Default)]
-pub(super) struct Access {
+pub(crate) struct Access {
     code: Option<(Secret, Instant)>,
     tokens: VecDeque<Secret>,
     written: (u64, u32),
@@ -43,19 +43,19 @@ impl Secret {
 
 impl Access {
     /// A code, in the place of the one before.
-    pub(super) fn open(&mut self, until: Instant) -> Result<String, getrandom::Error> {
+    pub(crate) fn open(&mut self, until: Instant) -> Result<String, getrandom::Error> {
         let (code, text) = Secret::random()?;
         self.code = Some((code, until));
         Ok(text)
     }
 
     /// Whether there is no code, or none that is good any more.
-    pub(super) fn is_shut(&self) -> bool {
+    pub(crate) fn is_shut(&self) -> bool {
         self.code.as_ref().is_none_or(|(_, until)| *until <= Instant::now())
     }
 
     /// A token, for a code that is good. It is not, any more.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &mut self,
         code: &str,
         now: Instant,
@@ -72,14 +72,14 @@ impl Access {
     }
 
     /// Whether this header has a token that is good.
-    pub(super) fn is_in(&self, authorization: Option<&str>) -> bool {
+    pub(crate) fn is_in(&self, authorization: Option<&str>) -> bool {
         let token = authorization.and_then(|it| it.strip_prefix("Bearer "));
         // Each is compared, so that the time says nothing of which it was.
         token.is_some_and(|token| self.tokens.iter().fold(false, |any, it| any | it.is(token)))
     }
 
     /// Whether one more refusal of this minute is to be written down.
-    pub(super) fn is_written(&mut self, minute: u64) -> bool {
+    pub(crate) fn is_written(&mut self, minute: u64) -> bool {
         if self.written.0 != minute {
             self.written = (minute, 0);
         }
