@@ -12,6 +12,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     sourcemap: false,
+    // Whose work is in it: the file goes into the program with the rest.
+    license: { fileName: "licences.md" },
     // Parts of the page that are loaded when somebody needs them may be as large as they are.
     chunkSizeWarningLimit: 600,
   },

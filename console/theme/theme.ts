@@ -48,7 +48,8 @@ export const theme = createTheme({
     const colours = defaultVariantColorsResolver(input);
     if (input.variant === "filled") return { ...colours, color: "var(--on-accent)" };
     if (input.color !== "red") return colours;
-    return { ...colours, color: "var(--bad)", border: "1px solid var(--bad)", hover: "var(--bad-soft)" };
+    const border = input.variant === "outline" ? "1px solid var(--bad)" : colours.border;
+    return { ...colours, color: "var(--bad)", border, hover: "var(--bad-soft)" };
   },
   fontFamily: '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
   fontFamilyMonospace:

@@ -36,11 +36,11 @@ function must(holds, what, seen = "") {
 
 /** The program, or what stands in for it, with a server of its own. */
 class Program {
-  constructor(command) {
+  constructor(command, options = ["--sandbox", "none"]) {
     this.home = mkdtempSync(join(tmpdir(), "stockade-console-"));
     const env = { PATH: process.env.PATH, HOME: this.home };
     this.child = STOCKADE
-      ? spawn(STOCKADE, ["inspect", "--no-open", "--page", DIST, "--sandbox", "none", "--", ...command], { env, cwd: this.home })
+      ? spawn(STOCKADE, ["inspect", "--no-open", "--page", DIST, ...options, "--", ...command], { env, cwd: this.home })
       : spawn(process.execPath, [join(import.meta.dirname, "fake.mjs"), DIST, ...command], { env, cwd: this.home });
     this.stderr = "";
     this.child.stderr.on("data", it => { this.stderr += it; });
@@ -62,7 +62,7 @@ class Program {
 /** A page of the console, and what went wrong in it. */
 async function open(browser, program, screen) {
   const context = await browser.newContext({ viewport: screen.viewport, colorScheme: screen.colorScheme, reducedMotion: "reduce" });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   page.wrong = [];
   page.asked = [];
@@ -355,6 +355,47 @@ async function play(browser, screen) {
   }
 }
 
+/** The server that is built in, held by the sandbox, in either era. */
+async function real(browser, era) {
+  const program = new Program([STOCKADE, "example", "hardened"], ["--era", era]);
+  const screen = { ...SCREENS[0], name: era };
+  try {
+    const page = await open(browser, program, screen);
+    await page.getByText("running, after").waitFor();
+    await page.getByText(/the sandbox enforces files, network/).first().waitFor();
+    await page.getByText(era === "modern" ? "2026-07-28" : "2025-11-25").first().waitFor();
+    await looks(page, screen, "hardened");
+    await call(page, "query", async () => {
+      await page.getByRole("textbox", { name: "sql" }).fill("SELECT name FROM customers ORDER BY name LIMIT 1");
+    });
+    await answered(page);
+    await result(page).getByText('"rows"').first().waitFor();
+    await looks(page, screen, "query");
+    // What does not fit is said before it is sent, by the validator that judges calls.
+    await go(page, "/tools/count_slowly");
+    await page.getByRole("textbox", { name: "to", exact: true }).fill("500");
+    await page.getByText(/maximum/).first().waitFor();
+    await call(page, "count_slowly", () => page.getByRole("textbox", { name: "to", exact: true }).fill("3"));
+    await answered(page);
+    await call(page, "ask_user", async () => {
+      const json = page.getByRole("textbox", { name: "Arguments as JSON" });
+      if (await page.getByText("It takes no arguments.").isHidden()) await write(page, json, '{"question": "Which colour?"}');
+    });
+    await question(page, "Asks the person");
+    await looks(page, screen, "ask");
+    await page.getByRole("button", { name: "Decline" }).click();
+    await go(page, "/tools/ask_user");
+    await result(page).getByRole("heading").first().waitFor();
+    await go(page, "/logs");
+    await go(page, "/traffic");
+    await page.getByRole("link", { name: /tools\/call/ }).first().waitFor();
+    must(page.wrong.length === 0, `${era}: nothing went wrong in the page`, page.wrong);
+    await page.context().close();
+  } finally {
+    await program.end();
+  }
+}
+
 /** What is loaded before somebody does anything. */
 async function light(browser) {
   const program = new Program([process.execPath, SERVER]);
@@ -386,7 +427,12 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"],
 });
 let wrong = 0;
-for (const [what, played] of [["light", () => light(browser)], ...SCREENS.map(it => [it.name, () => play(browser, it)])]) {
+const all = [
+  ["light", () => light(browser)],
+  ...STOCKADE ? ["legacy", "modern"].map(era => [era, () => real(browser, era)]) : [],
+  ...SCREENS.map(it => [it.name, () => play(browser, it)]),
+];
+for (const [what, played] of all) {
   if (SCREEN && what !== SCREEN) continue;
   const before = checked;
   try {

@@ -154,7 +154,8 @@ function Detail({ server }: { server: Server }) {
           <p>A server is a program that somebody else wrote. Read what will run, and what holds it.</p>
           <Command server={server} />
           {server.plan ? (
-            <pre className={styles.words}>
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by the keyboard
+            <pre className={styles.words} tabIndex={0} role="group" aria-label="What holds it">
               <Seen text={server.plan} />
             </pre>
           ) : null}
