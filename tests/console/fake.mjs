@@ -232,5 +232,9 @@ const http = createServer(async (request, response) => {
   }
 }).listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${http.address().port}/#${code}`));
 setInterval(() => streams.forEach(it => it.write(": here\n\n")), 5000).unref();
+for (let n = 1; n <= Number(process.env.MESSAGES ?? 0); n += 1) {
+  const text = JSON.stringify({ jsonrpc: "2.0", id: n, method: "tools/call", params: { name: `tool_${n}` } });
+  messages.push({ n, server: "s1", at: Date.now(), from: "client", to: "server", kind: "request", method: "tools/call", id: n, bytes: text.length, text });
+}
 if (command.length) void new Server({ command }).start();
 process.stdin.on("end", () => process.exit()).resume();

@@ -36,10 +36,10 @@ function must(holds, what, seen = "") {
 
 /** The program, or what stands in for it, with a server of its own. */
 class Program {
-  constructor(command, options = ["--sandbox", "none"]) {
+  constructor(command, options = ["--sandbox", "none"], standIn = null) {
     this.home = mkdtempSync(join(tmpdir(), "stockade-console-"));
-    const env = { PATH: process.env.PATH, HOME: this.home };
-    this.child = STOCKADE
+    const env = { PATH: process.env.PATH, HOME: this.home, ...standIn };
+    this.child = STOCKADE && standIn === null
       ? spawn(STOCKADE, ["inspect", "--no-open", "--page", DIST, ...options, "--", ...command], { env, cwd: this.home })
       : spawn(process.execPath, [join(import.meta.dirname, "fake.mjs"), DIST, ...command], { env, cwd: this.home });
     this.stderr = "";
@@ -175,10 +175,15 @@ async function play(browser, screen) {
     if (isNarrow) await page.getByText("Form", { exact: true }).click();
     await page.waitForFunction(() => [...document.querySelectorAll("input")].some(it => it.value === "7"));
     must(await page.getByRole("textbox", { name: "words-1" }).inputValue() === "milk", `${name}: what is written as JSON is in the form`);
+    await page.getByRole("button", { name: "Add", exact: true }).first().click();
+    await page.getByRole("textbox", { name: "words-2" }).fill("tea");
+    await page.getByRole("button", { name: "Remove", exact: true }).first().click();
+    await page.getByRole("textbox", { name: "words-2" }).waitFor({ state: "detached" });
+    must(!(await json.textContent()).includes("milk"), `${name}: what is taken out of the form is out of the JSON`);
     await looks(page, screen, "form");
     await page.getByRole("button", { name: "Call", exact: true }).click();
     await answered(page);
-    await result(page).getByText("milk").first().waitFor();
+    await result(page).getByText("tea").first().waitFor();
     await result(page).scrollIntoViewIfNeeded();
     await looks(page, screen, "result");
     await page.getByRole("button", { name: "What would the policy do?" }).click();
@@ -237,7 +242,7 @@ async function play(browser, screen) {
 
     await call(page, "ask_roots");
     await question(page, "Asks for roots");
-    await write(page, page.getByRole("textbox", { name: "The answer as JSON" }), '{"roots": [{"uri": "file:///srv/notes"}]}');
+    await page.getByRole("textbox", { name: "Address 1" }).fill("file:///srv/notes");
     await looks(page, screen, "roots");
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await go(page, "/tools/ask_roots");
@@ -307,7 +312,7 @@ async function play(browser, screen) {
     await looks(page, screen, "paste");
     await page.getByRole("button", { name: "Use it" }).click();
     await page.getByRole("button", { name: "Environment" }).click();
-    await page.getByLabel("Variable 1").waitFor();
+    await page.getByRole("textbox", { name: "Variable 1" }).waitFor();
     await looks(page, screen, "add");
     await page.getByRole("button", { name: "See what would start" }).click();
     await page.getByRole("heading", { name: "Start this server?" }).waitFor();
@@ -396,6 +401,41 @@ async function real(browser, era) {
   }
 }
 
+/** A hundred thousand messages, of the program's stand-in: what is seen of them is there, and the rest is
+    read as somebody goes to it. */
+async function long(browser) {
+  const program = new Program([process.execPath, SERVER], [], { MESSAGES: "100000" });
+  try {
+    const page = await open(browser, program, SCREENS[0]);
+    await go(page, "/traffic");
+    await page.getByRole("link", { name: /tools\/call/ }).first().waitFor();
+    const seen = await page.evaluate(async () => {
+      const scroll = document.querySelector("ul[aria-label^=Messages]").parentElement;
+      const frame = () => new Promise(done => requestAnimationFrame(done));
+      const times = [];
+      let rows = 0;
+      const begun = performance.now();
+      for (let n = 0; n < 20_000 && !scroll.querySelector('a[href="#/traffic/1"]'); n += 1) {
+        const before = performance.now();
+        scroll.scrollTop += 5000;
+        await frame();
+        times.push(performance.now() - before);
+        rows = Math.max(rows, scroll.querySelectorAll("a").length);
+      }
+      times.sort((a, b) => a - b);
+      return { rows, end: scroll.querySelector('a[href="#/traffic/1"]') !== null, ms: performance.now() - begun, frame: times[Math.floor(times.length * 0.95)], heap: performance.memory?.usedJSHeapSize };
+    });
+    must(seen.end, "the first of them is reached", seen);
+    must(seen.rows < 100, "those that are seen are there", seen.rows);
+    must(seen.frame < 250, "and it does not stand still", seen.frame);
+    console.log(`      100,000 messages: to the first in ${Math.round(seen.ms / 1000)} s, 95 of 100 frames within ${Math.round(seen.frame)} ms, ${Math.round(seen.heap / 1e6)} MB`);
+    must(page.wrong.length === 0, "nothing went wrong in the page", page.wrong);
+    await page.context().close();
+  } finally {
+    await program.end();
+  }
+}
+
 /** What is loaded before somebody does anything. */
 async function light(browser) {
   const program = new Program([process.execPath, SERVER]);
@@ -430,6 +470,7 @@ let wrong = 0;
 const all = [
   ["light", () => light(browser)],
   ...STOCKADE ? ["legacy", "modern"].map(era => [era, () => real(browser, era)]) : [],
+  ["long", () => long(browser)],
   ...SCREENS.map(it => [it.name, () => play(browser, it)]),
 ];
 for (const [what, played] of all) {

@@ -15,7 +15,7 @@ export interface Filter {
   violation?: boolean;
 }
 
-const PAGE = 500;
+const PAGE = 1000;
 const EVERY_MS = 250;
 
 export function queryOf(filter: Filter): URLSearchParams {

@@ -3,7 +3,7 @@ import { IconAlertTriangle, IconCheck, IconExternalLink, IconX } from "@tabler/i
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { useParams } from "wouter";
-import { post } from "../api/http.ts";
+import { post, put } from "../api/http.ts";
 import { useKnown, useQuestions } from "../api/store.ts";
 import type { Finding, Question, QuestionAnswer, Server } from "../api/types.ts";
 import { addressOf } from "../lib/address.ts";
@@ -14,6 +14,7 @@ import { JsonEditor } from "../parts/editor.tsx";
 import { FindingNote } from "../parts/findings.tsx";
 import { Json } from "../parts/json.tsx";
 import { Card, Facts, Page, Part } from "../parts/page.tsx";
+import { type Pair, Pairs, pair, rootsOf } from "../parts/pairs.tsx";
 import { MessageOf } from "../parts/result.tsx";
 import { Seen } from "../parts/seen.tsx";
 import { type Row, Split } from "../parts/split.tsx";
@@ -155,6 +156,8 @@ function One({ question, server }: { question: Question; server: Server | undefi
         )
       ) : question.kind === "approval" ? (
         <Approval {...props} />
+      ) : question.kind === "roots" ? (
+        <RootsAsked {...props} />
       ) : (
         <Other {...props} />
       )}
@@ -475,8 +478,51 @@ function Approval({ question, give, busy }: AskedProps) {
   );
 }
 
-function Other({ question, give, busy }: AskedProps) {
-  const [raw, setRaw] = useState(() => draft(question.kind === "roots" ? { roots: [] } : {}));
+/** It has none that it would be told: what is said here is for this once, or from now on. */
+function RootsAsked({ question, give, busy }: AskedProps) {
+  const [pairs, setPairs] = useState<Pair[]>(() => [pair()]);
+  const roots = rootsOf(pairs);
+  const keep = useMutation({
+    mutationFn: () => put(`/api/servers/${question.server}/roots`, { roots }),
+    onSuccess: () => give({ result: { roots } }),
+  });
+  return (
+    <>
+      <Part title="The roots" hint="What the server is told. What it can reach is for the sandbox to say.">
+        <Card>
+          <Pairs
+            pairs={pairs}
+            onChange={setPairs}
+            name="Address"
+            value="Name"
+            example={["file:///srv/files", "files"]}
+          />
+        </Card>
+      </Part>
+      <Problem of={keep.error} />
+      <Buttons>
+        <Button
+          leftSection={<IconCheck size={16} />}
+          loading={busy}
+          onClick={() => give({ result: { roots } })}
+        >
+          {roots.length ? "Send" : "Send none"}
+        </Button>
+        <Button
+          variant="default"
+          disabled={busy || roots.length === 0}
+          loading={keep.isPending}
+          onClick={() => keep.mutate()}
+        >
+          Send, and whenever it asks
+        </Button>
+      </Buttons>
+    </>
+  );
+}
+
+function Other({ give, busy }: AskedProps) {
+  const [raw, setRaw] = useState(() => draft({}));
   const [code, setCode] = useState<number | string>(-32601);
   return (
     <>

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { put } from "../api/http.ts";
 import type { Server } from "../api/types.ts";
 import { Card, Part } from "../parts/page.tsx";
-import { type Pair, Pairs, pairsOf } from "../parts/pairs.tsx";
+import { type Pair, Pairs, pairsOf, rootsOf } from "../parts/pairs.tsx";
 import { Problem } from "../parts/states.tsx";
 
 /** What the server is told when it asks for roots. */
@@ -13,12 +13,7 @@ export default function Roots({ server }: { server: Server }) {
     pairsOf(Object.fromEntries((server.roots ?? []).map(it => [it.uri, it.name ?? ""]))),
   );
   const save = useMutation({
-    mutationFn: () =>
-      put(`/api/servers/${server.id}/roots`, {
-        roots: pairs
-          .filter(it => it.name)
-          .map(it => ({ uri: it.name, ...(it.value ? { name: it.value } : {}) })),
-      }),
+    mutationFn: () => put(`/api/servers/${server.id}/roots`, { roots: rootsOf(pairs) }),
   });
   return (
     <Part

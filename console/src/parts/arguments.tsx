@@ -1,7 +1,7 @@
 import { SegmentedControl } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { post } from "../api/http.ts";
 import { wantsNothing } from "../lib/schema.ts";
 import styles from "./arguments.module.css";
@@ -39,7 +39,14 @@ interface Props {
 /** Arguments, in a form and as JSON: what is written in one is in the other. */
 export function Arguments({ schema, draft: it, onChange, prefix, label }: Props) {
   const [as, setAs] = useState<"form" | "json">("form");
+  // Before anything is filled in, what is missing is a hint and no reproach.
+  const [first] = useState(it.text);
   const nothing = wantsNothing(schema);
+  const json = useRef<HTMLDivElement>(null);
+  // The form fills in defaults by itself, which is not for what somebody is writing beside it.
+  const fill = (value: unknown) => {
+    if (!json.current?.contains(document.activeElement)) onChange(draft(value));
+  };
   return (
     <div className={styles.arguments}>
       <div className={styles.how}>
@@ -59,15 +66,10 @@ export function Arguments({ schema, draft: it, onChange, prefix, label }: Props)
           {nothing ? (
             <p className={styles.nothing}>It takes no arguments.</p>
           ) : (
-            <SchemaForm
-              schema={schema}
-              value={it.value}
-              onChange={value => onChange(draft(value))}
-              prefix={prefix}
-            />
+            <SchemaForm schema={schema} value={it.value} onChange={fill} prefix={prefix} />
           )}
         </div>
-        <div className={styles.json}>
+        <div className={styles.json} ref={json}>
           <JsonEditor
             label={`${label} as JSON`}
             value={it.text}
@@ -76,13 +78,13 @@ export function Arguments({ schema, draft: it, onChange, prefix, label }: Props)
           />
         </div>
       </div>
-      <Fits schema={schema} draft={it} />
+      <Fits schema={schema} draft={it} isFresh={it.text === first} />
     </div>
   );
 }
 
 /** Whether it fits the schema, by the validator that judges calls. */
-function Fits({ schema, draft: it }: { schema: unknown; draft: Draft }) {
+function Fits({ schema, draft: it, isFresh }: { schema: unknown; draft: Draft; isFresh: boolean }) {
   const [judged] = useDebouncedValue(it.text, 250);
   const { data } = useQuery({
     queryKey: ["validate", schema, judged],
@@ -93,7 +95,7 @@ function Fits({ schema, draft: it }: { schema: unknown; draft: Draft }) {
   });
   const says = it.wrong === null ? data?.says : `This is no JSON: ${it.wrong}`;
   return (
-    <p className={styles.fits} role="status" data-wrong={says !== undefined}>
+    <p className={styles.fits} role="status" data-wrong={says !== undefined && !isFresh}>
       {says ? <Seen text={says} /> : null}
     </p>
   );

@@ -31,7 +31,7 @@ export function Decision({ of }: { of: Record<string, unknown> }) {
   return (
     <section className={styles.decision} aria-label="What the policy would do" role="status">
       <h3 data-is={verdict}>{SAYS[verdict] ?? verdict}</h3>
-      {it.listed === false ? <p>The tool is not in the list that a client gets.</p> : null}
+      {it.listed === false ? <p>But the policy keeps the tool out of the list that a client gets.</p> : null}
       {why.map((each, index) => (
         <p key={`${index}-${each}`}>
           <Seen text={each} />

@@ -1,5 +1,6 @@
 import { ActionIcon, Button, TextInput } from "@mantine/core";
 import { IconPlus, IconX } from "@tabler/icons-react";
+import type { Root } from "../api/types.ts";
 import styles from "../pages/servers.module.css";
 
 export interface Pair {
@@ -20,6 +21,10 @@ export const pairsOf = (map: Record<string, string>): Pair[] =>
 
 export const mapOf = (pairs: Pair[]): Record<string, string> =>
   Object.fromEntries(pairs.filter(it => it.name).map(it => [it.name, it.value]));
+
+/** Roots: their address, and what they are called. */
+export const rootsOf = (pairs: Pair[]): Root[] =>
+  pairs.filter(it => it.name).map(it => ({ uri: it.name, ...(it.value ? { name: it.value } : {}) }));
 
 /** Names with values, as many as somebody wants. */
 export function Pairs({
