@@ -13,6 +13,7 @@ const RequestsPage = lazy(() => import("./pages/requests.tsx"));
 const TrafficPage = lazy(() => import("./pages/traffic.tsx"));
 const LogsPage = lazy(() => import("./pages/logs.tsx"));
 const FindingsPage = lazy(() => import("./pages/findings.tsx"));
+const LedgerPage = lazy(() => import("./pages/ledger.tsx"));
 const GuardPage = lazy(() => import("./pages/guard.tsx"));
 
 export function App() {
@@ -42,6 +43,7 @@ export function App() {
           <Route path="/logs" component={LogsPage} />
           <Route path="/findings" component={FindingsPage} />
           <Route path="/guard" component={GuardPage} />
+          <Route path="/ledger" component={LedgerPage} />
           <Route>
             <Redirect to="/servers" replace />
           </Route>

@@ -7,6 +7,7 @@ import {
   IconMenu2,
   IconMessage2,
   IconMoon,
+  IconNotebook,
   IconServer2,
   IconShieldCheck,
   IconShieldExclamation,
@@ -133,6 +134,7 @@ function Side() {
   const judged: Entry[] = [
     { to: "/findings", label: "Findings", icon: IconShieldExclamation, count: findings },
     { to: "/guard", label: "Guard", icon: IconShieldCheck },
+    { to: "/ledger", label: "Ledger", icon: IconNotebook },
   ];
   return (
     <>

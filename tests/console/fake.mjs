@@ -176,6 +176,11 @@ const ROUTES = {
   },
   "POST /api/validate": (_, { schema, value }) => { const missing = schema?.required?.find(it => value?.[it] === undefined); return missing ? { valid: false, place: "", says: `the value has no \`${missing}\`` } : { valid: true }; },
   "GET /api/rules/ID": ([id]) => ({ id, severity: "high", page: `# ${id}\n\nCharacters that a person does not see, and a model reads.` }),
+  "GET /api/ledger/verify": () => ({ whole: true, says: "whole: 2 records in 1 segment" }),
+  "GET /api/ledger": () => ({ damaged: 0, records: [
+    { at: new Date().toISOString(), segment: "a", seq: 2, record: { kind: "decision", decision: "deny", tool: "hostile", rule: "hidden_unicode", says: "20 characters that nobody sees\u200b", server: "notes" } },
+    { at: new Date().toISOString(), segment: "a", seq: 1, record: { kind: "outcome", decision: "allow", tool: "echo", server: "notes" } },
+  ] }),
   "GET /api/messages/ID": ([n]) => messages[n - 1],
   "GET /api/messages": (_, __, query) => {
     const { server, from, kind, text, findings, violation, before, after, limit = 200 } = Object.fromEntries(query);

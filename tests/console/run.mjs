@@ -305,6 +305,12 @@ async function play(browser, screen) {
     await page.getByRole("status", { name: "What the policy would do" }).waitFor();
     await looks(page, screen, "guard");
 
+    await go(page, "/ledger");
+    await page.getByText(/hostile|tools\/list/).first().waitFor();
+    await page.getByRole("button", { name: "Verify" }).click();
+    await page.getByRole("status").getByText("whole").first().waitFor();
+    await looks(page, screen, "ledger");
+
     // Another server, by what some client's configuration says.
     await go(page, "/servers/new");
     await page.getByText("Paste", { exact: true }).click();

@@ -171,8 +171,12 @@ export interface Finding {
   name?: boolean;
 }
 
+/** A record of the ledger: what is always looked at, and whatever else it has. */
 export interface Rec {
   kind: string;
+  tool?: string;
+  method?: string;
+  server?: string;
   rule?: string;
   decision?: string;
   says?: string;
@@ -201,6 +205,11 @@ export interface Page {
   messages: Brief[];
   /** Where to go on, if not all was looked through. */
   next?: number;
+}
+
+export interface LedgerPage {
+  records: { at: string; segment: string; seq: number; open?: boolean; record: Rec }[];
+  damaged: number;
 }
 
 export interface Change {

@@ -24,3 +24,8 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
 
 /** When it was, of a day. */
 export const clock = (at: number): string => CLOCK.format(at);
+
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** When it was, of any day. */
+export const day = (at: string): string => (Number.isNaN(Date.parse(at)) ? at : DAY.format(Date.parse(at)));
