@@ -51,6 +51,11 @@ fuzzing() {
             fuzz/run.sh "$fuzz_seconds"
 }
 
+# The rules and the tests of the console's page, and the page itself.
+console() {
+    make --no-print-directory console && cd console && npm run --silent lint && npm run --silent test
+}
+
 conformance() {
     tests/conformance/run.sh "$programs/conformance-server" --listen '127.0.0.1:{port}'
 }
@@ -103,6 +108,8 @@ step_with "python3" "kills" tests/kills/run.py --rounds "$kills"
 step_with "python3" "schemas" tests/schemas/run.sh
 step_with "chromium python3" "browser" tests/browser/run.sh
 step_with "chromium node" "approvals page" tests/page/run.sh
+step_with "node" "console's page" console
+step_with "chromium node" "console" tests/console/run.sh
 step_with "node python3 git" "servers" tests/servers/run.sh
 step_with "node python3 git" "policies" tests/servers/run.sh --policies
 step_with "node python3" "escape" tests/escape/run.py
