@@ -157,7 +157,8 @@ impl Call {
             None => self.shared.clone(),
         };
         let many = self.ways.load.is_some();
-        let shared = shared.asking(Asks { total: self.ways.total, many, headers });
+        let shared =
+            shared.asking(Asks { total: self.ways.total, many, headers, lets_pass: false });
         let Some(ready) = shared.ready(url, &self.command, &[])? else {
             return Ok(ExitCode::SUCCESS);
         };

@@ -3,6 +3,7 @@
 mod diff;
 mod expect;
 mod file;
+mod fuzz;
 mod heard;
 mod play;
 mod record;
@@ -77,6 +78,7 @@ pub(super) struct Test {
 enum Action {
     Record(Box<record::Record>),
     Diff(Box<diff::Diff>),
+    Fuzz(Box<fuzz::Fuzz>),
 }
 
 /// How it is tested.
@@ -127,6 +129,7 @@ impl Test {
         match &self.action {
             Some(Action::Record(it)) => it.run(),
             Some(Action::Diff(it)) => it.run(),
+            Some(Action::Fuzz(it)) => it.run(),
             None => self.files(),
         }
     }
@@ -181,7 +184,7 @@ impl Test {
         let mut answers = read.answers.clone();
         rooted(&mut answers, &shared)?;
         let ready =
-            shared.asking(Asks { total, many: false, headers }).ready(url, &command, &[])?;
+            shared.asking(Asks { total, headers, ..Asks::default() }).ready(url, &command, &[])?;
         let Some(ready) = ready else { return Ok(None) };
         let guard = Arc::clone(&ready.guard);
         let spoken = self.ways.era.or(file.era.as_ref().map(|it| it.1));

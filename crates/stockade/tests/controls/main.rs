@@ -67,6 +67,7 @@ mod secrets;
 mod sources;
 mod testing;
 mod testing_diff;
+mod testing_fuzz;
 mod testing_record;
 mod timeouts;
 mod touched;
@@ -142,6 +143,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("testing", testing::ROWS),
     ("testing", testing_record::ROWS),
     ("testing", testing_diff::ROWS),
+    ("testing", testing_fuzz::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];
