@@ -5,6 +5,7 @@ mod expect;
 mod file;
 mod fuzz;
 mod heard;
+mod mock;
 mod play;
 mod record;
 mod report;
@@ -79,6 +80,7 @@ enum Action {
     Record(Box<record::Record>),
     Diff(Box<diff::Diff>),
     Fuzz(Box<fuzz::Fuzz>),
+    Mock(mock::Mock),
 }
 
 /// How it is tested.
@@ -130,6 +132,7 @@ impl Test {
             Some(Action::Record(it)) => it.run(),
             Some(Action::Diff(it)) => it.run(),
             Some(Action::Fuzz(it)) => it.run(),
+            Some(Action::Mock(it)) => it.run(),
             None => self.files(),
         }
     }

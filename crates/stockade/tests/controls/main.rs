@@ -68,6 +68,7 @@ mod sources;
 mod testing;
 mod testing_diff;
 mod testing_fuzz;
+mod testing_mock;
 mod testing_record;
 mod timeouts;
 mod touched;
@@ -144,6 +145,7 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("testing", testing_record::ROWS),
     ("testing", testing_diff::ROWS),
     ("testing", testing_fuzz::ROWS),
+    ("testing", testing_mock::ROWS),
     ("scan", scan::ROWS),
     ("sources", sources::ROWS),
 ];
