@@ -25,6 +25,7 @@ use stockade_wire::http::headers::SendHeaders;
 use stockade_wire::upstream::Upstream;
 use stockade_wire::{memory, stdio};
 
+use self::approved::letting_pass;
 pub(super) use self::told::last;
 use super::State;
 use super::hold::{Hold, hold, not_started, passed_on, too_many};
@@ -131,6 +132,8 @@ pub(super) struct Asks {
     pub(super) total: Option<usize>,
     /// There are to be many of them.
     pub(super) many: bool,
+    /// The policy lets all of them pass, and mends nothing: it is the server that is to be seen.
+    pub(super) lets_pass: bool,
     /// What a remote server is given with each.
     pub(super) headers: SendHeaders,
     /// Variables of a process, with their values.
@@ -213,7 +216,8 @@ impl Shared {
         let alerts = self.alerts(&resolved, &name, plan.is_some())?;
         let ledger = self.ledger(&resolved).inspect_err(|_| told::unopened(alerts.as_deref()))?;
         let kept = plan.as_ref().map(|it| Kept::new(it, &search)).unwrap_or_default();
-        let live = Arc::new(Live::new(search, flags, &resolved));
+        let judged = if self.asks.lets_pass { letting_pass(&resolved) } else { resolved.clone() };
+        let live = Arc::new(Live::new(search, flags, &judged));
         let memory = self.memory()?;
         let guard = Guard::new(Arc::new(Server::new(&name)), live, ledger, memory);
         let guard = Arc::new(guard.here(matches!(server, Where::Here(_))));

@@ -3,7 +3,9 @@
 mod diff;
 mod expect;
 mod file;
+mod fuzz;
 mod heard;
+mod mock;
 mod play;
 mod record;
 mod report;
@@ -77,6 +79,8 @@ pub(super) struct Test {
 enum Action {
     Record(Box<record::Record>),
     Diff(Box<diff::Diff>),
+    Fuzz(Box<fuzz::Fuzz>),
+    Mock(mock::Mock),
 }
 
 /// How it is tested.
@@ -127,6 +131,8 @@ impl Test {
         match &self.action {
             Some(Action::Record(it)) => it.run(),
             Some(Action::Diff(it)) => it.run(),
+            Some(Action::Fuzz(it)) => it.run(),
+            Some(Action::Mock(it)) => it.run(),
             None => self.files(),
         }
     }

@@ -72,6 +72,8 @@ mod secrets;
 mod sources;
 mod testing;
 mod testing_diff;
+mod testing_fuzz;
+mod testing_mock;
 mod testing_record;
 mod timeouts;
 mod touched;
@@ -149,6 +151,8 @@ const FAMILIES: &[(&str, &[Row])] = &[
     ("testing", testing::ROWS),
     ("testing", testing_record::ROWS),
     ("testing", testing_diff::ROWS),
+    ("testing", testing_fuzz::ROWS),
+    ("testing", testing_mock::ROWS),
     ("inspect", inspect::ROWS),
     ("inspect", inspect_door::ROWS),
     ("inspect", inspect_seen::ROWS),

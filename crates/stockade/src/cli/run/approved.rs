@@ -87,10 +87,7 @@ impl Shared {
     pub(in crate::cli) fn survey(&self, found: &Found) -> Result<Offers, Failure> {
         let Found { search, flags, resolved, server, .. } = found;
         let ledger = self.ledger(resolved)?;
-        let (limits, roots) = (resolved.policy.limits, resolved.policy.roots.clone());
-        let policy = Arc::new(Policy { limits, roots, ..Policy::transparent() });
-        let seen = Resolved { policy, ..resolved.clone() };
-        let live = Arc::new(Live::new(search.clone(), flags.clone(), &seen));
+        let live = Arc::new(Live::new(search.clone(), flags.clone(), &letting_pass(resolved)));
         let name = &found.locked.identity.name;
         let memory = self.memory()?;
         let guard = Arc::new(Guard::new(Arc::new(Server::new(name)), live, ledger, memory));
@@ -189,4 +186,11 @@ impl Shared {
             state: self.state.base()?,
         })
     }
+}
+
+/// The same, with a policy that has its limits and roots, and lets everything pass.
+pub(super) fn letting_pass(resolved: &Resolved) -> Resolved {
+    let (limits, roots) = (resolved.policy.limits, resolved.policy.roots.clone());
+    let policy = Arc::new(Policy { limits, roots, ..Policy::transparent() });
+    Resolved { policy, ..resolved.clone() }
 }

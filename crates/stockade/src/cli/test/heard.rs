@@ -74,9 +74,9 @@ impl Heard {
         std::mem::take(&mut self.lock().events)
     }
 
-    /// How the server has ended, if it has by itself.
-    pub(super) fn left(&self) -> Option<String> {
-        self.lock().left.clone()
+    /// How the server has ended, if it has by itself since this was asked last.
+    pub(super) fn take_left(&self) -> Option<String> {
+        self.lock().left.take()
     }
 
     fn keep(&self, event: Event) {

@@ -74,7 +74,7 @@ pub(super) async fn play(
     let talked = talk.await;
     asking.end()?;
     let came = talked.map_err(|it| failed(&asking.guard, &it))?;
-    let left = heard.left();
+    let left = heard.take_left();
     let mut came = came.into_iter();
     let beside = read.beside("");
     let steps = read.file.steps.iter().map(|step| {
@@ -245,7 +245,10 @@ fn until(step: &Step, ms: u64) -> Until {
 }
 
 /// How a step has ended, why, and with what answer.
-fn outcome(asked: Result<Option<Answer>, ClientError>, seen: Seen<'_>) -> (Outcome, String, Value) {
+pub(super) fn outcome(
+    asked: Result<Option<Answer>, ClientError>,
+    seen: Seen<'_>,
+) -> (Outcome, String, Value) {
     let answer = match asked {
         Ok(answer) => answer,
         Err(error @ ClientError::Silent(_)) => {
