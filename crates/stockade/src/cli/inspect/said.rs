@@ -78,7 +78,7 @@ impl Wants {
         }
         let era = era.map(|it| it.parse().map_err(|it: String| wrong(&it))).transpose()?;
         let env = env.into_iter().collect();
-        let asks = Asks { total: spec.total, many: true, headers: sent, env };
+        let asks = Asks { total: spec.total, many: true, headers: sent, env, ..Asks::default() };
         let shared = match &name {
             Some(name) => shared.named(name),
             None => shared,

@@ -106,7 +106,13 @@ struct Report {
 impl Fuzz {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let headers = self.headers.read()?;
-        let asks = Asks { total: Some(self.total), many: true, lets_pass: true, headers };
+        let asks = Asks {
+            total: Some(self.total),
+            many: true,
+            lets_pass: true,
+            headers,
+            ..Asks::default()
+        };
         let url = self.upstream.as_deref();
         let ready = self.shared.asking(asks).ready(url, &self.command, &[])?;
         let Some(ready) = ready else { return Ok(ExitCode::SUCCESS) };
@@ -133,7 +139,7 @@ impl Fuzz {
 
     async fn hunted(&self, asking: &Asking) -> Result<Result<Report, Failure>, ClientError> {
         let spoken = self.era.unwrap_or(Spoken::This(Revision::V2025_11_25));
-        let revision = spoken.with(asking).await?;
+        let revision = spoken.with(&asking.guard, &asking.way).await?;
         let heard = Heard::default();
         let listed = talk(asking, revision, &heard, async |client| {
             begin(client).await?;
@@ -231,6 +237,7 @@ async fn talk<T>(
         patience: Some(asking.guard.policy().limits.call_total() + Duration::from_secs(5)),
         approves: false,
         shows: asking.shows,
+        declares: None,
     };
     let mut ear = Ear::new(Answers::default(), heard);
     let said = converse(&asking.guard, &asking.way, manner, &mut ear, script).await;
