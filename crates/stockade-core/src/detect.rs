@@ -11,6 +11,7 @@
 
 pub mod model;
 
+mod encodings;
 mod harmless;
 mod hidden;
 mod lexicon;
@@ -225,9 +226,9 @@ pub(crate) fn unescaped(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// A text whose letters have two bytes each, or four.
-pub(crate) fn wide(bytes: &[u8]) -> Option<String> {
-    hidden::wide(bytes)
+/// What bytes say in whichever encoding, if they are text.
+pub(crate) fn text(bytes: Vec<u8>) -> Option<String> {
+    encodings::text(bytes)
 }
 
 /// A text in the letters that it is read as: without what nobody sees, accents and other widths, and

@@ -1,6 +1,7 @@
 #![doc = include_str!("data_sent.md")]
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Check, Facts, Findings, Rule, rules};
 use crate::argument::{Argument, Called, Kind};
@@ -145,31 +146,95 @@ fn marking(text: &str) -> Option<&'static str> {
     stamped.then_some("a marking of who may read it")
 }
 
-/// Runs of digits, with what may stand between them, that no letter or digit is around.
-fn runs<'t>(text: &'t str, between: &'static [u8]) -> impl Iterator<Item = (usize, &'t str)> {
+/// Groups of digits, with what may stand between them.
+struct Run {
+    groups: Vec<Range<usize>>,
+    /// A letter is next to its first digit, or to its last.
+    joins: (bool, bool),
+}
+
+/// Runs of digits, with up to three of what may stand between their groups.
+fn runs(text: &str, between: &'static [u8]) -> impl Iterator<Item = Run> {
+    /// `4539 - 1488`.
+    const BETWEEN_MAX: usize = 3;
     let bytes = text.as_bytes();
+    let digits = |at: usize| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        at..at + rest.iter().take_while(|it| it.is_ascii_digit()).count()
+    };
     let mut at = 0;
     std::iter::from_fn(move || {
+        let first = digits(at + bytes.get(at..)?.iter().position(u8::is_ascii_digit)?);
+        let start = first.start;
+        let mut end = first.end;
+        let mut groups = vec![first];
         loop {
-            let start = at + bytes.get(at..)?.iter().position(u8::is_ascii_digit)?;
-            let mut end = start;
-            while let Some(it) = bytes.get(end) {
-                let goes_on = it.is_ascii_digit()
-                    || between.contains(it) && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
-                if !goes_on {
-                    break;
-                }
-                end += 1;
+            let rest = bytes.get(end..).unwrap_or_default();
+            let gap = rest.iter().take(BETWEEN_MAX).take_while(|it| between.contains(it)).count();
+            let next = digits(end + gap);
+            if gap == 0 || next.is_empty() {
+                break;
             }
-            at = end;
-            let joins =
-                |it: Option<&u8>| it.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
-            let before = start.checked_sub(1).and_then(|it| bytes.get(it));
-            if !joins(before) && !joins(bytes.get(end)) {
-                return text.get(start..end).map(|it| (start, it));
-            }
+            end = next.end;
+            groups.push(next);
         }
+        at = end;
+        let joins =
+            |it: Option<&u8>| it.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
+        let before = start.checked_sub(1).and_then(|it| bytes.get(it));
+        Some(Run { groups, joins: (joins(before), joins(bytes.get(end))) })
     })
+}
+
+impl Run {
+    /// What may be one number of it: all of it, and what there is between two blanks, since people
+    /// write a date behind a number, and a number behind how many there are.
+    fn numbers<'t>(&self, text: &'t str) -> impl Iterator<Item = (usize, &'t str)> {
+        /// No number has more groups.
+        const GROUPS_MAX: usize = 8;
+        /// No number has more digits, and none that is looked for has fewer.
+        const DIGITS: std::ops::RangeInclusive<usize> = 9..=19;
+        let groups = &self.groups;
+        let is_blank = move |before: usize, after: usize| {
+            let gap = groups.get(before).zip(groups.get(after));
+            let gap = gap.and_then(|(before, after)| text.get(before.end..after.start));
+            gap.is_some_and(|it| it.contains(' '))
+        };
+        let begins = move |it: usize| match it.checked_sub(1) {
+            Some(before) => is_blank(before, it),
+            None => !self.joins.0,
+        };
+        let ends = move |it: usize| match it + 1 == groups.len() {
+            true => !self.joins.1,
+            false => is_blank(it, it + 1),
+        };
+        let starts = groups.iter().enumerate().filter(move |(it, _)| begins(*it));
+        starts.flat_map(move |(from, first)| {
+            let mut count = 0;
+            let some = groups.iter().enumerate().skip(from).take(GROUPS_MAX);
+            some.filter_map(move |(to, last)| {
+                count += last.len();
+                let is_one = DIGITS.contains(&count) && ends(to);
+                is_one.then(|| text.get(first.start..last.end)).flatten()
+            })
+            .map(move |it| (first.start, it))
+        })
+    }
+}
+
+/// What may be a number of its own, with its place.
+fn any_number(
+    text: &str,
+    between: &'static [u8],
+    mut is_one: impl FnMut((usize, &str)) -> bool,
+) -> bool {
+    runs(text, between).any(|run| run.numbers(text).any(&mut is_one))
+}
+
+/// How many digits each group of a number has.
+fn groups(number: &str) -> Vec<usize> {
+    let is_digit = |it: char| it.is_ascii_digit();
+    number.split(|it| !is_digit(it)).map(str::len).filter(|it| *it > 0).collect()
 }
 
 fn digits(text: &str) -> Vec<u32> {

@@ -23,15 +23,14 @@ impl Check for This {
             return;
         }
         let mut says = None;
-        let mut all = targets(text.str);
-        all.retain(|it| {
+        let all = targets(text.str, |it| {
             let why = Some(it).filter(|it| it.fetched).and_then(|it| carries(&it.remote()?));
             says = says.or(why);
             why.is_some()
         });
         if let Some(why) = says {
             let says = format!("{} that would be fetched, the first with {why}", all.len());
-            out.add_fixable(text.at, says, inert(text.str, all.iter()));
+            out.add_fixable(text.at, says, inert(text.str, &all));
         }
     }
 }
@@ -42,7 +41,7 @@ pub(super) fn may_lead(text: &str) -> bool {
 }
 
 /// What makes pictures of what it is asked for, and shows nobody what that was.
-const MAKERS: [&str; 14] = [
+const MAKERS: [&str; 15] = [
     "shields.io",
     "badgen.net",
     "badge.fury.io",
@@ -56,6 +55,8 @@ const MAKERS: [&str; 14] = [
     "quickchart.io",
     "latex.codecogs.com",
     "wikimedia.org",
+    // Its addresses say in Base64 which search has led to a picture (`ixid`).
+    "images.unsplash.com",
     "gstatic.com",
 ];
 
@@ -84,6 +85,9 @@ pub(super) fn carries(url: &Url) -> Option<&'static str> {
     let host: Vec<Cow<'_, str>> = host.split('.').map(written).collect();
     if path.iter().chain(&host).any(|it| is_place_in_path(it)) {
         return Some("a place for data");
+    }
+    if path.iter().any(|it| is_sentence_in_path(it)) {
+        return Some("sentences in it");
     }
     let user = [Some(url.username()), url.password(), url.fragment()];
     let user: Vec<Cow<'_, str>> = user.into_iter().flatten().map(written).collect();
@@ -147,11 +151,51 @@ fn says(value: &str) -> Option<&'static str> {
     if is_place(value) {
         return Some("a place for data");
     }
-    let words = value.split_whitespace().filter(|it| it.chars().any(char::is_alphabetic));
-    if words.count() >= WORDS_MIN {
+    // Some are written as what is written in an address, once more.
+    let again = written(value);
+    let words = again.split_whitespace().filter(|it| it.chars().any(char::is_alphabetic));
+    if words.count() >= WORDS_MIN || is_joined_sentence(&again) {
         return Some("sentences in it");
     }
     is_encoded(value).then_some("encoded text in it")
+}
+
+/// `the-balance-of-alice-is-42`, which names no file.
+fn is_joined_sentence(value: &str) -> bool {
+    const WORDS_MIN: usize = 5;
+    /// The name of a thing has fewer of them.
+    const SMALL_MIN: usize = 2;
+    const ENDINGS: &[&str] = &[
+        "jpg", "jpeg", "png", "gif", "svg", "webp", "avif", "bmp", "ico", "tif", "tiff", "heic",
+        "pdf", "htm", "html", "php", "mp4", "webm", "mp3",
+    ];
+    const SMALL: &[&str] = &[
+        "a", "an", "and", "are", "at", "be", "by", "for", "from", "has", "have", "he", "her",
+        "his", "i", "in", "is", "it", "my", "not", "of", "on", "our", "she", "that", "the",
+        "their", "they", "this", "to", "was", "we", "were", "will", "with", "you", "your",
+    ];
+    let is_between = |it: char| "-_.,;|+~".contains(it);
+    let ending = value.rsplit_once('.').map_or("", |(_, it)| it);
+    let is_file = ENDINGS.iter().any(|it| it.eq_ignore_ascii_case(ending));
+    if is_file || value.contains('/') {
+        return false;
+    }
+    let words = value.split(is_between).filter(|it| it.chars().any(char::is_alphabetic));
+    let small = |it: &&str| SMALL.iter().any(|small| small.eq_ignore_ascii_case(it));
+    words.clone().count() >= WORDS_MIN && words.filter(small).count() >= SMALL_MIN
+}
+
+/// Words with blanks between them that say something: what a picture is called has no verb.
+fn is_sentence_in_path(part: &str) -> bool {
+    const WORDS_MIN: usize = 5;
+    const VERBS: &[&str] = &[
+        "is", "are", "was", "were", "am", "has", "have", "had", "will", "says", "said", "ist",
+        "sind", "hat", "est", "sont", "es", "son", "tiene",
+    ];
+    let words = part.split(|it: char| it.is_whitespace() || it == '+');
+    let words = words.filter(|it| it.chars().any(char::is_alphabetic));
+    let is_verb = |it: &str| VERBS.iter().any(|verb| verb.eq_ignore_ascii_case(it));
+    words.clone().count() >= WORDS_MIN && words.into_iter().any(is_verb)
 }
 
 /// The least that is text and no accident.

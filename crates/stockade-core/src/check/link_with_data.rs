@@ -15,11 +15,12 @@ impl Check for This {
         if text.is_name() || !may_lead(text.str) {
             return;
         }
-        let mut all = targets(text.str);
-        all.retain(|it| !it.fetched && it.remote().and_then(|it| carries(&it)).is_some());
+        let all = targets(text.str, |it| {
+            !it.fetched && it.remote().and_then(|it| carries(&it)).is_some()
+        });
         if !all.is_empty() {
             let says = format!("{} with data in the address", all.len());
-            out.add_fixable(text.at, says, inert(text.str, all.iter()));
+            out.add_fixable(text.at, says, inert(text.str, &all));
         }
     }
 }

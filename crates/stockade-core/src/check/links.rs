@@ -1,17 +1,22 @@
 //! Finds what a text leads to: the targets of its images and links, in Markdown, HTML and CSS.
 //!
 //! It does not render. What any renderer might take for a target is one, also in a block of code: the
-//! rules that ask find nothing in most of them.
-
-use std::ops::Range;
+//! rules that ask find nothing in most of them. Renderers do not agree where an address ends, so one
+//! place may have several.
 
 use url::Url;
 
+use self::plain::Plain;
+
+mod html;
+mod markdown;
+mod plain;
+
 /// Where an image or a link leads to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// Where it is written.
-    pub(super) at: Range<usize>,
+    /// Where it begins.
+    pub(super) at: usize,
     /// Whether it is fetched without anybody asking for it.
     pub(super) fetched: bool,
     /// Whether it is an attribute in HTML.
@@ -24,290 +29,123 @@ pub(super) struct Target {
 pub(super) const INERT: &str = "unsafe:";
 
 /// `text` in which these targets lead nowhere.
-pub(super) fn inert<'t>(text: &str, targets: impl Iterator<Item = &'t Target>) -> String {
+pub(super) fn inert(text: &str, targets: &[Target]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
     for it in targets {
-        shown.push_str(text.get(from..it.at.start).unwrap_or_default());
+        shown.push_str(text.get(from..it.at).unwrap_or_default());
         shown.push_str(INERT);
-        from = it.at.start;
+        from = it.at;
     }
     shown.push_str(text.get(from..).unwrap_or_default());
     shown
 }
 
-/// The targets in `text` that lead out of it, in order.
-pub(super) fn targets(text: &str) -> Vec<Target> {
+/// The targets in `text` that lead out of it and are of this kind, in order, one for each place.
+pub(super) fn targets(text: &str, mut is_one: impl FnMut(&Target) -> bool) -> Vec<Target> {
     let mut found = Vec::new();
-    for find in [markdown, html, css] {
-        let mut some = Vec::new();
-        find(text, &mut some);
-        found.append(&mut some);
+    for find in [markdown::find, html::find, css] {
+        find(text, &mut found);
     }
-    found.sort_by_key(|it| (it.at.start, !it.fetched));
-    found.dedup_by_key(|it| it.at.start);
+    found.sort_by(|a, b| (a.at, !a.fetched, &a.url).cmp(&(b.at, !b.fetched, &b.url)));
+    found.dedup();
+    found.retain(|it| is_one(it));
+    found.dedup_by_key(|it| it.at);
     found
 }
 
-/// `[a](target)`, `![a](target)`, `[a]: target`, `<target>`.
-fn markdown(text: &str, found: &mut Vec<Target>) {
-    /// Brackets within each other.
-    const DEPTH_MAX: usize = 32;
-    let bytes = text.as_bytes();
-    let has_image = memchr::memmem::find(bytes, b"![").is_some();
-    let mut open: Vec<(bool, usize)> = Vec::new();
-    for at in memchr::memchr3_iter(b'[', b']', b'<', bytes) {
-        match bytes.get(at) {
-            Some(b'[') => {
-                let is_image = at.checked_sub(1).and_then(|it| bytes.get(it)) == Some(&b'!');
-                if open.len() < DEPTH_MAX {
-                    open.push((is_image, at));
-                }
-            }
-            Some(b']') => {
-                let Some((is_image, start)) = open.pop() else { continue };
-                match bytes.get(at + 1) {
-                    Some(b'(') => add(text, at + 2, is_image, false, found),
-                    // Which of the images and links uses it is not asked.
-                    Some(b':') if begins_line(bytes, start) => {
-                        add(text, at + 2, has_image, false, found);
-                    }
-                    _ => (),
-                }
-            }
-            _ => add(text, at, false, false, found),
-        }
-    }
-}
-
-fn begins_line(bytes: &[u8], at: usize) -> bool {
-    let before = bytes.get(..at).unwrap_or_default();
-    let spaces = before.iter().rev().take(4).take_while(|it| matches!(it, b' ' | b'>')).count();
-    before.get(..before.len() - spaces).unwrap_or_default().last().is_none_or(|it| *it == b'\n')
-}
-
-/// Attributes of tags.
-fn html(text: &str, found: &mut Vec<Target>) {
-    const NAMES: [&str; 11] = [
-        "src",
-        "srcset",
-        "imagesrcset",
-        "href",
-        "poster",
-        "background",
-        "data",
-        "action",
-        "formaction",
-        "ping",
-        "content",
-    ];
-    let bytes = text.as_bytes();
-    let mut tag = None;
-    let mut done = 0;
-    for at in memchr::memchr3_iter(b'<', b'>', b'=', bytes) {
-        match bytes.get(at) {
-            Some(b'<') => {
-                let rest = bytes.get(at + 1..).unwrap_or_default();
-                let length = rest.iter().take(12).take_while(|it| it.is_ascii_alphanumeric());
-                let name = rest.get(..length.count()).unwrap_or_default();
-                tag = Some(name).filter(|it| !it.is_empty());
-            }
-            Some(b'>') => tag = None,
-            _ => {
-                let Some(tag) = tag else { continue };
-                let before = bytes.get(at.saturating_sub(16)..at).unwrap_or_default();
-                let before = before.trim_ascii_end();
-                let letters = before.iter().rev().take_while(|it| it.is_ascii_alphabetic());
-                let name = before.get(before.len() - letters.count()..).unwrap_or_default();
-                if !NAMES.iter().any(|it| it.as_bytes().eq_ignore_ascii_case(name)) {
-                    continue;
-                }
-                let clicked = [&b"a"[..], b"area", b"form", b"button"];
-                let fetched = !clicked.iter().any(|it| it.eq_ignore_ascii_case(tag));
-                if name.len() >= 6 && name.to_ascii_lowercase().ends_with(b"srcset") {
-                    // What is in one is none of its own: a text of nothing else would be read for each.
-                    if at >= done {
-                        done = candidates(text, at + 1, fetched, found);
-                    }
-                    continue;
-                }
-                let start = if name.eq_ignore_ascii_case(b"content") {
-                    // `<meta http-equiv="refresh" content="0; url=target">`
-                    let rest = bytes.get(at..).unwrap_or_default();
-                    let rest = rest.get(..32).unwrap_or(rest).to_ascii_lowercase();
-                    let Some(url) = memchr::memmem::find(&rest, b"url=") else { continue };
-                    at + url + 4
-                } else {
-                    at + 1
-                };
-                add(text, start, fetched, true, found);
-            }
-        }
-    }
-}
-
-/// The pictures of a `srcset`, of which a renderer takes the one that fits: each an address and, behind
-/// a space, a size. Returns where it ends.
-fn candidates(text: &str, start: usize, fetched: bool, found: &mut Vec<Target>) -> usize {
-    /// No more of it is looked at.
-    const BYTES_MAX: usize = 16 * 1024;
-    let rest = text.get(start..).unwrap_or_default();
-    let inside = rest.get(..rest.floor_char_boundary(BYTES_MAX)).unwrap_or_default();
-    let spaces = inside.len() - inside.trim_start().len();
-    let inside = inside.trim_start();
-    let (value, before) = match inside.strip_prefix(['"', '\'']) {
-        Some(value) => {
-            let quote = inside.chars().next().unwrap_or_default();
-            (value.split(quote).next().unwrap_or_default(), spaces + 1)
-        }
-        None => {
-            let is_end = |it: char| it.is_whitespace() || it == '>';
-            (inside.split(is_end).next().unwrap_or_default(), spaces)
-        }
-    };
-    let start = start + before;
-    let mut at = 0;
-    while let Some(rest) = value.get(at..) {
-        let is_between = |it: char| it.is_whitespace() || it == ',';
-        let trimmed = rest.trim_start_matches(is_between);
-        if trimmed.is_empty() {
-            break;
-        }
-        at += rest.len() - trimmed.len();
-        let written = trimmed.split(char::is_whitespace).next().unwrap_or_default();
-        let address = written.trim_end_matches(',');
-        if may_lead_out(address) {
-            let from = start + at;
-            let url = plain(address);
-            found.push(Target { at: from..from + address.len(), fetched, attribute: true, url });
-        }
-        at += written.len();
-        // Its size, unless it ended with the comma already.
-        if address.len() == written.len() {
-            let rest = value.get(at..).unwrap_or_default();
-            at += rest.find(',').unwrap_or(rest.len());
-        }
-    }
-    start + value.len()
-}
-
-/// `url(target)`, `@import "target"`.
+/// `url(target)`, `@import "target"`, `image-set("target" 1x)`.
 fn css(text: &str, found: &mut Vec<Target>) {
+    const NAMES: [&[u8]; 2] = [b"url", b"image-set"];
     let bytes = text.as_bytes();
+    let mut done = 0;
     for at in memchr::memchr_iter(b'(', bytes) {
-        let name = at.checked_sub(3).and_then(|it| bytes.get(it..at));
-        if name.is_some_and(|it| it.eq_ignore_ascii_case(b"url")) {
-            add(text, at + 1, true, false, found);
+        let before = bytes.get(at.saturating_sub(9)..at).unwrap_or_default();
+        let is = |name: &&[u8]| {
+            let from = before.len().checked_sub(name.len());
+            from.and_then(|it| before.get(it..)).is_some_and(|it| it.eq_ignore_ascii_case(name))
+        };
+        if at >= done && NAMES.iter().any(is) {
+            done = value(text, at + 1, b")", true, false, found);
         }
     }
     for at in memchr::memmem::find_iter(bytes, b"@import ") {
-        add(text, at + 8, true, false, found);
+        value(text, at + 8, b";", true, false, found);
     }
 }
 
-/// Adds the target that is written at `start`, if it is one that leads out.
-fn add(text: &str, start: usize, fetched: bool, attribute: bool, found: &mut Vec<Target>) {
-    /// No more of a target is looked at.
-    const BYTES_MAX: usize = 4096;
-    /// So much may stand before it.
-    const SKIPPED_MAX: usize = 8;
-    // No target is in another: a text of nothing but their beginnings is read once.
-    if found.last().is_some_and(|it| it.at.end > start) {
-        return;
-    }
+/// Adds the target that is written at `start`, in quotes or up to white space or one of these. Returns
+/// up to where nothing else can begin.
+fn value(
+    text: &str,
+    start: usize,
+    ends: &[u8],
+    fetched: bool,
+    attribute: bool,
+    found: &mut Vec<Target>,
+) -> usize {
+    let start = start + blanks(text, start);
+    let quote = text.as_bytes().get(start).copied().filter(|it| matches!(it, b'"' | b'\''));
+    let start = start + usize::from(quote.is_some());
+    let start = start + blanks(text, start);
     let rest = text.get(start..).unwrap_or_default();
-    // No further than what is looked for, or a text of nothing else would be read once for each.
-    let is_before = |it: &u8| it.is_ascii_whitespace() || b"<\"'".contains(it);
-    let skipped = rest.bytes().take(SKIPPED_MAX + 1).take_while(is_before).count();
-    let inside = rest.get(skipped..).unwrap_or_default();
-    if skipped > SKIPPED_MAX || !may_lead_out(inside) {
-        return;
+    if !leads_out(rest, false) {
+        return start;
     }
-    let quoted =
-        rest.get(..skipped).and_then(|it| it.chars().rev().find(|it| "\"'<".contains(*it)));
-    let is_end = |it: char| match quoted {
-        Some('<') => it == '>',
-        Some(quote) => it == quote,
-        None => it.is_whitespace() || matches!(it, ')' | '>' | '"' | '\''),
+    let end = match quote {
+        Some(quote) => memchr::memchr(quote, rest.as_bytes()),
+        None => rest.bytes().position(|it| it.is_ascii_whitespace() || ends.contains(&it)),
     };
-    let inside = inside.get(..inside.floor_char_boundary(BYTES_MAX)).unwrap_or_default();
-    let written = inside.get(..inside.find(is_end).unwrap_or(inside.len())).unwrap_or_default();
-    let start = start + skipped;
-    let url = plain(written);
-    found.push(Target { at: start..start + written.len(), fetched, attribute, url });
+    let written = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+    let url = Plain::of(written).collect();
+    found.push(Target { at: start, fetched, attribute, url });
+    // What is in quotes may be no value for who reads it as something else.
+    start + written.bytes().take_while(|it| !it.is_ascii_whitespace()).count()
 }
 
-/// Whether it can be more than a path or a word.
-fn may_lead_out(target: &str) -> bool {
+/// How much of white space is there.
+fn blanks(text: &str, start: usize) -> usize {
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    rest.iter().take_while(|it| it.is_ascii_whitespace()).count()
+}
+
+/// Whether a target that begins here can be more than a path or a word.
+fn leads_out(target: &str, is_escaped: bool) -> bool {
+    const SCHEMES: [&str; 5] = ["http", "https", "javascript", "vbscript", "data"];
     let first = target.bytes().next().unwrap_or_default();
     if !(first.is_ascii_control() || b"hHjJvVdD&/\\".contains(&first)) {
         return false;
     }
-    let begin = target.get(..target.floor_char_boundary(48)).unwrap_or_default();
-    let begin = plain(begin);
-    let is_scheme = |it: &str| {
-        let is = |name: &str| it.eq_ignore_ascii_case(name);
-        ["http", "https", "javascript", "vbscript", "data"].into_iter().any(is)
-    };
-    begin.starts_with("//")
-        || begin.starts_with("\\\\")
-        || begin.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
-}
-
-/// A target as a renderer reads it.
-fn plain(written: &str) -> String {
-    let mut plain = String::with_capacity(written.len());
-    let mut rest = written;
-    while let Some(it) = rest.chars().next() {
-        let after = rest.get(it.len_utf8()..).unwrap_or_default();
-        match entity(rest) {
-            Some((known, length)) => {
-                if !known.is_control() {
-                    plain.push(known);
+    let (mut scheme, mut slashes) = (String::new(), 0);
+    // Read no further than what it could be, or a text of nothing but beginnings would be read for each.
+    let plain = Plain { rest: target, is_escaped };
+    for it in plain.skip_while(|it| it.is_whitespace()) {
+        match it {
+            '/' | '\\' if scheme.is_empty() && slashes == 1 => return true,
+            '/' | '\\' if scheme.is_empty() => slashes += 1,
+            ':' => return SCHEMES.contains(&scheme.as_str()),
+            it if it.is_ascii_alphabetic() && slashes == 0 => {
+                scheme.push(it.to_ascii_lowercase());
+                if !SCHEMES.iter().any(|known| known.starts_with(&scheme)) {
+                    return false;
                 }
-                rest = rest.get(length..).unwrap_or_default();
             }
-            None => {
-                if !it.is_control() {
-                    plain.push(it);
-                }
-                rest = after;
-            }
+            _ => return false,
         }
     }
-    plain
-}
-
-/// The character that an entity at the front stands for, and its length.
-fn entity(text: &str) -> Option<(char, usize)> {
-    let inside = text.strip_prefix('&')?;
-    for (name, known) in
-        [("colon;", ':'), ("amp;", '&'), ("Tab;", '\t'), ("NewLine;", '\n'), ("sol;", '/')]
-    {
-        if inside.starts_with(name) {
-            return Some((known, name.len() + 1));
-        }
-    }
-    let number = inside.strip_prefix('#')?;
-    let (digits, radix) = match number.strip_prefix(['x', 'X']) {
-        Some(digits) => (digits, 16),
-        None => (number, 10),
-    };
-    let count = digits.chars().take(8).take_while(|it| it.is_digit(radix)).count();
-    let code = u32::from_str_radix(digits.get(..count)?, radix).ok()?;
-    let end = text.len() - digits.len() + count;
-    let semicolon = usize::from(text.get(end..)?.starts_with(';'));
-    Some((char::from_u32(code)?, end + semicolon))
+    false
 }
 
 impl Target {
     /// What it leads to in another place, as a URL.
     pub(super) fn remote(&self) -> Option<Url> {
         let url = self.url.trim();
-        let url = match url.strip_prefix("//").or_else(|| url.strip_prefix("\\\\")) {
-            Some(rest) => Url::parse(&format!("https://{rest}")),
-            None => Url::parse(url),
-        };
+        // A browser takes a backslash for a slash.
+        let slashes = url.bytes().take(2).filter(|it| matches!(it, b'/' | b'\\')).count();
+        let url = if slashes == 2 { Url::parse(&format!("https:{url}")) } else { Url::parse(url) };
         url.ok().filter(|it| matches!(it.scheme(), "http" | "https"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,23 +185,9 @@ fn is_blob(json: Json<'_>) -> bool {
     }
 }
 
-/// Its text. What is in another encoding arrives as far as it can be read; what is bytes for the most
-/// part has none.
+/// Its text, in whichever encoding; what is bytes for the most part has none.
 fn decoded(text: &str) -> Option<String> {
-    const LETTERS_FOR_EACH: usize = 12;
-    let bytes = BASE64.decode(text.as_bytes()).ok()?;
-    if let Some(wide) = detect::wide(&bytes) {
-        return Some(wide);
-    }
-    let text = String::from_utf8(bytes);
-    text.map_or_else(
-        |it| {
-            let text = String::from_utf8_lossy(it.as_bytes()).into_owned();
-            let lost = text.chars().filter(|it| *it == char::REPLACEMENT_CHARACTER).count();
-            (lost * LETTERS_FOR_EACH <= text.chars().count()).then_some(text)
-        },
-        Some,
-    )
+    detect::text(BASE64.decode(text.as_bytes()).ok()?)
 }
 
 /// Whether a text is read, and not used.

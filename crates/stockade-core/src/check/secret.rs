@@ -17,6 +17,8 @@ mod encoded;
 mod escaped;
 mod foreign;
 mod format;
+mod keys;
+mod option;
 mod pair;
 mod password;
 mod placeholder;
@@ -122,7 +124,8 @@ fn inside(bytes: &[u8], depth: usize, is_blob: bool) -> Vec<Secret> {
     tokens(bytes, is_solid, &mut found);
     if !is_solid {
         let mut plain = |kind, at| found.push(Secret::plain(kind, at));
-        context::private_keys(bytes, &mut plain);
+        keys::in_pem(bytes, &mut plain);
+        keys::of_putty(bytes, &mut plain);
         context::assigned(bytes, &mut plain);
         command::placed(bytes, &mut plain);
         cut::find(bytes, &mut found);

@@ -7,6 +7,7 @@
 use data_encoding::{BASE32, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 
 use super::Said;
+use super::encodings;
 use super::lexicon::Class;
 use super::view::View;
 use crate::bytes::{count, is_hex, is_text_in_hex, leading, run};
@@ -358,49 +359,13 @@ fn base64(run: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// A text whose letters have two bytes each or four, by the mark at its front or by where its zeros are.
-pub(super) fn wide(bytes: &[u8]) -> Option<String> {
-    const LETTERS_FOR_EACH: usize = 12;
-    let is_marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    if !is_marked && memchr::memchr(0, bytes).is_none() {
-        return None;
-    }
-    let zeros_at = |of: usize| bytes.iter().skip(of).step_by(2).filter(|it| **it == 0).count();
-    let (even, odd) = (zeros_at(0), zeros_at(1));
-    // Of half of the bytes nearly all: what is bytes for the most part has its zeros anywhere.
-    if !is_marked && 20 * even.max(odd) < 7 * bytes.len() {
-        return None;
-    }
-    let is_big = match is_marked {
-        true => bytes.starts_with(&[0xfe, 0xff]),
-        false => even > odd,
-    };
-    let (pairs, _) = bytes.as_chunks::<2>();
-    let units = pairs.iter().map(|it| match is_big {
-        true => u16::from_be_bytes(*it),
-        false => u16::from_le_bytes(*it),
-    });
-    // Of four bytes, two are a zero of their own.
-    let letters = char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER));
-    let text: String = letters.filter(|it| !matches!(it, '\0' | '\u{feff}')).collect();
-    let lost = text.chars().filter(|it| *it == char::REPLACEMENT_CHARACTER).count();
-    (!text.is_empty() && lost * LETTERS_FOR_EACH <= text.chars().count()).then_some(text)
-}
-
-/// Text, if it is that for the most part: a letter of another encoding or a colour of a terminal in it
-/// makes nothing else of it.
+/// Text, if it is that for the most part: a colour of a terminal in it makes nothing else of it.
 fn readable(bytes: Vec<u8>) -> Option<String> {
     const LETTERS_FOR_EACH: usize = 12;
-    if let Some(wide) = wide(&bytes) {
-        return Some(wide);
-    }
     let is_odd = |it: char| {
         it == char::REPLACEMENT_CHARACTER || it.is_control() && !matches!(it, '\n' | '\t' | '\r')
     };
-    let text = match String::from_utf8(bytes) {
-        Ok(it) => it,
-        Err(it) => String::from_utf8_lossy(it.as_bytes()).into_owned(),
-    };
+    let text = encodings::text(bytes)?;
     let odd = text.chars().filter(|it| is_odd(*it)).count();
     if odd == 0 {
         return Some(text);

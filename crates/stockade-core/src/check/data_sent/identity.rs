@@ -1,11 +1,11 @@
 //! Numbers that states give to people. A number whose form and check digits are its own is known
 //! anywhere; one that any number could be, only where a word before it says so.
 
-use super::{digits, is_about, luhn, runs};
+use super::{any_number, digits, groups, is_about, luhn};
 
 /// What there is of it in a text that is called `name`.
 pub(super) fn find(text: &str, name: &str) -> Option<&'static str> {
-    let by_number = runs(text, b" -.").any(|(at, run)| {
+    let by_number = any_number(text, b" -.", |(at, run)| {
         let number = digits(run);
         let about = |words: &[&str]| is_about(text, at, name, words);
         is_ssn(run, &number, about)
@@ -41,7 +41,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// United States, "Randomization" of 2011: no area of 000, 666 or from 900 on.
 fn is_ssn(run: &str, number: &[u32], about: impl Fn(&[&str]) -> bool) -> bool {
-    let groups: Vec<usize> = run.split(['-', ' ']).map(str::len).collect();
+    let groups = groups(run);
     let value = |from: usize, to: usize| {
         number.get(from..to).unwrap_or_default().iter().fold(0, |all, it| all * 10 + it)
     };
@@ -58,7 +58,7 @@ fn is_ssn(run: &str, number: &[u32], about: impl Fn(&[&str]) -> bool) -> bool {
 
 /// Brazil: `ddd.ddd.ddd-dd`.
 fn is_cpf(run: &str, number: &[u32]) -> bool {
-    let groups: Vec<usize> = run.split(['.', '-']).map(str::len).collect();
+    let groups = groups(run);
     let check = |count: usize| {
         let weights = (2_u32..).take(count);
         let sum: u32 = number.iter().take(count).rev().zip(weights).map(|(it, w)| it * w).sum();

@@ -1,19 +1,34 @@
 //! Numbers of cards and accounts, by their check digits.
 
-use super::{digits, luhn, runs};
+use std::ops::Range;
+
+use super::{Run, digits, groups, luhn, runs};
 
 /// What there is of it in a text.
 pub(super) fn find(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
-    let is_card = |(at, it): (usize, &str)| is_card(text, at, it);
     // A stop may end a sentence as well, so it stands between the groups only where nothing else does.
-    if runs(text, b" -").any(is_card) || runs(text, b".").any(is_card) {
+    let ways: [&'static [u8]; 3] = [b" -", b".", b"/ "];
+    if ways.iter().any(|it| runs(text, it).any(|run| has_card(text, &run))) {
         found.push("the number of a card");
     }
     if has_iban(text) {
         found.push("the number of an account");
     }
     found
+}
+
+fn has_card(text: &str, run: &Run) -> bool {
+    /// So many numbers of four digits are a table, and by chance some four of them would be a card.
+    const TABLE_MIN: usize = 12;
+    if run.groups.len() < TABLE_MIN || run.groups.iter().any(|it| it.len() != 4) {
+        return run.numbers(text).any(|(at, it)| is_card(text, at, it));
+    }
+    let (fours, _) = run.groups.as_chunks::<4>();
+    let is_one = |[first, .., last]: &&[Range<usize>; 4]| {
+        text.get(first.start..last.end).is_some_and(|it| is_card(text, first.start, it))
+    };
+    2 * fours.iter().filter(is_one).count() >= fours.len()
 }
 
 fn is_card(text: &str, at: usize, run: &str) -> bool {
@@ -93,8 +108,7 @@ fn is_of_manual(number: &[u32]) -> bool {
 
 /// As people write it: without a break, or in groups of one kind.
 fn is_grouped(run: &str) -> bool {
-    let groups: Vec<usize> = run.split([' ', '-', '.']).map(str::len).collect();
-    match groups.as_slice() {
+    match groups(run).as_slice() {
         [_] => true,
         [4, middle @ .., last] => {
             (middle.iter().all(|it| *it == 4) && *last <= 4) || (middle == [6] && *last <= 5)

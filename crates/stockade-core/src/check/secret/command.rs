@@ -32,6 +32,8 @@ enum Mark {
     Pair(&'static [&'static [u8]]),
     /// It reads a password that `echo` has written.
     Piped,
+    /// The name of a value in a list of properties ends there.
+    Key,
 }
 
 /// The words, in the letters in which they are written.
@@ -69,6 +71,8 @@ const MARKS: &[(&str, Mark)] = &[
     ("enable secret ", Mark::Before(Trust::Some)),
     ("server community ", Mark::Before(Trust::Some)),
     ("masterauth ", Mark::Line),
+    ("bindpw ", Mark::Line),
+    ("</key>", Mark::Key),
     ("IDENTIFIED BY ", Mark::Before(Trust::Some)),
     ("identified by ", Mark::Quoted),
     ("Identified by ", Mark::Quoted),
@@ -105,6 +109,7 @@ pub(super) fn placed(text: &[u8], found: &mut Found<'_>) {
                     before(text, it.end(), Trust::Some, found);
                 }
             }
+            Mark::Key => declared::in_plist(text, it.start(), found),
             Mark::Line => on_line(text, it.range(), found),
             Mark::Piped => piped(text, it.start(), false, found),
             Mark::Option(_) | Mark::Pair(_) if it.start() < line => {}
@@ -225,6 +230,8 @@ fn named(text: &[u8], at: usize, seen: &mut Seen, found: &mut Found<'_>) {
                 if trust == Trust::Full || is_more {
                     one(text, word.end + blank, Trust::Full, found);
                 }
+            } else if is_of_account(text, &word) {
+                one(text, word.end + 1, Trust::Some, found);
             }
         }
         // `define('DB_PASSWORD', '…')`
@@ -421,18 +428,60 @@ fn of_netrc(text: &[u8], password: usize) -> Option<Trust> {
     (is_first || is_sure).then_some(if is_sure { Trust::Full } else { Trust::Some })
 }
 
+/// Whether this is a line of two words beside others that say whose password it is, as programs for
+/// mail have them: `user bob`, `password …`.
+fn is_of_account(text: &[u8], word: &Range<usize>) -> bool {
+    const KEYS: [&[u8]; 10] = [
+        b"user",
+        b"username",
+        b"login",
+        b"account",
+        b"host",
+        b"from",
+        b"auth",
+        b"port",
+        b"server",
+        b"tls",
+    ];
+    let earliest = word.start.saturating_sub(LINE_MAX);
+    let before = text.get(earliest..word.start).unwrap_or_default();
+    let mut lines = before.rsplit(|it| *it == b'\n');
+    let words = |line: &[u8]| {
+        line.split(u8::is_ascii_whitespace).filter(|it| !it.is_empty()).take(3).count()
+    };
+    let behind = line_from(text, word.end);
+    if !lines.next().is_some_and(|it| it.trim_ascii().is_empty())
+        || words(text.get(behind.clone()).unwrap_or_default()) != 1
+    {
+        return false;
+    }
+    let is_key = |line: &[u8]| {
+        let line = line.trim_ascii();
+        let first = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        KEYS.contains(&first) && words(line) == 2
+    };
+    let after = text.get(behind.end..).unwrap_or_default();
+    let after = after.get(..LINE_MAX).unwrap_or(after);
+    lines.next().is_some_and(is_key) || after.split(|it| *it == b'\n').nth(1).is_some_and(is_key)
+}
+
 /// `<password>…</password>`
 fn in_element(text: &[u8], name: &Range<usize>, found: &mut Found<'_>) {
     let rest = text.get(name.end + 1..).unwrap_or_default();
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
+    // `<AdministratorPassword><Value>…</Value>`, of an unattended set-up.
+    let (start, called) = match rest.strip_prefix(b"<Value>") {
+        Some(_) => (name.end + 8, &b"Value"[..]),
+        None => (name.end + 1, text.get(name.clone()).unwrap_or_default()),
+    };
+    let rest = text.get(start..).unwrap_or_default();
+    let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
     let Some(end) = memchr::memchr(b'<', rest) else { return };
     let value = rest.get(..end).unwrap_or_default();
-    let closes = text.get(name.end + 1 + end..).unwrap_or_default();
-    let is_closed = closes
-        .strip_prefix(b"</")
-        .is_some_and(|it| it.starts_with(text.get(name.clone()).unwrap_or_default()));
+    let closes = text.get(start + end..).unwrap_or_default();
+    let is_closed = closes.strip_prefix(b"</").is_some_and(|it| it.starts_with(called));
     let is_one = !value.iter().any(u8::is_ascii_whitespace);
     if is_closed && is_one && is_password(value, Trust::Some) {
-        found("password", name.end + 1..name.end + 1 + end);
+        found("password", start..start + end);
     }
 }

@@ -1,10 +1,7 @@
-//! Finds secrets by what is around them: what a name says that its value is, the place of a password
-//! in a URL, and the frame of a private key.
+//! Finds secrets by what is around them: what a name says that its value is, and the place of a password
+//! in a URL.
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::declared;
 use super::foreign;
@@ -13,52 +10,6 @@ use super::placeholder::is_placeholder;
 
 /// The most bytes that a password or a value is taken to have.
 const VALUE_MAX: usize = 512;
-
-/// Calls `found` with each private key in PEM (RFC 7468), OpenSSH's and PGP's among them, from
-/// `BEGIN` to `END`.
-pub(super) fn private_keys(text: &[u8], found: &mut dyn FnMut(&'static str, Range<usize>)) {
-    static LABEL: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("PRIVATE KEY"));
-    const BEGIN: &[u8] = b"-----BEGIN ";
-    const END: &[u8] = b"-----END ";
-    /// As in `ENCRYPTED PRIVATE KEY`.
-    const KIND_MAX: usize = 16;
-    /// Less is no key, but the picture of one.
-    const BODY_MIN: usize = 64;
-    // Base64 in lines, headers (RFC 1421), and what either is when a text in JSON quotes it.
-    let is_body = |it: &&u8| {
-        it.is_ascii_alphanumeric() || it.is_ascii_whitespace() || b"+/=-:,.\\".contains(it)
-    };
-    let (mut from, mut may_end) = (0, true);
-    while let Some(label) = LABEL.find(text.get(from..).unwrap_or_default()).map(|it| it + from) {
-        from = label + LABEL.needle().len();
-        let earliest = label.saturating_sub(BEGIN.len() + KIND_MAX);
-        let head = text.get(earliest..label).unwrap_or_default();
-        let Some(begin) = memchr::memmem::rfind(head, BEGIN) else { continue };
-        let start = earliest + begin;
-        let kind = match head.get(begin + BEGIN.len()..) {
-            Some(b"OPENSSH ") => "openssh-private-key",
-            Some(b"PGP ") => "pgp-private-key",
-            _ => "private-key",
-        };
-        let rest = text.get(from..).unwrap_or_default();
-        // Where there is none behind one label, there is none behind the next.
-        let found_end = may_end.then(|| memchr::memmem::find(rest, END)).flatten();
-        may_end = found_end.is_some();
-        let end = match found_end {
-            Some(end) => {
-                let after = rest.get(end + END.len()..).unwrap_or_default();
-                let line = memchr::memmem::find(after.get(..64).unwrap_or(after), b"-----");
-                end + END.len() + line.map_or(0, |it| it + 5)
-            }
-            // One that was cut off is all that could be of it.
-            None => rest.iter().take_while(is_body).count(),
-        };
-        if end >= BODY_MIN {
-            found(kind, start..from + end);
-            from += end;
-        }
-    }
-}
 
 /// The first byte of a colon as wide as a letter of Chinese, `：`.
 const WIDE: u8 = 0xef;
@@ -117,6 +68,17 @@ pub(super) fn assigned(text: &[u8], found: &mut dyn FnMut(&'static str, Range<us
             if !is_directory && value.is_secret(text, name) {
                 found("assigned-secret", value.start..value.end);
             }
+        } else if may_be_named(text, at)
+            && let Some(name) = name_before(text, at)
+            && let Some(list) = list_after(text, at, name)
+        {
+            from = list.end;
+            declared::in_list(text, list, found);
+        } else if text.get(at) == Some(&b'=')
+            && let Some(value) = of_default(text, at)
+        {
+            from = value.end;
+            found("assigned-secret", value);
         } else if let Some(value) = foreign::after(text, at, at + 1) {
             from = value.end;
             found("assigned-secret", value);
@@ -139,6 +101,34 @@ fn of_type(text: &[u8], equals: usize) -> Option<Range<usize>> {
     value.is_secret(text, name).then_some(value.start..value.end)
 }
 
+/// What is in the brackets behind a name of several secrets: `"passwords": ["…", "…"]`.
+fn list_after(text: &[u8], sign: usize, name: &[u8]) -> Option<Range<usize>> {
+    const LIST_MAX: usize = 4096;
+    let one = name.strip_suffix(b"s").or_else(|| name.strip_suffix(b"S")).unwrap_or(name);
+    (is_secret_name(one) || is_secret_name(name) || password::is_password_name(one))
+        .then_some(())?;
+    let rest = text.get(sign + 1..)?;
+    let blank = rest.iter().take(8).take_while(|it| it.is_ascii_whitespace()).count();
+    let list = rest.get(blank..)?.strip_prefix(b"[")?;
+    let list = list.get(..LIST_MAX).unwrap_or(list);
+    let length = memchr::memchr(b']', list).unwrap_or(list.len());
+    let start = sign + 2 + blank;
+    Some(start..start + length)
+}
+
+/// The value that a variable of Terraform has where nobody gives it one.
+fn of_default(text: &[u8], equals: usize) -> Option<Range<usize>> {
+    name_before(text, equals).filter(|it| *it == b"default")?;
+    let value = value_after(text, equals + 1).filter(|it| it.is_quoted)?;
+    let name = declared::variable(text, equals)?;
+    is_secret_name_or_pass(name).then_some(())?;
+    let range = value.start..value.end;
+    let bytes = text.get(range.clone())?;
+    let is_one = value.is_secret(text, name)
+        || password::is_password_name(name) && password::is_password(bytes, password::Trust::Some);
+    is_one.then_some(range)
+}
+
 /// `"auth": "…"`, a login of `docker`.
 fn of_login(text: &[u8], sign: usize) -> Option<Range<usize>> {
     let name = name_before(text, sign).filter(|it| it.eq_ignore_ascii_case(b"auth"))?;
@@ -152,8 +142,9 @@ fn in_settings(text: &[u8], sign: usize, name: &[u8]) -> Option<Range<usize>> {
     if name.eq_ignore_ascii_case(b"value") {
         let quotes = usize::from(matches!(text.get(sign.wrapping_sub(1)), Some(b'"' | b'\'')));
         let start = sign.checked_sub(name.len() + 2 * quotes)?;
-        let trust = password::name_of_value(text, start)?;
         let value = value_after(text, sign + 1)?;
+        let before = password::name_of_value(text, start);
+        let trust = before.or_else(|| password::name_behind(text, value.end))?;
         let range = value.start..value.end;
         let bytes = text.get(range.clone())?;
         return (!bytes.starts_with(b"$") && password::is_password(bytes, trust)).then_some(range);

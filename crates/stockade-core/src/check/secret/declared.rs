@@ -156,6 +156,57 @@ fn end_of_text(text: &[u8], start: usize) -> usize {
     }
 }
 
+/// The name of the variable whose block this is in: `variable "db_password" { default = "…" }`.
+pub(super) fn variable(text: &[u8], at: usize) -> Option<&[u8]> {
+    const WORD: &[u8] = b"variable \"";
+    let before = text.get(at.saturating_sub(2 * NEAR)..at)?;
+    let start = memmem::rfind(before, WORD)? + WORD.len();
+    let rest = before.get(start..)?;
+    let name = rest.get(..memchr::memchr(b'"', rest)?)?;
+    // The block is not over.
+    let block = rest.get(name.len() + 1..)?;
+    let count = |sign: u8| block.iter().filter(|it| **it == sign).count();
+    (count(b'{') > count(b'}')).then_some(name)
+}
+
+/// The texts of a list of secrets.
+pub(super) fn in_list(text: &[u8], list: Range<usize>, found: &mut Found<'_>) {
+    let mut at = list.start;
+    while let Some(open) = text.get(at..list.end).and_then(|it| memchr::memchr2(b'"', b'\'', it)) {
+        let start = at + open + 1;
+        let quote = text.get(start - 1).copied().unwrap_or_default();
+        let rest = text.get(start..list.end).unwrap_or_default();
+        let Some(length) = memchr::memchr(quote, rest) else { return };
+        if is_one(rest.get(..length).unwrap_or_default()) {
+            found("assigned-secret", start..start + length);
+        }
+        at = start + length + 1;
+    }
+}
+
+/// `<key>password</key><string>…</string>`, whose first element ends here.
+pub(super) fn in_plist(text: &[u8], close: usize, found: &mut Found<'_>) {
+    const VALUE: &[u8] = b"<string>";
+    let before = text.get(close.saturating_sub(64)..close).unwrap_or_default();
+    let name = before.rsplit(|it| *it == b'>').next().unwrap_or_default();
+    if !before.strip_suffix(name).is_some_and(|it| it.ends_with(b"<key>"))
+        || !(is_secret_name(name) || is_password_name(name))
+    {
+        return;
+    }
+    let after = close + b"</key>".len();
+    let rest = text.get(after..).unwrap_or_default();
+    let rest = rest.get(..2 * NEAR).unwrap_or(rest);
+    let is_blank = |it: &&u8| it.is_ascii_whitespace();
+    let blank = rest.iter().take_while(is_blank).count();
+    let Some(value) = rest.get(blank..).and_then(|it| it.strip_prefix(VALUE)) else { return };
+    let Some(length) = memchr::memchr(b'<', value) else { return };
+    let start = after + blank + VALUE.len();
+    if is_one(value.get(..length).unwrap_or_default()) {
+        found("assigned-secret", start..start + length);
+    }
+}
+
 /// One word that is a password.
 fn is_one(value: &[u8]) -> bool {
     !value.iter().any(u8::is_ascii_whitespace) && is_password(value, Trust::Some)

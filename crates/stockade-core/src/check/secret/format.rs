@@ -37,10 +37,12 @@ pub(super) enum Class {
     Url,
     /// Base64: letters, digits, `+`, `/` and `=`.
     Base,
+    /// Base64 of either alphabet.
+    Both,
 }
 
 impl Class {
-    pub(super) const COUNT: usize = 8;
+    pub(super) const COUNT: usize = 9;
 
     pub(super) fn has(self, it: u8) -> bool {
         match self {
@@ -52,6 +54,7 @@ impl Class {
             Self::Word => it.is_ascii_alphanumeric() || it == b'_',
             Self::Url => it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'),
             Self::Base => it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'='),
+            Self::Both => Self::Base.has(it) || Self::Url.has(it),
         }
     }
 }
@@ -81,7 +84,7 @@ const fn runs(class: Class, min: usize, max: usize) -> Part {
     Part::Run(class, min, max)
 }
 
-use Class::{Alnum, Base, Digit, Hex, Lower, Upper, Url, Word};
+use Class::{Alnum, Base, Both, Digit, Hex, Lower, Upper, Url, Word};
 use Part::Is;
 
 /// Every format that is known.
@@ -140,6 +143,11 @@ pub(super) static FORMATS: &[Format] = formats! {
     "fly-macaroon" "fm2_" runs(Base, 100, 2000);
     "netlify-token" "nfp_" run(Word, 36);
     "render-token" "rnd_" run(Alnum, 32);
+    "vercel-token" "vcp_" runs(Alnum, 40, 80);
+    "vercel-integration-token" "vci_" runs(Alnum, 40, 80);
+    "vercel-app-token" "vca_" runs(Alnum, 40, 80);
+    "vercel-refresh-token" "vcr_" runs(Alnum, 40, 80);
+    "vercel-ai-key" "vck_" runs(Alnum, 40, 80);
     "cloudflare-origin-key" "v1.0-" run(Hex, 24), Is("-"), run(Hex, 146);
     "tailscale-key" "tskey-auth-" runs(Alnum, 8, 30), Is("-"), runs(Alnum, 20, 60);
     "tailscale-api-key" "tskey-api-" runs(Alnum, 8, 30), Is("-"), runs(Alnum, 20, 60);
@@ -159,7 +167,7 @@ pub(super) static FORMATS: &[Format] = formats! {
     "vault-batch-token" "hvb." runs(Url, 130, 500);
     "doppler-token" "dp.pt." run(Alnum, 43);
     "doppler-service-token" "dp.st." runs(Alnum, 40, 60);
-    "onepassword-token" "ops_eyJ" runs(Base, 250, 2000);
+    "onepassword-token" "ops_eyJ" runs(Both, 100, 2000);
     "age-secret-key" "AGE-SECRET-KEY-1" run(Upper, 58);
     "pulumi-token" "pul-" run(Hex, 40);
     // Models.
@@ -220,7 +228,7 @@ pub(super) static FORMATS: &[Format] = formats! {
     "grafana-token" "glsa_" run(Alnum, 32), Is("_"), run(Hex, 8);
     "grafana-cloud-token" "glc_" runs(Base, 32, 400);
     "sentry-token" "sntryu_" run(Hex, 64);
-    "sentry-organization-token" "sntrys_eyJ" runs(Base, 80, 400);
+    "sentry-organization-token" "sntrys_" runs(Both, 80, 500);
     "newrelic-key" "NRAK-" run(Upper, 27);
     "dynatrace-token" "dt0c01." run(Upper, 24), Is("."), run(Upper, 64);
     "posthog-key" "phx_" runs(Alnum, 40, 56);

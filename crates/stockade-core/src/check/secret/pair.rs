@@ -19,7 +19,11 @@ pub(super) fn look(subject: Subject<'_>, facts: &Facts<'_>, out: &mut Findings<'
     }
     for one in subject.json.all() {
         let named = ["name", "key"].into_iter().find_map(|it| one.get(it).and_then(Json::str));
-        let Some(name) = named.filter(|it| is_secret_name(it.as_bytes())) else { continue };
+        let Some(name) =
+            named.filter(|it| is_secret_name(it.as_bytes()) || is_password_name(it.as_bytes()))
+        else {
+            continue;
+        };
         let Some(value) = one.get("value") else { continue };
         let trust = if is_password_name(name.as_bytes()) { Trust::Full } else { Trust::Some };
         let is_secret = |it: &str| {

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::context::is_secret_name;
+use super::option::{is_of_connection, is_of_mount, is_of_option};
 use super::placeholder::is_placeholder;
 
 /// The most bytes that a password is taken to have.
@@ -196,6 +197,37 @@ pub(super) fn is_password_name(name: &[u8]) -> bool {
         || name.eq_ignore_ascii_case(b"pass")
         || name.ends_with(b"_PASS")
         || name.ends_with(b"_pass")
+        || is_hyphenated(name)
+}
+
+/// `db-pass`, and none of the passes that are something else: `low-pass`, `two-pass`.
+fn is_hyphenated(name: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 18] = [
+        b"low",
+        b"high",
+        b"band",
+        b"all",
+        b"by",
+        b"one",
+        b"two",
+        b"three",
+        b"single",
+        b"multi",
+        b"first",
+        b"second",
+        b"third",
+        b"next",
+        b"last",
+        b"test",
+        b"boarding",
+        b"season",
+    ];
+    let Some(before) = name.len().checked_sub(5).filter(|_| ends_with(name, b"-pass")) else {
+        return false;
+    };
+    let before = name.get(..before).unwrap_or_default();
+    let word = before.rsplit(|it| matches!(it, b'-' | b'_' | b'.')).next().unwrap_or_default();
+    !word.is_empty() && !OTHERS.iter().any(|it| it.eq_ignore_ascii_case(word))
 }
 
 pub(super) fn ends_with(name: &[u8], end: &[u8]) -> bool {
@@ -226,7 +258,10 @@ pub(super) fn setting(text: &[u8], name: Range<usize>, sign: usize) -> Option<Ra
     let is_env =
         called.iter().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || *it == b'_');
     let equals = text.get(sign) == Some(&b'=');
-    let is_option = called.starts_with(b"--") && equals;
+    let is_option = equals
+        && (called.starts_with(b"--")
+            || called.starts_with(b"ansible_")
+            || is_of_option(text.get(..name.start)?));
     let rest = text.get(sign + 1..)?;
     let rest = rest.get(..VALUE_MAX).unwrap_or(rest);
     // `**Password:** …`
@@ -331,38 +366,6 @@ fn in_quotes(text: &[u8], name: &[u8], start: usize) -> Option<Range<usize>> {
     (is_one && is_password(value, Trust::Some)).then_some(start + 1..start + 1 + length)
 }
 
-/// Whether a name is one of the options by which a share is mounted: `username=bob,password=…`.
-fn is_of_mount(before: &[u8], behind: Option<&u8>) -> bool {
-    const NEAR: usize = 160;
-    let before = before.get(before.len().saturating_sub(NEAR)..).unwrap_or_default();
-    let options = before.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
-    let is_plain = |it: &u8| is_word_byte(*it) || b"=,\\/:@\"'".contains(it);
-    options.ends_with(b",")
-        && options.iter().all(is_plain)
-        && memchr::memmem::find(options, b"user").is_some()
-        && behind.is_none_or(|it| !matches!(it, b')' | b'(' | b'[' | b'.'))
-}
-
-/// Whether a name is one of a row for a database: `host=db user=sa password=… dbname=x`.
-fn is_of_connection(text: &[u8], name: &Range<usize>, end: usize) -> bool {
-    const NEAR: usize = 160;
-    const KEYS: [&[u8]; 4] = [b"host=", b"hostaddr=", b"dbname=", b"service="];
-    let before = text.get(name.start.saturating_sub(NEAR)..name.start).unwrap_or_default();
-    let before = before.rsplit(|it| *it == b'\n').next().unwrap_or_default();
-    let after = text.get(end..).unwrap_or_default();
-    let after = after.get(..NEAR).unwrap_or(after);
-    let after = after.split(|it| *it == b'\n').next().unwrap_or_default();
-    let has_key = |part: &[u8]| {
-        part.split(|it| matches!(it, b' ' | b'"' | b'\''))
-            .any(|word| KEYS.iter().any(|it| word.starts_with(it)))
-    };
-    (before.is_empty()
-        || before.ends_with(b" ")
-        || before.ends_with(b"\"")
-        || before.ends_with(b"'"))
-        && (has_key(before) || has_key(after))
-}
-
 /// How long the head of a block of text in YAML is (`|`, `>-`) with the white space before its first line.
 fn block(rest: &[u8]) -> usize {
     let head = match rest {
@@ -407,8 +410,26 @@ pub(super) fn name_of_value(text: &[u8], value: usize) -> Option<Trust> {
         .rsplit(|it| !is_word_byte(*it))
         .filter(|it| !it.is_empty() && *it != b"-" && *it != b"n");
     let (name, label) = (words.next()?, words.next()?);
+    trust_of(label, name)
+}
+
+/// The same where the name comes behind the value, which ends here: `{"value": "…", "name": "DB_PASSWORD"}`.
+pub(super) fn name_behind(text: &[u8], value: usize) -> Option<Trust> {
+    const BYTES_MAX: usize = 160;
+    let rest = text.get(value..)?;
+    let rest = rest.get(..BYTES_MAX).unwrap_or(rest);
+    let is_between = |it: &u8| it.is_ascii_whitespace() || b"\"',\\".contains(it);
+    let start = rest.iter().position(|it| !is_between(it))?;
+    // In what was quoted once more, the end of a line is two letters.
+    let start =
+        start + usize::from(rest.get(..start)?.ends_with(b"\\") && rest.get(start) == Some(&b'n'));
+    let mut words = rest.get(start..)?.split(|it| !is_word_byte(*it)).filter(|it| !it.is_empty());
+    trust_of(words.next()?, words.next()?)
+}
+
+fn trust_of(label: &[u8], name: &[u8]) -> Option<Trust> {
     let is_label = [&b"name"[..], b"key", b"Name", b"Key", b"variable"].contains(&label);
-    if !is_label || !is_secret_name(name) {
+    if !is_label || !is_secret_name(name) && !is_password_name(name) {
         return None;
     }
     Some(if is_password_name(name) { Trust::Full } else { Trust::Some })

@@ -588,6 +588,57 @@ fn passwords_in_more_places_of_every_day() {
     }
 }
 
+#[test]
+fn what_a_name_says_is_heard_wherever_the_name_is() {
+    let value = "hV7kQ2mZ9pLx";
+    for text in [
+        "{\"value\":\"VALUE\",\"name\":\"DB_PASSWORD\"}",
+        "- value: VALUE\n  name: DB_PASSWORD",
+        "{\"value\": \"VALUE\", \"key\": \"db-pass\"}",
+        "stringData:\n  db-pass: VALUE",
+        "web1 ansible_user=bob ansible_ssh_pass=VALUE",
+        "web1 ansible_user=bob ansible_password=VALUE ansible_port=22",
+        "{\"passwords\":[\"VALUE\"]}",
+        "passwords = ['abc', 'VALUE']",
+        "{\"api_keys\": [\"first\", \"VALUE\"]}",
+        "variable \"db_password\" {\n  default = \"VALUE\"\n}",
+        "variable \"db_pass\" {\n  type = string\n  default = \"VALUE\"\n}",
+        "kubectl create secret generic x --from-literal=password=VALUE",
+        "helm upgrade x y --set db.password=VALUE",
+        "helm upgrade x y --set 'a=b,db.password=VALUE'",
+        "docker build --build-arg DB_PASSWORD=VALUE .",
+        "terraform apply -var \"db_password=VALUE\"",
+        "account bob\nuser bob\npassword VALUE",
+        "password VALUE\nhost mail.example.org",
+        "bindpw VALUE",
+        "<key>password</key><string>VALUE</string>",
+        "<key>apiToken</key>\n\t<string>VALUE</string>",
+        "<AdministratorPassword><Value>VALUE</Value></AdministratorPassword>",
+    ] {
+        let text = text.replace("VALUE", value);
+        assert!(!clean(&text).contains(value), "{text}: {}", clean(&text));
+    }
+    let line = "AAAAIGZha2VmYWtlZmFrZWZha2VmYWtlZmFrZWZha2VmYWtl";
+    let key = format!("Encryption: none\nPrivate-Lines: 2\n{line}\n{line}\nPrivate-MAC: aa");
+    let shown = "Encryption: none\nPrivate-Lines: 2\n[redacted:putty-private-key]\nPrivate-MAC: aa";
+    assert_eq!(clean(&key), shown);
+    for text in [
+        "low-pass: 200Hz-4k",
+        "{\"value\":\"build142x\",\"name\":\"artifact\"}",
+        "{\"passwords\":[\"none\"],\"tokens\":[\"alpha\",\"beta\"]}",
+        "variable \"region\" {\n  default = \"eu-west-1a\"\n}",
+        "variable \"db_password\" {}\nvariable \"x\" {\n  default = \"eu-west-1a\"\n}",
+        "helm upgrade x y --set image.tag=v1.2.3-rc1",
+        "kubectl create secret generic db --from-literal=password=$PASS",
+        "Choose a user\npassword resets2go are free",
+        "The user chose a\npassword hunter2k7 and left",
+        "<key>passwordHint</key><string>pet2name</string>",
+        "<key>Label</key><string>com.example.job2</string>",
+    ] {
+        assert_eq!(clean(text), text);
+    }
+}
+
 /// Eight kilobytes around each name of a key, and all that is behind each label of a private one, were
 /// looked through anew.
 #[test]
