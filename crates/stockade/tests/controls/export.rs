@@ -29,6 +29,7 @@ crate::rows![
     l05_a_receiver_that_does_not_read_holds_up_no_guard,
     l05_what_was_removed_before_it_was_exported_is_told,
     l05_a_changed_ledger_is_exported_up_to_the_change,
+    l05_what_is_cut_off_after_an_export_ends_the_next,
     l05_each_form_has_what_its_readers_want,
     l05_one_cursor_is_of_one_export,
     l02_no_secret_is_in_an_export,
@@ -373,6 +374,51 @@ fn l05_a_changed_ledger_is_exported_up_to_the_change() {
     let output = export(&home, &["--to", "out0.jsonl"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(said(&output).contains("rewritten"), "{output:?}");
+}
+
+fn l05_what_is_cut_off_after_an_export_ends_the_next() {
+    let home = Home::new();
+    let ledger = Ledger::open(home.ledger()).unwrap();
+    let write = |from: usize| {
+        for n in from..from + 5 {
+            ledger.append(&decision(n)).unwrap();
+        }
+        ledger.checkpoint().unwrap();
+    };
+    let segment = home.ledger().join(format!("{}.jsonl", ledger.segment().unwrap()));
+    let args = ["--to", "out.jsonl"];
+    let says = |args: &[&str], says: &str| {
+        let output = export(&home, args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(said(&output).contains(says), "{output:?}");
+    };
+    write(0);
+    assert!(export(&home, &args).output().unwrap().status.success());
+    let exported = fs::read(&segment).unwrap();
+    let out = home.path().join("out.jsonl");
+    assert_eq!(fs::read(&out).unwrap(), exported);
+    // What was signed since is cut off, just where the export is.
+    write(5);
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, &exported).unwrap();
+    says(&args, "record 6 (line 7): cut off here, record 10 was signed");
+    says(&["--to", "out.jsonl", "--follow"], "cut off here");
+    // A record that was exported is another.
+    fs::write(&segment, String::from_utf8(whole.clone()).unwrap().replacen("allow", "alloy", 1))
+        .unwrap();
+    says(&args, ": edited");
+    fs::write(&segment, &whole).unwrap();
+    assert!(export(&home, &args).output().unwrap().status.success());
+    assert_eq!(fs::read(&out).unwrap(), whole);
+    // A segment that is through is gone, and then all of it.
+    ledger.close().unwrap();
+    assert!(export(&home, &args).output().unwrap().status.success());
+    fs::remove_file(&segment).unwrap();
+    says(&args, "the file is missing");
+    for file in fs::read_dir(home.ledger()).unwrap().map(|it| it.unwrap().path()) {
+        fs::remove_file(file).unwrap();
+    }
+    says(&args, "`manifest`: the file is missing");
 }
 
 fn l05_each_form_has_what_its_readers_want() {
