@@ -32,6 +32,7 @@ crate::rows![
     l05_what_is_cut_off_after_an_export_ends_the_next,
     l05_each_form_has_what_its_readers_want,
     l05_one_cursor_is_of_one_export,
+    l05_a_file_is_of_one_export,
     l02_no_secret_is_in_an_export,
     l07_a_name_ends_no_field_of_any_form,
 ];
@@ -513,6 +514,39 @@ fn l05_one_cursor_is_of_one_export() {
     let other = export(&home, &["--to", "a", "--cursor", "d.json"]).output().unwrap();
     assert_eq!(other.status.code(), Some(2), "{other:?}");
     assert!(said(&other).contains("the cursor is of another ledger"), "{other:?}");
+}
+
+fn l05_a_file_is_of_one_export() {
+    let home = Home::new();
+    filled(&home, 5);
+    let refused = |args: &[&str], says: &str| {
+        let began = Instant::now();
+        let output = export(&home, args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(said(&output).contains(says), "{args:?}: {output:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{args:?}");
+    };
+    assert!(export(&home, &["--to", "out"]).output().unwrap().status.success());
+    let out = home.path().join("out");
+    let before = fs::read(&out).unwrap();
+    // Neither another form, nor another way to it.
+    refused(&["--to", "out", "--format", "cef"], "is the file of another export");
+    std::os::unix::fs::symlink("out", home.path().join("link")).unwrap();
+    refused(&["--to", "link"], "is the file of another export");
+    assert_eq!(fs::read(&out).unwrap(), before);
+    // Once it is away, another may begin there.
+    fs::remove_file(&out).unwrap();
+    fs::remove_file(home.path().join("link")).unwrap();
+    assert!(export(&home, &["--to", "new", "--format", "cef"]).output().unwrap().status.success());
+    // Nor a file of the ledger, one that would be made there, or what is no file.
+    for name in ["manifest.jsonl", "key", "other.jsonl"] {
+        let file = home.ledger().join(name);
+        refused(&["--to", file.to_str().unwrap()], "is in the ledger");
+    }
+    assert!(home.is_whole());
+    let pipe = home.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&["--to", "pipe"], "no ordinary file");
 }
 
 fn everything(home: &Home) -> Vec<(&'static str, String)> {
