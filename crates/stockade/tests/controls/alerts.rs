@@ -33,6 +33,7 @@ crate::rows![
     l05_a_burst_and_a_volume_are_counted,
     l05_several_guards_tell_once,
     l05_a_sink_that_is_down_is_tried_again,
+    l05_a_long_answer_is_one,
     l05_nobody_waits_for_a_sink,
     l05_syslog_is_told_by_each_way,
     l05_the_desktop_shows_it,
@@ -229,6 +230,18 @@ fn l05_a_sink_that_is_down_is_tried_again() {
     let alerts = home.records_of("alert");
     let says = |it: &&Value| it["says"].as_str().unwrap().contains("alerts do not reach");
     assert_eq!(alerts.iter().filter(says).count(), 1, "{alerts:?}");
+}
+
+fn l05_a_long_answer_is_one() {
+    let long = || Reply { body: "x".repeat(1 << 20), ..Reply::status(200) };
+    let receiver = Receiver::answering(move |_| long());
+    let (home, fake) = guarded(&receiver, "");
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert!(is_refusal(&probe.ask(&says_canary(1))));
+    told(&receiver, "canary");
+    let ended = probe.end();
+    assert!(!ended.stderr.contains("alerts do not reach"), "{}", ended.stderr);
+    assert_eq!(receiver.told().len(), 1, "it was told");
 }
 
 fn l05_nobody_waits_for_a_sink() {
