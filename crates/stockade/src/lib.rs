@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod approvals;
 pub mod cli;
 pub mod client;
+pub mod code;
 pub mod config;
 pub mod desktop;
 pub mod edge;
