@@ -1,9 +1,12 @@
 //! Every record once, oldest first, for somebody elsewhere: verified while it is read, and from where
 //! the last reading ended. A [`Cursor`] is that place. It has the hash of the last record that was read
-//! of each segment, or of the last of those that are through, so a record that is rewritten after it was exported is found out as well.
+//! of each segment, or of the last of those that are through. What was read of a segment that is still
+//! written is held against it again when somebody begins to read; of those that are through, no more
+//! than whether they are there, and as long as they were.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{self, End, Link};
 use crate::clock;
 use crate::error::Error;
-use crate::files::{self, Dir, Line, Lines};
+use crate::files::{self, Dir, Line, Lines, Name};
 use crate::manifest;
 use crate::read::Record;
 use crate::seal::{Checkpoint, PublicKey};
@@ -131,6 +134,8 @@ pub struct Export {
     sources: BTreeMap<usize, Source>,
     /// The next record of each, oldest first.
     heads: BTreeMap<Record, Head>,
+    /// Whose beginning, which was read before, is what it was then.
+    held: HashSet<Name>,
     /// What is said after the records before it.
     failed: Option<Error>,
 }
@@ -167,6 +172,7 @@ impl Export {
             entries: Vec::new(),
             sources: BTreeMap::new(),
             heads: BTreeMap::new(),
+            held: HashSet::new(),
             failed: None,
         })
     }
@@ -225,7 +231,8 @@ impl Export {
     fn refresh(&mut self) -> Result<(), Error> {
         if self.key.is_none() {
             let Some(key) = verify::key(&self.dir).map_err(Stop::into_error)? else {
-                return Ok(());
+                // What was there once has been taken away. Else nobody has written yet.
+                return if self.cursor.key.is_some() { Err(no_manifest()) } else { Ok(()) };
             };
             let hex = key.hex();
             if self.cursor.key.get_or_insert_with(|| hex.clone()) != &hex {
@@ -234,7 +241,10 @@ impl Export {
             self.key = Some(key);
         }
         let path = self.dir.manifest();
-        let meta = fs::metadata(&path).map_err(|source| files::open_failed(&path, source))?;
+        let meta = fs::metadata(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => no_manifest(),
+            _ => files::open_failed(&path, source),
+        })?;
         if self.manifest_bytes == Some(meta.len()) {
             return Ok(());
         }
@@ -273,7 +283,29 @@ impl Export {
                 self.cursor.pass(entry);
             }
         }
+        for (place, entry) in self.entries.iter().enumerate() {
+            if place < self.cursor.through || is_through(&self.cursor, entry)? {
+                self.remains(entry, &register.stems)?;
+            }
+        }
         self.compact()
+    }
+
+    /// Whether a segment that is through is still there and as long as it was: `stems` is what there
+    /// was when the manifest was read.
+    fn remains(&self, entry: &Entry, stems: &[String]) -> Result<(), Error> {
+        let name = entry.name.as_str();
+        let Some(closed) = entry.closed.as_ref().filter(|_| !entry.removed) else { return Ok(()) };
+        if stems.binary_search_by(|it| it.as_str().cmp(name)).is_err() {
+            return Err(Error::Tampered(Broken::of(name, Fault::MissingSegment)));
+        }
+        let fault = match self.dir.segment_bytes(&entry.name) {
+            Some(bytes) if bytes > closed.bytes => Fault::Added,
+            Some(bytes) if bytes < closed.bytes => Fault::Truncated { sealed: closed.last.seq },
+            // One that was removed since is told of by the manifest of now.
+            Some(_) | None => return Ok(()),
+        };
+        Err(Error::Tampered(Broken::of(name, fault)))
     }
 
     /// The segments that may have more, oldest first.
@@ -311,10 +343,14 @@ impl Export {
         let end = source.end;
         let line = match source.lines.next()? {
             Some(Line::Whole(line)) => line,
-            Some(Line::Rest) | None => {
+            rest @ (Some(Line::Rest) | None) => {
+                let is_unfinished = rest.is_some();
                 let last = entry.closed.as_ref().map(|it| it.last).or(source.sealed);
                 if let Some(Anchor { seq: sealed, .. }) = last.filter(|it| end.seq <= it.seq) {
                     return wrong(end.seq, Fault::Truncated { sealed });
+                }
+                if is_unfinished && entry.closed.is_some() {
+                    return wrong(end.seq, Fault::Added);
                 }
                 self.sources.remove(&place);
                 return Ok(());
@@ -346,9 +382,6 @@ impl Export {
             return Ok(None);
         };
         let (end, byte) = self.cursor.end(entry)?;
-        if byte > 0 && entry.closed.is_none() && self.dir.segment_bytes(&entry.name) == Some(byte) {
-            return Ok(None);
-        }
         // The head before the records: they may grow meanwhile, and then it is behind, never ahead.
         let head = files::read(&self.dir.head(&entry.name))?;
         let opened = match Lines::open(self.dir.segment(&entry.name)) {
@@ -386,6 +419,10 @@ impl Export {
             let fault = Fault::Truncated { sealed };
             return Err(Error::Tampered(Broken::new(entry.name.as_str(), end.seq, fault)));
         }
+        if byte > 0 && !self.held.contains(&entry.name) {
+            holds(&mut lines, entry, end, byte)?;
+            self.held.insert(entry.name.clone());
+        }
         lines.seek(byte)?;
         Ok(Some(Source { lines, end, sealed }))
     }
@@ -421,6 +458,31 @@ impl Cursor {
     fn is_new(&self) -> bool {
         self.through == 0 && self.segments.is_empty()
     }
+}
+
+/// Whether what was exported of a segment, up to a byte of its file, is what it was.
+fn holds(lines: &mut Lines, entry: &Entry, reached: End, byte: u64) -> Result<(), Error> {
+    let mut end = End::after(entry.after);
+    let broken = |seq, fault| Err(Error::Tampered(Broken::new(entry.name.as_str(), seq, fault)));
+    while lines.byte() < byte {
+        let link = match lines.next()? {
+            Some(Line::Whole(line)) => Link::read(line),
+            Some(Line::Rest) | None => None,
+        };
+        let Some(link) = link else { return broken(end.seq, Fault::Edited) };
+        if !end.accepts(&link) || link.seq == 0 && link.hash != entry.first {
+            return broken(end.seq, Fault::Spliced);
+        }
+        end.advance(&link);
+    }
+    if end == reached {
+        return Ok(());
+    }
+    broken(reached.seq.saturating_sub(1), Fault::Rewritten)
+}
+
+fn no_manifest() -> Error {
+    Error::Tampered(Broken::of(manifest::NAME, Fault::MissingSegment))
 }
 
 /// Whether all of a segment was exported, and was what the manifest says.

@@ -6,6 +6,7 @@ pub mod approvals;
 mod browser;
 pub mod cli;
 pub mod client;
+pub mod code;
 pub mod config;
 pub mod desktop;
 pub mod edge;

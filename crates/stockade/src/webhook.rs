@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Response, Uri};
+use http::{Method, Response, StatusCode, Uri};
 use stockade_wire::error::WireError;
 use stockade_wire::http::connection::{HttpOptions, HttpUpstream};
 
@@ -247,6 +247,20 @@ impl Hook {
         self.send(Method::POST, &self.uri, name, body, bytes_max).await
     }
 
+    /// The same, where the status of the answer says it all, however long that is.
+    ///
+    /// # Errors
+    /// When it is not reached or takes too long.
+    pub async fn tell(
+        &self,
+        name: &Name,
+        body: Bytes,
+        bytes_max: usize,
+    ) -> Result<StatusCode, WireError> {
+        let headers = self.headers(&Method::POST, name, &body)?;
+        Ok(self.upstream.tell(&self.uri, headers, body, bytes_max).await?.status())
+    }
+
     /// Asks what came of something, at a place of the same host.
     ///
     /// # Errors
@@ -268,9 +282,14 @@ impl Hook {
         body: Bytes,
         bytes_max: usize,
     ) -> Result<Response<Bytes>, WireError> {
+        let headers = self.headers(&method, name, &body)?;
+        self.upstream.exchange(method, uri, headers, body, bytes_max).await
+    }
+
+    fn headers(&self, method: &Method, name: &Name, body: &[u8]) -> Result<HeaderMap, WireError> {
         // Each try has its own: one that is minutes old is not taken.
         let now_s = stockade_store::now_ms() / 1000;
-        let signed = self.key.sign(name.as_str(), now_s, &body);
+        let signed = self.key.sign(name.as_str(), now_s, body);
         let mut headers = HeaderMap::new();
         let value = |text: &str, name: &HeaderName| {
             let wrong = |_| WireError::Header { name: name.to_string() };
@@ -281,11 +300,11 @@ impl Hook {
         headers.insert(SIGNATURE, value(&signed, &SIGNATURE)?);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if method == Method::POST {
+        if *method == Method::POST {
             let json = HeaderValue::from_static("application/json");
             headers.insert(header::CONTENT_TYPE, json);
         }
-        self.upstream.exchange(method, uri, headers, body, bytes_max).await
+        Ok(headers)
     }
 }
 

@@ -68,20 +68,28 @@ impl Template {
         Some(Self { expands_to, has_authority })
     }
 
-    /// Whether a URI can be made of it.
+    /// Whether a URI can be made of it. None that is made of a template has a control character as it
+    /// is; and who reads URLs drops some of them wherever they are, so that `.<TAB>.` is `..` (WHATWG
+    /// URL, 4.4).
     pub(super) fn fits(&self, uri: &str) -> bool {
+        if uri.contains(char::is_control) {
+            return false;
+        }
         let names_host = uri.split_once(':').is_some_and(|(_, rest)| rest.starts_with("//"));
         self.expands_to.is_match(uri) && (self.has_authority || !names_host)
     }
 }
 
 /// Whether a part of a URI leads up, as it stands or once what is encoded in it is decoded: one or
-/// several times, since nobody knows how often a server does.
+/// several times, since nobody knows how often a server does. Control characters are dropped, as by who
+/// reads URLs; a NUL ends what C reads, and spaces around a name are none of it to Windows.
 pub(super) fn leads_up(uri: &str) -> bool {
     let mut text = uri.to_owned();
     for _ in 0..4 {
-        let separates = |it: char| matches!(it, '/' | '\\' | '?' | '#' | '&' | '=' | ';' | ':');
-        if text.split(separates).any(|it| matches!(it, "." | "..")) {
+        let separates =
+            |it: char| matches!(it, '/' | '\\' | '?' | '#' | '&' | '=' | ';' | ':' | '\0');
+        let shown: String = text.chars().filter(|it| *it == '\0' || !it.is_control()).collect();
+        if shown.split(separates).any(|it| matches!(it.trim_matches(' '), "." | "..")) {
             return true;
         }
         let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
@@ -262,6 +270,41 @@ mod tests {
         check("a:{b}", &["a:c"], &["a://evil.example", "a:c/d"]);
         check("table://of-{name}/rows", &["table://of-users/rows"], &["table://users/rows"]);
         check("log://{day}/{+rest}", &["log://1/a/b?c"], &["log://1//etc", "log://1/a/../b"]);
+    }
+
+    #[test]
+    fn nothing_that_a_parser_drops_hides_a_way_up() {
+        let hidden = [
+            ".\t./private.txt",
+            ".\n./private.txt",
+            ".\r./private.txt",
+            "\t../private.txt",
+            "x/.\t./.\t./private.txt",
+            ".%09./private.txt",
+            "..%0D%0A/private.txt",
+            "%2e%250a%2e/private.txt",
+            "..%00/private.txt",
+            "..%00x",
+            "..%20/private.txt",
+            ".. ",
+            "\t/etc/passwd",
+            "a\u{85}b",
+        ];
+        let of = |folder: &str| hidden.map(|it| format!("{folder}{it}"));
+        let others = of("file:///notes/");
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        check(
+            "file:///notes/{+path}",
+            &[
+                "file:///notes/a b",
+                "file:///notes/a%09b",
+                "file:///notes/x/...",
+                "file:///notes/..a",
+            ],
+            &others,
+        );
+        check("file:///notes/{path}", &["file:///notes/a%0Ab"], &others);
+        check("a:{b}", &["a:c"], &["a:\t//evil.example", "a:/\n/evil.example"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
+use http::response::Parts;
 use http::{Method, Response, Uri};
 
 use super::connection::{HttpUpstream, collect};
@@ -19,16 +20,46 @@ impl HttpUpstream {
         &self,
         method: Method,
         uri: &Uri,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: Bytes,
         bytes_max: usize,
     ) -> Result<Response<Bytes>, WireError> {
+        let (head, body) = self.answered(method, uri, headers, body, bytes_max).await?;
+        Ok(Response::from_parts(head, body?))
+    }
+
+    /// The same, where the status says it all: of an answer that is longer than `bytes_max` there is
+    /// the head alone.
+    ///
+    /// # Errors
+    /// When the other side is not reached, cannot prove who it is, or takes too long.
+    pub async fn tell(
+        &self,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+        bytes_max: usize,
+    ) -> Result<Response<Bytes>, WireError> {
+        let (head, body) = self.answered(Method::POST, uri, headers, body, bytes_max).await?;
+        match body {
+            Err(WireError::FrameTooLong { .. }) => Ok(Response::from_parts(head, Bytes::new())),
+            body => Ok(Response::from_parts(head, body?)),
+        }
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+        bytes_max: usize,
+    ) -> Result<(Parts, Result<Bytes, WireError>), WireError> {
         headers.insert(header::HOST, self.host().clone());
         self.in_time(async {
             let response = self.request(method, uri, headers, body).await?;
             let (head, mut body) = response.into_parts();
-            let body = collect(&mut body, bytes_max).await?;
-            Ok(Response::from_parts(head, body))
+            Ok((head, collect(&mut body, bytes_max).await))
         })
         .await
     }

@@ -67,8 +67,8 @@ impl Sink {
                     "data": &**alert,
                 });
                 let body = Bytes::from(body.to_string());
-                let answer = hook.post(name, body, ANSWER_BYTES_MAX).await;
-                let status = answer.map_err(|it| it.in_full())?.status();
+                let status = hook.tell(name, body, ANSWER_BYTES_MAX).await;
+                let status = status.map_err(|it| it.in_full())?;
                 if status.is_success() { Ok(()) } else { Err(format!("HTTP status {status}")) }
             }
             Self::Syslog(address) => address.send(alert).await.map_err(|it| it.to_string()),

@@ -26,6 +26,8 @@ pub struct Watch {
 #[derive(Debug, Default)]
 struct State {
     denials: Rate,
+    /// Whom a door has turned away. Anybody who reaches it can be, so this holds back nothing else.
+    turned_away: Rate,
     calls: Rate,
     bytes: Rate,
     /// Which were reached, and passed on to be looked at.
@@ -77,10 +79,11 @@ impl Watch {
     }
 
     fn denials(&self, state: &mut State, record: &Record, now_ms: u64) -> Option<Alert> {
-        let is_denial = match record.kind {
-            record::Kind::Decision => record.decision == Some("deny"),
+        let is_at_a_door = match record.kind {
+            record::Kind::Decision if record.decision == Some("deny") => false,
             record::Kind::Refusal => true,
-            record::Kind::Start
+            record::Kind::Decision
+            | record::Kind::Start
             | record::Kind::Stop
             | record::Kind::Question
             | record::Kind::Grant
@@ -93,20 +96,21 @@ impl Watch {
             | record::Kind::Roots
             | record::Kind::Touched
             | record::Kind::Lock
-            | record::Kind::Alert => false,
+            | record::Kind::Alert => return None,
         };
-        if !is_denial {
-            return None;
-        }
-        let sum = state.denials.add(1, now_ms);
+        let (rate, subject, were) = match is_at_a_door {
+            true => (&mut state.turned_away, "door", "turned away at the door"),
+            false => (&mut state.denials, "requests", "denied"),
+        };
+        let sum = rate.add(1, now_ms);
         if sum < self.wanted.denials_per_minute {
             return None;
         }
         let (tool, rule) = (record.tool.as_deref().map(named), record.rule.as_deref().map(named));
         let of = tool.iter().map(|it| format!(" of the tool `{it}`")).collect::<String>();
         let by = rule.iter().map(|it| format!(" by `{it}`")).collect::<String>();
-        let says = format!("{sum} requests were denied within a minute, the last{of}{by}");
-        let alert = self.alert(Kind::Denials, "requests", says, now_ms);
+        let says = format!("{sum} requests were {were} within a minute, the last{of}{by}");
+        let alert = self.alert(Kind::Denials, subject, says, now_ms);
         Some(Alert { times: Some(sum), tool, rule, ..alert })
     }
 
@@ -296,6 +300,19 @@ mod tests {
         assert_eq!(raised[0].tool.as_deref(), Some("rm"));
         assert!((0..4).all(|n| at(5000 + n).is_empty()));
         assert_eq!(at(5004).len(), 1, "and again after its time");
+    }
+
+    #[test]
+    fn whoever_is_turned_away_at_a_door_hides_no_calls() {
+        let watch = watch();
+        let away = Record { kind: record::Kind::Refusal, ..Record::default() };
+        let raised: Vec<_> = (0..40).flat_map(|_| watch.see(&away, None, 5000)).collect();
+        assert_eq!(raised.len(), 1, "{raised:?}");
+        assert_eq!((&*raised[0].subject, raised[0].times), ("door", Some(5)));
+        let denied = Record { method: "prompts/get".to_owned(), ..denied("rm") };
+        let raised: Vec<_> = (0..40).flat_map(|_| watch.see(&denied, None, 6000)).collect();
+        assert_eq!(raised.len(), 1, "{raised:?}");
+        assert_eq!((&*raised[0].subject, raised[0].times), ("requests", Some(5)));
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use stockade_store::Cursor;
+
+/// A link that somebody has put there is not followed.
+const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The file, while this process has it.
 #[derive(Debug)]
@@ -76,7 +80,7 @@ impl Held {
             DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         }
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW);
         let lock = options.open(beside(path, ".lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => (),
@@ -100,8 +104,12 @@ impl Held {
     pub fn keep(&self, kept: &Kept) -> Result<(), CursorError> {
         let failed = |source| CursorError::Io { path: self.path.clone(), source };
         let draft = beside(&self.path, ".tmp");
-        let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        // Whoever may write to the directory may have put something there, or a link to elsewhere.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => (),
+        }
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
         let mut file = opened.map_err(failed)?;
         // A struct of text and numbers always serialises.
         let mut text = serde_json::to_vec(kept).unwrap_or_default();
@@ -111,8 +119,46 @@ impl Held {
     }
 }
 
+/// What another export is called that hands over to the same file, by the cursors in `dir`, and its
+/// cursor. Neither would know what of the file is its own.
+pub fn of_another(dir: &Path, own: Option<&Path>, file: &Path) -> Option<(String, PathBuf)> {
+    let which = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    let file = which(file)?;
+    let cursors = fs::read_dir(dir).ok()?.flatten().map(|it| it.path());
+    let mut cursors =
+        cursors.filter(|it| Some(&**it) != own && it.extension().is_some_and(|it| it == "json"));
+    cursors.find_map(|cursor| {
+        let kept: Kept = serde_json::from_slice(&fs::read(&cursor).ok()?).ok()?;
+        let (_, place) = kept.to.split_once(" to ")?;
+        (which(Path::new(place)) == Some(file)).then_some((kept.to, cursor))
+    })
+}
+
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_put_beside_a_cursor_is_not_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("cursor"), dir.path().join("other"));
+        fs::write(&other, "precious").unwrap();
+        let (held, _) = Held::open(&path).unwrap();
+        symlink(&other, dir.path().join("cursor.tmp")).unwrap();
+        held.keep(&Kept::default()).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        drop(held);
+        fs::remove_file(dir.path().join("cursor.lock")).unwrap();
+        symlink(&other, dir.path().join("cursor.lock")).unwrap();
+        assert!(Held::open(&path).is_err());
+    }
 }

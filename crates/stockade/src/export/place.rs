@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rustix::fs::OFlags;
 use stockade_sandbox::unacknowledged;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixDatagram, UnixStream};
@@ -259,8 +260,14 @@ impl Appended {
     /// # Errors
     /// When it cannot be opened or is no file.
     pub fn open(path: &Path, kept: Option<Length>) -> io::Result<Self> {
+        if fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+            return Err(no_file());
+        }
+        // Nobody waits for the reader of a pipe, whenever it was put there.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
         let mut options = OpenOptions::new();
-        let file = options.append(true).create(true).mode(0o600).open(path)?;
+        let options = options.append(true).create(true).mode(0o600).custom_flags(flags);
+        let file = options.open(path)?;
         let mut length = of(&file)?;
         let is_same = |it: &Length| (it.device, it.inode) == (length.device, length.inode);
         if let Some(kept) = kept.filter(is_same).filter(|it| it.bytes < length.bytes) {
@@ -294,9 +301,13 @@ impl Appended {
 fn of(file: &File) -> io::Result<Length> {
     let meta = file.metadata()?;
     if !meta.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no ordinary file"));
+        return Err(no_file());
     }
     Ok(Length { device: meta.dev(), inode: meta.ino(), bytes: meta.len() })
+}
+
+fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "this is no ordinary file")
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use stockade_core::lock::{Code, Entry, Launch};
 use stockade_kit::launch::{self, Launch as Line};
+
+use crate::code;
 
 /// A server, as somebody is about to start or reach it.
 #[derive(Clone, Debug)]
@@ -144,10 +146,7 @@ fn begun_by_an_interpreter(command: &[OsString]) -> Option<Code> {
     if program.contains('/') {
         return of_file(Path::new(program), b"#!");
     }
-    let path = env::var_os("PATH")?;
-    let places = env::split_paths(&path).map(|it| it.join(program));
-    let first: Option<PathBuf> = { places }.find(|it| it.is_file());
-    of_file(&first?, b"#!")
+    of_file(&code::installed(program, &env::var_os("PATH")?)?, b"#!")
 }
 
 /// A file, if it begins in this way.

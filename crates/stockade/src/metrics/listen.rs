@@ -2,6 +2,7 @@
 //! has which is served. There is no key: every program of this machine may read them, and there is
 //! nothing in them that is not for it.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Weak};
@@ -18,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE as KIND;
 use stockade_core::record::{Kind, Record};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::Metrics;
@@ -72,19 +73,27 @@ pub fn start(
 impl Reading {
     async fn listen(self: Arc<Self>, listener: TcpListener) {
         let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut reading: VecDeque<AbortHandle> = VecDeque::new();
         loop {
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             let Ok((stream, from)) = listener.accept().await else {
                 sleep(READ / 1000).await;
                 continue;
             };
-            let reading = Arc::clone(&self);
-            tokio::spawn(async move {
+            reading.retain(|it| !it.is_finished());
+            // Who takes long makes room for who has just come: whoever is silent holds off nobody.
+            if reading.len() >= CONNECTIONS_MAX
+                && let Some(first) = reading.pop_front()
+            {
+                first.abort();
+            }
+            let itself = Arc::clone(&self);
+            let work = tokio::spawn(async move {
                 // How it ends is the reader's affair.
-                let _late = timeout(READ, reading.connection(stream, from.ip())).await;
-                drop(place);
+                let _late = timeout(READ, itself.connection(stream, from.ip())).await;
             });
+            reading.push_back(work.abort_handle());
+            // What it has asked by now is answered, however many come behind it.
+            yield_now().await;
         }
     }
 

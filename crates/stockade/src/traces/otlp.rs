@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use http::{Method, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stockade_core::check::{redacted, visible};
@@ -101,7 +101,7 @@ impl Collector {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let (uri, max) = (&self.uri, ANSWER_BYTES_MAX);
-        let answer = self.upstream.exchange(Method::POST, uri, headers, body, max).await?;
+        let answer = self.upstream.tell(uri, headers, body, max).await?;
         Ok((answer.status(), answer.into_body()))
     }
 

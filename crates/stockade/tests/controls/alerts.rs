@@ -23,14 +23,17 @@ use crate::harness::{
 };
 use crate::ledger::ROOM;
 use crate::lock;
+use crate::metrics;
 use crate::network::{Canary, Place, get};
 
 crate::rows![
     l05_what_happens_is_told_once_and_at_once,
     l05_an_alert_has_no_arguments,
+    l05_who_is_turned_away_at_a_door_hides_no_denials,
     l05_a_burst_and_a_volume_are_counted,
     l05_several_guards_tell_once,
     l05_a_sink_that_is_down_is_tried_again,
+    l05_a_long_answer_is_one,
     l05_nobody_waits_for_a_sink,
     l05_syslog_is_told_by_each_way,
     l05_the_desktop_shows_it,
@@ -138,6 +141,28 @@ fn l05_an_alert_has_no_arguments() {
     }
 }
 
+fn l05_who_is_turned_away_at_a_door_hides_no_denials() {
+    let receiver = Receiver::new();
+    let more = format!("denials_per_minute = 6\n{}", metrics::READ);
+    let (home, fake) = guarded(&receiver, &more);
+    let mut probe = Probe::run(&home, &fake).begin();
+    let at = metrics::place(probe.guard(), None);
+    for _ in 0..20 {
+        assert_eq!(metrics::get(at, &[("host", "evil.example")]).status, 421);
+    }
+    let door = told(&receiver, "denials");
+    assert_eq!((&door["subject"], &door["times"]), (&json!("door"), &json!(6)), "{door}");
+    for n in 0..20 {
+        assert!(is_refusal(&probe.ask(&call(n, "rm", json!({})))));
+    }
+    let both = within(SOON, || Some(of(&receiver, "denials")).filter(|it| it.len() > 1));
+    let both = both.unwrap_or_else(|| panic!("{:?}", receiver.posted()));
+    assert_eq!((&both[1]["subject"], &both[1]["times"]), (&json!("requests"), &json!(6)));
+    assert_eq!(both[1]["tool"], "rm", "{both:?}");
+    probe.end();
+    assert_eq!(receiver.posted().len(), 2, "each once: {:?}", receiver.posted());
+}
+
 fn l05_a_burst_and_a_volume_are_counted() {
     let receiver = Receiver::new();
     let more = "calls_per_minute = 10\nbytes_per_minute = 20000\ndenials_per_minute = 3\n\
@@ -205,6 +230,18 @@ fn l05_a_sink_that_is_down_is_tried_again() {
     let alerts = home.records_of("alert");
     let says = |it: &&Value| it["says"].as_str().unwrap().contains("alerts do not reach");
     assert_eq!(alerts.iter().filter(says).count(), 1, "{alerts:?}");
+}
+
+fn l05_a_long_answer_is_one() {
+    let long = || Reply { body: "x".repeat(1 << 20), ..Reply::status(200) };
+    let receiver = Receiver::answering(move |_| long());
+    let (home, fake) = guarded(&receiver, "");
+    let mut probe = Probe::run(&home, &fake).begin();
+    assert!(is_refusal(&probe.ask(&says_canary(1))));
+    told(&receiver, "canary");
+    let ended = probe.end();
+    assert!(!ended.stderr.contains("alerts do not reach"), "{}", ended.stderr);
+    assert_eq!(receiver.told().len(), 1, "it was told");
 }
 
 fn l05_nobody_waits_for_a_sink() {

@@ -1,7 +1,8 @@
 //! Grants: what was allowed for later is for what it was given for, and stands no longer than that.
 
-use std::thread;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+use std::{env, fs, thread};
 
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ crate::rows![
     u03_a_grant_names_arguments_that_there_are,
     u03_a_grant_ends_with_its_tool_for_good,
     u03_a_grant_is_for_a_server_as_it_is_held,
+    u03_a_grant_ends_with_the_code_that_the_command_names,
     u03_a_grant_follows_no_link_out_of_its_directory,
     u03_a_grant_that_nobody_has_given_is_void,
 ];
@@ -101,6 +103,51 @@ fn u03_a_grant_is_for_a_server_as_it_is_held() {
     asks(run(&[&usual[..], &["--net", "host.example=192.0.2.1"]].concat()), "it reaches more");
     std::fs::write(&script, format!("{PAYS}\n# another program\n")).unwrap();
     asks(run(&usual), "it is another program");
+}
+
+fn u03_a_grant_ends_with_the_code_that_the_command_names() {
+    for (words, file) in [
+        (&["pays", "notes.db"][..], "bin/pays"),
+        (&["python3", "pays", "notes.db"], "pays"),
+        (&["python3", "pays.pyw", "notes.db"], "pays.pyw"),
+        (&["sh", "run", "notes.db"], "run"),
+        (&["python3", "dir", "notes.db"], "dir/__main__.py"),
+        (&["env", "-S", "python3 pays notes.db"], "pays"),
+        (&["sh", "-c", "exec python3 ./pays notes.db"], "./pays"),
+    ] {
+        let home = Home::new();
+        home.policy(ASKS);
+        let at = |name: &str| home.path().join(name);
+        let server = format!("#!/usr/bin/env python3\n{PAYS}");
+        for name in ["bin/pays", "pays", "pays.pyw", "dir/__main__.py"] {
+            fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            fs::write(at(name), &server).unwrap();
+        }
+        fs::set_permissions(at("bin/pays"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(at("run"), "exec python3 dir \"$@\"\n").unwrap();
+        let path = env::var_os("PATH").unwrap();
+        let path = env::join_paths([at("bin")].into_iter().chain(env::split_paths(&path))).unwrap();
+        let run = || {
+            let mut command = home.stockade(["run"]);
+            command.args(home.unheld()).arg("--").args(words).env("PATH", &path);
+            let mut probe = Probe::of(&mut command).begin();
+            probe.ask(&request("list", "tools/list", json!({})));
+            probe
+        };
+        let mut probe = run();
+        probe.send(&pay(1, 1));
+        said(&approvals(&home, &["allow", &question(&home), "--always"]));
+        probe.answer(1);
+        drop(probe);
+        fs::write(at("notes.db"), "other notes").unwrap();
+        assert!(!is_refusal(&run().ask(&pay(1, 1))), "{words:?}: it is as before");
+        let changed = format!("{}\n# changed\n", fs::read_to_string(at(file)).unwrap());
+        fs::write(at(file), changed).unwrap();
+        let mut probe = run();
+        probe.send(&pay(1, 1));
+        said(&approvals(&home, &["deny", &question(&home)]));
+        assert!(is_refusal(&probe.answer(1)), "{words:?}: {file} is another");
+    }
 }
 
 fn u03_a_grant_follows_no_link_out_of_its_directory() {

@@ -30,8 +30,10 @@ crate::rows![
     l05_a_receiver_that_does_not_read_holds_up_no_guard,
     l05_what_was_removed_before_it_was_exported_is_told,
     l05_a_changed_ledger_is_exported_up_to_the_change,
+    l05_what_is_cut_off_after_an_export_ends_the_next,
     l05_each_form_has_what_its_readers_want,
     l05_one_cursor_is_of_one_export,
+    l05_a_file_is_of_one_export,
     l02_no_secret_is_in_an_export,
     l07_a_name_ends_no_field_of_any_form,
 ];
@@ -407,6 +409,51 @@ fn l05_a_changed_ledger_is_exported_up_to_the_change() {
     assert!(said(&output).contains("rewritten"), "{output:?}");
 }
 
+fn l05_what_is_cut_off_after_an_export_ends_the_next() {
+    let home = Home::new();
+    let ledger = Ledger::open(home.ledger()).unwrap();
+    let write = |from: usize| {
+        for n in from..from + 5 {
+            ledger.append(&decision(n)).unwrap();
+        }
+        ledger.checkpoint().unwrap();
+    };
+    let segment = home.ledger().join(format!("{}.jsonl", ledger.segment().unwrap()));
+    let args = ["--to", "out.jsonl"];
+    let says = |args: &[&str], says: &str| {
+        let output = export(&home, args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(said(&output).contains(says), "{output:?}");
+    };
+    write(0);
+    assert!(export(&home, &args).output().unwrap().status.success());
+    let exported = fs::read(&segment).unwrap();
+    let out = home.path().join("out.jsonl");
+    assert_eq!(fs::read(&out).unwrap(), exported);
+    // What was signed since is cut off, just where the export is.
+    write(5);
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, &exported).unwrap();
+    says(&args, "record 6 (line 7): cut off here, record 10 was signed");
+    says(&["--to", "out.jsonl", "--follow"], "cut off here");
+    // A record that was exported is another.
+    fs::write(&segment, String::from_utf8(whole.clone()).unwrap().replacen("allow", "alloy", 1))
+        .unwrap();
+    says(&args, ": edited");
+    fs::write(&segment, &whole).unwrap();
+    assert!(export(&home, &args).output().unwrap().status.success());
+    assert_eq!(fs::read(&out).unwrap(), whole);
+    // A segment that is through is gone, and then all of it.
+    ledger.close().unwrap();
+    assert!(export(&home, &args).output().unwrap().status.success());
+    fs::remove_file(&segment).unwrap();
+    says(&args, "the file is missing");
+    for file in fs::read_dir(home.ledger()).unwrap().map(|it| it.unwrap().path()) {
+        fs::remove_file(file).unwrap();
+    }
+    says(&args, "`manifest`: the file is missing");
+}
+
 fn l05_each_form_has_what_its_readers_want() {
     let home = Home::new();
     let deny =
@@ -499,6 +546,39 @@ fn l05_one_cursor_is_of_one_export() {
     let other = export(&home, &["--to", "a", "--cursor", "d.json"]).output().unwrap();
     assert_eq!(other.status.code(), Some(2), "{other:?}");
     assert!(said(&other).contains("the cursor is of another ledger"), "{other:?}");
+}
+
+fn l05_a_file_is_of_one_export() {
+    let home = Home::new();
+    filled(&home, 5);
+    let refused = |args: &[&str], says: &str| {
+        let began = Instant::now();
+        let output = export(&home, args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(said(&output).contains(says), "{args:?}: {output:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{args:?}");
+    };
+    assert!(export(&home, &["--to", "out"]).output().unwrap().status.success());
+    let out = home.path().join("out");
+    let before = fs::read(&out).unwrap();
+    // Neither another form, nor another way to it.
+    refused(&["--to", "out", "--format", "cef"], "is the file of another export");
+    std::os::unix::fs::symlink("out", home.path().join("link")).unwrap();
+    refused(&["--to", "link"], "is the file of another export");
+    assert_eq!(fs::read(&out).unwrap(), before);
+    // Once it is away, another may begin there.
+    fs::remove_file(&out).unwrap();
+    fs::remove_file(home.path().join("link")).unwrap();
+    assert!(export(&home, &["--to", "new", "--format", "cef"]).output().unwrap().status.success());
+    // Nor a file of the ledger, one that would be made there, or what is no file.
+    for name in ["manifest.jsonl", "key", "other.jsonl"] {
+        let file = home.ledger().join(name);
+        refused(&["--to", file.to_str().unwrap()], "is in the ledger");
+    }
+    assert!(home.is_whole());
+    let pipe = home.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&["--to", "pipe"], "no ordinary file");
 }
 
 fn everything(home: &Home) -> Vec<(&'static str, String)> {

@@ -1,7 +1,7 @@
 //! `stockade audit export`: reads the ledger, hands it over, and notes what was taken.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::super::State;
 use super::age;
 use crate::export::Form;
-use crate::export::cursor::{Held, Kept};
+use crate::export::cursor::{Held, Kept, of_another};
 use crate::export::place::{Appended, End, Framing, Place, Receiver, Unsaid};
 use crate::failure::{Exit, Failure};
 use crate::tls::Tls;
@@ -104,6 +104,10 @@ impl Export {
                 .from(it)
                 .help("name the directory that it was written to with `--state DIR`")
         })?;
+        if let Place::File(file) = &self.to {
+            let ledger = dir.canonicalize().unwrap_or(dir);
+            free_for_us(file, &ledger, &state.below("export")?, path.as_deref())?;
+        }
         let receiver = self.receiver(&kept)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime
@@ -252,6 +256,35 @@ impl Work {
             wait = (wait * 2).min(WAIT_MAX);
         }
     }
+}
+
+/// Refuses a file in the ledger, and one that another export hands over to.
+fn free_for_us(
+    file: &Path,
+    ledger: &Path,
+    cursors: &Path,
+    own: Option<&Path>,
+) -> Result<(), Failure> {
+    let refused =
+        |says: String| Failure::new(Exit::Usage, says).help("name another file with `--to`");
+    // Where it leads, or would be made.
+    let leads = file.canonicalize().or_else(|_| {
+        let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
+        parent.unwrap_or(Path::new(".")).canonicalize()
+    });
+    if leads.is_ok_and(|it| it.starts_with(ledger)) {
+        return Err(refused(format!(
+            "`{}` is in the ledger, which nobody else writes to",
+            file.display()
+        )));
+    }
+    let Some((other, cursor)) = of_another(cursors, own, file) else { return Ok(()) };
+    Err(refused(format!(
+        "`{}` is the file of another export, which has the cursor `{}`: {}",
+        file.display(),
+        cursor.display(),
+        visible(&other)
+    )))
 }
 
 fn unread(error: Error) -> Failure {

@@ -6,17 +6,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stockade_sandbox::{Access, Spec};
 
-/// How files end that interpreters are started with.
-const SCRIPTS: &[&str] = &[
-    "py", "pyz", "js", "mjs", "cjs", "ts", "mts", "rb", "pl", "php", "lua", "sh", "jar", "exs",
-    "wasm",
-];
+use crate::code;
 
 /// All of it, as a value that is the same each time.
 pub(super) fn of(spec: &Spec) -> Value {
@@ -48,25 +44,18 @@ fn shown(text: &OsString) -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// The programs among the words of the command, and what is in them. Its other files are what it works
-/// on, and change.
+/// The programs and scripts that the command names, and what is in them. Its other files are what it
+/// works on, and change. In a container names are looked for there, not here.
 fn programs(spec: &Spec) -> BTreeMap<String, String> {
     let from = spec.cwd.clone().unwrap_or_default();
-    let each = spec.command.iter().enumerate().filter_map(|(n, word)| {
-        // A name without a slash is looked for in the `PATH`, if it is the first.
-        let path = Path::new(word);
-        let is_looked_for = n == 0 && path.components().count() == 1;
-        let file: PathBuf = from.join(path);
-        let about = fs::metadata(&file).ok().filter(|it| it.is_file() && !is_looked_for)?;
-        let is_one = n == 0 || is_program(&file, &about);
-        is_one.then(|| (shown(word), content(&file, &about)))
-    });
-    each.collect()
-}
-
-fn is_program(file: &Path, about: &Metadata) -> bool {
-    let ends = |it: &std::ffi::OsStr| SCRIPTS.iter().any(|end| it.eq_ignore_ascii_case(end));
-    about.permissions().mode() & 0o111 != 0 || file.extension().is_some_and(ends)
+    let is_contained = spec.confine.as_deref().is_some_and(|it| it.engine.is_some());
+    let path = spec.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| &**value);
+    let named = code::named(&spec.command, &from, path.filter(|_| !is_contained));
+    let read = |(name, file): (String, PathBuf)| {
+        let about = fs::metadata(&file).ok()?;
+        Some((name, content(&file, &about)))
+    };
+    named.into_iter().filter_map(read).collect()
 }
 
 /// A longer program is known by its file, which nobody changes without its being seen: to read an
@@ -111,5 +100,20 @@ mod tests {
         assert_ne!(held, with_token);
         fs::write(&script, "2").unwrap();
         assert_ne!(of(&spec), held);
+    }
+
+    #[test]
+    fn a_program_that_is_looked_for_is_another_when_it_was_changed() {
+        use std::os::unix::fs::PermissionsExt;
+        let top = tempfile::tempdir().unwrap();
+        let program = top.path().join("mysrv");
+        fs::write(&program, "1").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let env = vec![("PATH".into(), top.path().into())];
+        let spec = Spec { command: vec!["mysrv".into()], env, ..Spec::default() };
+        let first = of(&spec);
+        assert_eq!(of(&spec), first);
+        fs::write(&program, "2").unwrap();
+        assert_ne!(of(&spec), first);
     }
 }
