@@ -20,6 +20,7 @@ mod literal;
 mod loss;
 mod name;
 mod number;
+mod outside;
 mod survey;
 
 use std::collections::BTreeSet;

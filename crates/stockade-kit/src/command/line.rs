@@ -56,6 +56,10 @@ pub fn words(line: &str) -> Result<Vec<String>, Shell> {
                 loop {
                     match rest.next() {
                         Some(end) if end == it => break,
+                        // `"a\.b"`: before these it is a backslash to every shell.
+                        Some('\\') if it == '"' && rest.clone().next().is_some_and(is_kept) => {
+                            word.push('\\');
+                        }
                         Some(inner) if is_plain_between(it, inner) => word.push(inner),
                         Some(inner) => return Err(Shell::Character(inner)),
                         None => return Err(Shell::Open),
@@ -65,6 +69,23 @@ pub fn words(line: &str) -> Result<Vec<String>, Shell> {
             it if is_plain(it) => word.get_or_insert_default().push(it),
             // Only at the start of a word are these a home directory and a comment.
             '~' | '#' if word.is_some() => word.get_or_insert_default().push(it),
+            // `HEAD^`, `HEAD^2`: behind a word it begins no pattern and no escape of anything.
+            '^' if word.is_some() && is_end_of_revision(rest.as_str()) => {
+                word.get_or_insert_default().push('^');
+            }
+            '{' if let Some(inner) = inner_of_revision(word.as_deref(), rest.as_str()) => {
+                let length = inner.chars().count() + 1;
+                let word = word.get_or_insert_default();
+                word.push('{');
+                word.extend(rest.by_ref().take(length));
+            }
+            // `test_a.py::test_b[x-1]`: what begins so is no option, whatever files there are.
+            '[' if let Some(inner) = inner_of_test(word.as_deref(), rest.as_str()) => {
+                let length = inner.chars().count() + 1;
+                let word = word.get_or_insert_default();
+                word.push('[');
+                word.extend(rest.by_ref().take(length));
+            }
             it => return Err(Shell::Character(it)),
         }
     }
@@ -103,9 +124,39 @@ pub fn words_with_variables(line: &str) -> Result<Vec<String>, Shell> {
 }
 
 /// Whether it is a character of a word, to every shell. `{`, `[`, `*`, `?`, `^` and `!` are not:
-/// what they become depends on the files that are there, and on the shell.
+/// what they become depends on the files that are there, and on the shell. Where a revision or a test
+/// has them, nothing comes of it that the line does not say.
 fn is_plain(it: char) -> bool {
     it.is_alphanumeric() || "-_./:=@%+,".contains(it)
+}
+
+/// What a backslash in double quotes changes nothing of.
+fn is_kept(it: char) -> bool {
+    it.is_alphanumeric() || "-_./:=@%+,()[]{}*?^|;<>&#~'".contains(it)
+}
+
+/// What may be behind the `^` of a parent: a number, a `^{commit}`, another, or the end of the word.
+fn is_end_of_revision(rest: &str) -> bool {
+    let rest = rest.trim_start_matches(|it: char| it.is_ascii_digit());
+    rest.is_empty() || rest.starts_with([' ', '^', '~', '{', ':', '.'])
+}
+
+/// What is between the braces of `stash@{0}` and `HEAD^{commit}`: one word, of which no shell makes
+/// several.
+fn inner_of_revision<'a>(before: Option<&str>, rest: &'a str) -> Option<&'a str> {
+    let (inner, _) = rest.split_once('}')?;
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || it == '-';
+    let is_one = before.is_some_and(|it| it.ends_with(['@', '^']) && it.len() > 1);
+    (is_one && !inner.is_empty() && inner.chars().all(is_plain)).then_some(inner)
+}
+
+/// What is between the brackets of one case of a test of `pytest`, at the end of its word.
+fn inner_of_test<'a>(before: Option<&str>, rest: &'a str) -> Option<&'a str> {
+    let (inner, after) = rest.split_once(']')?;
+    let is_test = before.is_some_and(|it| it.contains(".py::") && !it.starts_with('-'));
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    let is_last = after.is_empty() || after.starts_with(' ');
+    (is_test && is_last && !inner.is_empty() && inner.chars().all(is_plain)).then_some(inner)
 }
 
 /// In double quotes, a shell still replaces variables and commands, and some their history.
@@ -129,6 +180,12 @@ mod tests {
             ("cat ''", &["cat", ""]),
             ("cat notes~ a#b größe.txt", &["cat", "notes~", "a#b", "größe.txt"]),
             ("grep '$HOME|`id`' x", &["grep", "$HOME|`id`", "x"]),
+            ("grep \"a\\.b\" src", &["grep", "a\\.b", "src"]),
+            ("rg \"foo\\(\" src", &["rg", "foo\\(", "src"]),
+            ("git diff HEAD^ HEAD^2~1", &["git", "diff", "HEAD^", "HEAD^2~1"]),
+            ("git show HEAD^^ v1^{commit}", &["git", "show", "HEAD^^", "v1^{commit}"]),
+            ("git stash pop stash@{0}", &["git", "stash", "pop", "stash@{0}"]),
+            ("pytest a.py::B::c[x-1] -q", &["pytest", "a.py::B::c[x-1]", "-q"]),
         ] {
             assert_eq!(words(line).unwrap(), expected, "{line}");
         }
@@ -165,6 +222,16 @@ mod tests {
             ("ls \0id", '\0'),
             ("ls (id)", '('),
             ("ls ^id", '^'),
+            ("ls a^b", '^'),
+            ("ls @{x}", '{'),
+            ("ls a@{b,c}", '{'),
+            ("ls a@{$(id)}", '{'),
+            ("ls a^{b..c}", '{'),
+            ("pytest a.py::b[$x]", '['),
+            ("pytest a.py::b[x]c", '['),
+            ("ls \"\\\"; id\"", '\\'),
+            ("ls \"\\\\\"", '\\'),
+            ("ls \"\\`id`\"", '\\'),
             ("ls\u{a0}id", '\u{a0}'),
         ] {
             assert_eq!(words(line), Err(Shell::Character(odd)), "{line:?}");

@@ -7,7 +7,7 @@ use sqlparser::dialect::Dialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 
 use super::literal::{Breakout, is_short, may_go_on};
-use super::{Effort, Refusal};
+use super::{Effort, Refusal, outside};
 
 /// Words that begin a statement behind a semicolon.
 const STATEMENTS: &[&str] = &[
@@ -101,16 +101,10 @@ pub(super) fn breaks_out(
     dialects: &[&dyn Dialect],
     effort: &Effort,
 ) -> Result<Option<Breakout>, Refusal> {
-    let lower = value.to_ascii_lowercase();
-    let has = |it: &str| lower.contains(it);
-    let may = has(";") || BARE.iter().any(|it| has(it)) || PAIRS.iter().any(|(it, ..)| has(it));
-    if !may {
-        return Ok(None);
-    }
     for dialect in dialects {
         effort.spend(value.len())?;
         let Ok(tokens) = Tokenizer::new(*dialect, value).tokenize() else { continue };
-        if let Some(found) = of_tokens(&tokens, value) {
+        if let Some(found) = of_tokens(&tokens, value).or_else(|| outside::of_text(&tokens)) {
             return Ok(Some(found));
         }
     }

@@ -93,12 +93,15 @@ fn as_text(text: &str, quote: char, effort: &Effort) -> Result<Option<Breakout>,
     }
     // What is before it stays in the quotes, where only a backslash at its end matters.
     let before = if before.ends_with('\\') { "a\\" } else { "a" };
+    // To some, a space is what only looks like one.
+    let rest = rest.replace(|it: char| !it.is_ascii() && it.is_whitespace(), " ");
     let value = format!("{quote}{before}{rest}{quote}");
     // To the others this is a name.
     let dialects = if quote == '"' { OF_MYSQL } else { DIALECTS };
     match of_any(&value, dialects, effort)? {
         Some(found) => Ok(Some(found)),
-        None => beyond::breaks_out(&value, dialects, effort),
+        // To the others it is an operand as well.
+        None => beyond::breaks_out(&value, DIALECTS, effort),
     }
 }
 
@@ -222,6 +225,12 @@ pub(super) fn place(
     effort.spend(sql.len())?;
     let Ok(mut tokens) = Tokenizer::new(dialect, &sql).tokenize() else { return Ok(None) };
     shorten(&mut tokens, words_max);
+    // `!0` of MySQL, which the parser knows of others alone.
+    for token in &mut tokens {
+        if *token == Token::ExclamationMark {
+            *token = Token::make_keyword("NOT");
+        }
+    }
     let ends_in_comment =
         matches!(tokens.last(), Some(Token::Whitespace(Whitespace::SingleLineComment { .. })))
             || is_unended(tokens.last(), &sql);
@@ -443,6 +452,11 @@ mod tests {
             ("x' procedure analyse(1,1) -- ", Breakout::Clause),
             ("x' lock in share mode -- ", Breakout::Clause),
             ("x'::text or true -- ", Breakout::Condition),
+            ("x' or id --", Breakout::Condition),
+            ("x\" or id --", Breakout::Condition),
+            ("x' or sleep(5)=!1#", Breakout::Condition),
+            ("x' union select id,name from c where 0 isnull is 0 --", Breakout::Union),
+            ("x'\u{a0}or\u{a0}id#", Breakout::Condition),
         ] {
             assert_eq!(breaks_out(text), Some(expected), "{text}");
         }
@@ -496,6 +510,10 @@ mod tests {
             "the players' shutdown",
             "O'Brien; shutdown -- now",
             "'x'; execute as you 'will'",
+            "it's or that",
+            "rock'n'roll",
+            "O'Brien or Smith -- pending",
+            "the boys' or the girls -- all of them",
         ] {
             assert_eq!(breaks_out(text), None, "{text}");
         }

@@ -49,7 +49,8 @@ impl Code {
     fn is_call(&self, it: &Function) -> bool {
         let Some(ObjectNamePart::Identifier(name)) = it.name.0.last() else { return true };
         let name = name.value.to_ascii_lowercase();
-        let is_called = self.lower.contains(&format!("{name}("));
+        // Behind a space, empty brackets are none that somebody says something in.
+        let is_called = self.lower.contains(&format!("{name}(")) || is_empty(&it.args);
         is_called && (is_known(&name) || !has_plain_arguments(&it.args))
     }
 }
@@ -117,6 +118,10 @@ fn is_known(name: &str) -> bool {
         "writefile",
     ];
     BEGIN.iter().any(|it| name.starts_with(it)) || ASKED.contains(&name) || functions::is_any(name)
+}
+
+fn is_empty(arguments: &FunctionArguments) -> bool {
+    matches!(arguments, FunctionArguments::List(list) if list.args.is_empty())
 }
 
 /// Whether there are names and numbers in the brackets, and nothing else.

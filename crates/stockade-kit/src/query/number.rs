@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use sqlparser::ast::{BinaryOperator, Expr, SetExpr, Statement, UnaryOperator};
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Tokenizer;
 
 use super::literal::{Breakout, DIALECTS, Placed, has_clause, place};
 use super::name::beyond_name;
-use super::{DEPTH_MAX, Effort, Refusal, catalog};
+use super::{DEPTH_MAX, Effort, Refusal, catalog, outside};
 
 /// What this text would be, if a server put it in the place of a number or an id without looking at
 /// it. Nothing, where it is a number, a range, a date, a name or no SQL at all. It is for what is an
@@ -60,7 +61,43 @@ pub fn exceeds_number_within(text: &str, effort: &Effort) -> Result<Option<Break
             return Ok(found);
         }
     }
-    Ok(if is_number { ends(bare).or_else(|| follows(bare)) } else { None })
+    if is_number && let Some(found) = ends(bare).or_else(|| follows(bare)) {
+        return Ok(Some(found));
+    }
+    beyond_grammar(&text, is_number, effort)
+}
+
+/// What no parser knows, and some database does.
+fn beyond_grammar(
+    text: &str,
+    is_number: bool,
+    effort: &Effort,
+) -> Result<Option<Breakout>, Refusal> {
+    // MySQL and MariaDB run what is in such a comment.
+    if ["/*!", "/*M!"].iter().any(|it| text.contains(it)) || is_table(text) {
+        return Ok(Some(Breakout::Condition));
+    }
+    // Without a word in it, it is arithmetic.
+    if !text.contains(|it: char| it.is_alphabetic() || it == '!') {
+        return Ok(None);
+    }
+    for dialect in DIALECTS {
+        effort.spend(text.len())?;
+        let Ok(tokens) = Tokenizer::new(*dialect, text).tokenize() else { continue };
+        if let Some(found) = outside::of_number(&tokens, is_number) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// `(table users)`: to MySQL, all of it.
+fn is_table(text: &str) -> bool {
+    let inner = text.trim().strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+    let mut words = inner.unwrap_or_default().split_whitespace();
+    words.next().is_some_and(|it| it.eq_ignore_ascii_case("table"))
+        && words.next().is_some()
+        && words.next().is_none()
 }
 
 const BYTES_MAX: usize = 8 * 1024;
@@ -145,10 +182,10 @@ fn is_column(text: &str) -> bool {
 fn is_list(text: &str) -> bool {
     let is_plain =
         |it: char| it.is_alphanumeric() || it.is_whitespace() || "_-.:@+,;/".contains(it);
-    let mut words = text.split(|it: char| !it.is_alphanumeric() && it != '_' && it != '@');
-    // A number ends where a word begins: `1or 1`, `1e1or 1`.
+    let mut words = text.split(|it: char| !it.is_alphanumeric() && !"_@.".contains(it));
+    // A number ends where a word begins: `1or 1`, `1e1or 1`, `1.e0or 1`.
     let behind = |it: &str| {
-        let it = it.trim_start_matches(|it: char| it.is_ascii_digit());
+        let it = it.trim_start_matches(|it: char| it.is_ascii_digit() || it == '.');
         let exponent = it
             .strip_prefix(['e', 'E'])
             .map(|it| it.trim_start_matches(|it: char| it.is_ascii_digit()));
@@ -160,15 +197,15 @@ fn is_list(text: &str) -> bool {
     let is_word = |it: &str| {
         it.starts_with("@@")
             || it.starts_with(|it: char| it.is_ascii_digit()) && behind(it)
-            || ENTERS.iter().any(|word| word.eq_ignore_ascii_case(it))
+            || it.split('.').any(|it| ENTERS.iter().any(|word| word.eq_ignore_ascii_case(it)))
     };
     text.chars().all(is_plain)
         && !text.contains("--")
-        && !words.any(|it| is_word(it) || catalog::begins(it))
+        && !words.any(|it| is_word(it) || it.split('.').any(catalog::begins))
 }
 
 /// Words by which SQL goes on behind a value, or begins one.
-const ENTERS: [&str; 36] = [
+const ENTERS: [&str; 38] = [
     "and",
     "attach",
     "between",
@@ -188,10 +225,12 @@ const ENTERS: [&str; 36] = [
     "intersect",
     "into",
     "is",
+    "isnull",
     "like",
     "limit",
     "lock",
     "not",
+    "notnull",
     "or",
     "order",
     "procedure",
@@ -441,6 +480,19 @@ mod tests {
             ("1 lock in share mode", Breakout::Clause),
             ("id order by 5", Breakout::Clause),
             ("id -- ", Breakout::Comment),
+            ("1.e0or 1", Breakout::Condition),
+            ("1 or 0 isnull is 0", Breakout::Condition),
+            ("id or 0 isnull is 0", Breakout::Condition),
+            ("id notnull", Breakout::Condition),
+            ("-1 union select !0", Breakout::Union),
+            ("-1 union select id from c where 0 isnull is 0", Breakout::Union),
+            ("1 or !0", Breakout::Condition),
+            ("id or !0", Breakout::Condition),
+            ("!0", Breakout::Condition),
+            ("!sleep(5)", Breakout::Condition),
+            ("version ()", Breakout::Condition),
+            ("1/*M!or*/1", Breakout::Condition),
+            ("(table users)", Breakout::Condition),
         ] {
             assert_eq!(exceeds_number(text), Some(expected), "{text}");
         }
@@ -517,6 +569,14 @@ mod tests {
             "issue 12 #4",
             "a1b2c3,d4e5f6",
             "in progress",
+            "!important",
+            "report ()",
+            "Hello, world!",
+            "A1.e0or",
+            "v1.e2",
+            "1.0.0-rc1",
+            "(table of users)",
+            "1 or 2 items!",
             "\u{6771}\u{4eac}",
         ] {
             assert_eq!(exceeds_number(text), None, "{text}");

@@ -214,6 +214,9 @@ fn v05_a_value_is_no_statement() {
         attack.clone(),
         of("' OR '1'='1"),
         of("x' or 1=1 --"),
+        of("x' or id --"),
+        of("x' or 0 isnull is 0 --"),
+        of("x' union select id,name,city from customers where 0 isnull is 0 --"),
         of("'/**/UNION/**/SELECT/**/id,email,city/**/FROM/**/customers--"),
         of("'; DROP TABLE orders; --"),
         of("Ada Lovelace'--"),
@@ -283,6 +286,10 @@ fn v05_an_id_is_no_expression() {
         "1 waitfor delay '0:0:5'",
         "1))) or (((1=1",
         "1/*",
+        "1.e0or 1",
+        "-1 union select !0",
+        "id or 0 isnull is 0",
+        "version ()",
     ];
     let passed = [
         "42",
