@@ -2,9 +2,9 @@
 //! it. What the page and this say to each other is in `console/API.md`.
 //!
 //! Nothing of a conversation is done here: each server has a thread of its own, in which a client like that
-//! of `stockade call` speaks through a guard ([`seat`], [`line`]). What the guard judges is seen where it is
-//! judged ([`witness`]) and kept ([`history`]); what waits for a person waits in [`questions`]; and the page
-//! hears of it all by [`events`]. How a server is found, held and started is the command line's, behind
+//! of `stockade call` speaks through a guard ([`seat`], `line`). What the guard judges is seen where it is
+//! judged (`witness`) and kept (`history`); what waits for a person waits in `questions`; and the page
+//! hears of it all by `events`. How a server is found, held and started is the command line's, behind
 //! [`Backing`] and [`Planned`].
 
 mod events;
@@ -30,6 +30,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stockade_core::lock::Entry;
+use stockade_store::Filter;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::events::Events;
@@ -50,10 +51,9 @@ const END: Duration = Duration::from_secs(10);
 /// So many servers there may be.
 const SERVERS_MAX: usize = 200;
 
-/// What a server is, as the page says it.
+/// What a server is, as the page says it: `console/API.md` has what each of them means.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "`console/API.md` says what each of them is")]
 pub struct Spec {
     pub command: Vec<String>,
     pub url: Option<String>,
@@ -76,7 +76,6 @@ pub struct Spec {
 /// What holds it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "`console/API.md` says what each of them is")]
 pub struct Held {
     pub how: Option<String>,
     pub image: Option<String>,
@@ -116,6 +115,18 @@ pub trait Backing: Send + Sync {
 
     /// What is known beside servers, for the page.
     fn about(&self) -> Value;
+
+    /// Finds records of the ledger.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn ledger(&self, filter: &Filter) -> Result<Value, Failure>;
+
+    /// Whether the ledger is as it was written, and in words.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn verified(&self) -> Result<Value, Failure>;
 
     /// Writes down that somebody was turned away.
     fn refused(&self, peer: IpAddr, rule: &'static str, says: String);
@@ -248,14 +259,14 @@ impl Console {
         }
         loop {
             let _left = pages.wait_for(|it| *it == 0).await.map(drop);
-            if self.keep {
-                again();
-                let _came = pages.wait_for(|it| *it > 0).await.map(drop);
+            if timeout(GONE, pages.wait_for(|it| *it > 0)).await.is_ok() {
                 continue;
             }
-            if timeout(GONE, pages.wait_for(|it| *it > 0)).await.is_err() {
+            if !self.keep {
                 return "no page is open any more";
             }
+            again();
+            let _came = pages.wait_for(|it| *it > 0).await.map(drop);
         }
     }
 

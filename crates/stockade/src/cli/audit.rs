@@ -286,7 +286,7 @@ fn touched(touched: &serde_json::Value) -> String {
 }
 
 /// What was found, for a person.
-fn told(verdict: &Verdict) -> String {
+pub(super) fn told(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Whole(whole) => {
             let mut lines = vec![format!(

@@ -6,17 +6,18 @@ mod wanted;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, Parser};
 use serde_json::{Value, json};
 use stockade_core::record::{Kind, Record};
-use stockade_store::Ledger;
+use stockade_store::{Filter, Ledger, Verdict, query, verify};
 
 use self::said::{Wants, answers, words};
 use self::wanted::Wanted;
+use super::audit::told;
 use super::call::{Spoken, headers};
 use super::printed;
 use super::run::{Asks, Shared, runtime, stop};
@@ -195,10 +196,15 @@ impl Inspect {
     }
 }
 
-fn unwritten(directory: &std::path::Path, error: io::Error) -> Failure {
+fn unwritten(directory: &Path, error: io::Error) -> Failure {
     Failure::new(Exit::Usage, format!("cannot write in `{}`", directory.display()))
         .from(error)
         .help("name another directory with `--state DIR`")
+}
+
+fn unread(directory: &Path, error: stockade_store::Error) -> Failure {
+    let says = format!("cannot read the ledger in `{}`", directory.display());
+    Failure::new(Exit::Usage, says).from(error)
 }
 
 /// What finds the servers that are added on the page: by the same policy, lock and state as this was
@@ -236,6 +242,24 @@ impl Backing for Shop {
         let wrong = resolved.as_ref().err().map(ToString::to_string);
         json!({ "policy": { "file": file.map(|it| it.path.display().to_string()), "servers": names,
             "wrong": wrong } })
+    }
+
+    fn ledger(&self, filter: &Filter) -> Result<Value, Failure> {
+        let directory = self.shared.own_state("ledger")?;
+        let found = query(&directory, filter).map_err(|it| unread(&directory, it))?;
+        let records = found.records.iter().enumerate().map(|(at, it)| {
+            let record: Value = serde_json::from_str(&it.json).unwrap_or_default();
+            json!({ "at": it.at, "segment": it.segment, "seq": it.seq, "record": record,
+                "open": found.open.contains(&at) })
+        });
+        Ok(json!({ "records": records.collect::<Vec<_>>(), "damaged": found.damaged }))
+    }
+
+    fn verified(&self) -> Result<Value, Failure> {
+        let directory = self.shared.own_state("ledger")?;
+        let verdict = verify(&directory).map_err(|it| unread(&directory, it))?;
+        let whole = matches!(verdict, Verdict::Whole(_));
+        Ok(json!({ "whole": whole, "says": told(&verdict) }))
     }
 
     fn refused(&self, peer: IpAddr, rule: &'static str, says: String) {

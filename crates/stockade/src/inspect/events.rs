@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(told(&events, 2), None);
         let (last, some) = told(&events, 5).unwrap();
         assert!(last < 10_005 && some > 1, "a part of it at a time");
-        assert!(events.begin(Some(10_006)).1 == false, "it never was");
+        assert!(!events.begin(Some(10_006)).1, "it never was");
     }
 
     #[test]

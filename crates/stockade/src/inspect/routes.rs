@@ -179,6 +179,15 @@ impl Console {
             ("GET", ["about"]) => Ok(self.about()),
             ("GET", ["rules", id]) => rule(id),
             ("POST", ["validate"]) => validated(read(request).await?),
+            ("GET", ["ledger"]) => {
+                let filter = records(query)?;
+                let console = Arc::clone(self);
+                blocking(move || console.backing.ledger(&filter)).await?.map_err(|it| failed(&it))
+            }
+            ("GET", ["ledger", "verify"]) => {
+                let console = Arc::clone(self);
+                blocking(move || console.backing.verified()).await?.map_err(|it| failed(&it))
+            }
             ("GET", ["questions"]) => Ok(json!({ "questions": self.questions.all() })),
             ("POST", ["questions", id]) => {
                 let answering: Answering = read(request).await?;
@@ -519,6 +528,27 @@ fn filter(query: &str) -> Result<Filter, Refused> {
         text: field(query, "text").filter(|it| !it.is_empty()),
         found: is_true("findings"),
         violation: is_true("violation"),
+    })
+}
+
+/// Which records of the ledger are wanted.
+fn records(query: &str) -> Result<stockade_store::Filter, Refused> {
+    let limit = match field(query, "limit") {
+        Some(it) => it.parse().map_err(|_| wrong("`limit` is no number".to_owned()))?,
+        None => LISTED,
+    };
+    Ok(stockade_store::Filter {
+        kind: field(query, "kind"),
+        session: field(query, "session"),
+        call: field(query, "call"),
+        server: field(query, "server"),
+        tool: field(query, "tool"),
+        method: field(query, "method"),
+        decision: field(query, "decision"),
+        rule: field(query, "rule"),
+        text: field(query, "text").filter(|it| !it.is_empty()),
+        limit: Some(limit.clamp(1, LISTED_MAX)),
+        ..stockade_store::Filter::default()
     })
 }
 

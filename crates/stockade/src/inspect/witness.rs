@@ -136,7 +136,7 @@ impl Witness {
         let message = Told { read, from: from.name(), to: passed.map(|_| to), done, bytes, sent };
         let number = self.keep(message, turn.records);
         if let Some(it) = passed {
-            self.seen().lies(it.bytes(), number);
+            self.passed(it, number);
         }
         place
     }
@@ -151,7 +151,20 @@ impl Witness {
         let from = if is_released { from.name() } else { "guard" };
         let message = Told { read, from, to: Some(to), done: None, bytes, sent: None };
         let number = self.keep(message, if is_released { records } else { &[] });
-        self.seen().lies(bytes, number);
+        self.passed(sent, number);
+    }
+
+    /// A message has gone on: nobody waits for the answer that it is.
+    fn passed(&self, sent: &Cleared, number: u64) {
+        let mut seen = self.seen();
+        seen.lies(sent.bytes(), number);
+        if let (Kind::Result | Kind::Error, Some(id)) = (sent.message().kind(), sent.message().id())
+        {
+            let asked = seen.asked.remove(&(sent.to(), id.clone()));
+            if asked.is_some_and(|it| it.name.is_some()) {
+                seen.names.remove(id);
+            }
+        }
     }
 
     /// What went over HTTP for a message.
@@ -191,7 +204,7 @@ impl Witness {
             }
             (kind @ (Kind::Result | Kind::Error), Some(key)) => {
                 let kind = if kind == Kind::Result { "result" } else { "error" };
-                let asked = seen.asked.remove(&(from.other(), key.clone()));
+                let asked = seen.asked.get(&(from.other(), key.clone())).cloned();
                 let ms = asked.as_ref().map(|it| (at - it.at).max(0.0));
                 let name = asked.as_ref().and_then(|it| it.name.clone());
                 Read { kind, method: asked.map(|it| it.method).unwrap_or_default(), id, name, ms }
@@ -246,8 +259,8 @@ impl Witness {
                 put("violation", true.into());
             }
             let mut whole = brief.clone();
-            whole.extend(text("text", bytes));
-            whole.extend(sent.into_iter().map(|it| text("sent", it)).flatten());
+            whole.extend([text("text", bytes)]);
+            whole.extend(sent.map(|it| text("sent", it)));
             whole.insert("records".to_owned(), json!(records));
             (Value::Object(brief), Value::Object(whole))
         };
@@ -351,12 +364,12 @@ fn is_question(record: &Record) -> bool {
 }
 
 /// Bytes as text where they are one.
-fn text(name: &str, bytes: &Bytes) -> Option<(String, Value)> {
-    Some(match std::str::from_utf8(bytes) {
+fn text(name: &str, bytes: &Bytes) -> (String, Value) {
+    match std::str::from_utf8(bytes) {
         Ok(it) => (name.to_owned(), it.into()),
         Err(_) if name == "text" => ("base64".to_owned(), STANDARD.encode(bytes).into()),
         Err(_) => ("sentBase64".to_owned(), STANDARD.encode(bytes).into()),
-    })
+    }
 }
 
 fn mark(bytes: &[u8]) -> u64 {

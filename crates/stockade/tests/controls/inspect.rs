@@ -440,13 +440,9 @@ fn t01_what_a_server_asks_is_answered_by_a_profile() {
         "[[elicitation]]\nwhen = { contains = \"colour\" }\ncontent = { answer = \"blue\" }\n",
     )
     .unwrap();
-    let root = home.path().join("root");
-    std::fs::create_dir_all(&root).unwrap();
-    let mut console = Console::of(
-        &home,
-        &fake,
-        &["--answers", answers.to_str().unwrap(), "--root", root.to_str().unwrap()],
-    );
+    let mut console = Console::of(&home, &fake, &["--answers", answers.to_str().unwrap()]);
+    let roots = json!({ "roots": [{ "uri": "file:///one", "name": "one" }] });
+    console.done("PUT", "/api/servers/s1/roots", &roots);
     console.call("both", json!({}));
     let replied = console.until("replied", |it| it["method"] == "elicitation/create");
     assert_eq!(replied["entry"], "`elicitation` 1", "{replied}");
@@ -459,19 +455,18 @@ fn t01_what_a_server_asks_is_answered_by_a_profile() {
         })
     };
     assert_eq!(answered("f"), json!({ "action": "accept", "content": { "answer": "blue" } }));
-    let root = format!("file://{}", root.display());
-    assert_eq!(answered("r"), json!({ "roots": [{ "uri": root }] }));
+    assert_eq!(answered("r"), roots);
     // Others from now on, and the server is told that the roots have changed.
     console.done("PUT", "/api/servers/s1/answers", &json!({ "answers": {} }));
     let roots = json!({ "roots": [{ "uri": "file:///other", "name": "other" }] });
     console.done("PUT", "/api/servers/s1/roots", &roots);
     wait_for("that roots have changed", || {
-        (fake.count("notifications/roots/list_changed") == 1).then_some(())
+        (fake.count("notifications/roots/list_changed") == 2).then_some(())
     });
     console.call("both", json!({}));
     console.reply("elicitation", &json!({ "action": "decline" }));
     console.until("answer", |_| true);
-    assert_eq!(answered("r"), roots);
+    wait_for("the other roots", || (answered("r") == roots).then_some(()));
     let (status, wrong) =
         console.ask("PUT", "/api/servers/s1/answers", &json!({ "answers": { "a": 1 } }));
     assert!(status == 400 && wrong["error"].to_string().contains("unknown field"), "{wrong}");
@@ -617,6 +612,13 @@ fn u01_what_the_policy_asks_is_asked_on_the_page() {
     let decided = home.records_of("decision");
     let by_page = decided.iter().filter(|it| it["channel"] == "console").count();
     assert_eq!(by_page, 2, "{decided:?}");
+    // The page finds them as well.
+    let found = console.get("/api/ledger?kind=decision&tool=pay&decision=deny");
+    let found = found["records"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["record"]["channel"], "console", "{found:?}");
+    let verdict = console.get("/api/ledger/verify");
+    assert!(verdict["whole"] == true && verdict["says"].as_str().unwrap().starts_with("whole: "));
 }
 
 fn h04_a_server_that_is_added_is_not_started_before_it_is_confirmed() {

@@ -32,7 +32,7 @@ fn whole(console: &Console, brief: &Value) -> Value {
 fn t02_every_message_is_kept_to_the_letter_with_what_was_decided() {
     let home = Home::new();
     // Spaces, an order of its own, and a number that a reader would write otherwise.
-    let line = r#"{"id":  2, "result":{"content":[{"text":"key AKIAIOSFODNN7EXAMPLE \u200bend","type":"text"}],"n":1e2} ,"jsonrpc":"2.0"}"#;
+    let line = r#"{"id":  2, "result":{"content":[{"text":"DB_PASSWORD=Zk82nVx7Lp0Rt5Wq","type":"text"}],"n":1e2} ,"jsonrpc":"2.0"}"#;
     let script = Script::default().on_tool("odd", [Step::Line(line.to_owned())]).on_tool(
         "bad",
         [
@@ -54,12 +54,12 @@ fn t02_every_message_is_kept_to_the_letter_with_what_was_decided() {
     assert_eq!((&brief["from"], &brief["to"]), (&json!("server"), &json!("client")), "{brief}");
     assert_eq!((&brief["done"], &brief["n"]), (&json!("mended"), &answer["message"]), "{brief}");
     assert_eq!(brief["bytes"].as_u64(), Some(line.len() as u64));
-    assert!(brief["ms"].as_f64().is_some() && brief["findings"].as_u64() >= Some(2), "{brief}");
+    assert!(brief["ms"].as_f64().is_some() && brief["findings"] == 1, "{brief}");
     let message = whole(&console, brief);
     assert_eq!(message["text"], line, "to the letter");
     let passed = message["sent"].as_str().unwrap();
-    assert!(!passed.contains("AKIAIOSFODNN7EXAMPLE") && !passed.contains('\u{200b}'), "{passed}");
-    assert!(!answer.to_string().contains("AKIAIOSFODNN7EXAMPLE"), "{answer}");
+    assert!(!passed.contains("Zk82nVx7Lp0Rt5Wq"), "{passed}");
+    assert!(!answer.to_string().contains("Zk82nVx7Lp0Rt5Wq"), "{answer}");
     let found = message["records"][0]["findings"].as_array().unwrap();
     let secret = found.iter().find(|it| it["rule"] == "secret").unwrap();
     assert_eq!(secret["place"], "/result/content/0/text", "{secret}");
@@ -348,7 +348,8 @@ fn u02_what_the_policy_would_do_is_told_by_the_judge() {
     let judge = |asked: &Value| console.done("POST", "/api/servers/s1/judge", asked);
     let said = judge(&json!({ "tool": "pay", "arguments": { "text": "a" } }));
     assert_eq!(said["verdict"], "ask", "{said}");
-    assert!(said["by"][0]["place"].to_string().contains("tools[0]"), "{said}");
+    assert_eq!(said["by"][0]["rule"], "tools[0]", "{said}");
+    assert!(said["by"][0]["place"].as_str().unwrap().ends_with("stockade.toml:2"), "{said}");
     let said = judge(&json!({ "tool": "echo", "arguments": { "text": "a\u{200b}b" } }));
     assert_eq!((&said["verdict"], &said["sent"]["text"]), (&json!("fix"), &json!("ab")), "{said}");
     let said = judge(&json!({ "tool": "echo", "arguments": { "text": 1 } }));
