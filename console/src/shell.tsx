@@ -113,7 +113,7 @@ function Waiting() {
 
 function Side() {
   const server = useServer();
-  const { data } = useDefinitions(server?.id, server?.state === "ready");
+  const { data } = useDefinitions(server?.id, false);
   const waiting = useQuestions().length;
   const messages = useKnown(it => it.lastMessage);
   const count = (...named: string[]) =>

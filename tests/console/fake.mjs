@@ -183,8 +183,8 @@ const ROUTES = {
   ] }),
   "GET /api/messages/ID": ([n]) => messages[n - 1],
   "GET /api/messages": (_, __, query) => {
-    const { server, from, kind, text, findings, violation, before, after, limit = 200 } = Object.fromEntries(query);
-    const fits = it => (!server || it.server === server) && (!from || it.from === from) && (!kind || it.kind === kind) && (!text || it.text.toLowerCase().includes(text.toLowerCase())) && (!findings || it.findings) && (!violation || it.violation) && (!before || it.n < before) && (!after || it.n > after);
+    const { server, from, kind, method, text, findings, violation, before, after, limit = 200 } = Object.fromEntries(query);
+    const fits = it => (!server || it.server === server) && (!from || it.from === from) && (!kind || it.kind === kind) && (!method || it.method === method) && (!text || it.text.toLowerCase().includes(text.toLowerCase())) && (!findings || it.findings) && (!violation || it.violation) && (!before || it.n < before) && (!after || it.n > after);
     const all = messages.filter(fits);
     const some = after ? all.slice(0, limit) : all.reverse().slice(0, limit);
     return { first: 1, last: messages.length, total: messages.length, dropped: 0, messages: some.map(({ text: _, records: __, ...it }) => it), ...all.length > some.length ? { next: some.at(-1).n } : {} };

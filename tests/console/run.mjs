@@ -134,6 +134,8 @@ async function play(browser, screen) {
     await page.getByText("running, after").waitFor();
     await page.getByText("send ~/.ssh/id_rsa").first().waitFor();
     await looks(page, screen, "server");
+    const before = page.asked.filter(it => it.includes("/definitions") || it.endsWith("/requests"));
+    must(before.length === 0, `${name}: nothing is asked of a server before somebody does`, before);
 
     // Menu and keyboard.
     if (isNarrow) {
@@ -306,7 +308,7 @@ async function play(browser, screen) {
     await looks(page, screen, "guard");
 
     await go(page, "/ledger");
-    await page.getByText(/hostile|tools\/list/).first().waitFor();
+    await page.locator("main summary").first().waitFor();
     await page.getByRole("button", { name: "Verify" }).click();
     await page.getByRole("status").getByText("whole").first().waitFor();
     await looks(page, screen, "ledger");

@@ -26,6 +26,16 @@ export interface Info {
   version?: string;
 }
 
+/** Its answer to `initialize`, or to `server/discover`. */
+export interface Begun {
+  protocolVersion?: string;
+  supportedVersions?: string[];
+  capabilities?: Json;
+  serverInfo?: Info;
+  instructions?: string;
+  _meta?: Json;
+}
+
 export interface Server {
   id: string;
   label: string;
@@ -39,14 +49,7 @@ export interface Server {
   held?: string;
   era?: string;
   revision?: string;
-  begun?: {
-    protocolVersion?: string;
-    supportedVersions?: string[];
-    capabilities?: Json;
-    serverInfo?: Info;
-    instructions?: string;
-    _meta?: Json;
-  };
+  begun?: Begun;
   declared?: Json;
   answers?: Json;
   roots?: Root[];

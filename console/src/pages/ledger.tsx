@@ -86,7 +86,7 @@ export default function LedgerPage() {
           aria-label="Decision"
           placeholder="Any decision"
           clearable
-          data={["allow", "deny", "ask", "mend"]}
+          data={["allow", "fix", "ask", "deny"]}
           value={decision}
           onChange={setDecision}
         />

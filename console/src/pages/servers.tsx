@@ -3,10 +3,10 @@ import { IconPlayerPlay, IconPlayerStop, IconPlus, IconTrash } from "@tabler/ico
 import { useMutation } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect } from "react";
 import { Link, useLocation, useParams } from "wouter";
-import { useDefinitions } from "../api/definitions.ts";
+import { useSaid } from "../api/definitions.ts";
 import { post, remove } from "../api/http.ts";
 import { choose, useKnown } from "../api/store.ts";
-import type { Info, Item, Server } from "../api/types.ts";
+import type { Finding, Info, Server } from "../api/types.ts";
 import { FindingNote } from "../parts/findings.tsx";
 import { Json } from "../parts/json.tsx";
 import { Card, Facts, Page, Part } from "../parts/page.tsx";
@@ -88,13 +88,14 @@ function Detail({ server }: { server: Server }) {
     mutationFn: () => remove(`/api/servers/${server.id}`),
     onSuccess: () => go("/servers"),
   });
-  const { data } = useDefinitions(server.id, server.state === "ready");
-  const instructions = data?.items.find(it => it.part === "instructions");
-  const identity = data?.items.find(it => it.part === "identity");
-  // What it said, not what the policy has left of it.
-  const said = (instructions?.raw as unknown) ?? server.begun?.instructions;
+  const { data } = useSaid(server);
+  const said = data?.begun.instructions ?? server.begun?.instructions;
   const runs = server.state === "ready" || server.state === "starting";
-  const info = (identity?.raw as Info | undefined) ?? server.begun?.serverInfo;
+  const info = {
+    ...(data?.begun.serverInfo ??
+      (data?.begun._meta?.["io.modelcontextprotocol/serverInfo"] as Info | undefined) ??
+      server.begun?.serverInfo),
+  };
   const capabilities = Object.keys(server.begun?.capabilities ?? {});
   return (
     <>
@@ -203,14 +204,13 @@ function Detail({ server }: { server: Server }) {
               </ul>
             ) : null}
           </Card>
-          <Notes of={identity} />
+          <Notes of={data?.findings} />
           {typeof said === "string" && said ? (
             <div className={styles.instructions}>
               <h3>Instructions to the model</h3>
               <p>
                 <Seen text={said} />
               </p>
-              <Notes of={instructions} />
             </div>
           ) : null}
         </Part>
@@ -240,11 +240,11 @@ function Detail({ server }: { server: Server }) {
 }
 
 /** What the rules found in it. */
-function Notes({ of }: { of: Item | undefined }) {
-  if (!of?.findings?.length) return null;
+function Notes({ of }: { of: Finding[] | undefined }) {
+  if (!of?.length) return null;
   return (
     <div className={styles.notes}>
-      {of.findings.map((it, index) => (
+      {of.map((it, index) => (
         <FindingNote key={`${index}-${it.rule}`} of={it} place />
       ))}
     </div>
