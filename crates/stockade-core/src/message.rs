@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::check;
 use crate::json::{Document, Edit, Json, JsonError, Limits};
 use crate::revision::{META_SUBSCRIPTION, METHODS};
+use crate::trace::Parent;
 
 /// Who sent a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -307,7 +308,7 @@ impl Message {
         self.get("_meta")?.get(name)
     }
 
-    /// The same message, which came with this `traceparent` beside it. What is in it goes before that.
+    /// The same message, which came with this `traceparent` beside it. One that is in it goes before that.
     #[must_use]
     pub fn traced(self, parent: &str) -> Self {
         Self { trace: Some(parent.into()), ..self }
@@ -315,7 +316,8 @@ impl Message {
 
     /// The trace that it is a part of, as it says it.
     pub fn trace(&self) -> Option<&str> {
-        self.meta("traceparent").and_then(Json::str).or(self.trace.as_deref())
+        let inside = self.meta("traceparent").and_then(Json::str);
+        inside.filter(|it| Parent::parse(it).is_some()).or(self.trace.as_deref())
     }
 
     /// The whole message.
@@ -461,6 +463,20 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"taſkId":1}}}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trace_in_the_message_goes_before_the_one_beside_it_if_it_is_one() {
+        let (inside, beside) = (
+            "00-11111111111111111111111111111111-2222222222222222-00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        );
+        for (said, trace) in [(inside, inside), ("bad", beside), ("", beside)] {
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"_meta":{{"traceparent":"{said}"}}}}}}"#
+            );
+            assert_eq!(read(&text).unwrap().traced(beside).trace(), Some(trace), "{said}");
         }
     }
 

@@ -301,7 +301,7 @@ fn c02_a_template_approves_what_can_be_made_of_it() {
             .on("resources/templates/list", list("resourceTemplates", json!(templates))),
     );
     let mut probe = it.run().begin();
-    for (uri, expected) in [
+    for (number, (uri, expected)) in [
         ("file:///notes/a.md", true),
         ("docs:///a/b/c.md", true),
         ("https://t.b.example/index?lang=de", true),
@@ -313,13 +313,19 @@ fn c02_a_template_approves_what_can_be_made_of_it() {
         ("file:///notes/a/b.md", false),
         ("file:///etc/passwd", false),
         ("docs:///a/../../etc/passwd", false),
+        ("docs:///a/.\t./.\n./etc/passwd", false),
+        ("docs:///.%09./etc/passwd", false),
+        ("docs:///\t/etc/passwd", false),
         ("https://a.example.evil.example/x", false),
         ("https://a.example@evil.example/x", false),
         ("https://evil.example/.b.example/x", false),
         ("https://t.b.example/index?next=1", false),
         ("book://x/y", false),
-    ] {
-        let answer = probe.ask(&request(uri, "resources/read", json!({ "uri": uri })));
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = probe.ask(&request(number, "resources/read", json!({ "uri": uri })));
         assert_eq!(answer.get("result").is_some(), expected, "{uri}: {answer}");
         let heard = it.fake.messages().iter().any(|it| it["params"]["uri"] == uri);
         assert_eq!(heard, expected, "{uri}");
