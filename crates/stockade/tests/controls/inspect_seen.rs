@@ -72,9 +72,9 @@ fn t02_every_message_is_kept_to_the_letter_with_what_was_decided() {
     let noise = at(&told, |it| it["kind"] == "garbled");
     assert_eq!(whole(&console, noise)["text"], "this is no message");
     // What a rule denies does not reach the server, and is told as what it is.
-    home.policy("default = \"allow\"\n[[tools]]\ntool = \"odd\"\neffect = \"deny\"\n");
+    home.policy("default = \"allow\"\n[[tools]]\ntool = \"echo\"\neffect = \"deny\"\n");
     wait_for("another policy", || {
-        let name = console.call("odd", json!({}));
+        let name = console.call("echo", json!({ "text": "a" }));
         console.until("answer", |it| it["request"] == *name);
         let told = console.get("/api/messages?kind=request");
         let it = at(&told, |it| it["request"] == *name).clone();
