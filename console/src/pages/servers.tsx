@@ -38,7 +38,7 @@ export function ServersPage() {
     }),
   );
   const actions = (
-    <Button leftSection={<IconPlus size={16} />} onClick={() => go("/servers/new")} disabled={id === "new"}>
+    <Button leftSection={<IconPlus size={16} />} onClick={() => go("/servers/new")}>
       Add a server
     </Button>
   );
@@ -66,7 +66,7 @@ export function ServersPage() {
       <Empty title="There is no such server" />
     ) : null;
   return (
-    <Page title="Servers" actions={servers.length ? actions : null} fill>
+    <Page title="Servers" actions={servers.length && id !== "new" ? actions : null} fill>
       {servers.length ? (
         <Split rows={rows} chosen={id} back="/servers" label="Servers">
           {detail}
