@@ -22,6 +22,8 @@ pub struct Traits {
     pub searches: bool,
     /// It runs programs.
     pub runs: bool,
+    /// The program is `make`, which takes variables for what is to be made.
+    pub makes: bool,
     /// It is called as what runs programs, or does something else: `find_orders`, `convert_time`.
     pub(super) may_run: bool,
     /// It is said to be a shell.
@@ -48,6 +50,7 @@ impl Default for Traits {
             migrates: false,
             searches: false,
             runs: false,
+            makes: false,
             may_run: false,
             is_shell: false,
             is_open: false,
@@ -73,6 +76,7 @@ impl Traits {
             searches: any(SEARCHES) && !any(SQL) && !any(TABLES),
             // Of one that nobody has described the worst is thought.
             runs: any(RUNS) || any(MAY_RUN),
+            makes: any(&["make"]),
             may_run: any(MAY_RUN),
             is_shell: any(SHELLS),
             is_open: roles.has(Role::OpenWorld) || any(SENDS),
@@ -100,6 +104,12 @@ impl Traits {
         };
         let name = words(text("name"));
         let runs_by_name = name.iter().any(|it| RUNS.contains(&it.as_str()));
+        let makes = [("gnu", "make"), ("using", "make"), ("via", "make"), ("with", "make")];
+        let says_make = makes.iter().any(|(a, b)| pair(a, b))
+            || ["command", "target", "targets"].iter().any(|it| pair("make", it));
+        let says_run = begins(STARTS)
+            && !any(SQL)
+            && (any(PROGRAMS) || first_program(&description).is_some_and(|it| FIRST.contains(&it)));
         let says_read_only = pair("read", "only") || any(&["readonly"]);
         Self {
             reads: named.reads || says_read_only || hint("readOnlyHint") == Some(true),
@@ -111,7 +121,12 @@ impl Traits {
             runs: runs_by_name
                 || pair("shell", "command")
                 || pair("command", "line")
-                || named.may_run && any(PROGRAMS),
+                || named.may_run && (any(PROGRAMS) || says_make)
+                || says_run,
+            // A tool called `make_label` makes something else.
+            makes: says_make
+                || says_run && first_program(&description) == Some("make")
+                || named.makes && runs_by_name,
             may_run: named.may_run,
             is_shell: named.is_shell
                 || SHELLS.iter().chain(&["system", "cli", "console"]).any(|shell| {
@@ -252,6 +267,20 @@ const PROGRAMS: &[&str] = &[
     "docker",
     "program",
 ];
+
+/// What a description begins with that says what is started.
+const STARTS: &[&str] = &["run", "execute", "invoke", "launch", "spawn", "start"];
+
+/// Programs that are no other word there: `Runs make to …`, `Runs the rg …`.
+const FIRST: &[&str] = &[
+    "make", "cmake", "rg", "ripgrep", "find", "sed", "awk", "convert", "pytest", "mvn", "gradle",
+    "node", "python", "rsync", "tar", "zip", "ssh", "curl", "cargo", "kubectl", "helm",
+];
+
+/// What is said to be started: `Runs make`, `Runs the rg command`.
+fn first_program(description: &[String]) -> Option<&str> {
+    description.iter().skip(1).map(String::as_str).find(|it| *it != "the")
+}
 
 /// What takes something out, whoever asks for it: besides what `role` guesses of a whole sentence.
 const SENDS: &[&str] = &[

@@ -59,18 +59,23 @@ pub(super) fn argument(it: &Argument<'_>, facts: &Facts<'_>) -> Option<(Kind, St
         // What is a branch by its name alone, where nothing is run, ends up on no command line that
         // anybody knows of: what cannot be honest is refused all the same.
         let may_be_run = it.why != Why::Name || it.call.traits().runs;
-        (Kind::Word, of_word(it.str, may_be_run))
+        (Kind::Word, of_word(it.str, may_be_run).and_then(|()| of_make(it)))
     } else if it.is(Kind::Email) {
         (Kind::Email, of_other(it.str).and_then(|()| substitutes(it.str)))
     } else if it.is(Kind::Path) || it.is(Kind::Url) {
         let may_be_option = it.is(Kind::Url) || it.call.traits().runs;
-        (Kind::Word, no_option(it.str, may_be_option).and_then(|()| of_other(it.str)))
+        let judged = no_option(it.str, may_be_option).and_then(|()| of_other(it.str));
+        (Kind::Word, judged.and_then(|()| of_make(it)))
+    } else if it.call.traits().runs && it.kinds.is_plain() && is_searched(it.name) {
+        // In what is searched for, a `$(` is a pattern.
+        (Kind::Word, no_option(it.str, !is_listed).and_then(|()| of_other(it.str)))
     } else if is_untold(it) {
         // Words beside a program are looked at with it, and may well be its options.
         match is_listed && is_judged_together(it) {
             true => return None,
             false => {
-                let judged = no_option(it.str, !is_listed && !it.str.contains(' '));
+                let judged = no_option(it.str, !is_listed && !it.str.contains(' '))
+                    .and_then(|()| of_make(it));
                 (
                     Kind::Word,
                     judged.and_then(|()| of_other(it.str)).and_then(|()| substitutes(it.str)),
@@ -114,8 +119,22 @@ fn is_untold(it: &Argument<'_>) -> bool {
     it.call.traits().runs && (it.why == Why::Nothing || is_name())
 }
 
+/// What a program such as `rg` searches for, and reads as an option where it begins like one.
+fn is_searched(name: &str) -> bool {
+    matches!(last_word(name).as_str(), "pattern" | "patterns" | "regex")
+}
+
 fn is_bare_name(name: &str) -> bool {
     last_word(name) == "name"
+}
+
+/// `SHELL=./x` in the place of what is to be made, which sets a variable.
+fn of_make(it: &Argument<'_>) -> Result<(), String> {
+    if !it.call.traits().makes {
+        return Ok(());
+    }
+    let words: Vec<&str> = std::iter::once("make").chain(it.str.split_whitespace()).collect();
+    starts::why(&words).map_or(Ok(()), Err)
 }
 
 /// `-uCOMMAND`, in the place of something that does not begin so.

@@ -20,8 +20,10 @@ impl Check for This {
         if !is_looked_at(it, facts.roots) {
             return;
         }
-        let held_all =
-            held(facts.roots, it.str).and_then(|()| leads(facts, it.str)).and_then(|()| {
+        let held_all = held(facts.roots, it.str)
+            .and_then(|()| held_in_quotes(facts.roots, it))
+            .and_then(|()| leads(facts, it.str))
+            .and_then(|()| {
                 let mut parts =
                     parts_of_pattern(it).filter(|part| is_path_of_pattern(part, facts.roots));
                 parts.try_for_each(|part| held(facts.roots, part))
@@ -102,6 +104,13 @@ fn held(roots: &[String], text: &str) -> Result<(), String> {
         true => Err("a path that climbs for whoever decodes it".to_owned()),
         false => Ok(()),
     }
+}
+
+/// The same of a path in quotes, which some programs take off.
+fn held_in_quotes(roots: &[String], it: &Argument<'_>) -> Result<(), String> {
+    let between = |quote: char| it.str.trim().strip_prefix(quote)?.strip_suffix(quote);
+    let inner = between('"').or_else(|| between('\'')).filter(|_| it.is(Kind::Path));
+    inner.map_or(Ok(()), |inner| held(roots, inner))
 }
 
 /// Whether this may be the name of a file, and one that may be a link.

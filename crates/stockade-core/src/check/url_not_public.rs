@@ -57,10 +57,12 @@ impl Check for This {
 }
 
 /// A URL as lenient clients read it: without tabs and ends of lines (WHATWG URL, "basic URL parser"),
-/// and out of the brackets that it may be written in (RFC 3986, appendix C).
+/// and out of the brackets or quotes that it may be written in (RFC 3986, appendix C).
 fn as_clients_read(text: &str) -> Cow<'_, str> {
     let text = text.trim();
-    let inner = text.strip_prefix('<').and_then(|it| it.strip_suffix('>')).unwrap_or(text);
+    let between = |open: char, close: char| text.strip_prefix(open)?.strip_suffix(close);
+    let mut pairs = [('<', '>'), ('"', '"'), ('\'', '\'')].into_iter();
+    let inner = pairs.find_map(|(open, close)| between(open, close)).unwrap_or(text);
     let inner = match inner.get(..4) {
         Some(head) if head.eq_ignore_ascii_case("url:") => inner.get(4..).unwrap_or_default(),
         Some(_) | None => inner,
@@ -74,7 +76,8 @@ fn as_clients_read(text: &str) -> Cow<'_, str> {
 /// A value that is a URL, of a parameter that nothing is known of or that holds paths, where the tool
 /// talks to the world.
 fn may_be_fetched(it: &Argument<'_>) -> bool {
-    is_of_web(it.str) && !it.str.contains(char::is_whitespace) && {
+    let text = as_clients_read(it.str);
+    (is_of_web(&text) || is_of_others(&text)) && !text.contains(char::is_whitespace) && {
         let is_open = |call: &Called<'_>| call.traits().is_open;
         it.is(Kind::Path) || it.kinds.is_plain() && it.why == Why::Nothing && is_open(it.call)
     }
@@ -124,6 +127,17 @@ fn is_of_own_network(text: &str) -> bool {
         Err(Refusal::Name(name)) => !name.contains("metadata"),
         Ok(()) | Err(_) => false,
     }
+}
+
+/// Schemes by which a fetching library talks to a host, and that nobody needs.
+fn is_of_others(text: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "dict", "ftps", "gopher", "jar", "ldap", "ldaps", "netdoc", "sftp", "smb", "telnet", "tftp",
+    ];
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        OTHERS.iter().any(|it| it.eq_ignore_ascii_case(scheme))
+            && (rest.starts_with("//") || scheme.eq_ignore_ascii_case("jar"))
+    })
 }
 
 fn is_of_web(text: &str) -> bool {
