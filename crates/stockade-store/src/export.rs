@@ -241,9 +241,11 @@ impl Export {
             self.key = Some(key);
         }
         let path = self.dir.manifest();
-        let meta = fs::metadata(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => no_manifest(),
-            _ => files::open_failed(&path, source),
+        let meta = fs::metadata(&path).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return no_manifest();
+            }
+            files::open_failed(&path, source)
         })?;
         if self.manifest_bytes == Some(meta.len()) {
             return Ok(());

@@ -300,8 +300,8 @@ mod tests {
     }
 
     fn numbers(part: &Part) -> Vec<u64> {
-        let n = |it: &Box<RawValue>| serde_json::from_str::<Value>(it.get()).unwrap()["n"].as_u64();
-        part.messages.iter().filter_map(n).collect()
+        let n = |it: &RawValue| serde_json::from_str::<Value>(it.get()).unwrap()["n"].as_u64();
+        part.messages.iter().filter_map(|it| n(it)).collect()
     }
 
     #[test]

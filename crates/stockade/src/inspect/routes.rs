@@ -444,8 +444,8 @@ impl Console {
             let mut next = Some(first);
             while let Some(at) = next.filter(|it| *it <= last) {
                 let part = console.history().list(&filter, (at, false), LOOKS, LOOKS, true);
-                let text = |it: &Box<RawValue>| format!("{}\n", it.get());
-                let text: String = part.messages.iter().map(text).collect();
+                let text = |it: &RawValue| format!("{}\n", it.get());
+                let text: String = part.messages.iter().map(|it| text(it)).collect();
                 if !text.is_empty() && lines.blocking_send(text.into_bytes()).is_err() {
                     return;
                 }

@@ -20,7 +20,7 @@ crate::rows![
     u02_what_the_policy_would_do_is_told_by_the_judge,
 ];
 
-fn at<'m>(messages: &'m Value, is_it: impl Fn(&Value) -> bool) -> &'m Value {
+fn at(messages: &Value, is_it: impl Fn(&Value) -> bool) -> &Value {
     let found = messages["messages"].as_array().unwrap().iter().find(|it| is_it(it));
     found.unwrap_or_else(|| panic!("not among {messages}"))
 }
