@@ -2,7 +2,7 @@
 //! written down, and what comes back is what a client would see.
 //!
 //! It declares everything that a client can do, or a server would not show what it has for those who
-//! can. What it is asked is answered by a [`Person`](person::Person), who may have nothing to say.
+//! can. What it is asked is answered by a [`Person`], who may have nothing to say.
 
 pub mod answers;
 pub mod load;
