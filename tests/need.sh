@@ -16,7 +16,7 @@ at_least() {
 }
 
 rust="Rust 1.95 or newer, from https://rustup.rs"
-node="Node.js 20 or newer with npm, from https://nodejs.org or your distribution"
+node="Node.js 20.19 or newer with npm, from https://nodejs.org or your distribution"
 python="Python 3.11 or newer with venv, from your distribution: python3 python3-venv"
 
 for tool in "$@"; do
@@ -35,7 +35,7 @@ for tool in "$@"; do
         git) command -v git >/dev/null || missing git "git, from your distribution: git" ;;
         node)
             command -v npm >/dev/null &&
-                at_least "$(node --version 2>/dev/null | tr -d v)" 20.0 || missing node "$node"
+                at_least "$(node --version 2>/dev/null | tr -d v)" 20.19 || missing node "$node"
             ;;
         openssl)
             command -v openssl >/dev/null || missing openssl "OpenSSL's program, from your distribution: openssl"

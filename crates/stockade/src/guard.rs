@@ -16,7 +16,6 @@ pub mod roots;
 pub mod stdio;
 mod tally;
 pub mod tap;
-pub mod tape;
 mod vigil;
 pub mod watch;
 
@@ -44,7 +43,6 @@ use self::onlooker::Onlooker;
 use self::roots::Board;
 use self::tally::Tally;
 use self::tap::{Tap, Turn};
-use self::tape::Tape;
 use self::vigil::{Held, Vigil};
 use crate::alerts::Alerts;
 use crate::approvals::desk::{Answers, Desk};
@@ -462,8 +460,6 @@ pub struct Conversation {
     parks: tokio::sync::watch::Sender<()>,
     /// It, in the numbers, if it is counted.
     talk: Option<Talk>,
-    /// Where it is kept as it was said, if somebody writes it down.
-    tape: OnceLock<Arc<Tape>>,
 }
 
 impl Conversation {
@@ -484,13 +480,7 @@ impl Conversation {
         let (board, overdue) = Default::default();
         let (desk, answers, parks) = (OnceLock::new(), Mutex::default(), Default::default());
         let talk = guard.metrics.get().map(Talk::new);
-        let tape = OnceLock::new();
-        Self { guard, parties, session, board, overdue, desk, answers, parks, talk, tape }
-    }
-
-    /// Has what the client says and is told be kept, from now on.
-    pub fn kept_on(&self, tape: Arc<Tape>) {
-        self.tape.get_or_init(|| tape);
+        Self { guard, parties, session, board, overdue, desk, answers, parks, talk }
     }
 
     /// Has somebody look at what the server does during calls, from now on.
@@ -619,9 +609,6 @@ impl Conversation {
         if let (Some(alerts), Some((_, bytes))) = (self.guard.alerts.get(), heard) {
             alerts.sees_bytes(bytes);
         }
-        if let Some(tape) = self.tape.get() {
-            tape.hears(&event);
-        }
         let tap = self.guard.tap.get();
         let said = tap.and_then(|_| tap::heard(&event));
         let mut noted = Vec::new();
@@ -640,12 +627,7 @@ impl Conversation {
                         noted.push(*record);
                     }
                 }
-                Effect::Send(cleared) => {
-                    if let Some(tape) = self.tape.get().filter(|_| cleared.to() == Side::Client) {
-                        tape.tells(cleared.bytes());
-                    }
-                    sends.push(cleared);
-                }
+                Effect::Send(cleared) => sends.push(cleared),
                 Effect::Ask(question) => {
                     if let Some(desk) = self.desk.get() {
                         desk.ask(question);

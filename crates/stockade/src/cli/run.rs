@@ -43,7 +43,6 @@ use crate::guard::memory::Memory;
 use crate::guard::process::{Process, StartError, Started};
 use crate::guard::roots::{Replaceable, Reserve, Roots, Successive};
 use crate::guard::stdio::{Ended, carry};
-use crate::guard::tape::Tape;
 use crate::guard::{Conversation, Guard, Unrecorded};
 
 /// Variables that a program may need to find its way about, and that carry no secret. All others
@@ -518,14 +517,12 @@ impl Run {
     }
 
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        self.kept_on(None, |_| Ok(()))
+        self.begun_by(|_| Ok(()))
     }
 
-    /// The same, with what the client says and is told on a tape. `begins` is told who guards before
-    /// anything is started.
-    pub(super) fn kept_on(
+    /// The same. `begins` is told who guards before anything is started.
+    pub(super) fn begun_by(
         &self,
-        tape: Option<Arc<Tape>>,
         begins: impl FnOnce(&Guard) -> Result<(), Failure>,
     ) -> Result<ExitCode, Failure> {
         let (upstream, client_roots) = (self.upstream.as_deref(), roots(&self.client_roots)?);
@@ -534,13 +531,13 @@ impl Run {
         let told = Arc::clone(&ready.guard);
         begins(&told)?;
         // One thread is enough for one client, and starts faster than two.
-        let end = ended(runtime(1)?, guard(ready, tape));
+        let end = ended(runtime(1)?, guard(ready));
         last(&told);
         end
     }
 }
 
-async fn guard(ready: Ready, tape: Option<Arc<Tape>>) -> Result<ExitCode, Failure> {
+async fn guard(ready: Ready) -> Result<ExitCode, Failure> {
     let Ready { guard, server, plan, held, show_stderr, kept, follows, reserve, state, .. } = ready;
     let blocked = guard.server.blocked();
     let parties = Parties { session: guard.sessions().into(), principal: "local".into() };
@@ -555,7 +552,6 @@ async fn guard(ready: Ready, tape: Option<Arc<Tape>>) -> Result<ExitCode, Failur
     let (desk, answers) = Desk::open(Place::below(state), Arc::new(server.for_a_person(&held)));
     conversation.asks_at(desk, answers);
     conversation.holds_answers();
-    tape.into_iter().for_each(|it| conversation.kept_on(it));
     let outbox = Outbox::Lines(writer);
     let (ended, how) = match server {
         _ if blocked.is_some() => {

@@ -2,6 +2,7 @@
 //! that `stockade test` plays again.
 
 mod answers;
+mod tape;
 mod written;
 
 use std::fs::{File, OpenOptions};
@@ -14,11 +15,12 @@ use std::sync::Arc;
 use clap::Args;
 use stockade_core::check::redacted;
 
+use self::tape::Tape;
 use self::written::Written;
 use super::file::File as Test;
 use crate::cli::run::Run;
 use crate::failure::{Exit, Failure};
-use crate::guard::tape::Tape;
+use crate::guard::tap::Tap;
 
 /// Guard one server, as `stockade run` does, and write what was said into a file of a test
 #[derive(Debug, Args)]
@@ -47,7 +49,8 @@ impl Record {
         let mut file = None;
         let mut sessions = String::new();
         let tape = Arc::new(Tape::default());
-        let end = self.run.kept_on(Some(Arc::clone(&tape)), |guard| {
+        let end = self.run.begun_by(|guard| {
+            guard.tapped_by(Arc::clone(&tape) as Arc<dyn Tap>);
             guard.sessions().clone_into(&mut sessions);
             file = Some(new(&self.out)?);
             Ok(())

@@ -10,9 +10,9 @@ use stockade_core::revision::META_VERSION;
 use toml::Spanned;
 
 use super::answers::Answers;
+use super::tape::Line;
 use crate::cli::test::file::{Coming, Era, File, Json, Matcher, Matchers, Outcome, Step};
 use crate::cli::test::snapshot::{self, volatile};
-use crate::guard::tape::Line;
 
 /// The longest answer that is kept as a snapshot, in bytes.
 const SNAPSHOT_BYTES_MAX: usize = 256 << 10;

@@ -1,12 +1,13 @@
-//! What a client says and is told, kept as it was, for a command that writes it down as a file. It is
-//! the client's side of a conversation: before anything of it was mended on the way to the server, and
-//! after what came back was.
+//! What a client says and is told, kept as it was. It is the client's side of a conversation: before
+//! anything of it was mended on the way to the server, and after what came back was.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use stockade_core::message::Side;
-use stockade_core::session::Event;
+use stockade_core::record::Record;
+
+use crate::guard::tap::{Tap, Turn};
 
 /// So many messages are kept, and so much of them in bytes. A conversation has no end of itself.
 const MESSAGES_MAX: usize = 100_000;
@@ -14,10 +15,10 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// What was kept.
 #[derive(Debug, Default)]
-pub struct Tape(Mutex<Kept>);
+pub(super) struct Tape(Mutex<Kept>);
 
 /// One message: who has said it, and its bytes.
-pub type Line = (Side, Bytes);
+pub(super) type Line = (Side, Bytes);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -28,26 +29,9 @@ struct Kept {
 
 impl Tape {
     /// What was kept, in the order in which it was said, and how much more there was.
-    pub fn take(&self) -> (Vec<Line>, usize) {
+    pub(super) fn take(&self) -> (Vec<Line>, usize) {
         let Kept { lines, more, .. } = std::mem::take(&mut *self.lock());
         (lines, more)
-    }
-
-    /// Keeps what a client has said.
-    pub(super) fn hears(&self, event: &Event) {
-        if let Event::Heard { from: Side::Client, bytes } = event {
-            self.keep(Side::Client, bytes.clone());
-        }
-        if let Event::Said(message) | Event::Looked { message, .. } = event
-            && message.from() == Side::Client
-        {
-            self.keep(Side::Client, message.bytes().clone());
-        }
-    }
-
-    /// Keeps what it is told.
-    pub(super) fn tells(&self, bytes: &Bytes) {
-        self.keep(Side::Server, bytes.clone());
     }
 
     fn keep(&self, side: Side, bytes: Bytes) {
@@ -67,4 +51,17 @@ impl Tape {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Tap for Tape {
+    fn turn(&self, turn: &Turn<'_>) {
+        if let Some((Side::Client, bytes)) = turn.heard {
+            self.keep(Side::Client, bytes.clone());
+        }
+        for sent in turn.sends.iter().filter(|it| it.to() == Side::Client) {
+            self.keep(Side::Server, sent.bytes().clone());
+        }
+    }
+
+    fn noted(&self, _: &Record) {}
 }
